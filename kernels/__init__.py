@@ -1,0 +1,162 @@
+"""Every numeric kernel of the project, three times, behind one table.
+
+`numpy_ref` says what each operation means, `numba_jit` and `c` compute the same faster. The rest of
+the house calls `kernels.active.<op>` and never asks which version answers. "auto" starts from the
+reference, overlays Numba and then C, so the fastest version that is present wins; anything asked
+for by name is either met or an error.
+
+    KERNELS_BACKEND=numpy|numba|c|auto     KERNELS_ISA=generic|avx2|avx512|auto
+
+Read next: numpy_ref/softmax.py, then numba_jit/softmax.py and c/softmax.c.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+BACKENDS = ("numpy", "numba", "c")
+
+# The contract: each backend module exports exactly these names.
+OPS = (
+    "matmul_forward", "matmul_backward",
+    "linear_forward", "linear_backward",
+    "attention_forward", "attention_backward",
+    "softmax_forward", "softmax_backward",
+    "layernorm_forward", "layernorm_backward",
+    "rmsnorm_forward", "rmsnorm_backward",
+    "gelu_forward", "gelu_backward",
+    "cross_entropy_forward", "cross_entropy_backward",
+    "linear_cross_entropy_forward", "linear_cross_entropy_gradients",
+    "embedding_forward", "embedding_backward",
+    "dropout_forward", "dropout_backward",
+    "adamw_update", "sum_of_squares",
+)  # fmt: skip
+
+_MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}
+_INSTALL_C = "install gcc, then run `pip install --force-reinstall --no-deps .` in the source folder"
+_INSTALL_NUMBA = "run `pip install numba`"
+
+
+class OpTable:
+    """The functions in force, one attribute per name in OPS; filled on first use."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OPS:
+            use()
+            return self.__dict__[name]
+        raise AttributeError(f"kernels.active has no op {name!r}")
+
+
+active = OpTable()
+_chosen: dict[str, str] = {}  # what use() was last asked for: {"backend": ..., "isa": ...}
+_origin: dict[str, str] = {}  # op -> backend that answers for it
+
+
+def load(backend: str) -> Any:
+    """Import one backend's module.
+
+    Raises ValueError for an unknown name, RuntimeError if it is not available here.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; choose from {', '.join(BACKENDS)} or auto")
+    try:
+        return importlib.import_module(_MODULES[backend])
+    except ImportError as error:
+        mend = _INSTALL_C if backend == "c" else _INSTALL_NUMBA
+        raise RuntimeError(f"backend {backend!r} is not available ({error}); {mend}") from error
+
+
+def use(backend: str | None = None, isa: str | None = None) -> None:
+    """Choose the backend (and, for C, the instruction set) for the whole process.
+
+    backend: "numpy", "numba", "c" or "auto"; None reads KERNELS_BACKEND, else "auto".
+    isa: "generic", "avx2", "avx512" or "auto"; None reads KERNELS_ISA, else "auto".
+    Raises ValueError for an unknown name, RuntimeError for one that cannot run here.
+    """
+    backend = backend or os.environ.get("KERNELS_BACKEND") or "auto"
+    isa = isa or os.environ.get("KERNELS_ISA") or "auto"
+    if backend == "auto":
+        table, origin = _fastest(isa)
+    else:
+        module = load(backend)
+        if backend == "c":
+            module.use_isa(isa)
+        missing = [name for name in OPS if not hasattr(module, name)]
+        if missing:
+            raise RuntimeError(f"backend {backend!r} lacks {', '.join(missing)}; use auto")
+        table = {name: getattr(module, name) for name in OPS}
+        origin = dict.fromkeys(OPS, backend)
+    reference = load("numpy")
+    for name, op in table.items():
+        setattr(active, name, _by_dtype(op, getattr(reference, name)))
+    _origin.update(origin)
+    _chosen.update(backend=backend, isa=isa)
+
+
+def _fastest(isa: str) -> tuple[dict[str, Callable], dict[str, str]]:
+    """Reference, overlaid by Numba, overlaid by C; Numba is imported only if C leaves a gap."""
+    table: dict[str, Callable] = {}
+    origin: dict[str, str] = {}
+    for backend in reversed(BACKENDS):
+        if len(table) == len(OPS):
+            break
+        try:
+            module = load(backend)
+        except RuntimeError:
+            if backend == "c" and isa != "auto":
+                raise  # an instruction set was asked for by name
+            continue
+        if backend == "c":
+            module.use_isa(isa)
+        for name in OPS:
+            if name not in table and hasattr(module, name):
+                table[name], origin[name] = getattr(module, name), backend
+    return table, origin
+
+
+def _by_dtype(fast: Callable, reference: Callable) -> Callable:
+    """Float64 always computes in the reference: it exists for checking, not for speed."""
+    if fast is reference:
+        return reference
+
+    def op(first, *args, **kwargs):
+        if getattr(first, "dtype", None) == np.float64:
+            return reference(first, *args, **kwargs)
+        return fast(first, *args, **kwargs)
+
+    op.__name__, op.__doc__ = reference.__name__, reference.__doc__
+    return op
+
+
+@contextmanager
+def using(backend: str | None = None, isa: str | None = None) -> Iterator[None]:
+    """`use` for the length of a with block."""
+    before = dict(_chosen)
+    use(backend, isa)
+    try:
+        yield
+    finally:
+        use(before.get("backend"), before.get("isa"))
+
+
+def report() -> dict[str, Any]:
+    """What runs and why: {"backend", "isa", "ops": {op: backend}, "available": {backend: reason}}."""
+    if not _chosen:
+        use()
+    available = {}
+    for backend in BACKENDS:
+        try:
+            load(backend)
+            available[backend] = "ready"
+        except RuntimeError as error:
+            available[backend] = str(error)
+    isa = load("c").current_isa() if "c" in _origin.values() else None
+    return {
+        "backend": _chosen["backend"], "isa": isa, "ops": dict(_origin), "available": available,
+    }  # fmt: skip
