@@ -39,7 +39,7 @@ OPS = (
 )  # fmt: skip
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}
-_INSTALL_C = "install gcc, then run `pip install --force-reinstall --no-deps .` in the source folder"
+_INSTALL_C = "install gcc, then run `pip install --force-reinstall --no-deps .` in the source"
 _INSTALL_NUMBA = "run `pip install numba`"
 
 
@@ -146,7 +146,7 @@ def using(backend: str | None = None, isa: str | None = None) -> Iterator[None]:
 
 
 def report() -> dict[str, Any]:
-    """What runs and why: {"backend", "isa", "ops": {op: backend}, "available": {backend: reason}}."""
+    """What runs and why: keys backend, isa, ops (op: backend), available (backend: reason)."""
     if not _chosen:
         use()
     available = {}
