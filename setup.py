@@ -4,7 +4,7 @@ from pathlib import Path
 from setuptools import setup
 
 BUILDERS = ["kernels/c/build.py", "tinygpt/tokenizer/c/build.py"]
-# cffi imports each script and calls these names; each extension is optional (no compiler, no error).
+# cffi imports each script and calls these names; every extension is optional: no gcc, no error.
 MODULES = {
     "kernels/c/build.py": ["generic", "avx2", "avx512"],
     "tinygpt/tokenizer/c/build.py": ["builder"],
