@@ -1,0 +1,48 @@
+"""The specification: what each kernel means, in NumPy, for any float dtype.
+
+Every file holds one operation: its contract, the derivation of its backward, and nothing fast.
+Finite differences in float64 certify these functions; these functions certify all others.
+"""
+
+from kernels.numpy_ref.adamw import adamw_update, sum_of_squares
+from kernels.numpy_ref.attention import attention_backward, attention_forward
+from kernels.numpy_ref.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from kernels.numpy_ref.dropout import dropout_backward, dropout_forward
+from kernels.numpy_ref.embedding import embedding_backward, embedding_forward
+from kernels.numpy_ref.gelu import gelu_backward, gelu_forward
+from kernels.numpy_ref.layernorm import layernorm_backward, layernorm_forward
+from kernels.numpy_ref.linear import linear_backward, linear_forward
+from kernels.numpy_ref.linear_cross_entropy import (
+    linear_cross_entropy_forward,
+    linear_cross_entropy_gradients,
+)
+from kernels.numpy_ref.matmul import matmul_backward, matmul_forward
+from kernels.numpy_ref.rmsnorm import rmsnorm_backward, rmsnorm_forward
+from kernels.numpy_ref.softmax import softmax_backward, softmax_forward
+
+__all__ = [
+    "adamw_update",
+    "attention_backward",
+    "attention_forward",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "embedding_backward",
+    "embedding_forward",
+    "gelu_backward",
+    "gelu_forward",
+    "layernorm_backward",
+    "layernorm_forward",
+    "linear_backward",
+    "linear_cross_entropy_forward",
+    "linear_cross_entropy_gradients",
+    "linear_forward",
+    "matmul_backward",
+    "matmul_forward",
+    "rmsnorm_backward",
+    "rmsnorm_forward",
+    "softmax_backward",
+    "softmax_forward",
+    "sum_of_squares",
+]

@@ -1,0 +1,124 @@
+"""The checks of the Python boundary, written once for every backend.
+
+A kernel's wrapper calls these before it touches memory; the compiled code then trusts its
+arguments. Each message names both shapes, or the value that is wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def floating(op: str, **arrays) -> None:
+    """Raise TypeError unless all arrays are of one floating dtype; None entries are passed over."""
+    first = None
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        if array.dtype.kind != "f":
+            raise TypeError(f"{op}: {name} must be floating point, not {array.dtype}")
+        if first is None:
+            first = name
+        elif array.dtype != arrays[first].dtype:
+            raise TypeError(
+                f"{op}: {first} is {arrays[first].dtype} but {name} is {array.dtype}; cast one of them"
+            )
+
+
+def same_shape(op: str, **arrays) -> None:
+    """Raise ValueError unless all arrays have one shape; None entries are passed over."""
+    given = {name: array.shape for name, array in arrays.items() if array is not None}
+    if len(set(given.values())) > 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in given.items())
+        raise ValueError(f"{op}: shapes differ: {listed}")
+
+
+def vector(op: str, size: int, **arrays) -> None:
+    """Raise ValueError unless each array has shape (size,); None entries are passed over."""
+    for name, array in arrays.items():
+        if array is not None and array.shape != (size,):
+            raise ValueError(f"{op}: {name} must have shape ({size},), not {array.shape}")
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> None:
+    """a (..., M, K) and b (..., K, N): at least two axes each and equal inner sizes."""
+    if a.ndim < 2 or b.ndim < 2:
+        raise ValueError(f"matmul: both need at least two axes: a {a.shape}, b {b.shape}")
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"matmul: inner sizes differ: a {a.shape}, b {b.shape}")
+
+
+def linear(x, weight, bias=None, residual=None, activation=None) -> None:
+    """x (..., in), weight (out, in), bias (out,), residual (..., out), a known activation."""
+    floating("linear", x=x, weight=weight, bias=bias, residual=residual)
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"linear: x {x.shape} does not fit weight (out, in) {weight.shape}")
+    vector("linear", weight.shape[0], bias=bias)
+    if residual is not None and residual.shape != (*x.shape[:-1], weight.shape[0]):
+        raise ValueError(
+            f"linear: residual {residual.shape} must be {(*x.shape[:-1], weight.shape[0])}"
+        )
+    if activation not in (None, "gelu", "relu2"):
+        raise ValueError(f"linear: unknown activation {activation!r}; choose gelu, relu2 or None")
+
+
+def attention(q, k, v) -> None:
+    """q (B, Tq, H, D); k and v (B, Tk, Hkv, D); Hkv divides H; Tq <= Tk."""
+    floating("attention", q=q, k=k, v=v)
+    same_shape("attention", k=k, v=v)
+    if q.ndim != 4 or k.ndim != 4:
+        raise ValueError(f"attention: q and k need four axes (B, T, H, D): {q.shape}, {k.shape}")
+    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
+        raise ValueError(f"attention: batch or head sizes differ: q {q.shape}, k {k.shape}")
+    if k.shape[2] == 0 or q.shape[2] % k.shape[2]:
+        raise ValueError(f"attention: {k.shape[2]} key heads do not divide {q.shape[2]} query heads")
+
+
+def ids(op: str, ids: np.ndarray, size: int, ignore_index: int | None = None) -> None:
+    """Raise TypeError unless integers, IndexError naming the first id outside [0, size)."""
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{op}: ids must be integers, not {ids.dtype}")
+    outside = (ids < 0) | (ids >= size)
+    if ignore_index is not None:
+        outside &= ids != ignore_index
+    if outside.any():
+        wrong = int(ids[outside].flat[0])
+        raise IndexError(f"{op}: id {wrong} is outside the table of {size} rows (0 to {size - 1})")
+
+
+def cross_entropy(logits, targets, label_smoothing, ignore_index) -> None:
+    """logits (R, V) float, targets (R,) int within [0, V) or ignore_index, smoothing in [0, 1)."""
+    floating("cross_entropy", logits=logits)
+    if logits.ndim != 2 or targets.shape != logits.shape[:1]:
+        raise ValueError(
+            f"cross_entropy: logits (R, V) {logits.shape} do not fit targets (R,) {targets.shape}"
+        )
+    smoothing(label_smoothing)
+    ids("cross_entropy", targets, logits.shape[1], ignore_index)
+
+
+def smoothing(label_smoothing: float) -> None:
+    """Raise ValueError unless 0 <= label_smoothing < 1."""
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ValueError(f"label_smoothing must be in [0, 1), not {label_smoothing}")
+
+
+def linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index) -> None:
+    """x (R, C), weight (V, C), targets (R,) int within [0, V) or ignore_index."""
+    floating("linear_cross_entropy", x=x, weight=weight)
+    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
+        raise ValueError(
+            f"linear_cross_entropy: x (R, C) {x.shape} does not fit weight (V, C) {weight.shape}"
+        )
+    if targets.shape != x.shape[:1]:
+        raise ValueError(
+            f"linear_cross_entropy: x (R, C) {x.shape} does not fit targets (R,) {targets.shape}"
+        )
+    smoothing(label_smoothing)
+    ids("linear_cross_entropy", targets, weight.shape[0], ignore_index)
+
+
+def probability(op: str, p: float) -> None:
+    """Raise ValueError unless 0 <= p < 1."""
+    if not 0.0 <= p < 1.0:
+        raise ValueError(f"{op}: the probability must be in [0, 1), not {p}")

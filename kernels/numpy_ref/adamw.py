@@ -1,0 +1,36 @@
+"""AdamW: one step for one array, and the sum of squares that gradient clipping needs.
+
+Also written in: numba_jit/adamw.py, c/adamw.c.  Used by: minigrad/optim/adamw.py.
+"""
+
+import numpy as np
+
+from kernels import checks
+
+
+def adamw_update(
+    param, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
+):  # fmt: skip
+    """One AdamW step, in place on param, m and v.
+
+    param, grad, m, v: one shape and float dtype, contiguous.  step: 1 for the first step.
+    lr: learning rate; weight_decay: decoupled, per unit of lr; grad_scale: a factor on grad (the
+    clipping factor), folded in so that the gradient is read once and never written.
+    Source: Loshchilov and Hutter 2019, algorithm 2; Kingma and Ba 2015 for the bias corrections.
+    """
+    checks.floating("adamw", param=param, grad=grad, m=m, v=v)
+    checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
+    g = grad * param.dtype.type(grad_scale)
+    m += (g - m) * param.dtype.type(1 - beta1)
+    v += (g * g - v) * param.dtype.type(1 - beta2)
+    # m and v start at zero and are too small by (1 - beta^step): the corrections undo that.
+    m_hat = m / param.dtype.type(1 - beta1**step)
+    v_hat = v / param.dtype.type(1 - beta2**step)
+    param *= param.dtype.type(1 - lr * weight_decay)
+    param -= param.dtype.type(lr) * m_hat / (np.sqrt(v_hat) + param.dtype.type(eps))
+
+
+def sum_of_squares(x):
+    """sum(x^2) as a Python float, accumulated in float64.  x: any shape, float."""
+    checks.floating("sum_of_squares", x=x)
+    return float(np.sum(np.square(x, dtype=np.float64)))

@@ -1,0 +1,41 @@
+"""GELU: x weighted by (almost) the chance that a standard normal variable lies below it.
+
+Also written in: numba_jit/gelu.py, c/gelu.c, and as an epilogue of `linear`.
+"""
+
+import math
+
+import numpy as np
+
+from kernels import checks
+
+SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+CUBIC = 0.044715
+
+
+def gelu_with_derivative(x):
+    """(gelu(x), gelu'(x)), which share one tanh.  x: any shape, float."""
+    # y     = x/2 (1 + t),                    t = tanh(u),   u = c (x + a x^3)
+    # dy/dx = (1 + t)/2 + x/2 (1 - t^2) u',   u' = c (1 + 3 a x^2)
+    square = x * x
+    t = np.tanh(SQRT_2_OVER_PI * x * (1 + CUBIC * square))
+    half = 0.5 * (1 + t)
+    du = SQRT_2_OVER_PI * (1 + 3 * CUBIC * square)
+    return x * half, half + 0.5 * x * (1 - t * t) * du
+
+
+def gelu_forward(x):
+    """GELU in its tanh form, element by element.
+
+    x: any shape, float.  Returns y, same shape and dtype.
+    Raises TypeError for integer input.  Source: Hendrycks and Gimpel 2016; the form GPT-2 uses.
+    """
+    checks.floating("gelu", x=x)
+    return gelu_with_derivative(x)[0]
+
+
+def gelu_backward(dy, x):
+    """Gradient of gelu_forward.  dy, x: same shape; x is saved, 4 bytes an element.  Returns dx."""
+    checks.floating("gelu", dy=dy, x=x)
+    checks.same_shape("gelu", dy=dy, x=x)
+    return dy * gelu_with_derivative(x)[1]
