@@ -112,7 +112,7 @@ def _fastest(isa: str) -> tuple[dict[str, Callable], dict[str, str]]:
             if backend == "c" and isa != "auto":
                 raise  # an instruction set was asked for by name
             continue
-        if backend == "c":
+        if backend == "c" and hasattr(module, "use_isa"):
             module.use_isa(isa)
         for name in OPS:
             if name not in table and hasattr(module, name):

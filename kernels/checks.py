@@ -21,7 +21,7 @@ def floating(op: str, **arrays) -> None:
             first = name
         elif array.dtype != arrays[first].dtype:
             raise TypeError(
-                f"{op}: {first} is {arrays[first].dtype} but {name} is {array.dtype}; cast one of them"
+                f"{op}: {first} is {arrays[first].dtype} but {name} is {array.dtype}; cast one"
             )
 
 
@@ -71,7 +71,7 @@ def attention(q, k, v) -> None:
     if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
         raise ValueError(f"attention: batch or head sizes differ: q {q.shape}, k {k.shape}")
     if k.shape[2] == 0 or q.shape[2] % k.shape[2]:
-        raise ValueError(f"attention: {k.shape[2]} key heads do not divide {q.shape[2]} query heads")
+        raise ValueError(f"attention: {k.shape[2]} key heads do not divide {q.shape[2]} heads")
 
 
 def ids(op: str, ids: np.ndarray, size: int, ignore_index: int | None = None) -> None:
