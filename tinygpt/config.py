@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tinygpt.errors import UserError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -27,8 +29,10 @@ else:
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A configuration that cannot be used; the message says which key and what to do."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)

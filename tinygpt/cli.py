@@ -1,0 +1,86 @@
+"""The command line: a table of subcommands, each imported only when it is called.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted (after saving).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from tinygpt.errors import UserError
+
+# name: (module:function, what --help says). The help texts stand here so that --help imports nothing.
+COMMANDS = {
+    "quickstart": ("tinygpt.cli_quickstart:quickstart", "Train a GPT in two minutes and read it."),
+    "train": ("tinygpt.cli_training:train", "Train a GPT on stories, python or your own text."),
+    "generate": ("tinygpt.cli_inference:generate", "Let a trained model go on from a prompt."),
+    "chat": ("tinygpt.cli_inference:chat", "Talk with a trained model."),
+    "tokenizer": ("tinygpt.cli_tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
+    "plan": ("tinygpt.cli_training:plan", "Time and memory of a run before it starts."),
+    "diagnose": ("tinygpt.cli_training:diagnose", "What is wrong with a trained model, if anything."),
+    "quantize": ("tinygpt.cli_inference:quantize", "Make a model smaller: int8, int4, nf4."),
+    "doctor": ("tinygpt.cli_doctor:doctor", "This machine: what runs here, how fast, and why."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[name][0].partition(":")
+        return getattr(importlib.import_module(module), function)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="tinygpt")
+def cli(debug):
+    """A language model end to end, on this machine alone: no GPU, no download.
+
+    \b
+    New here?            tinygpt quickstart
+    On your own text:    tinygpt train S --data my.txt --out run
+    Read what it says:   tinygpt generate run --prompt "Once upon a time"
+
+    TINYGPT_THREADS sets the number of threads; KERNELS_BACKEND (numpy, numba, c) and KERNELS_ISA
+    (generic, avx2, avx512) force what `tinygpt doctor` would otherwise choose.
+    """
+    if debug:
+        os.environ["TINYGPT_DEBUG"] = "1"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `tinygpt` and `python -m tinygpt`; ends the process."""
+    try:
+        sys.exit(cli.main(arguments, prog_name="tinygpt", standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output left, as in `tinygpt ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("TINYGPT_DEBUG"):
+            raise
+        click.echo(f"tinygpt: {error or type(error).__name__}", err=True)
+        if not isinstance(error, UserError):
+            click.echo("Run `tinygpt --debug ...` to see where that came from.", err=True)
+        sys.exit(getattr(error, "exit_code", 1))

@@ -1,0 +1,124 @@
+"""`tinygpt doctor`: what this machine is, what runs on it and why, and how fast."""
+
+from __future__ import annotations
+
+import platform
+import time
+
+import click
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Leave out the measurements (about two seconds).")
+def doctor(quick):
+    """Say what this machine is, which kernels run on it and why, and how fast they are."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    sections = [("Machine", _machine()), ("Kernels", _kernels()), ("Versions", _versions())]
+    if not quick:
+        sections.insert(2, ("Measured now", _measured()))
+    for title, rows in sections:
+        console.print(f"\n[bold]{title}[/bold]")
+        for name, value in rows:
+            console.print(f"  {name:<15} ", end="")
+            console.print(value, markup=False)
+    console.print()
+
+
+def _machine() -> list[tuple[str, str]]:
+    import minigrad
+
+    rows = [
+        ("processor", _cpu_name()),
+        ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        ("memory", _memory()),
+        ("threads", f"{minigrad.get_num_threads()} (set TINYGPT_THREADS to change it)"),
+    ]
+    return rows
+
+
+def _kernels() -> list[tuple[str, str]]:
+    import minigrad
+
+    report = minigrad.report()
+    rows = [("in use", _in_use(report))]
+    rows += [(f"  {name}", why) for name, why in report["available"].items()]
+    rows += [(f"  C {isa}", why) for isa, why in report.get("isas", {}).items()]
+    from tinygpt import tokenizer
+
+    if hasattr(tokenizer, "report"):
+        rows.append(("tokenizer", str(tokenizer.report())))
+    return rows
+
+
+def _in_use(report: dict) -> str:
+    used = sorted(set(report["ops"].values()))
+    name = " + ".join(used) + (f", instruction set {report['isa']}" if report["isa"] else "")
+    return f"{name} (asked for: {report['backend']})"
+
+
+def _measured() -> list[tuple[str, str]]:
+    import numpy as np
+
+    import minigrad
+    from minigrad import Tensor
+
+    rng = np.random.default_rng(0)
+    n = 1024
+    a, b = (rng.standard_normal((n, n), dtype=np.float32) for _ in range(2))
+    ta, tb = Tensor(a), Tensor(b)
+    with minigrad.no_grad():
+        ours = 2 * n**3 / _best_seconds(lambda: ta @ tb) / 1e9
+    blas = 2 * n**3 / _best_seconds(lambda: a @ b) / 1e9
+    source = np.ones(16 * 2**20, dtype=np.float32)  # 64 MB, beyond the caches
+    target = np.empty_like(source)
+    copy = 2 * source.nbytes / _best_seconds(lambda: np.copyto(target, source)) / 1e9
+    return [
+        ("matmul", f"{ours:.0f} GFLOP/s ({n} x {n}, float32; NumPy's BLAS: {blas:.0f})"),
+        ("copy", f"{copy:.1f} GB/s (64 MB, one thread, read + write)"),
+    ]
+
+
+def _best_seconds(function, budget: float = 0.5) -> float:
+    """Shortest time of one call over about `budget` seconds of calls."""
+    function()  # warm-up: caches, threads, Numba's compiler
+    best, end = float("inf"), time.perf_counter() + budget
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _versions() -> list[tuple[str, str]]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    rows = [("python", platform.python_version())]
+    for package in ("tinygpt", "numpy", "numba", "cffi", "regex", "safetensors", "click", "rich"):
+        try:
+            rows.append((package, version(package)))
+        except PackageNotFoundError:
+            rows.append((package, "not installed"))
+    return rows
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux: the platform module's answer is all there is
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> str:
+    try:
+        with open("/proc/meminfo", encoding="utf-8") as info:
+            sizes = dict(line.split(":", 1) for line in info)
+        total, free = (int(sizes[key].split()[0]) / 2**20 for key in ("MemTotal", "MemAvailable"))
+        return f"{total:.1f} GiB, {free:.1f} GiB of it available"
+    except (OSError, KeyError):
+        return "unknown (no /proc/meminfo here)"
