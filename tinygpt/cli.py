@@ -13,7 +13,7 @@ import click
 
 from tinygpt.errors import UserError
 
-# name: (module:function, what --help says). The help texts stand here so that --help imports nothing.
+# name: (module:function, help). The helps stand here so that --help imports no command.
 COMMANDS = {
     "quickstart": ("tinygpt.cli_quickstart:quickstart", "Train a GPT in two minutes and read it."),
     "train": ("tinygpt.cli_training:train", "Train a GPT on stories, python or your own text."),
@@ -21,7 +21,7 @@ COMMANDS = {
     "chat": ("tinygpt.cli_inference:chat", "Talk with a trained model."),
     "tokenizer": ("tinygpt.cli_tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
     "plan": ("tinygpt.cli_training:plan", "Time and memory of a run before it starts."),
-    "diagnose": ("tinygpt.cli_training:diagnose", "What is wrong with a trained model, if anything."),
+    "diagnose": ("tinygpt.cli_training:diagnose", "What is wrong with a trained model."),
     "quantize": ("tinygpt.cli_inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "doctor": ("tinygpt.cli_doctor:doctor", "This machine: what runs here, how fast, and why."),
 }

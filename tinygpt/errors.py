@@ -1,4 +1,4 @@
-"""The one exception type for what a user did or has; the command line prints it without traceback."""
+"""The exception for what a user did or has; the command line prints it without a traceback."""
 
 
 class UserError(Exception):

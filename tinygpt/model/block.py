@@ -1,0 +1,54 @@
+"""One layer of the transformer: attention mixes positions, then an MLP works on each alone.
+
+Pre-norm (Xiong et al. 2020): each half reads a normalised copy of the residual stream and adds to
+the stream what it found,
+
+    stream = stream + attention(norm1(stream))
+    stream = stream + mlp(norm2(stream))
+
+The add and the norm after it pass over the same numbers, so they are one op: a half returns what
+it found (the branch) and the next norm adds it to the stream on its way.
+
+Read next: minigrad/nn/attention.py, minigrad/nn/mlp.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad import Tensor, nn
+from tinygpt.config import GPTConfig
+from tinygpt.model.kv_cache import LayerCache
+
+
+def make_norm(config: GPTConfig) -> nn.Module:
+    """The normalisation that the configuration names, over C channels."""
+    kind = {"layernorm": nn.LayerNorm, "rmsnorm": nn.RMSNorm}[config.norm]
+    return kind(config.d_model, bias=False) if kind is nn.LayerNorm else kind(config.d_model)
+
+
+class Block(nn.Module):
+    """norm1, attention, norm2, mlp."""
+
+    def __init__(self, config: GPTConfig, rng: np.random.Generator):
+        super().__init__()
+        # Each of the 2 L branches adds to the stream: scaled down, their sum starts at unit size
+        # (Radford et al. 2019).
+        residual_std = 0.02 / (2 * config.n_layers) ** 0.5
+        shared = {"bias": False, "dropout": config.dropout, "rng": rng}
+        self.norm1 = make_norm(config)
+        self.attention = nn.CausalSelfAttention(
+            config.d_model, config.n_heads, residual_std=residual_std, **shared
+        )
+        self.norm2 = make_norm(config)
+        self.mlp = nn.MLP(
+            config.d_model, activation=config.activation, residual_std=residual_std, **shared
+        )
+
+    def forward(
+        self, branch: Tensor, stream: Tensor | None, cache: LayerCache | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """branch, stream: (B, T, C), stream None before the first layer.  Returns the next two."""
+        x, stream = self.norm1(branch, residual=stream)
+        x, stream = self.norm2(self.attention(x, cache=cache), residual=stream)
+        return self.mlp(x), stream

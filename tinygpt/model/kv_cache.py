@@ -1,0 +1,56 @@
+"""What generation remembers: the keys and values of every position, layer by layer.
+
+Without it each new token would recompute all earlier ones: T^2/2 steps of work instead of T. The
+arrays are allocated once, for the whole context; attention reads the filled part in place.
+
+Bytes: 2 (keys, values) * 4 * layers * batch * context * C, for M (6 x 256 x 192): 2.4 MB.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygpt.config import GPTConfig
+
+
+class LayerCache:
+    """One layer's keys and values, (B, context, H, D) each, the first `length` positions filled."""
+
+    def __init__(self, keys: np.ndarray, values: np.ndarray):
+        self.keys, self.values, self.length = keys, values, 0
+
+    def append(self, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Store k and v, (B, T, H, D), and return all keys and values so far as views.
+
+        Raises ValueError if the positions do not fit.
+        """
+        end = self.length + k.shape[1]
+        if end > self.keys.shape[1]:
+            raise ValueError(
+                f"KVCache: position {end} is beyond its {self.keys.shape[1]} positions; "
+                "clear() it and feed the last tokens again"
+            )
+        self.keys[:, self.length : end] = k
+        self.values[:, self.length : end] = v
+        self.length = end
+        return self.keys[:, :end], self.values[:, :end]
+
+
+class KVCache:
+    """The caches of all layers of a GPT."""
+
+    def __init__(self, config: GPTConfig, batch: int = 1):
+        head = config.d_model // config.n_heads
+        shape = (2, config.n_layers, batch, config.context, config.n_heads, head)
+        keys, values = np.zeros(shape, dtype=np.float32)
+        self.layers = [LayerCache(k, v) for k, v in zip(keys, values, strict=True)]
+
+    @property
+    def length(self) -> int:
+        """Positions filled."""
+        return self.layers[0].length
+
+    def clear(self) -> None:
+        """Forget everything; the memory is kept."""
+        for layer in self.layers:
+            layer.length = 0
