@@ -1,4 +1,4 @@
-"""The model: gpt.py is the whole of it, block.py one layer, kv_cache.py what generation remembers."""
+"""The model: gpt.py is the whole, block.py one layer, kv_cache.py what generation remembers."""
 
 from tinygpt.config import GPTConfig
 from tinygpt.model.gpt import GPT
