@@ -1,0 +1,37 @@
+"""The README is true: its test command is what CI runs, and its commands exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tinygpt.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shell_lines(text):
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, flags=re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_ci_runs_exactly_the_readmes_test_command():
+    command = (ROOT / ".ci/run").read_text(encoding="utf-8").strip().splitlines()[-1]
+    assert command in shell_lines(README)
+
+
+def test_the_first_two_commands_install_and_run():
+    first, second = shell_lines(README)[:2]
+    assert "pip install" in first and first.endswith("tinygpt quickstart")
+    assert "pip install" in second and "pytest" in second
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_every_link_into_the_tree_leads_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+def test_every_subcommand_named_exists():
+    named = set(re.findall(r"(?<![\w/])tinygpt ([a-z]+)", "\n".join(shell_lines(README))))
+    assert named <= set(COMMANDS)

@@ -1,0 +1,74 @@
+"""tinygpt/cli.py: exit codes, one-sentence errors, and a light --help."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tinygpt.cli import COMMANDS, main
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "tinygpt", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def test_help_names_every_command():
+    shown = run("--help")
+    assert shown.returncode == 0
+    assert all(name in shown.stdout for name in COMMANDS)
+
+
+def test_help_imports_neither_numpy_nor_numba():
+    code = (
+        "import sys; from tinygpt.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'numba', 'rich', 'regex'} & set(sys.modules); print(heavy or 'light')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "light"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) >= 4
+
+
+def test_unknown_command_is_a_usage_error():
+    done = run("trian")
+    assert done.returncode == 2
+    assert "trian" in done.stderr
+
+
+def test_a_users_mistake_is_one_sentence_without_a_traceback():
+    done = run("train", "S", "--set", "training.step=3")
+    assert done.returncode == 2
+    assert "Did you mean training.steps?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_the_traceback():
+    done = run("--debug", "train", "S", "--set", "training.step=3")
+    assert "Traceback" in done.stderr
+
+
+def test_a_forced_backend_that_does_not_exist_is_an_error():
+    done = run("doctor", "--quick", KERNELS_BACKEND="fortran")
+    assert done.returncode == 1
+    assert "fortran" in done.stderr
+    assert "numpy, numba, c" in done.stderr
+
+
+def test_doctor_says_what_runs():
+    done = run("doctor", "--quick", KERNELS_BACKEND="numpy")
+    assert done.returncode == 0
+    assert "asked for: numpy" in done.stdout

@@ -1,0 +1,59 @@
+"""tinygpt/config.py: defaults <- TOML <- --set, with every mistake named."""
+
+import pytest
+
+from tinygpt.config import ConfigError, from_dict, load_config, shipped
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_configuration_loads_and_survives_a_round_trip(name):
+    config = load_config(name)
+    assert from_dict(config.to_dict()) == config
+
+
+def test_s_is_nanogpts_cpu_recipe():
+    config = load_config("S")
+    training = config.training
+    assert (training.batch_size, config.model.context, training.steps) == (12, 64, 2000)
+    assert (training.lr, training.min_lr, training.warmup_steps) == (1e-3, 1e-4, 100)
+    assert (training.beta2, training.weight_decay, training.clip) == (0.99, 0.1, 1.0)
+    assert config.model.dropout == 0.0
+
+
+def test_overrides_come_last_and_take_the_type_of_the_key():
+    config = load_config("S", ["training.steps=30", "training.lr=5e-4", "training.clip=none"])
+    assert config.training.steps == 30
+    assert config.training.lr == 5e-4
+    assert config.training.clip is None
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.step=3", "Did you mean training.steps?"),
+        ("trainig.steps=3", "Did you mean training?"),
+        ("training.steps=many", "training.steps = 'many' is not of type int"),
+        ("training.steps=0", "training.steps = 0 must be at least 1"),
+        ("model.d_model=130", "130 is not divisible by model.n_heads = 4"),
+        ("model.norm=batchnorm", "not one of: layernorm, rmsnorm"),
+        ("data.split=0.9,0.9,0.1", "sum to 1"),
+        ("steps", "section.key=value"),
+    ],
+)
+def test_a_mistake_is_named_with_what_to_do(override, said):
+    with pytest.raises(ConfigError) as caught:
+        load_config("S", [override])
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_missing_file_lists_the_shipped_names():
+    with pytest.raises(ConfigError, match="B, L, M"):
+        load_config("nope.toml")
+
+
+def test_broken_toml_names_the_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[model\n")
+    with pytest.raises(ConfigError, match=r"mine\.toml is not valid TOML"):
+        load_config(path)
