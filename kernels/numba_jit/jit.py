@@ -1,16 +1,141 @@
-"""How every Numba kernel is compiled: one place for the flags.
+"""How the kernels of this folder are compiled, cached and run.
 
-Compilation waits for the first call and is cached on disk. Division by zero gives inf, as in C.
-Of the fast-math licences only two are taken: `contract` (fused multiply-add) and, where a loop
-sums, `reassoc` (several partial sums at once). Neither touches -inf, nan or denormal numbers.
+    @parallel   a loop nest called from Python; its prange loops share the process's threads
+    @serial     one that stays on the calling thread
+    @inline     a function of single elements, called inside the others; LLVM inlines it
+
+All are ordinary Python under NUMBA_DISABLE_JIT=1, where a debugger can step through them.
+Compiled code is kept in a per-user folder, else a temporary one, else nowhere: an installation that
+cannot be written to still imports and runs, only slower the first time.
+
+Read next: vector_math.py, then softmax.py.
 """
 
-from numba import njit, prange
+from __future__ import annotations
 
-__all__ = ["inline", "parallel", "prange", "serial"]
+import functools
+import hashlib
+import importlib
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
 
-_FLAGS = {"cache": True, "error_model": "numpy", "nogil": True}
+import numba
+from numba import prange
 
-inline = njit(fastmath={"contract"}, **_FLAGS)  # element functions, inlined by LLVM
-serial = njit(fastmath={"contract", "reassoc"}, **_FLAGS)
-parallel = njit(fastmath={"contract", "reassoc"}, parallel=True, **_FLAGS)
+__all__ = ["cache_folder", "inline", "parallel", "prange", "serial"]
+
+# Of the fast-math licences only two are taken: `contract` (a*b+c in one rounding) and, where a loop
+# sums, `reassoc` (one partial sum a lane). The rest assume that no -inf occurs: masked scores are.
+_SUMS = {"contract", "reassoc"}
+
+_one_at_a_time = threading.Lock()
+
+
+def inline(function):
+    """Compile a function of single elements; it does its sums in the order they are written."""
+    return _njit(function, fastmath={"contract"})
+
+
+def serial(function):
+    """Compile a function of arrays and numbers that runs on the calling thread."""
+    return _njit(function, fastmath=_SUMS)
+
+
+def parallel(function):
+    """Compile a function of arrays and numbers whose prange loops share the threads.
+
+    Two Python threads never run one at once: both would want the same cores, and Numba's simplest
+    pool (workqueue) aborts the process when two threads enter it.
+    """
+    compiled = _njit(function, parallel=True, fastmath=_SUMS)
+
+    @functools.wraps(function)
+    def run(*args):
+        with _one_at_a_time:
+            return compiled(*args)
+
+    return run
+
+
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept: NUMBA_CACHE_DIR, the user's cache, a temporary folder, None.
+
+    Numba notices a kernel whose own file changed, but not one whose helper in another file did;
+    so the folder's name carries a digest of all of this folder's sources.
+    """
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(os.environ["NUMBA_CACHE_DIR"])
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    name = f"numba-{digest.hexdigest()[:12]}"
+    user = getattr(os, "getuid", lambda: "user")()
+    for parent in (_user_cache(), Path(tempfile.gettempdir(), f"tinygpt-{user}")):
+        if parent is not None and _is_private_and_writable(parent / name):
+            return parent / name
+    return None
+
+
+def _user_cache() -> Path | None:
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home
+        return None
+    default = {
+        "win32": Path(os.environ.get("LOCALAPPDATA", home)),
+        "darwin": home / "Library" / "Caches",
+    }.get(sys.platform, home / ".cache")
+    return Path(os.environ.get("XDG_CACHE_HOME") or default) / "tinygpt"
+
+
+def _is_private_and_writable(folder: Path) -> bool:
+    """Make the folder; False if it cannot be written, or if others could plant code in it."""
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if hasattr(os, "getuid"):
+            for part in (folder.parent, folder):
+                status = part.stat()
+                if status.st_uid != os.getuid() or status.st_mode & 0o002:
+                    return False
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _njit(function, **options):
+    """numba.njit with our cache folder; Numba reads the folder's name while it decorates.
+
+    Division by zero gives inf, as in C; other Python threads run on while a kernel does.
+    """
+    options.update(error_model="numpy", nogil=True)
+    if _CACHE is None:
+        return numba.njit(function, **options)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_CACHE)
+    try:
+        return numba.njit(function, cache=True, **options)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def _pick_threading_layer() -> None:
+    """OpenMP, else TBB, else workqueue: the first that is installed, unless the user named one."""
+    if numba.config.THREADING_LAYER != "default":
+        return
+    for layer, module in (("omp", "omppool"), ("tbb", "tbbpool")):
+        try:
+            importlib.import_module(f"numba.np.ufunc.{module}")
+        except ImportError:
+            continue
+        numba.config.THREADING_LAYER = layer
+        return
+    numba.config.THREADING_LAYER = "workqueue"
+
+
+_CACHE = cache_folder()
+_pick_threading_layer()
