@@ -1,0 +1,50 @@
+"""GELU in Numba, one pass; derived in numpy_ref/gelu.py.  Also written in: c/gelu.c."""
+
+import numpy as np
+
+from kernels import checks, memory
+from kernels.numba_jit.jit import inline, parallel, prange
+from kernels.numba_jit.vector_math import sigmoid
+
+ONE = np.float32(1)
+TWO_C = np.float32(2 * np.sqrt(2 / np.pi))  # u = c (x + a x^3), and 2 c is what is needed
+CUBIC, THREE_CUBIC = np.float32(0.044715), np.float32(3 * 0.044715)
+
+
+@inline
+def gelu_with_derivative(x):
+    """(gelu(x), gelu'(x)) of one float32, which share one exp."""
+    # (1 + tanh u) / 2 = sigmoid(2u) = s, so  y = x s,  dy/dx = s + x s (1 - s) 2u'
+    square = x * x
+    s = sigmoid(TWO_C * x * (ONE + CUBIC * square))
+    return x * s, s + x * s * (ONE - s) * TWO_C * (ONE + THREE_CUBIC * square)
+
+
+def gelu_forward(x):
+    """As numpy_ref.gelu_forward, float32."""
+    checks.floating("gelu", x=x)
+    y = memory.empty(x.shape)
+    _forward(np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
+    return y
+
+
+def gelu_backward(dy, x):
+    """As numpy_ref.gelu_backward, float32."""
+    checks.floating("gelu", dy=dy, x=x)
+    checks.same_shape("gelu", dy=dy, x=x)
+    dx = memory.empty(x.shape)
+    dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
+    _backward(dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
+    return dx
+
+
+@parallel
+def _forward(x, y):
+    for i in prange(x.size):
+        y[i] = gelu_with_derivative(x[i])[0]
+
+
+@parallel
+def _backward(dy, x, dx):
+    for i in prange(x.size):
+        dx[i] = dy[i] * gelu_with_derivative(x[i])[1]
