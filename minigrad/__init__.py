@@ -1,0 +1,41 @@
+"""Reverse-mode automatic differentiation over NumPy arrays, with the kernels of `kernels`.
+
+    x = minigrad.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    x.grad                                               # array([2., 4.], dtype=float32)
+
+Read next: tensor.py, engine.py, then nn/.
+"""
+
+from kernels import report, use, using
+from kernels.memory import empty
+from minigrad import ops
+from minigrad.engine import checkpoint, draw_key, enable_grad, is_grad_enabled, no_grad
+from minigrad.ops import (
+    attention,
+    concatenate,
+    cross_entropy,
+    dropout,
+    embedding,
+    gelu,
+    layernorm,
+    linear,
+    linear_cross_entropy,
+    matmul,
+    maximum,
+    minimum,
+    rmsnorm,
+    self_attention,
+    softmax,
+    split,
+    stack,
+    where,
+)
+from minigrad.tensor import Tensor, tensor
+
+__all__ = [
+    "Tensor", "attention", "checkpoint", "concatenate", "cross_entropy", "draw_key", "dropout",
+    "embedding", "empty", "enable_grad", "gelu", "is_grad_enabled", "layernorm", "linear",
+    "linear_cross_entropy", "matmul", "maximum", "minimum", "no_grad", "ops", "report", "rmsnorm",
+    "self_attention", "softmax", "split", "stack", "tensor", "use", "using", "where",
+]  # fmt: skip

@@ -1,0 +1,264 @@
+"""Reverse mode: one walk from the loss back to the leaves.
+
+Every differentiable operation leaves a `Node`: the edges to its parents and a closure that turns
+the gradient of its outputs into gradients of its parents. `backward` sorts the nodes, calls each
+closure once, adds up what arrives at each parent, and drops the closure, so that activations are
+freed while the walk goes on. Nothing here is recursive: a chain of 100,000 operations is a loop.
+
+Who may write to a gradient. The engine writes only to arrays that nobody else can see:
+  * inside the graph it takes the first gradient as it comes and never writes to it (it may be `dy`
+    passing through a residual, or one array returned for two parents); a second one makes a new
+    array, the sum, and later ones are added to that sum in place;
+  * a leaf's `.grad` belongs to that leaf alone: a gradient that is a view, `dy` itself, or returned
+    for several parents is copied first. So accumulation over micro-batches is in place.
+A closure runs once. It may return arrays it saved, and must not read them afterwards.
+
+Source: the form of the walk follows Griewank and Walther 2008, chapter 3.
+Read next: tensor.py, then ops/arithmetic.py.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernels.memory import empty
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+_numbers = itertools.count()
+
+
+class Node:
+    """One operation on the tape: where its outputs' gradients gather and where they go next.
+
+    number: creation order; parents always have smaller numbers than their children.
+    parents: a Node, a leaf Tensor or None (no gradient wanted) for each parent; it refers to nodes
+        and not to intermediate tensors, so that data no closure saved is freed during forward.
+    slots: which output of the parent node was used, for each parent.
+    shapes: the shape of each output.  grads, owned: each output's gradient so far, and whether the
+        engine allocated it.
+    """
+
+    __slots__ = ("backward", "grads", "number", "owned", "parents", "shapes", "slots")
+
+    backward: Callable[..., Sequence[np.ndarray | None]] | None
+
+    def __init__(self, parents: Sequence[Tensor | None], backward, shapes: tuple):
+        self.number = next(_numbers)
+        wanted = [p if p is not None and p.requires_grad else None for p in parents]
+        self.parents: tuple[Any, ...] = tuple([p and (p.node or p) for p in wanted])
+        self.slots = tuple([p.slot if p is not None else 0 for p in wanted])
+        self.backward = backward
+        self.shapes = shapes
+        self.grads: list[np.ndarray | None] = [None] * len(shapes)
+        self.owned = 0  # bit i: grads[i] was allocated here and may be written to
+
+    def add(self, slot: int, grad: np.ndarray) -> None:
+        """Accumulate a gradient for output `slot`, undoing broadcasting."""
+        if grad.shape != self.shapes[slot]:
+            grad = unbroadcast(grad, self.shapes[slot])
+        before = self.grads[slot]
+        if before is None:
+            self.grads[slot] = grad
+        elif self.owned >> slot & 1:
+            np.add(before, grad, out=before)
+        else:
+            self.grads[slot] = np.add(before, grad, out=empty(grad.shape, grad.dtype))
+            self.owned |= 1 << slot
+
+    def release(self) -> None:
+        """Forget closure, parents and gradients: whatever they kept alive can be freed."""
+        self.backward = None
+        self.parents = self.slots = ()
+        self.grads = [None] * len(self.shapes)
+        self.owned = 0
+
+
+def backward(tensors: Sequence[Tensor], gradients: Sequence[np.ndarray | None]) -> None:
+    """Walk from `tensors` to the leaves they were made from, accumulating into each leaf's .grad.
+
+    gradients: dLoss/dtensor for each, of its shape and dtype; None entries are skipped.
+    Raises RuntimeError if a part of the graph was already walked and freed.
+    """
+    roots = []
+    for tensor, grad in zip(tensors, gradients, strict=True):
+        if grad is None:
+            continue
+        if tensor.node is None:
+            _add_to_leaf(tensor, grad, shared=True)
+        else:
+            tensor.node.add(tensor.slot, grad)
+            roots.append(tensor.node)
+    order = _topological(roots)
+    while order:
+        node = order.pop()
+        if node.backward is None:
+            raise RuntimeError(
+                "backward: this graph was already walked and its activations freed; "
+                "run forward again, or add the losses and call backward once"
+            )
+        outputs = [g if g is None or g.flags.c_contiguous else g.copy() for g in node.grads]
+        if any(g is not None for g in outputs):
+            _spread(node, outputs, node.backward(*outputs))
+        node.release()
+
+
+def _topological(roots: Sequence[Node]) -> list[Node]:
+    """All nodes reachable from the roots, parents first.
+
+    Creation order is a topological order, so it is enough to collect the nodes and sort them.
+    """
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        for parent in stack.pop().parents:
+            if type(parent) is Node and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=lambda node: node.number)
+
+
+def _spread(node: Node, outputs: list, grads: Sequence[np.ndarray | None]) -> None:
+    """Hand each gradient that a closure returned to its parent."""
+    if len(grads) != len(node.parents):
+        raise RuntimeError(
+            f"a backward closure returned {len(grads)} gradients for {len(node.parents)} parents"
+        )
+    for parent, slot, grad in zip(node.parents, node.slots, grads, strict=True):
+        if parent is None or grad is None:
+            continue
+        if type(parent) is Node:
+            parent.add(slot, grad)
+        else:
+            twice = sum(grad is other for other in grads) > 1
+            passed = any(grad is output for output in outputs)
+            _add_to_leaf(parent, grad, shared=twice or passed)
+
+
+def _add_to_leaf(leaf: Tensor, grad: np.ndarray, shared: bool) -> None:
+    """Accumulate into leaf.grad, which must never share memory with anything else."""
+    if grad.dtype != leaf.data.dtype:
+        raise TypeError(f"a {leaf.data.dtype} tensor was given a gradient of dtype {grad.dtype}")
+    if grad.shape != leaf.data.shape:
+        grad = unbroadcast(grad, leaf.data.shape)
+    if leaf.grad is not None:
+        np.add(leaf.grad, grad, out=leaf.grad)
+    elif shared or isinstance(grad.base, np.ndarray) or not grad.flags.writeable:
+        leaf.grad = grad.copy(order="C")
+    else:
+        leaf.grad = grad
+
+
+def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sum grad over the axes along which an array of `shape` was repeated.
+
+    y = broadcast(x) copies each x_i to several places, so dx_i is the sum of dy over them.
+    Raises ValueError if grad could not have come from broadcasting `shape`.
+    """
+    extra = grad.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, grad.shape[extra:], strict=True)):
+        raise ValueError(f"a gradient of shape {grad.shape} does not fit a tensor of shape {shape}")
+    repeated = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and grad.shape[extra + i] != 1
+    )
+    return grad.sum(axis=repeated, keepdims=True).reshape(shape)
+
+
+class _Mode(threading.local):
+    """What this thread is doing: recording a graph, and replaying random keys (checkpoint)."""
+
+    enabled = True
+    replay: Iterator[int] | None = None
+    recorded: list[int] | None = None
+
+
+mode = _Mode()
+
+
+class no_grad(ContextDecorator):  # noqa: N801  (PyTorch's name)
+    """Inside the block (or the decorated function) no graph is built."""
+
+    value = False
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(mode.enabled)
+        mode.enabled = self.value
+
+    def __exit__(self, *error: object) -> None:
+        mode.enabled = self._before.pop()
+
+
+class enable_grad(no_grad):  # noqa: N801
+    """Undo an enclosing no_grad for the length of the block."""
+
+    value = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return mode.enabled
+
+
+def draw_key(generator: np.random.Generator) -> int:
+    """A random 64-bit key for an op such as dropout; `checkpoint` replays the same keys."""
+    if mode.replay is not None:
+        key = next(mode.replay)
+    else:
+        key = int(generator.integers(2**64, dtype=np.uint64))
+    if mode.recorded is not None:
+        mode.recorded.append(key)
+    return key
+
+
+def checkpoint(function: Callable, *inputs: Tensor) -> Any:
+    """function(*inputs), computed again in backward instead of keeping its activations.
+
+    function: takes Tensors, returns a Tensor or a tuple of them; parameters it uses by other ways
+    (a module's weights) get their gradients too.  Only `inputs` stay alive until backward.
+    The second run draws the same random keys (see draw_key), so gradients are the same bytes as
+    without checkpointing.  Cost: one more forward.  Source: Chen et al. 2016.
+    """
+    from minigrad.tensor import Tensor
+
+    if not mode.enabled:
+        return function(*inputs)
+    outside, mode.recorded = mode.recorded, []
+    try:
+        with no_grad():
+            result = function(*inputs)
+        keys = mode.recorded
+    finally:
+        mode.recorded = outside
+    if outside is not None:
+        outside.extend(keys)
+    several = isinstance(result, tuple)
+
+    def recompute(*dys: np.ndarray | None) -> list[np.ndarray | None]:
+        copies = [x.detach().requires_grad_(x.requires_grad) for x in inputs]
+        before = mode.replay, mode.recorded
+        mode.replay, mode.recorded = iter(keys), None
+        try:
+            with enable_grad():
+                again = function(*copies)
+        finally:
+            mode.replay, mode.recorded = before
+        outputs = again if several else (again,)
+        pairs = [(y, dy) for y, dy in zip(outputs, dys, strict=True) if y.requires_grad]
+        backward([y for y, _ in pairs], [dy for _, dy in pairs])
+        return [copy.grad for copy in copies]
+
+    # The weights inside need gradients even when no input does, so the node is made either way.
+    arrays = tuple([y.data for y in (result if several else (result,))])
+    node = Node(inputs, recompute, tuple([y.shape for y in arrays]))
+    outputs = tuple([Tensor.output(y, node, slot) for slot, y in enumerate(arrays)])
+    return outputs if several else outputs[0]

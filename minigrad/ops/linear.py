@@ -1,0 +1,30 @@
+"""linear, differentiable.  What it means: kernels/numpy_ref/linear.py."""
+
+from __future__ import annotations
+
+from kernels import active
+from minigrad.ops.dense import dense
+from minigrad.tensor import Tensor
+
+
+def linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    activation: str | None = None,
+    residual: Tensor | None = None,
+) -> Tensor:
+    """activation(x W^T + bias) + residual.
+
+    x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu"
+    or "relu2".  Saved: x, and with an activation its derivative at every output.
+    """
+    u, w = dense(x), dense(weight)
+    b = None if bias is None else dense(bias)
+    r = None if residual is None else dense(residual)
+    y, dact = active.linear_forward(u, w, b, activation, r)
+
+    def backward(dy):
+        return (*active.linear_backward(dy, u, w, dact, b), dy)
+
+    return Tensor(y, (x, weight, bias, residual), backward)

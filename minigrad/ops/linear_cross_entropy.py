@@ -1,0 +1,48 @@
+"""linear_cross_entropy, differentiable.
+
+What it means: kernels/numpy_ref/linear_cross_entropy.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kernels import active
+from minigrad.engine import is_grad_enabled
+from minigrad.ops.cross_entropy import flat_targets
+from minigrad.ops.dense import dense
+from minigrad.tensor import Tensor
+
+
+def linear_cross_entropy(
+    x: Tensor,
+    weight: Tensor,
+    targets: Any,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+) -> Tensor:
+    """cross_entropy(x W^T, targets), and no (rows, V) logits ever.
+
+    x: (..., C), weight: (V, C), targets: (...) integers.  Returns ().
+    While a graph is recorded, *forward* computes both gradients too, chunk by chunk while the
+    logits are at hand, and keeps them (as large as x and weight); backward only scales them.
+    """
+    shape = x.shape
+    rows, w = dense(x).reshape(-1, shape[-1]), dense(weight)  # (..., C) -> (R, C)
+    t = flat_targets("linear_cross_entropy", targets, shape[:-1])
+    if not (is_grad_enabled() and (x.requires_grad or weight.requires_grad)):
+        loss = active.linear_cross_entropy_forward(rows, w, t, label_smoothing, ignore_index)
+        return Tensor(np.asarray(loss))
+    loss, dx, dweight = active.linear_cross_entropy_gradients(
+        rows, w, t, label_smoothing, ignore_index
+    )
+
+    def backward(dy):  # runs once, so the saved gradients may be scaled in place
+        if dy != 1:
+            np.multiply(dx, dy, out=dx)
+            np.multiply(dweight, dy, out=dweight)
+        return dx.reshape(shape), dweight
+
+    return Tensor(np.asarray(loss), (x, weight), backward)
