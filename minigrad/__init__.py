@@ -9,7 +9,7 @@ Read next: tensor.py, engine.py, then nn/.
 
 from kernels import report, use, using
 from kernels.memory import empty
-from minigrad import ops
+from minigrad import nn, ops, optim
 from minigrad.engine import checkpoint, draw_key, enable_grad, is_grad_enabled, no_grad
 from minigrad.ops import (
     attention,
@@ -36,6 +36,7 @@ from minigrad.tensor import Tensor, tensor
 __all__ = [
     "Tensor", "attention", "checkpoint", "concatenate", "cross_entropy", "draw_key", "dropout",
     "embedding", "empty", "enable_grad", "gelu", "is_grad_enabled", "layernorm", "linear",
-    "linear_cross_entropy", "matmul", "maximum", "minimum", "no_grad", "ops", "report", "rmsnorm",
-    "self_attention", "softmax", "split", "stack", "tensor", "use", "using", "where",
+    "linear_cross_entropy", "matmul", "maximum", "minimum", "nn", "no_grad", "ops", "optim",
+    "report", "rmsnorm", "self_attention", "softmax", "split", "stack", "tensor", "use",
+    "using", "where",
 ]  # fmt: skip

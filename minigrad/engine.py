@@ -53,7 +53,7 @@ class Node:
     def __init__(self, parents: Sequence[Tensor | None], backward, shapes: tuple):
         self.number = next(_numbers)
         wanted = [p if p is not None and p.requires_grad else None for p in parents]
-        self.parents: tuple[Any, ...] = tuple([p and (p.node or p) for p in wanted])
+        self.parents: tuple[Any, ...] = tuple([None if p is None else p.node or p for p in wanted])
         self.slots = tuple([p.slot if p is not None else 0 for p in wanted])
         self.backward = backward
         self.shapes = shapes
@@ -182,7 +182,7 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
-class no_grad(ContextDecorator):  # noqa: N801  (PyTorch's name)
+class no_grad(ContextDecorator):
     """Inside the block (or the decorated function) no graph is built."""
 
     value = False
@@ -198,7 +198,7 @@ class no_grad(ContextDecorator):  # noqa: N801  (PyTorch's name)
         mode.enabled = self._before.pop()
 
 
-class enable_grad(no_grad):  # noqa: N801
+class enable_grad(no_grad):
     """Undo an enclosing no_grad for the length of the block."""
 
     value = True

@@ -106,7 +106,7 @@ class Tensor:
         return self.node is None
 
     @property
-    def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
+    def T(self) -> Tensor:
         return ops.permute(self, tuple(range(self.ndim))[::-1])
 
     def numpy(self) -> np.ndarray:

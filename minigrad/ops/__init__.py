@@ -22,12 +22,12 @@ from minigrad.ops.dropout import dropout
 from minigrad.ops.elementwise import abs, astype, clip, exp, log, relu, sigmoid, sqrt, tanh
 from minigrad.ops.embedding import embedding
 from minigrad.ops.gelu import gelu
-from minigrad.ops.layernorm import layernorm
+from minigrad.ops.layernorm import add_layernorm, layernorm
 from minigrad.ops.linear import linear
 from minigrad.ops.linear_cross_entropy import linear_cross_entropy
 from minigrad.ops.matmul import matmul
 from minigrad.ops.reductions import max, mean, min, sum, var
-from minigrad.ops.rmsnorm import rmsnorm
+from minigrad.ops.rmsnorm import add_rmsnorm, rmsnorm
 from minigrad.ops.shape import (
     broadcast_to,
     concatenate,
@@ -42,10 +42,10 @@ from minigrad.ops.shape import (
 from minigrad.ops.softmax import softmax
 
 __all__ = [
-    "abs", "add", "astype", "attention", "broadcast_to", "clip", "concatenate", "cross_entropy",
-    "div", "dropout", "embedding", "exp", "gelu", "getitem", "layernorm", "linear",
-    "linear_cross_entropy", "log", "masked_fill", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "mul", "neg", "permute", "pow", "relu", "reshape", "rmsnorm", "self_attention",
-    "sigmoid", "softmax", "split", "sqrt", "stack", "sub", "sum", "swapaxes", "tanh", "transpose",
-    "var", "where",
+    "abs", "add", "add_layernorm", "add_rmsnorm", "astype", "attention", "broadcast_to", "clip",
+    "concatenate", "cross_entropy", "div", "dropout", "embedding", "exp", "gelu", "getitem",
+    "layernorm", "linear", "linear_cross_entropy", "log", "masked_fill", "matmul", "max",
+    "maximum", "mean", "min", "minimum", "mul", "neg", "permute", "pow", "relu", "reshape",
+    "rmsnorm", "self_attention", "sigmoid", "softmax", "split", "sqrt", "stack", "sub", "sum",
+    "swapaxes", "tanh", "transpose", "var", "where",
 ]  # fmt: skip

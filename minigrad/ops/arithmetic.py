@@ -124,9 +124,7 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
             f"where: shapes {mask.shape}, {a.shape} and {b.shape} do not broadcast"
         ) from None
     zero = y.dtype.type(0)
-    return Tensor(
-        y, (a, b), lambda dy: (np.where(mask, dy, zero), np.where(mask, zero, dy))
-    )
+    return Tensor(y, (a, b), lambda dy: (np.where(mask, dy, zero), np.where(mask, zero, dy)))
 
 
 def masked_fill(x: Tensor, mask: Operand, value: float) -> Tensor:

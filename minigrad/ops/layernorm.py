@@ -7,29 +7,38 @@ from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
 
-def layernorm(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    residual: Tensor | None = None,
-    eps: float = 1e-5,
-):
-    """Layer norm over the last axis of s = x + residual.
+def layernorm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """Layer norm over the last axis.
 
-    x, residual: (..., C), weight, bias: (C,).  Returns y, or (y, s) with a residual: s goes on
-    as the residual stream.  Saved: s, and two numbers a row.
+    x: (..., C), weight, bias: (C,).  Returns y like x.  Saved: x, and two numbers a row.
     """
     w = dense(weight)
     b = None if bias is None else dense(bias)
-    r = None if residual is None else dense(residual)
-    y, s, mean, rstd = active.layernorm_forward(dense(x), w, b, r, eps)
+    y, s, mean, rstd = active.layernorm_forward(dense(x), w, b, None, eps)
+    return Tensor(y, (x, weight, bias), lambda dy: active.layernorm_backward(dy, s, w, mean, rstd))
 
-    def backward(dy, ds=None):
-        if dy is None:  # only the residual stream was used
-            return ds, None, None, ds
-        dx, dweight, dbias = active.layernorm_backward(dy, s, w, mean, rstd, ds)
-        return dx, dweight, dbias, dx
 
+def add_layernorm(
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> tuple[Tensor, Tensor]:
+    """(layernorm(s), s) for s = x + residual, in one pass over memory.
+
+    x, residual: (..., C); s goes on as the residual stream.  Without a residual s is x.
+    """
     if residual is None:
-        return Tensor(y, (x, weight, bias, None), backward)
-    return Tensor.multi((y, s), (x, weight, bias, residual), backward)
+        return layernorm(x, weight, bias, eps), x
+    w = dense(weight)
+    b = None if bias is None else dense(bias)
+    y, s, mean, rstd = active.layernorm_forward(dense(x), w, b, dense(residual), eps)
+
+    def backward(dy, ds):
+        if dy is None:  # only the stream was used
+            return ds, ds, None, None
+        dx, dweight, dbias = active.layernorm_backward(dy, s, w, mean, rstd, ds)
+        return dx, dx, dweight, dbias
+
+    return Tensor.multi((y, s), (x, residual, weight, bias), backward)

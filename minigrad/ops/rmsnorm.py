@@ -7,22 +7,32 @@ from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
 
-def rmsnorm(x: Tensor, weight: Tensor, residual: Tensor | None = None, eps: float = 1e-5):
-    """RMS norm over the last axis of s = x + residual.
+def rmsnorm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
+    """RMS norm over the last axis.
 
-    x, residual: (..., C), weight: (C,).  Returns y, or (y, s) with a residual: s goes on as the
-    residual stream.  Saved: s, and one number a row.
+    x: (..., C), weight: (C,).  Returns y like x.  Saved: x, and one number a row.
     """
     w = dense(weight)
-    r = None if residual is None else dense(residual)
-    y, s, rstd = active.rmsnorm_forward(dense(x), w, r, eps)
+    y, s, rstd = active.rmsnorm_forward(dense(x), w, None, eps)
+    return Tensor(y, (x, weight), lambda dy: active.rmsnorm_backward(dy, s, w, rstd))
 
-    def backward(dy, ds=None):
-        if dy is None:  # only the residual stream was used
-            return ds, None, ds
-        dx, dweight = active.rmsnorm_backward(dy, s, w, rstd, ds)
-        return dx, dweight, dx
 
+def add_rmsnorm(
+    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float = 1e-5
+) -> tuple[Tensor, Tensor]:
+    """(rmsnorm(s), s) for s = x + residual, in one pass over memory.
+
+    x, residual: (..., C); s goes on as the residual stream.  Without a residual s is x.
+    """
     if residual is None:
-        return Tensor(y, (x, weight, None), backward)
-    return Tensor.multi((y, s), (x, weight, residual), backward)
+        return rmsnorm(x, weight, eps), x
+    w = dense(weight)
+    y, s, rstd = active.rmsnorm_forward(dense(x), w, dense(residual), eps)
+
+    def backward(dy, ds):
+        if dy is None:  # only the stream was used
+            return ds, ds, None
+        dx, dweight = active.rmsnorm_backward(dy, s, w, rstd, ds)
+        return dx, dx, dweight
+
+    return Tensor.multi((y, s), (x, residual, weight), backward)

@@ -1,0 +1,8 @@
+"""Optimizers: how parameters follow their gradients."""
+
+from minigrad.optim.adamw import AdamW
+from minigrad.optim.clip import clip_grad_norm, global_norm
+from minigrad.optim.optimizer import Optimizer
+from minigrad.optim.schedule import warmup_cosine
+
+__all__ = ["AdamW", "Optimizer", "clip_grad_norm", "global_norm", "warmup_cosine"]

@@ -21,7 +21,7 @@ from tinygpt.config import GPTConfig
 from tinygpt.model.kv_cache import LayerCache
 
 
-def make_norm(config: GPTConfig) -> nn.Module:
+def make_norm(config: GPTConfig) -> nn.LayerNorm | nn.RMSNorm:
     """The normalisation that the configuration names, over C channels."""
     kind = {"layernorm": nn.LayerNorm, "rmsnorm": nn.RMSNorm}[config.norm]
     return kind(config.d_model, bias=False) if kind is nn.LayerNorm else kind(config.d_model)
@@ -49,6 +49,6 @@ class Block(nn.Module):
         self, branch: Tensor, stream: Tensor | None, cache: LayerCache | None = None
     ) -> tuple[Tensor, Tensor]:
         """branch, stream: (B, T, C), stream None before the first layer.  Returns the next two."""
-        x, stream = self.norm1(branch, residual=stream)
-        x, stream = self.norm2(self.attention(x, cache=cache), residual=stream)
+        x, stream = self.norm1.add(branch, stream)
+        x, stream = self.norm2.add(self.attention(x, cache=cache), stream)
         return self.mlp(x), stream

@@ -50,7 +50,7 @@ class GPT(nn.Module):
         branch, stream = self.dropout(self.token_embedding(ids) + positions), None
         for i, block in enumerate(self.blocks):
             branch, stream = block(branch, stream, cache.layers[i] if cache is not None else None)
-        x, _ = self.norm(branch, residual=stream)
+        x, _ = self.norm.add(branch, stream)
         return x
 
     def forward(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:

@@ -1,0 +1,31 @@
+"""Dropout.  What it computes: kernels/numpy_ref/dropout.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad import ops
+from minigrad.engine import draw_key
+from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+
+class Dropout(Module):
+    """In training, zero each element with probability p and scale the rest; else nothing.
+
+    rng: gives one 64-bit key a call (not needed for p = 0).
+    """
+
+    def __init__(self, p: float, rng: np.random.Generator | None = None):
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be in [0, 1), not {p}")
+        if p and rng is None:
+            raise ValueError("Dropout: p > 0 needs rng, a numpy Generator, to draw its masks from")
+        self.p = p
+        self.rng = rng
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: any shape.  Returns the same shape."""
+        if not self.training or not self.p or self.rng is None:
+            return x
+        return ops.dropout(x, self.p, draw_key(self.rng))

@@ -1,0 +1,38 @@
+"""MLP: each position alone, wide in the middle."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.nn.dropout import Dropout
+from minigrad.nn.linear import Linear
+from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+
+class MLP(Module):
+    """W2 activation(W1 x).
+
+    hidden: width in the middle, None for 4 d_model (Vaswani et al. 2017).
+    residual_std: standard deviation of W2, which adds to the residual stream.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        hidden: int | None = None,
+        activation: str = "gelu",
+        bias: bool = True,
+        dropout: float = 0.0,
+        residual_std: float = 0.02,
+        *,
+        rng: np.random.Generator,
+    ):
+        hidden = hidden or 4 * d_model
+        self.up = Linear(d_model, hidden, bias=bias, activation=activation, std=0.02, rng=rng)
+        self.down = Linear(hidden, d_model, bias=bias, std=residual_std, rng=rng)
+        self.dropout = Dropout(dropout, rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (..., d_model).  Returns the same shape."""
+        return self.dropout(self.down(self.up(x)))

@@ -1,0 +1,179 @@
+"""Module: a tree of parameters, and surgery on it.
+
+A module's attributes are the tree: Tensors are its state (those of type Parameter are trained),
+Modules its children, in the order they were assigned. There is no other registration.
+
+Read next: linear.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A leaf that is trained."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data, requires_grad=requires_grad)
+
+
+class Module:
+    """Something with parameters that computes; calling it calls forward."""
+
+    training = True
+
+    def forward(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Modules directly below this one, in the order they were assigned."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module ("") and all below it, with dotted names, parents first."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        seen: set[int] = set()
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Tensor) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield (f"{prefix}.{name}" if prefix else name), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once (a tied one under its first name), in order."""
+        return ((n, t) for n, t in self._named_tensors() if isinstance(t, Parameter))
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once, in order."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Name -> array of every parameter and buffer; the arrays themselves, not copies."""
+        return {name: tensor.data for name, tensor in self._named_tensors()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy arrays into the module, in place.
+
+        Raises ValueError, before anything is changed, that lists what is missing, what is extra
+        and what has another shape.
+        """
+        own = self.state_dict()
+        problems = [f"missing: {name}" for name in own if name not in state]
+        problems += [f"extra: {name}" for name in state if name not in own]
+        for name, array in own.items():
+            if name in state and state[name].shape != array.shape:
+                problems.append(f"shape: {name} is {array.shape} here, {state[name].shape} there")
+        if problems:
+            more = "" if len(problems) <= 8 else f"\n  and {len(problems) - 8} more"
+            raise ValueError(
+                f"the weights do not fit this {type(self).__name__}:\n  "
+                + "\n  ".join(problems[:8])
+                + more
+            )
+        for name, array in own.items():
+            np.copyto(array, state[name], casting="same_kind")
+
+    def train(self, training: bool = True) -> Module:
+        """Set training (dropout drops) or evaluation on the whole tree; returns self."""
+        for module in self.modules():
+            module.training = training
+        return self
+
+    def eval(self) -> Module:
+        """Same as train(False)."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Freeze or unfreeze every parameter; returns self."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def __repr__(self) -> str:
+        lines = [f"({n}): {c!r}".replace("\n", "\n  ") for n, c in self.named_children()]
+        own = [f"{n} {t.shape}" for n, t in vars(self).items() if isinstance(t, Tensor)]
+        head = f"{type(self).__name__}({', '.join(own)}"
+        return head + ("\n  " + "\n  ".join(lines) + "\n)" if lines else ")")
+
+
+class ModuleList(Module):
+    """Modules in a list; children are named "0", "1", ..."""
+
+    def __init__(self, modules: Sequence[Module] = ()):
+        for i, module in enumerate(modules):
+            setattr(self, str(i), module)
+
+    def __iter__(self) -> Iterator[Module]:
+        return (child for _, child in self.named_children())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.named_children())
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self)[index]
+
+
+class Sequential(ModuleList):
+    """Modules applied one after another."""
+
+    def __init__(self, *modules: Module):
+        super().__init__(modules)
+
+    def forward(self, x):
+        for module in self:
+            x = module(x)
+        return x
+
+
+def replace_modules(
+    root: Module, match: Callable[[str, Module], bool], make: Callable[[Module], Module]
+) -> int:
+    """Put make(module) in the place of every module below root that matches.
+
+    match: (dotted name, module) -> bool; what was put in is not searched again.
+    Returns how many were replaced.  Raises ValueError if nothing matched: a typing error would
+    otherwise train or quantize nothing.
+    """
+    count = 0
+    waiting: list[tuple[str, Module]] = [("", root)]
+    while waiting:
+        prefix, parent = waiting.pop()
+        for name, child in list(parent.named_children()):
+            full = f"{prefix}.{name}" if prefix else name
+            if match(full, child):
+                setattr(parent, name, make(child))
+                count += 1
+            else:
+                waiting.append((full, child))
+    if not count:
+        kinds = sorted({type(module).__name__ for module in root.modules()})
+        raise ValueError(
+            f"replace_modules: nothing matched in {type(root).__name__}; it holds {kinds}"
+        )
+    return count

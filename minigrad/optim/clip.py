@@ -1,0 +1,25 @@
+"""Gradient clipping by global norm (Pascanu et al. 2013)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from kernels import active
+from minigrad.tensor import Tensor
+
+
+def global_norm(params: Iterable[Tensor]) -> float:
+    """L2 norm of all gradients taken as one vector; parameters without one count nothing."""
+    grads = (param.grad for param in params if param.grad is not None)
+    return math.sqrt(sum(active.sum_of_squares(grad) for grad in grads))
+
+
+def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> tuple[float, float]:
+    """(norm, scale): the global norm, and the factor that brings it down to max_norm.
+
+    The gradients are not written: pass the factor on, optimizer.step(grad_scale=scale), and the
+    update multiplies by it while it reads them anyway.  scale is 1.0 when nothing is too long.
+    """
+    norm = global_norm(params)
+    return norm, max_norm / norm if norm > max_norm else 1.0

@@ -1,0 +1,103 @@
+"""Optimizer: parameter groups, and state that can be saved and taken up again to the bit.
+
+A rule is written for one parameter (`update`); this class lifts it over the groups.
+
+Read next: adamw.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minigrad.tensor import Tensor
+
+
+class Optimizer:
+    """Base of optimizers.
+
+    params: Tensors, or groups as in PyTorch: dicts of "params" and settings that differ from the
+        defaults, for example {"params": [...], "weight_decay": 0.0}.
+    param_groups: the groups, each with every setting; settings may be changed between steps.
+    state: for each parameter, in order, its arrays by name.
+    Raises ValueError for no parameters, one in two groups, or an unknown setting.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]):
+        listed = list(params)
+        groups = listed if listed and isinstance(listed[0], Mapping) else [{"params": listed}]
+        self.param_groups: list[dict[str, Any]] = []
+        for group in groups:
+            unknown = set(group) - set(defaults) - {"params"}
+            if unknown:
+                raise ValueError(
+                    f"unknown setting {sorted(unknown)[0]!r}; {type(self).__name__} has "
+                    f"{', '.join(defaults)}"
+                )
+            self.param_groups.append({**defaults, **group, "params": list(group["params"])})
+        count = len(list(self.parameters()))
+        if count == 0:
+            raise ValueError(f"{type(self).__name__} was given no parameters")
+        if len({id(p) for p in self.parameters()}) != count:
+            raise ValueError("a parameter is in two groups, or twice in one")
+        self.steps = 0
+        self.state: list[dict[str, np.ndarray]] = [self.init(p) for p in self.parameters()]
+
+    def init(self, param: Tensor) -> dict[str, np.ndarray]:
+        """The state of one parameter before the first step."""
+        raise NotImplementedError
+
+    def update(
+        self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
+    ) -> None:
+        """One step of one parameter, in place; its gradient counts grad_scale times."""
+        raise NotImplementedError
+
+    def parameters(self) -> Iterator[Tensor]:
+        """All parameters, group by group."""
+        return (param for group in self.param_groups for param in group["params"])
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for param in self.parameters():
+            param.grad = None
+
+    def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:
+        """Update every parameter that has a gradient.
+
+        lr: learning rate of this step for all groups, None for each group's own.
+        grad_scale: factor on all gradients (clip_grad_norm's), folded into the update.
+        """
+        self.steps += 1
+        states = iter(self.state)
+        for group in self.param_groups:
+            settings = group if lr is None else {**group, "lr": lr}
+            for param in group["params"]:
+                state = next(states)
+                if param.grad is not None:
+                    self.update(param, state, settings, grad_scale)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Name -> array, for safetensors: "steps", and "0.m", "0.v", "1.m", ... by parameter."""
+        arrays = {f"{i}.{k}": array for i, s in enumerate(self.state) for k, array in s.items()}
+        return {"steps": np.array(self.steps, dtype=np.int64), **arrays}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up a saved state: the next step is the same to the bit.
+
+        Raises ValueError, before anything is changed, if the arrays are not those of this one.
+        """
+        own = self.state_dict()
+        wrong = sorted(set(own) ^ set(state))
+        wrong += [k for k in own if k in state and own[k].shape != state[k].shape]
+        if wrong:
+            raise ValueError(
+                f"the optimizer state does not fit these parameters: {len(wrong)} arrays are "
+                f"missing, extra or of another shape, the first is {wrong[0]!r}"
+            )
+        self.steps = int(state["steps"])
+        for name, array in own.items():
+            if name != "steps":
+                np.copyto(array, state[name])
