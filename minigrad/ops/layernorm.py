@@ -41,4 +41,5 @@ def add_layernorm(
         dx, dweight, dbias = active.layernorm_backward(dy, s, w, mean, rstd, ds)
         return dx, dx, dweight, dbias
 
-    return Tensor.multi((y, s), (x, residual, weight, bias), backward)
+    normed, stream = Tensor.multi((y, s), (x, residual, weight, bias), backward)
+    return normed, stream

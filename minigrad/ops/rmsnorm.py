@@ -35,4 +35,5 @@ def add_rmsnorm(
         dx, dweight = active.rmsnorm_backward(dy, s, w, rstd, ds)
         return dx, dx, dweight
 
-    return Tensor.multi((y, s), (x, residual, weight), backward)
+    normed, stream = Tensor.multi((y, s), (x, residual, weight), backward)
+    return normed, stream

@@ -1,0 +1,330 @@
+"""The walk: order, accumulation, who owns which gradient, freeing, errors, checkpoints."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor, checkpoint, enable_grad, is_grad_enabled, nn, no_grad, ops, tensor
+from minigrad.engine import unbroadcast
+
+
+def leaf(shape=(3,), seed=0):
+    data = np.random.default_rng(seed).standard_normal(shape)
+    return Tensor(data, requires_grad=True)
+
+
+def test_a_chain_of_100_000_operations_walks_without_recursion():
+    x = tensor([1.0], requires_grad=True)
+    y = x
+    for _ in range(100_000):
+        y = y + x
+    y.backward()
+    assert x.grad.item() == 100_001
+
+
+def test_a_deep_graph_that_is_never_walked_can_be_freed():
+    x = tensor([1.0], requires_grad=True)
+    y = x
+    for _ in range(300_000):
+        y = y * 1.0
+    del y
+    gc.collect()
+    assert x.grad is None
+
+
+def test_gradients_of_several_uses_add_up():
+    x = leaf()
+    y = x * x
+    (y * y + 3 * y).sum().backward()
+    np.testing.assert_allclose(x.grad, 4 * x.data**3 + 6 * x.data)
+
+
+def test_a_second_backward_accumulates_into_grad_in_place():
+    x = leaf()
+    (2 * x).sum().backward()
+    first = x.grad
+    (3 * x).sum().backward()
+    assert x.grad is first
+    np.testing.assert_array_equal(x.grad, np.full(3, 5.0))
+
+
+def test_leaves_that_share_one_gradient_do_not_share_its_memory():
+    a, b = leaf(), leaf(seed=1)
+    gradient = np.ones(3)
+    (a + b).backward(gradient)
+    assert not np.shares_memory(a.grad, b.grad)
+    assert not np.shares_memory(a.grad, gradient)
+    assert not np.shares_memory(b.grad, gradient)
+
+
+def test_one_array_returned_for_two_leaves_is_copied():
+    a, b = leaf(), leaf(seed=1)
+    shared = np.ones(3)
+    Tensor(a.data + b.data, (a, b), lambda dy: (shared, shared)).sum().backward()
+    assert not np.shares_memory(a.grad, b.grad)
+
+
+def test_accumulating_does_not_write_to_a_gradient_that_passes_through():
+    # s gets dy (passed on by both additions) and then more; a's own gradient must stay dy.
+    a, b = leaf(), leaf(seed=1)
+    s = a * 1.0
+    y = s + b
+    (y + s * 2).sum().backward()
+    np.testing.assert_array_equal(a.grad, np.full(3, 3.0))
+    np.testing.assert_array_equal(b.grad, np.ones(3))
+
+
+def test_the_gradient_handed_in_is_never_written():
+    x = leaf()
+    y = x * 1.0
+    gradient = np.ones(3)
+    (y + y + y).backward(gradient)
+    np.testing.assert_array_equal(gradient, np.ones(3))
+    np.testing.assert_array_equal(x.grad, np.full(3, 3.0))
+
+
+def test_closures_receive_contiguous_gradients():
+    seen = []
+    x = leaf((2, 3))
+
+    def backward(dy):
+        seen.append(dy.flags.c_contiguous)
+        return (dy,)
+
+    Tensor(x.data * 1.0, (x,), backward).T.sum().backward()
+    assert seen == [True]
+
+
+def test_activations_are_freed_while_the_walk_goes_on():
+    class Array(np.ndarray):  # np.ndarray itself takes no weak reference
+        pass
+
+    x = leaf()
+    alive = []
+    refs = []
+
+    def step(t, k):
+        saved = np.ones(3).view(Array)
+        refs.append(weakref.ref(saved))
+
+        def backward(dy):
+            alive.append(sum(ref() is not None for ref in refs))
+            return (dy * np.asarray(saved),)
+
+        return Tensor(t.data + k, (t,), backward)
+
+    y = x
+    for k in range(5):
+        y = step(y, k)
+    y.sum().backward()
+    assert alive == [5, 4, 3, 2, 1]
+
+
+def test_data_that_no_closure_saved_is_freed_during_forward():
+    x = leaf()
+    middle = x * 1.0
+    ref = weakref.ref(middle)
+    y = middle + 1.0
+    del middle
+    assert ref() is None  # the tape refers to the operation, not to the tensor
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, np.ones(3))
+
+
+def test_several_outputs_get_none_where_unused():
+    x = leaf()
+    got = []
+
+    def backward(dy, dz):
+        got.append((dy is None, dz is None))
+        return (dz,)
+
+    _, z = Tensor.multi((x.data * 1, x.data * 2), (x,), backward)
+    z.sum().backward()
+    assert got == [(True, False)]
+
+
+def test_an_output_used_after_the_other_was_summed_counts_both():
+    x = leaf((2, 4))
+    first, second = x.split(2, axis=1)
+    (first * second).sum().backward()
+    np.testing.assert_allclose(x.grad, np.roll(x.data, 2, axis=1))
+
+
+def test_backward_on_a_vector_without_gradient_says_what_to_do():
+    with pytest.raises(RuntimeError, match=r"shape \(3,\) is not a scalar.*sum\(\)"):
+        (leaf() * 2).backward()
+
+
+def test_backward_with_a_gradient_of_another_shape_names_both():
+    with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
+        (leaf() * 2).backward(np.ones(2))
+
+
+def test_backward_twice_says_that_the_graph_is_freed():
+    y = (leaf() * 2).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="already walked.*run forward again"):
+        y.backward()
+
+
+def test_backward_through_a_freed_part_fails_too():
+    trunk = leaf() * 2
+    trunk.sum().backward()
+    with pytest.raises(RuntimeError, match="already walked"):
+        (trunk * 3).sum().backward()
+
+
+def test_backward_without_anything_that_requires_grad_says_why():
+    with pytest.raises(RuntimeError, match="requires no grad"):
+        tensor([1.0]).sum().backward()
+
+
+def test_a_closure_with_too_few_gradients_is_reported():
+    x = leaf()
+    with pytest.raises(RuntimeError, match="returned 1 gradients for 2 parents"):
+        Tensor(x.data, (x, x), lambda dy: (dy,)).sum().backward()
+
+
+def test_a_gradient_of_the_wrong_dtype_is_reported():
+    x = Tensor(np.ones(3, np.float32), requires_grad=True)
+    with pytest.raises(TypeError, match="float32 tensor was given a gradient of dtype float64"):
+        Tensor(x.data, (x,), lambda dy: (dy.astype(np.float64),)).sum().backward()
+
+
+def test_a_gradient_that_cannot_be_unbroadcast_is_reported():
+    with pytest.raises(ValueError, match=r"\(3, 2\).*\(3,\)"):
+        unbroadcast(np.ones((3, 2)), (3,))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 1), (1, 3), (2, 3), (1, 1, 1)])
+def test_unbroadcast_is_the_adjoint_of_broadcasting(shape):
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal(shape), rng.standard_normal((4, 2, 3))
+    y = np.broadcast_to(x, (4, 2, 3))
+    assert np.isclose((y * dy).sum(), (x * unbroadcast(dy, shape)).sum())
+    assert unbroadcast(dy, shape).shape == shape
+
+
+def test_in_place_on_a_leaf_is_an_error_and_works_under_no_grad():
+    w = tensor([1.0, 2.0], requires_grad=True)
+    same = w
+    with pytest.raises(RuntimeError, match="in-place add on a leaf"):
+        w += 1.0
+    with pytest.raises(RuntimeError, match="in-place write"):
+        w[0] = 1.0
+    with no_grad():
+        w -= 0.5
+        w[0] = 7.0
+    assert same is w
+    np.testing.assert_array_equal(w.data, np.float32([7.0, 1.5]))
+
+
+def test_in_place_operators_elsewhere_make_a_new_tensor():
+    x = leaf()
+    y = before = x * 2
+    y += 1
+    assert y is not before
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, np.full(3, 2.0))
+
+
+def test_no_grad_records_nothing_and_restores_after_an_error():
+    x = leaf()
+    with pytest.raises(KeyError), no_grad():
+        assert not (x * 2).requires_grad
+        with enable_grad():
+            assert (x * 2).requires_grad
+        raise KeyError
+    assert is_grad_enabled()
+    assert not no_grad()(lambda: x * 2)().requires_grad
+
+
+def test_detach_cuts_the_graph_and_shares_the_array():
+    x = leaf()
+    d = (x * 2).detach()
+    assert d.is_leaf and not d.requires_grad
+    (x * d).sum().backward()
+    np.testing.assert_allclose(x.grad, 2 * x.data)
+
+
+def test_threads_have_their_own_grad_mode():
+    import threading
+
+    seen = []
+    with no_grad():
+        thread = threading.Thread(target=lambda: seen.append(is_grad_enabled()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+class TwoLayers(nn.Module):
+    def __init__(self, rng):
+        self.a = nn.Linear(8, 8, activation="gelu", rng=rng)
+        self.b = nn.Linear(8, 8, rng=rng)
+        self.dropout = nn.Dropout(0.3, np.random.default_rng(5))
+
+    def forward(self, x):
+        return self.dropout(self.b(self.dropout(self.a(x)))) + x
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_checkpoint_gives_the_same_bytes_with_dropout_and_shared_weights(nested):
+    def run(wrap):
+        layers = TwoLayers(np.random.default_rng(0))
+        x = Tensor(np.random.default_rng(1).standard_normal((4, 8), dtype=np.float32))
+        x.requires_grad_()
+        y = x
+        for _ in range(3):  # the same weights three times: the order of sums matters
+            y = wrap(layers, y)
+        (y * y).sum().backward()
+        return [x.grad, *(p.grad for p in layers.parameters())]
+
+    def once(layers, y):
+        return checkpoint(layers, y)
+
+    def twice(layers, y):
+        return checkpoint(lambda z: checkpoint(layers, z), y)
+
+    plain = run(lambda layers, y: layers(y))
+    for expected, got in zip(plain, run(twice if nested else once), strict=True):
+        assert expected.tobytes() == got.tobytes()
+
+
+def test_checkpoint_reaches_weights_when_no_input_requires_grad():
+    layer = nn.Linear(3, 2, rng=np.random.default_rng(0))
+    checkpoint(layer, Tensor(np.ones((4, 3), np.float32))).sum().backward()
+    np.testing.assert_array_equal(layer.bias.grad, np.full(2, 4.0))
+
+
+def test_checkpoint_of_several_outputs():
+    x, w = leaf((2, 4)), leaf((4,), seed=1)
+    y, s = checkpoint(lambda x, w: ops.add_rmsnorm(x * 2, x, w), x, w)
+    (y.sum() + (s * s).sum()).backward()
+    got = x.grad, w.grad
+    x.grad = w.grad = None
+    y, s = ops.add_rmsnorm(x * 2, x, w)
+    (y.sum() + (s * s).sum()).backward()
+    np.testing.assert_array_equal(got[0], x.grad)
+    np.testing.assert_array_equal(got[1], w.grad)
+
+
+def test_checkpoint_does_not_keep_what_it_computed():
+    class Array(np.ndarray):
+        pass
+
+    x = leaf()
+    refs = []
+
+    def function(t):
+        saved = np.ones(3).view(Array)
+        refs.append(weakref.ref(saved))
+        return Tensor(t.data * 1.0, (t,), lambda dy: (dy * np.asarray(saved),))
+
+    y = checkpoint(function, x)
+    assert refs[0]() is None
+    y.sum().backward()
+    assert len(refs) == 2 and refs[1]() is None

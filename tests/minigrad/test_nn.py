@@ -1,0 +1,145 @@
+"""Modules: the tree, state, surgery, and what each layer adds to its op."""
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor, nn, no_grad
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        self.embedding = nn.Embedding(5, 4, rng=rng())
+        self.layers = nn.ModuleList([nn.Linear(4, 4, rng=rng()), nn.LayerNorm(4)])
+        self.head = nn.Linear(4, 5, bias=False, rng=rng())
+        self.head.weight = self.embedding.weight
+        self.scale = Tensor(np.ones(1, np.float32))  # a buffer
+
+
+NAMES = ["embedding.weight", "layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"]
+
+
+def test_parameters_come_in_order_and_tied_ones_once():
+    assert [name for name, _ in Tied().named_parameters()] == NAMES
+
+
+def test_state_dict_holds_buffers_too():
+    assert set(Tied().state_dict()) == {*NAMES, "scale"}
+
+
+def test_load_state_dict_copies_in_place():
+    a, b = Tied(), Tied()
+    b.embedding.weight.data[...] = 3
+    array = a.embedding.weight.data
+    a.load_state_dict(b.state_dict())
+    assert a.embedding.weight.data is array and (array == 3).all()
+    assert not np.shares_memory(array, b.embedding.weight.data)
+
+
+def test_load_state_dict_lists_missing_extra_and_misshaped_and_changes_nothing():
+    module = Tied()
+    before = module.embedding.weight.data.copy()
+    state = {name: array * 0 for name, array in module.state_dict().items()}
+    del state["layers.0.bias"]
+    state["layers.9.bias"] = np.zeros(3)
+    state["layers.1.weight"] = np.zeros(7, np.float32)
+    with pytest.raises(ValueError) as error:
+        module.load_state_dict(state)
+    for text in ("missing: layers.0.bias", "extra: layers.9.bias", "layers.1.weight is (4,) here"):
+        assert text in str(error.value)
+    np.testing.assert_array_equal(module.embedding.weight.data, before)
+
+
+def test_weights_survive_a_file(tmp_path):
+    module = Tied()
+    nn.save(module.state_dict(), tmp_path / "w.safetensors", {"format": "tinygpt"})
+    state = nn.load(tmp_path / "w.safetensors")
+    for name, array in module.state_dict().items():
+        assert state[name].tobytes() == array.tobytes() and state[name].shape == array.shape
+    assert nn.load_metadata(tmp_path / "w.safetensors") == {"format": "tinygpt"}
+    with pytest.raises(FileNotFoundError, match="no weights at"):
+        nn.load(tmp_path / "other.safetensors")
+
+
+def test_train_and_eval_reach_every_module():
+    module = Tied().eval()
+    assert not any(m.training for m in module.modules())
+    assert all(m.training for m in module.train().modules())
+
+
+def test_replace_modules_replaces_what_matches():
+    module = Tied()
+    count = nn.replace_modules(
+        module,
+        lambda name, m: isinstance(m, nn.Linear) and name.startswith("layers"),
+        lambda linear: nn.Sequential(linear),
+    )
+    assert count == 1
+    assert isinstance(module.layers[0], nn.Sequential)
+    assert [name for name, _ in module.named_parameters()][1] == "layers.0.0.weight"
+
+
+def test_replace_modules_that_matches_nothing_is_an_error():
+    with pytest.raises(ValueError, match="nothing matched in Tied; it holds .*Embedding"):
+        nn.replace_modules(Tied(), lambda name, m: False, lambda m: m)
+
+
+def test_dropout_is_off_in_eval_and_scales_in_training():
+    dropout = nn.Dropout(0.25, rng())
+    x = Tensor(np.ones(10_000, np.float32))
+    y = dropout(x).data
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert abs((y == 0).mean() - 0.25) < 0.02
+    assert not np.array_equal(dropout(x).data, y)
+    assert dropout.eval()(x) is x
+
+
+def test_dropout_needs_a_generator():
+    with pytest.raises(ValueError, match="needs rng"):
+        nn.Dropout(0.5)
+
+
+@pytest.mark.parametrize("kv_heads", [None, 2, 1])
+def test_attention_with_a_cache_equals_attention_without(kv_heads):
+    class Cache:
+        k = v = None
+
+        def append(self, k, v):
+            self.k = k if self.k is None else np.concatenate([self.k, k], axis=1)
+            self.v = v if self.v is None else np.concatenate([self.v, v], axis=1)
+            return self.k, self.v
+
+    layer = nn.CausalSelfAttention(16, 4, kv_heads, rng=rng())
+    x = Tensor(rng(1).standard_normal((2, 7, 16), dtype=np.float32))
+    cache = Cache()
+    with no_grad():
+        whole = layer(x).data
+        parts = [layer(x[:, i:j], cache).data for i, j in ((0, 3), (3, 4), (4, 7))]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-6)
+    with pytest.raises(RuntimeError, match="under no_grad"):
+        layer(x, cache)
+
+
+def test_attention_width_must_be_divisible_by_heads():
+    with pytest.raises(ValueError, match="5 heads must divide the width 16"):
+        nn.CausalSelfAttention(16, 5, rng=rng())
+
+
+def test_norm_add_without_residual_passes_x_on():
+    x = Tensor(rng().standard_normal((2, 8), dtype=np.float32))
+    for norm in (nn.LayerNorm(8), nn.RMSNorm(8)):
+        y, s = norm.add(x, None)
+        assert s is x
+        np.testing.assert_array_equal(y.data, norm(x).data)
+
+
+def test_same_seed_same_weights():
+    a, b = (nn.MLP(8, rng=rng(3)).state_dict() for _ in range(2))
+    assert all(a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+def test_repr_shows_the_tree():
+    assert "(0): Linear(weight (4, 4), bias (4,))" in repr(Tied())

@@ -1,0 +1,118 @@
+"""Optimizers: the rule, groups, exact resume, clipping, the schedule."""
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor, optim, tensor
+
+
+def quadratic(seed=0, n=7):
+    rng = np.random.default_rng(seed)
+    return [Tensor(rng.standard_normal(s, dtype=np.float32), requires_grad=True)
+            for s in ((n,), (3, n), (1,))]  # fmt: skip
+
+
+def steps(params, optimizer, count):
+    for _ in range(count):
+        optimizer.zero_grad()
+        sum(((p * p).sum() for p in params), tensor(0.0)).backward()
+        optimizer.step()
+
+
+def test_adamw_follows_the_published_rule():
+    p = tensor([0.5], requires_grad=True)
+    optimizer = optim.AdamW([p], lr=0.1, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.2)
+    w, m, v = 0.5, 0.0, 0.0
+    for t in range(1, 6):
+        p.grad = np.float32([0.3 * t])
+        optimizer.step(grad_scale=0.5)
+        g = 0.15 * t
+        m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g * g
+        update = (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-6)
+        w = w - 0.1 * 0.2 * w - 0.1 * update
+    np.testing.assert_allclose(p.data, [w], rtol=1e-5)
+
+
+def test_groups_keep_their_own_settings():
+    a, b = tensor([1.0], requires_grad=True), tensor([1.0], requires_grad=True)
+    optimizer = optim.AdamW([{"params": [a], "weight_decay": 0.5}, {"params": [b]}],
+                            lr=0.1, weight_decay=0.0)  # fmt: skip
+    a.grad = b.grad = np.zeros(1, np.float32)
+    optimizer.step()
+    np.testing.assert_allclose([a.item(), b.item()], [0.95, 1.0], rtol=1e-6)
+
+
+def test_step_takes_a_rate_for_all_groups():
+    a = tensor([1.0], requires_grad=True)
+    optimizer = optim.AdamW([a], lr=0.1, weight_decay=1.0)
+    a.grad = np.zeros(1, np.float32)
+    optimizer.step(lr=0.5)
+    assert a.item() == 0.5 and optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_parameters_without_gradient_stay():
+    a, b = quadratic()[:2]
+    before = b.data.copy()
+    optimizer = optim.AdamW([a, b])
+    a.grad = np.ones_like(a.data)
+    optimizer.step()
+    np.testing.assert_array_equal(b.data, before)
+
+
+def test_state_dict_resumes_to_the_bit():
+    straight, resumed = quadratic(), quadratic()
+    whole = optim.AdamW(straight)
+    steps(straight, whole, 10)
+    half = optim.AdamW(resumed)
+    steps(resumed, half, 4)
+    saved = {name: array.copy() for name, array in half.state_dict().items()}
+    again = optim.AdamW(resumed)
+    again.load_state_dict(saved)
+    steps(resumed, again, 6)
+    assert all(a.data.tobytes() == b.data.tobytes() for a, b in zip(straight, resumed, strict=True))
+
+
+def test_a_state_of_other_parameters_is_refused():
+    state = optim.AdamW(quadratic(n=7)).state_dict()
+    with pytest.raises(ValueError, match="does not fit"):
+        optim.AdamW(quadratic(n=8)).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ([], "no parameters"),
+        ([{"params": quadratic(), "momentum": 1}], "unknown setting 'momentum'"),
+    ],
+)
+def test_bad_groups_are_refused(params, message):
+    with pytest.raises(ValueError, match=message):
+        optim.AdamW(params)
+
+
+def test_a_parameter_in_two_groups_is_refused():
+    p = quadratic()
+    with pytest.raises(ValueError, match="two groups"):
+        optim.AdamW([{"params": p}, {"params": p[:1]}])
+
+
+def test_clip_grad_norm_returns_norm_and_scale_and_writes_nothing():
+    a, b = quadratic()[:2]
+    a.grad, b.grad = np.full_like(a.data, 3.0), np.full_like(b.data, 4.0)
+    norm, scale = optim.clip_grad_norm([a, b], 1.0)
+    expected = np.sqrt(9 * a.size + 16 * b.size)
+    np.testing.assert_allclose([norm, scale], [expected, 1 / expected])
+    assert (a.grad == 3).all()
+    assert optim.clip_grad_norm([a, b], 100.0)[1] == 1.0
+
+
+def test_schedule_warms_up_and_comes_down():
+    rate = optim.warmup_cosine(lr=1.0, min_lr=0.1, warmup_steps=9, steps=109)
+    np.testing.assert_allclose([rate(0), rate(4), rate(9)], [0.1, 0.5, 1.0])
+    np.testing.assert_allclose([rate(59), rate(109), rate(10_000)], [0.55, 0.1, 0.1])
+    assert all(rate(i) > rate(i + 1) for i in range(9, 108))
+
+
+def test_schedule_refuses_a_minimum_above_the_rate():
+    with pytest.raises(ValueError, match="min_lr <= lr"):
+        optim.warmup_cosine(1e-4, 1e-3, 10, 100)
