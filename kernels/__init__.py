@@ -36,6 +36,9 @@ OPS = (
     "embedding_forward", "embedding_backward",
     "dropout_forward", "dropout_backward",
     "adamw_update", "sum_of_squares",
+    "quantize_rows", "matmul_int8",
+    "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward",
+    "decode_step",
 )  # fmt: skip
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}

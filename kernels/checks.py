@@ -122,3 +122,11 @@ def probability(op: str, p: float) -> None:
     """Raise ValueError unless 0 <= p < 1."""
     if not 0.0 <= p < 1.0:
         raise ValueError(f"{op}: the probability must be in [0, 1), not {p}")
+
+
+def packed(op: str, x, weight, scheme: str) -> None:
+    """x (..., K) fits a packed weight (N, K) of the scheme."""
+    if weight.scheme != scheme:
+        raise ValueError(f"{op}: the weight is packed as {weight.scheme}, not {scheme}")
+    if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"{op}: x {x.shape} does not fit weight (N, K) {weight.shape}")

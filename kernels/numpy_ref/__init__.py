@@ -7,6 +7,7 @@ Finite differences in float64 certify these functions; these functions certify a
 from kernels.numpy_ref.adamw import adamw_update, sum_of_squares
 from kernels.numpy_ref.attention import attention_backward, attention_forward
 from kernels.numpy_ref.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from kernels.numpy_ref.decode import decode_step
 from kernels.numpy_ref.dropout import dropout_backward, dropout_forward
 from kernels.numpy_ref.embedding import embedding_backward, embedding_forward
 from kernels.numpy_ref.gelu import gelu_backward, gelu_forward
@@ -17,6 +18,9 @@ from kernels.numpy_ref.linear_cross_entropy import (
     linear_cross_entropy_gradients,
 )
 from kernels.numpy_ref.matmul import matmul_backward, matmul_forward
+from kernels.numpy_ref.matmul_int4 import linear_int4_forward
+from kernels.numpy_ref.matmul_int8 import linear_int8_forward, matmul_int8, quantize_rows
+from kernels.numpy_ref.matmul_nf4 import linear_nf4_forward
 from kernels.numpy_ref.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numpy_ref.softmax import softmax_backward, softmax_forward
 
@@ -26,6 +30,7 @@ __all__ = [
     "attention_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "decode_step",
     "dropout_backward",
     "dropout_forward",
     "embedding_backward",
@@ -38,8 +43,13 @@ __all__ = [
     "linear_cross_entropy_forward",
     "linear_cross_entropy_gradients",
     "linear_forward",
+    "linear_int4_forward",
+    "linear_int8_forward",
+    "linear_nf4_forward",
     "matmul_backward",
     "matmul_forward",
+    "matmul_int8",
+    "quantize_rows",
     "rmsnorm_backward",
     "rmsnorm_forward",
     "softmax_backward",

@@ -1,0 +1,130 @@
+"""Small weights: how a matrix of int8 or 4-bit codes lies in memory, the same for every backend.
+
+A product with one vector reads each weight once, so its speed is the speed of memory: a weight of
+one byte, or of half a byte, is four or eight times faster than a float. The layout serves the
+instructions that multiply bytes, on all instruction sets alike, and so it is also the layout of
+the file: `tinygpt quantize` packs, and the loader only maps the file.
+
+    int8   codes (P, K/4, 16, 4) int8      16 rows side by side, 4 neighbours in k as one 32-bit
+                                           word: one 64-byte vector is a step of 4 k in 16 rows
+    4 bit  codes (P, K/8, 16, 4) uint8     likewise, two k to a byte: byte b of a word holds k = b
+                                           in its low half and k = b + 4 in its high half
+
+P = ceil(N / 16) panels; rows and columns that fill up the last panel or group weigh nothing.
+
+Read next: numpy_ref/matmul_int8.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+PANEL = 16  # rows that are computed together
+SCHEMES = ("int8", "int4", "nf4")
+GROUP = {"int4": 32, "nf4": 64}  # weights of a row that share a scale; of int8 the whole row does
+
+# The 16 levels of NF4: quantiles of a normal distribution scaled to [-1, 1], with an exact zero.
+# Source: Dettmers et al. 2023 (QLoRA), section 3 and appendix E; minigrad/nn/quantized.py derives
+# them and a test compares.
+NF4_LEVELS = np.array(
+    [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+     -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+     0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+     0.7229568362236023, 1.0],
+    dtype=np.float32,
+)  # fmt: skip
+_ZERO_CODE = {"int4": 8, "nf4": 7}  # int4 stores q + 8
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A quantized (N, K) matrix.
+
+    scheme: "int8", "int4" or "nf4".  shape: (N, K).  codes: see the module.
+    scale: float32; int8 (N,), w = scale_n code; 4 bit (P, G, 16), one for each group of a row:
+        w = scale (code - 8) for int4 and scale NF4_LEVELS[code] for nf4.
+    offset: int32 (16 P,), int8 only: 128 sum_k code, what an instruction that takes one of its
+        operands unsigned adds too much (numpy_ref/matmul_int8.py).
+    """
+
+    scheme: str
+    shape: tuple[int, int]
+    codes: np.ndarray
+    scale: np.ndarray
+    offset: np.ndarray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return sum(a.nbytes for a in (self.codes, self.scale, self.offset) if a is not None)
+
+
+def pack_int8(codes: np.ndarray, scale: np.ndarray) -> Packed:
+    """codes (N, K) int8, scale (N,) float32 -> Packed.  Raises ValueError, TypeError."""
+    if codes.dtype != np.int8:
+        raise TypeError(f"pack_int8: codes must be int8, not {codes.dtype}")
+    N, K = codes.shape
+    if scale.shape != (N,):
+        raise ValueError(f"pack_int8: scale {scale.shape} must be ({N},)")
+    padded = _pad(codes, PANEL, 4, 0)  # (16 P, K')
+    words = padded.reshape(-1, PANEL, padded.shape[1] // 4, 4).swapaxes(1, 2)
+    offset = 128 * padded.sum(axis=1, dtype=np.int32)
+    return Packed("int8", (N, K), np.ascontiguousarray(words), scale.astype(np.float32), offset)
+
+
+def unpack_int8(packed: Packed, rows: np.ndarray | None = None) -> np.ndarray:
+    """The codes as (N, K) int8, or only the given rows of them, (*rows.shape, K)."""
+    N, K = packed.shape
+    if rows is None:
+        rows = np.arange(N)
+    words = packed.codes[rows // PANEL, :, rows % PANEL]  # (*rows, K'/4, 4)
+    return words.reshape(*rows.shape, -1)[..., :K]
+
+
+def pack_4bit(scheme: str, codes: np.ndarray, scale: np.ndarray) -> Packed:
+    """codes (N, K) uint8 below 16, scale (N, ceil(K / group)) float32 -> Packed.
+
+    Raises ValueError for codes or shapes that do not fit.
+    """
+    N, K = codes.shape
+    groups = -(-K // GROUP[scheme])
+    if scale.shape != (N, groups):
+        raise ValueError(f"pack_4bit: scale {scale.shape} must be {(N, groups)} for {scheme}")
+    if codes.size and codes.max() > 15:
+        raise ValueError(f"pack_4bit: code {codes.max()} does not fit four bits")
+    padded = _pad(codes.astype(np.uint8), PANEL, GROUP[scheme], _ZERO_CODE[scheme])
+    words = padded.reshape(-1, PANEL, padded.shape[1] // 8, 2, 4)  # (P, 16, K'/8, half, byte)
+    words = (words[:, :, :, 0] | words[:, :, :, 1] << 4).swapaxes(1, 2)
+    scales = _pad(scale.astype(np.float32), PANEL, 1, 0).reshape(-1, PANEL, groups).swapaxes(1, 2)
+    return Packed(scheme, (N, K), np.ascontiguousarray(words), np.ascontiguousarray(scales))
+
+
+def unpack_4bit(packed: Packed, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(codes (N, K) uint8, scale (N, K) float32 of each weight), or only the given rows."""
+    N, K = packed.shape
+    if rows is None:
+        rows = np.arange(N)
+    words = packed.codes[rows // PANEL, :, rows % PANEL]  # (*rows, K'/8, 4)
+    codes = np.stack([words & 15, words >> 4], axis=-2).reshape(*rows.shape, -1)
+    scale = packed.scale[rows // PANEL, :, rows % PANEL]  # (*rows, G)
+    return codes[..., :K], np.repeat(scale, GROUP[packed.scheme], axis=-1)[..., :K]
+
+
+def dequantize(packed: Packed, rows: np.ndarray | None = None) -> np.ndarray:
+    """The weights that the codes stand for, (N, K) float32, or only the given rows of them."""
+    if packed.scheme == "int8":
+        scale = packed.scale if rows is None else packed.scale[rows]
+        return unpack_int8(packed, rows) * scale[..., None]
+    codes, scale = unpack_4bit(packed, rows)
+    levels = np.arange(-8, 8, dtype=np.float32) if packed.scheme == "int4" else NF4_LEVELS
+    return levels[codes] * scale
+
+
+def _pad(matrix: np.ndarray, row_multiple: int, column_multiple: int, fill: int) -> np.ndarray:
+    """`matrix` grown to multiples with `fill`."""
+    N, K = matrix.shape
+    return np.pad(
+        matrix, ((0, -N % row_multiple), (0, -K % column_multiple)), constant_values=fill
+    )

@@ -1,0 +1,86 @@
+"""A model that remembers: feed it a prompt once, then one token after another.
+
+    logits = decoder.feed(prompt)            # (B, T) ids -> (B, V): scores of what follows
+    logits = decoder.step(token)             # (B,) ids   -> (B, V)
+
+`feed` runs the whole prompt through the model in one pass (products of matrices: compute-bound);
+`step` reads every weight once for one token (products with a vector: bound by memory).
+
+**Beyond the context.** The model has learned one vector for each of its positions, so what it
+remembers cannot slide: a key computed at position 7 holds position 7. When all positions are taken,
+`step` forgets everything and feeds the last half of the context again, at positions 0, 1, 2, ...
+So each token sees between context/2 and context tokens back, and the price is one prefill of
+context/2 tokens for every context/2 tokens written.
+
+Read next: kernels/numpy_ref/decode.py, what one step computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from minigrad import no_grad
+from tinygpt.errors import UserError
+from tinygpt.model import GPT, KVCache
+
+
+@contextmanager
+def evaluating(model: GPT) -> Iterator[None]:
+    """Without gradients and dropout; the model's mode is put back."""
+    training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+class Decoder:
+    """A GPT with its KV cache, for B sequences that advance together."""
+
+    def __init__(self, model: GPT, batch: int = 1):
+        self.model = model
+        self.context = model.config.context
+        self.cache = KVCache(model.config, batch)
+        self._tokens = np.zeros((batch, self.context), dtype=np.int64)  # what the cache holds
+
+    @property
+    def length(self) -> int:
+        """Positions taken, at most the context."""
+        return self.cache.length
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.cache.clear()
+
+    def feed(self, ids: np.ndarray) -> np.ndarray:
+        """Take in several tokens per sequence.
+
+        ids: (B, T) int, T >= 1.  Returns logits (B, V) float32 after the last one.
+        Raises UserError if they do not fit the context, IndexError for an unknown id.
+        """
+        start, end = self.length, self.length + ids.shape[1]
+        if end > self.context:
+            raise UserError(
+                f"the prompt is {end} tokens long, the model's context {self.context}. "
+                f"Shorten it, or keep its last {self.context} tokens."
+            )
+        self._tokens[:, start:end] = ids
+        with evaluating(self.model):
+            x = self.model.hidden(ids, self.cache)
+            return self.model.head(x[:, -1]).data  # (B, T, C) -> (B, V)
+
+    def step(self, ids: np.ndarray) -> np.ndarray:
+        """Take in one more token per sequence, forgetting the older half of a full context.
+
+        ids: (B,) int.  Returns logits (B, V) float32.
+        """
+        if self.length == self.context:
+            recent = self._tokens[:, self.context - self.context // 2 :].copy()
+            self.clear()
+            return self.feed(np.concatenate([recent, ids[:, None]], axis=1))
+        return self.feed(ids[:, None])

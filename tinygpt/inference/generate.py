@@ -1,0 +1,138 @@
+"""Writing: draw a token, feed it back, draw the next.
+
+    for token in generate(model, prompt_ids, max_tokens=100, rng=np.random.default_rng(0)): ...
+    for text in stream_text(model, tokenizer, "Once upon a time", max_tokens=100): print(text)
+
+Read next: sampling.py (how a token is drawn), decoder.py (how the model remembers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygpt.errors import UserError
+from tinygpt.inference.decoder import Decoder
+from tinygpt.inference.sampling import Sampling, sample
+from tinygpt.model import GPT
+
+
+def generate(
+    model: GPT,
+    ids: Sequence[int] | np.ndarray,
+    *,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+    stop: Collection[int] = (),
+    rng: np.random.Generator | None = None,
+) -> Iterator[int]:
+    """Go on from a prompt, one token at a time.
+
+    ids: (T,) the prompt, T >= 1; of a prompt longer than the context the last tokens are read.
+    stop: ids that end the text; they are not yielded.  sampling None is plain sampling.
+    rng: None is a generator seeded by 0.
+    Yields token ids; past the context the older half is forgotten (decoder.py).
+    """
+    prompt = np.atleast_2d(np.asarray(ids, dtype=np.int64))
+    for token in generate_batch(model, prompt, max_tokens=max_tokens, sampling=sampling, rng=rng):
+        if int(token[0]) in stop:
+            return
+        yield int(token[0])
+
+
+def generate_batch(
+    model: GPT,
+    ids: np.ndarray,
+    *,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+    rng: np.random.Generator | None = None,
+) -> Iterator[np.ndarray]:
+    """B texts at once, each weight read once for all: ids (B, T); yields (B,) int64 arrays."""
+    if ids.ndim != 2 or ids.shape[1] == 0:
+        raise UserError("the prompt is empty. Give at least one token to go on from.")
+    sampling = Sampling() if sampling is None else sampling
+    rng = np.random.default_rng(0) if rng is None else rng
+    decoder = Decoder(model, batch=len(ids))
+    history = [list(row) for row in ids]
+    logits = decoder.feed(ids[:, -decoder.context :])
+    for remaining in range(max_tokens, 0, -1):
+        token = sample(logits, sampling, rng, history)
+        yield token
+        for row, drawn in zip(history, token, strict=True):
+            row.append(int(drawn))
+        if remaining > 1:
+            logits = decoder.step(token)
+
+
+def stream_text(
+    model: GPT,
+    tokenizer: Any,
+    prompt: str,
+    *,
+    max_tokens: int,
+    sampling: Sampling | None = None,
+    stop: Sequence[str] = (),
+    rng: np.random.Generator | None = None,
+) -> Iterator[str]:
+    """Go on from a prompt in pieces of text, never half a character.
+
+    stop: texts that end the answer; neither they nor what follows is yielded.
+    The tokenizer's end-of-text token, if it has one, ends it too.
+    """
+    ids = tokenizer.encode(prompt)
+    tokens = generate(
+        model,
+        ids,
+        max_tokens=max_tokens,
+        sampling=sampling,
+        stop=special_ids(tokenizer),
+        rng=rng,
+    )
+    yield from until_stop(decode_stream(tokenizer, tokens), stop)
+
+
+def special_ids(tokenizer: Any) -> set[int]:
+    """Ids of the tokenizer's special tokens: each ends a text."""
+    return set(getattr(tokenizer, "special_tokens", {}).values())
+
+
+def decode_stream(tokenizer: Any, tokens: Iterable[int]) -> Iterator[str]:
+    """Texts of the tokens as they come; a character split over tokens is held back until whole."""
+    decoder = tokenizer.stream()
+    for token in tokens:
+        text = decoder.push(token)
+        if text:
+            yield text
+    rest = decoder.flush()
+    if rest:
+        yield rest
+
+
+def until_stop(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
+    """The pieces up to the first occurrence of a stop text, also one split over pieces.
+
+    The end of what has come is held back as long as it may be the beginning of a stop text.
+    """
+    held = ""
+    for piece in pieces:
+        held += piece
+        found = [at for at in map(held.find, stop) if at >= 0]
+        if found:
+            if min(found):
+                yield held[: min(found)]
+            return
+        keep = max((_overlap(held, text) for text in stop), default=0)
+        if len(held) > keep:
+            yield held[: len(held) - keep]
+            held = held[len(held) - keep :]
+    if held:
+        yield held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that begins `stop` without being all of it."""
+    longest = min(len(text), len(stop) - 1)
+    return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)

@@ -1,0 +1,145 @@
+"""From the model's scores for the next token to one token, drawn at random within limits.
+
+    logits -> repetition penalty -> / temperature -> top-k -> top-p -> min-p -> draw
+
+Every filter works on a whole batch of rows at once and only ever removes candidates, by setting
+their logit to -inf, so filters combine in the order above and an empty row cannot occur: the most
+likely token passes all of them.
+
+Read next: generate.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygpt.errors import UserError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. None means off.
+
+    temperature: divides the logits; 0 always takes the most likely token.
+    top_k: keep the k most likely tokens (Fan et al. 2018).
+    top_p: keep the smallest set of likeliest tokens whose probabilities reach p
+        (Holtzman et al. 2019).
+    min_p: keep tokens at least min_p times as likely as the likeliest (Nguyen et al. 2024).
+    repetition_penalty: divide a positive logit of a token that occurred already by this, multiply
+        a negative one (Keskar et al. 2019, eq. 5); 1.1 to 1.3 is usual.
+    Tokens that tie with the last one kept are kept too.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+
+    def __post_init__(self):
+        for name, holds, rule in (
+            ("temperature", lambda x: 0 <= x < np.inf, "0 (always the likeliest token) or more"),
+            ("top_k", lambda x: x >= 1, "1 or more"),
+            ("top_p", lambda x: 0 < x <= 1, "above 0 and at most 1"),
+            ("min_p", lambda x: 0 <= x <= 1, "between 0 and 1"),
+            ("repetition_penalty", lambda x: 0 < x < np.inf, "above 0; 1.1 is mild"),
+        ):
+            value = getattr(self, name)
+            if value is None and name != "temperature":
+                continue
+            if value is None or not holds(value):
+                raise UserError(f"{name} is {value}. It must be {rule}.")
+
+
+GREEDY = Sampling(temperature=0.0)
+
+
+def sample(
+    logits: np.ndarray,
+    sampling: Sampling,
+    rng: np.random.Generator,
+    history: list[np.ndarray] | None = None,
+) -> np.ndarray:
+    """Draw one token per row.
+
+    logits: (B, V) float32, not written to.  history: B arrays of the ids so far, read by the
+    repetition penalty.  rng: one uniform number is drawn per row, none at temperature 0.
+    Returns ids (B,) int64.
+    Raises UserError if a row holds nan: the model's weights are broken.
+    """
+    if np.isnan(logits.max(axis=-1)).any():  # the maximum of a row with nan is nan
+        raise UserError(
+            "the model's scores are not numbers (nan). Its weights are damaged: "
+            "use an earlier checkpoint, or train again."
+        )
+    if sampling.repetition_penalty is not None and history is not None:
+        logits = penalise(logits, history, sampling.repetition_penalty)
+    if sampling.temperature == 0:
+        return logits.argmax(axis=-1)
+    p = probabilities(logits, sampling)
+    cumulative = np.cumsum(p, axis=-1)  # (B, V)
+    target = rng.random((len(p), 1)) * cumulative[:, -1:]
+    # The first token whose cumulative probability exceeds the target; one of probability zero never
+    # is. `minimum` covers a product that rounds up to the total itself.
+    last = p.shape[-1] - 1 - (p[:, ::-1] > 0).argmax(axis=-1)
+    return np.minimum((cumulative <= target).sum(axis=-1), last)
+
+
+def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
+    """The distribution that `sample` draws from: (B, V) logits -> (B, V) float64, rows sum to 1.
+
+    Temperature must be above 0.
+    """
+    logits = logits.astype(np.float64)
+    logits -= logits.max(axis=-1, keepdims=True)  # before dividing: a tiny temperature stays finite
+    logits /= sampling.temperature
+    if sampling.top_k is not None:
+        logits = top_k(logits, sampling.top_k)
+    if sampling.top_p is not None:
+        logits = top_p(logits, sampling.top_p)
+    if sampling.min_p is not None:
+        logits = min_p(logits, sampling.min_p)
+    return softmax(logits)
+
+
+def penalise(logits: np.ndarray, history: list[np.ndarray], penalty: float) -> np.ndarray:
+    """Make each row's tokens that occur in its history less likely.  Returns a new (B, V)."""
+    logits = logits.copy()
+    for row, ids in zip(logits, history, strict=True):
+        seen = np.unique(ids)
+        row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
+    return logits
+
+
+def top_k(logits: np.ndarray, k: int) -> np.ndarray:
+    """(B, V) with all but the k largest of each row at -inf."""
+    if k >= logits.shape[-1]:
+        return logits
+    threshold = np.partition(logits, -k, axis=-1)[:, -k, None]  # (B, 1)
+    return np.where(logits >= threshold, logits, -np.inf)
+
+
+def top_p(logits: np.ndarray, p: float) -> np.ndarray:
+    """(B, V) with all but each row's nucleus at -inf: the fewest likeliest that reach p."""
+    ordered = -np.sort(-logits, axis=-1)  # likeliest first
+    before = np.cumsum(softmax(ordered), axis=-1)
+    # A token stays while the tokens likelier than it have not reached p: the first always does.
+    count = 1 + (before[:, :-1] < p).sum(axis=-1, keepdims=True)  # (B, 1)
+    threshold = np.take_along_axis(ordered, count - 1, axis=-1)
+    return np.where(logits >= threshold, logits, -np.inf)
+
+
+def min_p(logits: np.ndarray, p: float) -> np.ndarray:
+    """(B, V) with tokens less than p times as likely as their row's likeliest at -inf."""
+    if p == 0:
+        return logits
+    # p_i >= p p_max   <=>   logit_i >= logit_max + log p
+    return np.where(logits >= logits.max(axis=-1, keepdims=True) + np.log(p), logits, -np.inf)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis in float64."""
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
