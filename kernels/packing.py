@@ -125,6 +125,4 @@ def dequantize(packed: Packed, rows: np.ndarray | None = None) -> np.ndarray:
 def _pad(matrix: np.ndarray, row_multiple: int, column_multiple: int, fill: int) -> np.ndarray:
     """`matrix` grown to multiples with `fill`."""
     N, K = matrix.shape
-    return np.pad(
-        matrix, ((0, -N % row_multiple), (0, -K % column_multiple)), constant_values=fill
-    )
+    return np.pad(matrix, ((0, -N % row_multiple), (0, -K % column_multiple)), constant_values=fill)

@@ -1,7 +1,7 @@
 """One token through the whole network: the step that generation repeats.
 
     x = token[id] + position[p]
-    for each layer:  x += proj(attention(qkv(norm1(x))));   x += out(act(fc(norm2(x))))
+    for each layer:  x += proj(attention(qkv(norm1(x))));   x += down(act(up(norm2(x))))
     logits = norm(x) token^T
 
 It is the model of tinygpt/model once more, as one kernel, because one token has too little work
@@ -33,8 +33,8 @@ class LayerWeights:
     qkv: Matrix  # (3 C, C): queries of all heads, then keys, then values
     proj: Matrix  # (C, C)
     norm2: np.ndarray
-    fc: Matrix  # (F, C)
-    out: Matrix  # (C, F)
+    up: Matrix  # (F, C)
+    down: Matrix  # (C, F)
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def decode_with(ops: ModuleType, ids, network: Network, keys, values, position: 
         y, _ = ops.attention_forward(q, k[:, :seen], v[:, :seen])
         stream = linear(ops, y.reshape(B, C), layer.proj, residual=stream)
         h = norm(ops, stream, layer.norm2, network)
-        h = linear(ops, h, layer.fc, activation=network.activation)
-        stream = linear(ops, h, layer.out, residual=stream)
+        h = linear(ops, h, layer.up, activation=network.activation)
+        stream = linear(ops, h, layer.down, residual=stream)
     return linear(ops, norm(ops, stream, network.norm, network), network.token)
 
 

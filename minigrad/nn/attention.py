@@ -41,7 +41,7 @@ class CausalSelfAttention(Module):
         dropout: float = 0.0,
         residual_std: float = 0.02,
         *,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
     ):
         n_kv_heads = n_kv_heads or n_heads
         if d_model % n_heads or n_heads % n_kv_heads:

@@ -21,10 +21,14 @@ class Embedding(Module):
         embedding_dim: int,
         std: float = 0.02,
         *,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
     ):
         self.weight = init.normal((num_embeddings, embedding_dim), std, rng)
 
     def forward(self, ids: Any) -> Tensor:
         """ids: any shape, integers.  Returns (*ids.shape, embedding_dim)."""
         return ops.embedding(self.weight, ids)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """The table as a tied output projection: x (..., embedding_dim) -> (..., num_embeddings)."""
+        return ops.linear(x, self.weight)

@@ -9,8 +9,13 @@ import numpy as np
 from minigrad.nn.module import Parameter
 
 
-def normal(shape: tuple[int, ...], std: float, rng: np.random.Generator) -> Parameter:
-    """float32 draws from N(0, std^2).  GPT-2's: std 0.02 (Radford et al. 2019)."""
+def normal(shape: tuple[int, ...], std: float, rng: np.random.Generator | None) -> Parameter:
+    """float32 draws from N(0, std^2).  GPT-2's: std 0.02 (Radford et al. 2019).
+
+    rng None: zeros that take no memory until written, for a model whose weights will be loaded.
+    """
+    if rng is None:
+        return zeros(shape)
     return Parameter(rng.standard_normal(shape, dtype=np.float32) * np.float32(std))
 
 

@@ -25,7 +25,7 @@ class Linear(Module):
         activation: str | None = None,
         std: float | None = None,
         *,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
     ):
         shape = (out_features, in_features)
         self.weight = (

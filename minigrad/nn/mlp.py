@@ -26,7 +26,7 @@ class MLP(Module):
         dropout: float = 0.0,
         residual_std: float = 0.02,
         *,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
     ):
         hidden = hidden or 4 * d_model
         self.up = Linear(d_model, hidden, bias=bias, activation=activation, std=0.02, rng=rng)

@@ -22,8 +22,11 @@ from tinygpt.model.kv_cache import KVCache
 class GPT(nn.Module):
     """A decoder-only transformer."""
 
-    def __init__(self, config: GPTConfig, rng: np.random.Generator):
-        """config: the shape; rng: draws the initial weights and, while training, dropout."""
+    def __init__(self, config: GPTConfig, rng: np.random.Generator | None):
+        """config: the shape; rng: draws the initial weights and, while training, dropout.
+
+        rng None: zeros, for weights that will be loaded; not with dropout.
+        """
         super().__init__()
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.d_model, rng=rng)
@@ -55,7 +58,11 @@ class GPT(nn.Module):
 
     def forward(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """Logits (B, T, V): row t scores the token that follows position t."""
-        return ops.linear(self.hidden(ids, cache), self.token_embedding.weight)
+        return self.head(self.hidden(ids, cache))
+
+    def head(self, x: Tensor) -> Tensor:
+        """The output projection alone: (..., C) -> logits (..., V)."""
+        return self.token_embedding.attend(x)
 
     def loss(self, ids: np.ndarray, targets: np.ndarray, label_smoothing: float = 0.0) -> Tensor:
         """Mean cross entropy, nats per token.

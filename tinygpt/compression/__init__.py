@@ -1,0 +1,1 @@
+"""Smaller models: quantization, and what it costs."""
