@@ -30,5 +30,5 @@ class Embedding(Module):
         return ops.embedding(self.weight, ids)
 
     def attend(self, x: Tensor) -> Tensor:
-        """The table as a tied output projection: x (..., embedding_dim) -> (..., num_embeddings)."""
+        """The table as tied output weights: x (..., embedding_dim) -> (..., num_embeddings)."""
         return ops.linear(x, self.weight)
