@@ -1,0 +1,34 @@
+"""Text to ids and back: characters, or byte-level BPE trained on your own text.
+
+    from tinygpt.tokenizer import train_bpe, load
+    tokenizer = train_bpe(open("my.txt").read(), vocab_size=4096)
+    ids = tokenizer.encode("Once upon a time")
+
+Read in this order: naive.py (all of BPE in forty lines), pretokenize.py, trainer.py, bpe.py.
+"""
+
+from tinygpt.tokenizer.base import (
+    CHAT_TOKENS,
+    DEFAULT_SPECIAL_TOKENS,
+    END_OF_TEXT,
+    StreamingDecoder,
+    Tokenizer,
+    TokenizerError,
+)
+from tinygpt.tokenizer.bpe import BPETokenizer
+from tinygpt.tokenizer.char import CharTokenizer
+from tinygpt.tokenizer.formats import load
+from tinygpt.tokenizer.trainer import train_bpe
+
+__all__ = [
+    "CHAT_TOKENS",
+    "DEFAULT_SPECIAL_TOKENS",
+    "END_OF_TEXT",
+    "BPETokenizer",
+    "CharTokenizer",
+    "StreamingDecoder",
+    "Tokenizer",
+    "TokenizerError",
+    "load",
+    "train_bpe",
+]

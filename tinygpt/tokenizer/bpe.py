@@ -1,0 +1,172 @@
+"""The byte-level BPE tokenizer: any bytes in, the same bytes out.
+
+A tokenizer is a list of merges, a pattern and some special tokens. Ids: the 256 bytes in GPT-2's
+order, then one id per merge as it was learned, then the special tokens. Text is cut by the
+pattern (pretokenize.py); each distinct pre-token is merged once and remembered, which is what
+makes encoding fast, since real text repeats its words.
+
+Read next: trainer.py for where merges come from, formats.py for other programs' files.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinygpt.tokenizer.base import Text, Tokenizer, TokenizerError
+from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split
+
+Pair = tuple[int, int]
+
+# GPT-2 numbered the printable bytes first, and every byte-level BPE since has kept that order; we
+# keep it too, so that ids and ties agree. BYTES[id] is a byte, BYTE_IDS[byte] its id.
+_PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+BYTES = bytes(_PRINTABLE + [byte for byte in range(256) if byte not in _PRINTABLE])
+BYTE_IDS = bytes(BYTES.index(byte) for byte in range(256))
+
+_CACHE_WORDS = 2**16  # distinct pre-tokens remembered by the Python encoder, about 15 MB
+_LONG = 64  # bytes; longer pre-tokens are merged with a heap
+
+
+class BPETokenizer(Tokenizer):
+    """Byte-level BPE.
+
+    merges: pairs of ids in the order learned; merge i makes the token 256 + i, unless
+        `merged_ids` says otherwise (in foreign files).
+    pattern: "gpt2", "cl100k", "llama3" or a regular expression.
+    special_tokens: name -> id.
+    byte_ids: the id of each byte value, 256 of them.
+    Raises TokenizerError for a merge of unknown tokens or ids that collide.
+    """
+
+    def __init__(
+        self,
+        merges: Sequence[Pair],
+        pattern: str = "cl100k",
+        special_tokens: Mapping[str, int] | None = None,
+        byte_ids: Sequence[int] = BYTE_IDS,
+        merged_ids: Sequence[int] | None = None,
+    ):
+        self.pattern = pattern_name(pattern_text(pattern))
+        self.merges = [(int(left), int(right)) for left, right in merges]
+        self.special_tokens = dict(special_tokens or {})
+        self.byte_ids = list(byte_ids)
+        self.merged_ids = list(merged_ids or range(256, 256 + len(self.merges)))
+        self.token_bytes = self._spell_tokens()
+        self._vocab_size = 1 + max(*self.token_bytes, *self.special_tokens.values(), 0)
+        self._ranks = {
+            pair: (rank, new)
+            for rank, (pair, new) in enumerate(zip(self.merges, self.merged_ids, strict=True))
+        }
+        self._cache: dict[bytes, list[int]] = {}
+
+    def _spell_tokens(self) -> dict[int, bytes]:
+        """The bytes of every id that is not special."""
+        spelled = {token: bytes([byte]) for byte, token in enumerate(self.byte_ids)}
+        if len(spelled) != 256:
+            raise TokenizerError("two bytes of this tokenizer share an id. Restore its file.")
+        for rank, (pair, new) in enumerate(zip(self.merges, self.merged_ids, strict=True)):
+            for token in pair:
+                if token not in spelled:
+                    raise TokenizerError(
+                        f"merge {rank} of this tokenizer joins the token {token}, which is unknown "
+                        "at that point. Restore its file."
+                    )
+            spelled.setdefault(new, spelled[pair[0]] + spelled[pair[1]])
+        for name, token in self.special_tokens.items():
+            if token in spelled or token < 0:
+                raise TokenizerError(
+                    f"the special token {name!r} has the id {token}, which is taken or negative."
+                )
+        return spelled
+
+    @property
+    def vocab_size(self) -> int:
+        return self._vocab_size
+
+    def _encode_ordinary(self, text: Text) -> np.ndarray:
+        ids: list[int] = []
+        for word in split(text, self.pattern):
+            ids += self._encode_word(word)
+        return np.array(ids, self.dtype)
+
+    def _encode_word(self, word: bytes) -> list[int]:
+        known = self._cache.get(word)
+        if known is None:
+            ids = [self.byte_ids[byte] for byte in word]
+            merge = merge_long if len(word) > _LONG else merge_short
+            known = merge(ids, self._ranks)
+            if len(self._cache) >= _CACHE_WORDS:
+                self._cache.clear()
+            self._cache[word] = known
+        return known
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        parts = []
+        names = {token: name.encode() for name, token in self.special_tokens.items()}
+        for position, token in enumerate(ids):
+            part = self.token_bytes.get(int(token), names.get(int(token)))
+            if part is None:
+                raise TokenizerError(
+                    f"the id {token} at position {position} is not in this tokenizer's vocabulary "
+                    f"of {self.vocab_size}. Decode with the tokenizer that made it."
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+    def save(self, path: str | Path) -> None:
+        from tinygpt.tokenizer import formats
+
+        formats.save_native(self, path)
+
+
+Ranks = Mapping[Pair, tuple[int, int]]  # pair -> (rank, id of the merged token)
+
+
+def merge_short(ids: list[int], ranks: Ranks) -> list[int]:
+    """Merge one pre-token: again and again the pair learned first, leftmost first.
+
+    Looks at every pair for each merge, which for the few bytes of a word is the fastest way.
+    """
+    ids = list(ids)
+    while len(ids) > 1:
+        best, where = min(
+            (ranks.get(pair, (len(ranks), 0))[0], position)
+            for position, pair in enumerate(zip(ids, ids[1:], strict=False))
+        )
+        if best == len(ranks):
+            break
+        ids[where : where + 2] = [ranks[ids[where], ids[where + 1]][1]]
+    return ids
+
+
+def merge_long(ids: list[int], ranks: Ranks) -> list[int]:
+    """The same in O(n log n), for a pre-token of any length: a heap over a linked list."""
+    n = len(ids)
+    ids = list(ids)
+    before, after = list(range(-1, n - 1)), list(range(1, n + 1))
+    queue: list[tuple[int, int, int, int]] = []  # (rank, position, left id, right id)
+
+    def offer(position: int) -> None:
+        if position >= 0 and after[position] < n:
+            pair = ids[position], ids[after[position]]
+            if pair in ranks:
+                heapq.heappush(queue, (ranks[pair][0], position, *pair))
+
+    for position in range(n - 1):
+        offer(position)
+    while queue:
+        _, position, left, right = heapq.heappop(queue)
+        other = after[position]
+        if ids[position] != left or other >= n or ids[other] != right:
+            continue  # one of the two has been merged since
+        ids[position], ids[other] = ranks[left, right][1], -1
+        after[position] = after[other]
+        if after[position] < n:
+            before[after[position]] = position
+        offer(before[position])
+        offer(position)
+    return [token for token in ids if token >= 0]

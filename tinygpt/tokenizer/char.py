@@ -1,0 +1,102 @@
+"""One id per character: the smallest tokenizer there is, and the best for a megabyte of text.
+
+The vocabulary is exactly the characters of the training text, sorted by code point; there is no
+id for anything else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from tinygpt.tokenizer.base import Text, Tokenizer, TokenizerError
+from tinygpt.tokenizer.files import write_text
+
+FORMAT = "tinygpt-char"
+
+
+class CharTokenizer(Tokenizer):
+    """Characters to ids and back.  characters: one of each, in the order of their ids."""
+
+    def __init__(self, characters: str):
+        if not characters:
+            raise TokenizerError("a character tokenizer needs text, and this one is empty.")
+        if len(set(characters)) != len(characters):
+            raise TokenizerError("the characters of a character tokenizer must differ.")
+        self.special_tokens: dict[str, int] = {}
+        self._code_points = np.array([ord(c) for c in characters], np.uint32)
+        # A table over all code points costs 4 MB and makes encoding one gather.
+        self._ids = np.full(int(self._code_points.max()) + 1, -1, np.int32)
+        self._ids[self._code_points] = np.arange(len(characters))
+
+    @classmethod
+    def train(cls, text: str | Iterable[str]) -> CharTokenizer:
+        """A tokenizer of the characters in `text`, a str or several."""
+        seen: set[str] = set()
+        for part in [text] if isinstance(text, str) else text:
+            seen.update(part)
+        return cls("".join(sorted(seen)))
+
+    @property
+    def characters(self) -> str:
+        """The vocabulary in the order of ids."""
+        return "".join(map(chr, self._code_points.tolist()))
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._code_points)
+
+    def _encode_ordinary(self, text: Text) -> np.ndarray:
+        if isinstance(text, bytes):
+            text = _decode_utf8(text)
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        inside = points < len(self._ids)
+        ids = self._ids[np.where(inside, points, 0)]
+        bad = np.flatnonzero(~inside | (ids < 0))
+        if len(bad):
+            position = int(bad[0])
+            raise TokenizerError(
+                f"the character {text[position]!r} at position {position} is not one of the "
+                f"{self.vocab_size} this tokenizer was trained on. Remove it, or train on text "
+                "that has it."
+            )
+        return ids.astype(self.dtype)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        ids = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
+        bad = np.flatnonzero((ids < 0) | (ids >= self.vocab_size))
+        if len(bad):
+            raise TokenizerError(
+                f"the id {int(ids[bad[0]])} at position {int(bad[0])} is outside this tokenizer's "
+                f"0..{self.vocab_size - 1}. Decode with the tokenizer that made it."
+            )
+        points = self._code_points[ids.astype(np.int64)]
+        return points.tobytes().decode("utf-32-le", "surrogatepass")
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        return self.decode(ids).encode("utf-8", "surrogatepass")
+
+    def save(self, path: str | Path) -> None:
+        data = {"format": FORMAT, "version": 1, "characters": self.characters}
+        write_text(path, json.dumps(data, indent=1) + "\n")
+
+    @classmethod
+    def from_json(cls, data: dict, path: str | Path) -> CharTokenizer:
+        """Rebuild from the parsed file `path`.  Raises TokenizerError if it is damaged."""
+        characters = data.get("characters")
+        if not isinstance(characters, str):
+            raise TokenizerError(f"{path} has no text under 'characters'. Restore the file.")
+        return cls(characters)
+
+
+def _decode_utf8(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TokenizerError(
+            f"byte {data[error.start]:#04x} at position {error.start} is not UTF-8. A character "
+            "tokenizer needs text; a BPE tokenizer takes any bytes."
+        ) from None

@@ -1,0 +1,46 @@
+"""Reading and writing small files so that nothing already written is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tinygpt.tokenizer.base import TokenizerError
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write beside `path`, then rename: a crash or a full disk leaves the old file whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The content of `path`, or a TokenizerError that says why not."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise TokenizerError(
+            f"cannot read the tokenizer {path}: {error.strerror}. Give the path of a file that "
+            "`tinygpt tokenizer train` wrote."
+        ) from None
+
+
+def parse_json(data: bytes, path: str | Path) -> dict[str, Any]:
+    """The JSON object in `data`, or a TokenizerError that names `path`."""
+    try:
+        value = json.loads(data)
+    except ValueError as error:  # not UTF-8 and not JSON both arrive here
+        raise TokenizerError(f"{path} is not JSON ({error}). Restore the file.") from None
+    except RecursionError:
+        raise TokenizerError(f"{path} is nested too deeply for a tokenizer file.") from None
+    if not isinstance(value, dict):
+        raise TokenizerError(f"{path} holds no tokenizer: its JSON is not an object.")
+    return value
