@@ -1,12 +1,21 @@
 """The C extension modules; everything else is in pyproject.toml."""
+
+import platform
 from pathlib import Path
 
 from setuptools import setup
 
-BUILDERS = ["kernels/c/build.py", "tinygpt/tokenizer/c/build.py"]
-# cffi imports each script and calls these names; every extension is optional: no gcc, no error.
+x86 = platform.machine().lower() in ("x86_64", "amd64")
+# cffi runs each script and calls the functions named here, one for each extension module.
 MODULES = {
-    "kernels/c/build.py": ["generic", "avx2", "avx512"],
+    "kernels/c/build.py": ["generic", "avx2", "avx512"] if x86 else ["generic"],
     "tinygpt/tokenizer/c/build.py": ["builder"],
 }
-setup(cffi_modules=[f"{b}:{name}" for b in BUILDERS if Path(b).exists() for name in MODULES[b]])
+setup(
+    cffi_modules=[
+        f"{script}:{name}"
+        for script in MODULES
+        if Path(script).exists()
+        for name in MODULES[script]
+    ]
+)

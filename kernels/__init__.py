@@ -20,7 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from kernels.threads import get_num_threads, set_num_threads
+
 BACKENDS = ("numpy", "numba", "c")
+
+__all__ = [
+    "BACKENDS", "OPS", "active", "get_num_threads", "load", "report", "set_num_threads", "use",
+    "using",
+]  # fmt: skip
 
 # The contract: each backend module exports exactly these names.
 OPS = (

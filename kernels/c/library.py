@@ -1,0 +1,102 @@
+"""Which of the compiled modules answers, and how arrays reach it.
+
+`lib` holds the C functions of the instruction set in force. Other files use it as `library.lib.f`,
+never `from library import lib`: use_isa replaces it while the program runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from kernels import threads
+from kernels.c import _generic  # type: ignore[attr-defined]  # built by build.py
+
+ISAS = ("generic", "avx2", "avx512")  # from the slowest to the fastest; cpu.c uses the indices
+
+ffi: Any = _generic.ffi
+lib: Any = None
+_isa = ""
+
+_FLOAT32 = np.dtype(np.float32)
+_FLOATS = ffi.typeof("float[]")
+_FLOAT_POINTER = ffi.typeof("float *")
+_REBUILD = "rebuild it with gcc 9 or newer: `pip install --force-reinstall --no-deps .`"
+
+
+def available_isas() -> dict[str, str]:
+    """Each instruction set -> "ready", or the reason why it cannot run here."""
+    return {isa: _load(isa)[1] for isa in ISAS}
+
+
+def _load(isa: str) -> tuple[Any, str]:
+    """(module, "ready"), or (None, reason).  A CPU that lacks the set never imports its module."""
+    if not _generic.lib.cpu_can_run(ISAS.index(isa)):
+        return None, f"this CPU or its operating system does not support {isa}"
+    try:
+        return importlib.import_module(f"kernels.c._{isa}"), "ready"
+    except ImportError as error:
+        return None, f"the {isa} extension is not built ({error}); {_REBUILD}"
+
+
+def use_isa(isa: str = "auto") -> None:
+    """Let every C kernel run on `isa` from now on; "auto" takes the fastest that is ready.
+
+    Raises ValueError for an unknown name, RuntimeError for a set that cannot run here.
+    """
+    global lib, _isa
+    if isa not in (*ISAS, "auto"):
+        raise ValueError(f"unknown instruction set {isa!r}; choose from {', '.join(ISAS)} or auto")
+    if isa == "auto":
+        isa = next(name for name in reversed(ISAS) if _load(name)[0] is not None)
+    module, reason = _load(isa)
+    if module is None:
+        best = ", ".join(name for name in ISAS if _load(name)[0] is not None)
+        raise RuntimeError(f"KERNELS_ISA={isa}: {reason}. Ready here: {best}; `unset KERNELS_ISA`")
+    lib, _isa = module.lib, isa
+    lib.set_threads(threads.get_num_threads())
+
+
+def current_isa() -> str:
+    """The instruction set in force."""
+    return _isa
+
+
+def set_threads(count: int) -> None:
+    """Called by kernels.threads: the size of the team in the module in force."""
+    lib.set_threads(count)
+
+
+def contiguous(op: str, array: np.ndarray) -> np.ndarray:
+    """`array` itself if it is C-contiguous, else a copy that is.  Raises TypeError if not float32.
+
+    Values of another float dtype belong to numpy_ref: nothing is converted silently.
+    """
+    if array.dtype != _FLOAT32:
+        raise TypeError(f"{op}: the C kernels compute in float32, not {array.dtype}; cast it")
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def pointer(array: np.ndarray) -> Any:
+    """`float *` to a C-contiguous float32 array; keep the array alive while C works on it."""
+    return ffi.from_buffer(_FLOATS, array)
+
+
+def pointer_or_null(array: np.ndarray | None) -> Any:
+    """`pointer`, or NULL for None."""
+    return ffi.NULL if array is None else ffi.from_buffer(_FLOATS, array)
+
+
+def strided_pointer(array: np.ndarray) -> Any:
+    """`float *` to the first element of any view; pass its strides to C as well."""
+    return ffi.cast(_FLOAT_POINTER, array.__array_interface__["data"][0])
+
+
+def strides(array: np.ndarray) -> tuple[int, ...]:
+    """An array's strides in elements, as C wants them."""
+    return tuple(step // array.itemsize for step in array.strides)
+
+
+use_isa("auto")

@@ -1,0 +1,49 @@
+/* The parallel loop: OpenMP if the compiler has it, an ordinary loop if not.
+ *
+ *     PARALLEL_FOR(row, rows, 4 * columns) softmax_row(x + row * columns, ...);
+ *
+ * shares the iterations row = 0 .. rows-1 among the threads, in equal consecutive ranges. The third
+ * argument is the cost of one iteration in roughly floating-point operations (an exp is 20): a loop
+ * too short to repay waking the team (about 5 us) stays on the calling thread. Iterations must not
+ * write to the same place; then the result does not depend on the number of threads.
+ *
+ *     PARALLEL_REGION(work) { ... thread_index(), thread_count(), barrier() ... }
+ *
+ * runs its block once on every thread. The team's size is set by kernels/threads.py alone. It is
+ * ours and not omp_set_num_threads's, which holds only for the Python thread that called it.
+ */
+#pragma once
+#include <stdint.h>
+
+#define PARALLEL_WORTH 50e3 /* operations: some 5 us of one core's vector arithmetic */
+
+static int team_size = 1;
+
+void set_threads(int threads) { team_size = threads; }
+int get_threads(void) { return team_size; }
+
+static inline int team_for(double work) { return work >= PARALLEL_WORTH ? team_size : 1; }
+
+#ifdef _OPENMP
+#include <omp.h>
+
+#define PRAGMA(text) _Pragma(#text)
+#define PARALLEL_FOR(i, n, cost)                                                          \
+    PRAGMA(omp parallel for schedule(static) num_threads(team_for((double)(n) * (cost)))) \
+    for (int64_t i = 0; i < (n); i++)
+#define PARALLEL_REGION(work) PRAGMA(omp parallel num_threads(team_for(work)))
+#define barrier() PRAGMA(omp barrier)
+static inline int thread_index(void) { return omp_get_thread_num(); }
+static inline int thread_count(void) { return omp_get_num_threads(); }
+int has_openmp(void) { return 1; }
+
+#else
+
+#define PARALLEL_FOR(i, n, cost) for (int64_t i = 0; i < (n); i++)
+#define PARALLEL_REGION(work)
+#define barrier() ((void)0)
+static inline int thread_index(void) { return 0; }
+static inline int thread_count(void) { return 1; }
+int has_openmp(void) { return 0; }
+
+#endif

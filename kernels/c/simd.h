@@ -1,0 +1,52 @@
+/* The vocabulary in which every kernel is written, and the only #if ladder.
+ *
+ *     vf, LANES          a vector of LANES floats            vi   of LANES 32-bit integers
+ *     vm                 a mask, one truth value a lane
+ *
+ *     v_load(p) v_store(p, v)            no alignment is asked for
+ *     v_load_part(p, n)                  the first n lanes, 0 <= n <= LANES; the others are zero,
+ *                                        and the memory behind them is not touched
+ *     v_store_part(p, v, n)              likewise
+ *     v_stream(p, v)                     a store past the cache, p aligned; v_stream_end() when done
+ *     v_zero() v_set1(x)
+ *     v_add v_sub v_mul v_div v_sqrt v_abs
+ *     v_fma(a, b, c)                     a b + c, rounded once where the CPU can
+ *     v_fnma(a, b, c)                    c - a b
+ *     v_max(a, b) v_min(a, b)            b if either is nan
+ *     v_round(v)                         to the nearest integer, still float
+ *     v_ldexp(v, n)                      v 2^n, n a float holding an integer, |n| <= 252
+ *     v_less(a, b)                       a < b -> vm
+ *     v_first(n)                         the first n lanes -> vm
+ *     v_select(m, a, b)                  m ? a : b
+ *     v_reduce_add(v) v_reduce_max(v)    one float
+ *     v_transpose(r)                     r[LANES] as a LANES x LANES matrix, transposed in place
+ *
+ *     vi_load vi_store vi_set1 vi_iota() vi_add vi_mul vi_and vi_or vi_xor
+ *     vi_shift_left(v, n) vi_shift_right(v, n)     logical, n a constant
+ *     vi_less_unsigned(a, b)                       -> vm
+ *     v_from_int(vi) v_to_int(vf, rounds to nearest)
+ *     v_as_int(vf) v_as_float(vi)                  the same bits
+ *
+ * A loop over n floats is the whole vectors and then the rest:
+ *
+ *     for (; i + LANES <= n; i += LANES) v_store(y + i, f(v_load(x + i)));
+ *     if (i < n) v_store_part(y + i, f(v_load_part(x + i, n - i)), n - i);
+ *
+ * To add an instruction set: one header with these names, one line here, one in build.py and
+ * library.py. (NEON: simd_neon.h; until then ARM runs the generic one, which GCC turns into NEON.)
+ */
+#pragma once
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#include "simd_avx512.h"
+#elif defined(__AVX2__) && defined(__FMA__)
+#include "simd_avx2.h"
+#else
+#include "simd_generic.h"
+#endif
+
+#define prefetch(p) __builtin_prefetch((p), 0, 3)
+#define prefetch_write(p) __builtin_prefetch((p), 1, 3)

@@ -1,0 +1,93 @@
+/* simd.h's vocabulary in the vectors of GCC and Clang, which any CPU runs: four floats.
+ * On x86-64 they compile to SSE2, on 64-bit ARM to NEON. */
+#pragma once
+
+#define LANES 4
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+typedef uint32_t vu_generic __attribute__((vector_size(16)));
+typedef vi vm; /* a lane is true if all its bits are set */
+
+static inline vi vi_set1(int32_t x) { return (vi){x, x, x, x}; }
+static inline vi vi_iota(void) { return (vi){0, 1, 2, 3}; }
+static inline vm v_first(int64_t n) { return vi_iota() < vi_set1((int32_t)n); }
+
+static inline vf v_load(const float *p) {
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void v_store(float *p, vf v) { memcpy(p, &v, sizeof v); }
+static inline vf v_load_part(const float *p, int64_t n) {
+    vf v = {0, 0, 0, 0};
+    for (int64_t i = 0; i < n; i++) v[i] = p[i];
+    return v;
+}
+static inline void v_store_part(float *p, vf v, int64_t n) {
+    for (int64_t i = 0; i < n; i++) p[i] = v[i];
+}
+static inline void v_stream(float *p, vf v) { v_store(p, v); }
+static inline void v_stream_end(void) {}
+
+static inline vf v_set1(float x) { return (vf){x, x, x, x}; }
+static inline vf v_zero(void) { return v_set1(0); }
+static inline vf v_add(vf a, vf b) { return a + b; }
+static inline vf v_sub(vf a, vf b) { return a - b; }
+static inline vf v_mul(vf a, vf b) { return a * b; }
+static inline vf v_div(vf a, vf b) { return a / b; }
+static inline vf v_sqrt(vf v) {
+    return (vf){sqrtf(v[0]), sqrtf(v[1]), sqrtf(v[2]), sqrtf(v[3])};
+}
+static inline vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+static inline vf v_fnma(vf a, vf b, vf c) { return c - a * b; }
+
+static inline vm v_less(vf a, vf b) { return a < b; }
+static inline vf v_select(vm m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
+static inline vf v_max(vf a, vf b) { return v_select(a > b, a, b); }
+static inline vf v_min(vf a, vf b) { return v_select(a < b, a, b); }
+static inline vf v_abs(vf v) { return (vf)((vi)v & vi_set1(INT32_MAX)); }
+static inline float v_reduce_add(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+static inline float v_reduce_max(vf v) {
+    float a = v[0] > v[2] ? v[0] : v[2], b = v[1] > v[3] ? v[1] : v[3];
+    return a > b ? a : b;
+}
+
+static inline vi vi_load(const void *p) {
+    vi v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void vi_store(void *p, vi v) { memcpy(p, &v, sizeof v); }
+static inline vi vi_add(vi a, vi b) { return (vi)((vu_generic)a + (vu_generic)b); }
+static inline vi vi_mul(vi a, vi b) { return (vi)((vu_generic)a * (vu_generic)b); }
+static inline vi vi_and(vi a, vi b) { return a & b; }
+static inline vi vi_or(vi a, vi b) { return a | b; }
+static inline vi vi_xor(vi a, vi b) { return a ^ b; }
+#define vi_shift_left(v, n) ((vi)((vu_generic)(v) << (n)))
+#define vi_shift_right(v, n) ((vi)((vu_generic)(v) >> (n)))
+static inline vm vi_less_unsigned(vi a, vi b) { return (vu_generic)a < (vu_generic)b; }
+static inline vi v_as_int(vf v) { return (vi)v; }
+static inline vf v_as_float(vi v) { return (vf)v; }
+static inline vf v_from_int(vi v) { return __builtin_convertvector(v, vf); }
+
+/* Adding 1.5 * 2^23 leaves no bits for a fraction: the addition itself rounds to nearest. That holds
+ * for |v| < 2^22; whatever is larger than 2^23 is an integer already. */
+static inline vf v_round(vf v) {
+    vf magic = v_set1(12582912.0f), small = v + magic;
+    return v_select(v_abs(v) < v_set1(4194304.0f), small - magic, v);
+}
+static inline vi v_to_int(vf v) { return __builtin_convertvector(v_round(v), vi); }
+
+/* 2^n = 2^h 2^(n-h) with h = n/2: each half is a normal number, its exponent built from bits, so
+ * results that overflow or turn denormal are rounded by the multiplication and not by us. */
+static inline vf v_ldexp(vf v, vf n) {
+    vi whole = v_to_int(n), half = whole >> 1, rest = whole - half;
+    v *= v_as_float((half + vi_set1(127)) << 23);
+    return v * v_as_float((rest + vi_set1(127)) << 23);
+}
+
+static inline void v_transpose(vf r[4]) {
+    vf t[4];
+    for (int i = 0; i < 4; i++) t[i] = (vf){r[0][i], r[1][i], r[2][i], r[3][i]};
+    memcpy(r, t, sizeof t);
+}

@@ -1,0 +1,18 @@
+"""Fixtures for the kernels: `isa` runs a test once for every instruction set this machine has."""
+
+import pytest
+
+ISAS = ("generic", "avx2", "avx512")
+
+
+@pytest.fixture(params=ISAS)
+def isa(request):
+    """The name of an instruction set, in force for the length of the test."""
+    c = pytest.importorskip("kernels.c", reason="the C extension is not built")
+    ready = c.available_isas()[request.param]
+    if ready != "ready":
+        pytest.skip(ready)
+    before = c.current_isa()
+    c.use_isa(request.param)
+    yield request.param
+    c.use_isa(before)
