@@ -1,0 +1,88 @@
+"""Batches: random windows to learn from, and every token once to be judged on.
+
+A window of T + 1 tokens gives T questions: x is the first T, y the same shifted by one, so that
+y[t] is the token that follows x[0..t].
+
+Read next: baselines.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .corpus import DataError
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+
+def check_length(tokens: Sequence[int], context: int, what: str = "the text") -> None:
+    """Raise DataError when not one window of context + 1 tokens fits."""
+    if len(tokens) <= context:
+        raise DataError(
+            f"{what} has {len(tokens)} tokens, too few for a context of {context} (it takes "
+            f"{context + 1}). Give more text, or set model.context = {max(1, len(tokens) - 1)} "
+            "or less."
+        )
+
+
+class BatchLoader:
+    """Endless random windows, uniform over all starts, as nanoGPT draws them.
+
+    tokens: a Tokens or a 1-D integer array.  context: T.
+    rng: the only source of randomness; its state is the loader's whole state.
+    Yields (x, y), both (B, T) int64.
+    """
+
+    def __init__(
+        self, tokens: Sequence[int], batch_size: int, context: int, rng: np.random.Generator
+    ):
+        check_length(tokens, context)
+        self.tokens, self.batch_size, self.context = tokens, batch_size, context
+        self._rng = rng
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        T = self.context
+        starts = self._rng.integers(0, len(self.tokens) - T, size=self.batch_size)
+        windows = np.empty((self.batch_size, T + 1), np.int64)
+        for row, start in zip(windows, starts.tolist(), strict=True):
+            row[:] = self.tokens[start : start + T + 1]
+        return windows[:, :-1].copy(), windows[:, 1:].copy()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the random stream, as plain JSON values."""
+        return {"rng": self._rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        self._rng.bit_generator.state = state["rng"]
+
+
+def evaluation_batches(
+    tokens: Sequence[int], batch_size: int, context: int, max_tokens: int | None = None
+) -> Iterator[Batch]:
+    """Windows side by side over the whole split: every token but the first is asked for once.
+
+    max_tokens: look at about that many only, in windows spread evenly over the split.
+    Yields (x, y), (B, T) int64; the last batches may have fewer rows, and the very last (unless
+    max_tokens cut it off) one row of fewer than T columns, so weigh a batch's loss by y.size.
+    """
+    check_length(tokens, context)
+    windows = (len(tokens) - 1) // context
+    chosen = np.arange(windows)
+    limited = max_tokens is not None and max_tokens < len(tokens) - 1
+    if max_tokens is not None and limited:
+        count = max(1, max_tokens // context)
+        chosen = np.linspace(0, windows - 1, count).round().astype(np.int64)
+    for at in range(0, len(chosen), batch_size):
+        starts = (chosen[at : at + batch_size] * context).tolist()
+        rows = np.stack([tokens[s : s + context + 1] for s in starts]).astype(np.int64)
+        yield rows[:, :-1].copy(), rows[:, 1:].copy()
+    rest = np.asarray(tokens[windows * context : len(tokens)], np.int64)
+    if len(rest) > 1 and not limited:
+        yield rest[None, :-1].copy(), rest[None, 1:].copy()

@@ -1,0 +1,238 @@
+"""From a name to tokens on disk: load, split, train the tokenizer, encode, map.
+
+The folder is made once; asking again for the same text, split and tokenizer finds it and maps it.
+The tokenizer learns from the training split only (a character tokenizer takes its alphabet from the
+whole text: characters that were never seen could not be encoded at all).
+
+Read first: corpus.py, split.py, shards.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tinygpt import tokenizer as tokenizers
+from tinygpt.tokenizer import Tokenizer
+
+from .baselines import Baselines, baselines
+from .corpus import Corpus, DataError, load_corpus
+from .shards import (
+    ShardWriter,
+    Tokens,
+    open_tokens,
+    read_manifest,
+    replaced_folder,
+    write_manifest,
+)
+from .split import SPLITS, plan_splits, split_pieces
+
+DOCUMENT_BREAK = "\n\n"  # between documents, where the tokenizer has no <|endoftext|>
+Split = Literal["train", "validation", "test"]
+Plan = list[list[tuple[str, int, int]]]
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Encoded text: a tokenizer and three splits of memory-mapped tokens."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    tokenizer: Tokenizer
+
+    def tokens(self, split: Split) -> Tokens:
+        """The tokens of "train", "validation" or "test".  Raises DataError for another name."""
+        if split not in SPLITS:
+            raise DataError(f"no split {split!r}. There are: {', '.join(SPLITS)}.")
+        return open_tokens(self.folder, self.manifest, split)
+
+    @property
+    def train(self) -> Tokens:
+        return self.tokens("train")
+
+    @property
+    def validation(self) -> Tokens:
+        return self.tokens("validation")
+
+    @property
+    def test(self) -> Tokens:
+        return self.tokens("test")
+
+    @property
+    def vocab_size(self) -> int:
+        return self.tokenizer.vocab_size
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the text, the split or the tokenizer changes (for --resume)."""
+        return str(self.manifest["fingerprint"])
+
+    def baselines(self) -> Baselines:
+        """Uniform, unigram and bigram cross entropy on the validation split, nats per token."""
+        return baselines(self.train, self.validation, self.vocab_size)
+
+
+def prepare(
+    data: str | Path | Corpus,
+    tokenizer: str | Path | Tokenizer,
+    out_dir: str | Path,
+    *,
+    seed: int = 0,
+    split: Sequence[float] = (0.8, 0.1, 0.1),
+    by_position: bool = False,
+    stories_mb: float = 8.0,
+    vocab_size: int = 4096,
+    pattern: str = "cl100k",
+    errors: str = "strict",
+    progress: Progress | None = None,
+) -> Dataset:
+    """Encode a corpus to `out_dir`, or map what is there if it is the same.
+
+    data: what `load_corpus` takes, or a Corpus.
+    tokenizer: "char" or "bpe" to train one, the path of a saved one, or a Tokenizer.
+    vocab_size, pattern: of a "bpe" tokenizer to train.
+    split: fractions (train, validation, test) of the characters; by whole documents unless
+        by_position or the corpus is a single text.
+    progress: called as progress(what, fraction done in 0..1) from time to time.
+    Raises DataError (text, split, disk) and TokenizerError.
+    """
+    folder = Path(out_dir)
+    if isinstance(data, Corpus):
+        corpus = data
+    else:
+        corpus = load_corpus(data, seed=seed, stories_mb=stories_mb, errors=errors)
+    made_from = {
+        "corpus": corpus.name,
+        "text": corpus.fingerprint,
+        "tokenizer": _tokenizer_key(tokenizer, vocab_size, pattern),
+        "split": [float(share) for share in split],
+        "by_position": by_position,
+        "seed": seed,
+    }
+    manifest = read_manifest(folder)
+    if manifest is None or manifest["made_from"] != made_from:
+        report = progress or (lambda what, fraction: None)
+        plan = plan_splits(corpus, split, seed=seed, by_position=by_position)
+        report("tokenizer", 0.0)
+        made = _make_tokenizer(tokenizer, corpus, plan, vocab_size, pattern)
+        with replaced_folder(folder) as aside:
+            _write(aside, corpus, plan, made, made_from, report)
+        manifest = read_manifest(folder)
+        assert manifest is not None
+    return Dataset(folder, manifest, tokenizers.load(folder / "tokenizer.json"))
+
+
+def open_dataset(folder: str | Path) -> Dataset:
+    """Map a folder that `prepare` made.  Raises DataError if it is not one."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise DataError(f"{folder} holds no prepared tokens. Make them with `tinygpt train`.")
+    return Dataset(folder, manifest, tokenizers.load(folder / "tokenizer.json"))
+
+
+def _tokenizer_key(tokenizer: str | Path | Tokenizer, vocab_size: int, pattern: str) -> str:
+    """A text that differs whenever the ids could."""
+    if isinstance(tokenizer, Tokenizer):
+        code = hashlib.blake2b(type(tokenizer).__name__.encode())
+        for token in range(tokenizer.vocab_size):
+            code.update(b"\0" + _token_bytes(tokenizer, token))
+        return f"given {code.hexdigest()[:32]}"
+    if tokenizer == "char":
+        return "char"
+    if tokenizer == "bpe":
+        return f"bpe {vocab_size} {pattern}"
+    path = Path(tokenizer)
+    if not path.is_file():
+        raise DataError(f'no tokenizer {str(path)!r}. Give "char", "bpe" or a saved tokenizer.')
+    return f"file {hashlib.blake2b(path.read_bytes()).hexdigest()[:32]}"
+
+
+def _token_bytes(tokenizer: Tokenizer, token: int) -> bytes:
+    try:
+        return tokenizer.decode_bytes([token])
+    except tokenizers.TokenizerError:
+        return b"unused"
+
+
+def _make_tokenizer(
+    tokenizer: str | Path | Tokenizer, corpus: Corpus, plan: Plan, vocab_size: int, pattern: str
+) -> Tokenizer:
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer
+    if tokenizer == "bpe":
+        return tokenizers.train_bpe(_training_text(corpus, plan), vocab_size, pattern=pattern)
+    if tokenizer != "char":
+        return tokenizers.load(tokenizer)
+    seen: set[str] = set(DOCUMENT_BREAK) if len(plan) > 1 else set()
+    for document in corpus:
+        for piece in document.pieces():
+            seen.update(piece)
+    return tokenizers.CharTokenizer("".join(sorted(seen)))
+
+
+def _training_text(corpus: Corpus, plan: Plan) -> Iterator[str]:
+    for document, parts in zip(corpus, plan, strict=True):
+        for name, piece, _ in split_pieces(document, parts):
+            if name == "train":
+                yield piece
+
+
+def _write(
+    folder: Path,
+    corpus: Corpus,
+    plan: Plan,
+    tokenizer: Tokenizer,
+    made_from: dict[str, Any],
+    report: Progress,
+) -> None:
+    """Encode document after document into one writer for each split, then the manifest."""
+    end = tokenizer.special_tokens.get(tokenizers.END_OF_TEXT)
+    if end is not None:
+        after = np.array([end], tokenizer.dtype)
+    elif len(plan) > 1:
+        after = tokenizer.encode_array(DOCUMENT_BREAK)
+    else:
+        after = np.empty(0, tokenizer.dtype)
+    writers = {name: ShardWriter(folder, name, tokenizer.dtype) for name in SPLITS}
+    characters = dict.fromkeys(SPLITS, 0)
+    documents = dict.fromkeys(SPLITS, 0)
+    total = sum(last - first for parts in plan for _, first, last in parts)
+    for index, (document, parts) in enumerate(zip(corpus, plan, strict=True)):
+        for name, piece, is_last in split_pieces(document, parts):
+            # A text that mentions "<|endoftext|>" means those thirteen characters.
+            writers[name].append(tokenizer.encode_array(piece, disallowed_special=()))
+            characters[name] += len(piece)
+            if is_last:
+                writers[name].append(after)
+                documents[name] += 1
+        if index % 64 == 0:
+            report("tokens", sum(characters.values()) / total)
+    for writer in writers.values():
+        writer.close()
+    tokenizer.save(folder / "tokenizer.json")
+    files = {name: writer.files for name, writer in writers.items()}
+    identity = json.dumps(made_from, sort_keys=True) + (folder / "tokenizer.json").read_text(
+        "utf-8"
+    )
+    write_manifest(
+        folder,
+        {
+            "fingerprint": hashlib.blake2b(identity.encode()).hexdigest()[:32],
+            "made_from": made_from,
+            "dtype": tokenizer.dtype.name,
+            "vocab_size": tokenizer.vocab_size,
+            "tokens": {name: sum(f["tokens"] for f in files[name]) for name in SPLITS},
+            "characters": characters,
+            "documents": documents,
+            "splits": files,
+        },
+    )
+    report("tokens", 1.0)
