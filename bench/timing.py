@@ -1,0 +1,178 @@
+"""How we measure on a machine that is shared and noisy.
+
+The same product runs at 60 and at 250 GFLOP/s within an hour, so an absolute time means little. Two
+things survive: a ratio of two measurements taken right after one another (interleave A B A B, take
+the median of the ratios), and a share of what the machine gave in the same minute (sgemm for
+compute, a copy for memory).
+
+Read next: train.py.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+MKL_AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
+OPENBLAS_AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
+
+
+class Spread(NamedTuple):
+    """A median with the quartiles around it and the number of measurements behind it."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+    def __format__(self, spec: str) -> str:
+        spec = spec or ".2f"
+        return f"{self.median:{spec}} [{self.low:{spec}} .. {self.high:{spec}}]"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median and quartiles."""
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0], 1)
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, low, high, len(values))
+
+
+def seconds_of(function: Callable[[], object], repeats: int = 1) -> float:
+    """Wall seconds of one call, the mean of `repeats` calls in a row."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        function()
+    return (time.perf_counter() - start) / repeats
+
+
+def repeats_for(function: Callable[[], object], seconds: float = 0.01) -> int:
+    """How many calls take about `seconds`, after a warm-up call."""
+    function()
+    once = max(seconds_of(function), 1e-9)
+    return max(1, min(10_000, round(seconds / once)))
+
+
+def best_seconds(function: Callable[[], object], rounds: int = 20, seconds: float = 0.01) -> float:
+    """The least time of a call over `rounds` short runs: what the machine can do undisturbed."""
+    repeats = repeats_for(function, seconds)
+    return min(seconds_of(function, repeats) for _ in range(rounds))
+
+
+def interleave(
+    functions: dict[str, Callable[[], object]], rounds: int = 20, seconds: float = 0.01
+) -> dict[str, list[float]]:
+    """Seconds per call of each function, `rounds` times, in turn: A B C A B C ...
+
+    Each turn calls a function as often as fits in about `seconds`, after one warm-up each.
+    """
+    repeats = {name: repeats_for(function, seconds) for name, function in functions.items()}
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            times[name].append(seconds_of(function, repeats[name]))
+    return times
+
+
+def ratio(times: dict[str, list[float]], ours: str, peer: str) -> Spread:
+    """How many times faster `ours` is than `peer`: the spread of round-by-round ratios."""
+    return spread([b / a for a, b in zip(times[ours], times[peer], strict=True)])
+
+
+def sgemm_gflops(
+    multiply: Callable[[np.ndarray, np.ndarray], object] = np.matmul,
+    n: int = 1024,
+    seconds: float = 0.3,
+) -> float:
+    """GFLOP/s of an (n, n) float32 product, the best call within about `seconds`."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((n, n), dtype=np.float32) for _ in range(2))
+    multiply(a, b)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        best = min(best, seconds_of(lambda: multiply(a, b)))
+    return 2 * n**3 / best / 1e9
+
+
+def copy_gbps(threads: int = 1, megabytes: int = 128, rounds: int = 8) -> float:
+    """GB/s of a copy far larger than the caches, counting each byte read and each written once."""
+    source = np.ones(megabytes << 20, np.uint8)
+    target = np.empty_like(source)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    with ThreadPoolExecutor(threads) as pool:  # NumPy copies without the interpreter's lock
+
+        def copy() -> None:
+            list(pool.map(lambda pair: np.copyto(*pair), parts))
+
+        copy()
+        best = min(seconds_of(copy) for _ in range(rounds))
+    return 2 * source.nbytes / best / 1e9
+
+
+def thread_environment(threads: int, isa: str | None = None) -> dict[str, str]:
+    """Variables for a child process: the same threads and instruction set for everybody in it."""
+    count = str(threads)
+    names = ("TINYGPT_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, count)}
+    if isa == "avx2":
+        environment |= {"KERNELS_ISA": "avx2", **MKL_AVX2, **OPENBLAS_AVX2}
+    elif isa:
+        environment["KERNELS_ISA"] = isa
+    return environment
+
+
+def peak_rss_bytes() -> int:
+    """The most memory this process has held (VmHWM: a child does not inherit its parent's)."""
+    try:
+        with open("/proc/self/status") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    import resource
+
+    scale = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        with open("/proc/cpuinfo") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str:
+    """Short hash of the checked-out commit, with "+" when files differ from it; "" outside git."""
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=7", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, cwd=os.path.dirname(__file__),
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return run.stdout.strip()
+
+
+def headline() -> str:
+    """One line for the log: machine, cores, commit."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cpu_name()}, {cores} cores, commit {commit()}, {time.strftime('%Y-%m-%d %H:%M')}"
