@@ -7,6 +7,8 @@ import time
 
 import click
 
+from tinygpt import machine
+
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Leave out the measurements (about two seconds).")
@@ -30,7 +32,7 @@ def _machine() -> list[tuple[str, str]]:
     import minigrad
 
     rows = [
-        ("processor", _cpu_name()),
+        ("processor", machine.cpu_name()),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         ("memory", _memory()),
         ("threads", f"{minigrad.get_num_threads()} (set TINYGPT_THREADS to change it)"),
@@ -103,22 +105,9 @@ def _versions() -> list[tuple[str, str]]:
     return rows
 
 
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as info:
-            for line in info:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # not Linux: the platform module's answer is all there is
-    return platform.processor() or platform.machine()
-
-
 def _memory() -> str:
-    try:
-        with open("/proc/meminfo", encoding="utf-8") as info:
-            sizes = dict(line.split(":", 1) for line in info)
-        total, free = (int(sizes[key].split()[0]) / 2**20 for key in ("MemTotal", "MemAvailable"))
-        return f"{total:.1f} GiB, {free:.1f} GiB of it available"
-    except (OSError, KeyError):
-        return "unknown (no /proc/meminfo here)"
+    sizes = machine.memory_bytes()
+    if sizes is None:
+        return "unknown on this system"
+    total, available = (size / 2**30 for size in sizes)
+    return f"{total:.1f} GiB, {available:.1f} GiB of it available"

@@ -14,13 +14,40 @@ build.py finds new .c files itself: `python setup.py -q build_ext --inplace`.
 Read next: softmax.py and softmax.c (the smallest whole example), simd.h, then matmul.c.
 """
 
+from kernels.c.adamw import adamw_update, sum_of_squares
+from kernels.c.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from kernels.c.dropout import dropout_backward, dropout_forward
+from kernels.c.embedding import embedding_backward, embedding_forward
+from kernels.c.gelu import gelu_backward, gelu_forward
+from kernels.c.layernorm import layernorm_backward, layernorm_forward
 from kernels.c.library import available_isas, current_isa, use_isa
+from kernels.c.linear_cross_entropy import (
+    linear_cross_entropy_forward,
+    linear_cross_entropy_gradients,
+)
+from kernels.c.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.c.softmax import softmax_backward, softmax_forward
 
 __all__ = [
+    "adamw_update",
     "available_isas",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
     "current_isa",
+    "dropout_backward",
+    "dropout_forward",
+    "embedding_backward",
+    "embedding_forward",
+    "gelu_backward",
+    "gelu_forward",
+    "layernorm_backward",
+    "layernorm_forward",
+    "linear_cross_entropy_forward",
+    "linear_cross_entropy_gradients",
+    "rmsnorm_backward",
+    "rmsnorm_forward",
     "softmax_backward",
     "softmax_forward",
+    "sum_of_squares",
     "use_isa",
 ]

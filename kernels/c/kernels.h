@@ -21,26 +21,73 @@ void exp_array(const float *x, float *y, int64_t n);
 void tanh_array(const float *x, float *y, int64_t n);
 
 /* adamw.c */
+void adamw_update(
+    float *param, const float *grad, float *m, float *v, int64_t n, float grad_scale,
+    float toward1, float toward2, float decay, float rate, float root_correction, float eps
+);
+double sum_of_squares(const float *x, int64_t n);
 
 /* attention.c */
 
 /* cross_entropy.c */
+void cross_entropy_forward(
+    const float *logits, const int64_t *targets, float smoothing, float *losses, float *lse,
+    int64_t rows, int64_t n
+);
+void cross_entropy_backward(
+    const float *logits, const int64_t *targets, const float *lse, float smoothing, float scale,
+    float *dlogits, int64_t rows, int64_t n
+);
 
 /* dropout.c */
+void dropout_forward(
+    const float *x, float *y, int64_t n, uint32_t key_low, uint32_t key_high, uint32_t threshold,
+    float scale
+);
 
 /* embedding.c */
+int64_t find_bad_id(const int64_t *ids, int64_t rows, int64_t size);
+void embedding_forward(
+    const float *weight, const int64_t *ids, float *y, int64_t rows, int64_t n
+);
+void embedding_backward(
+    const float *dy, const int64_t *ids, float *dweight, int64_t rows, int64_t size, int64_t n
+);
 
 /* gelu.c */
+void gelu_forward(const float *x, float *y, int64_t n);
+void gelu_backward(const float *dy, const float *x, float *dx, int64_t n);
 
 /* layernorm.c */
+void layernorm_forward(
+    const float *x, const float *residual, const float *weight, const float *bias, float eps,
+    float *s, float *y, float *mean, float *rstd, int64_t rows, int64_t n
+);
+void layernorm_backward(
+    const float *dy, const float *s, const float *weight, const float *mean, const float *rstd,
+    const float *ds, float *dx, float *dweight, float *dbias, float *scratch, int64_t blocks,
+    int64_t rows, int64_t n
+);
 
 /* linear.c */
 
 /* linear_cross_entropy.c */
+void linear_cross_entropy_rows(
+    float *logits, const int64_t *targets, float smoothing, float scale, float *losses,
+    int64_t rows, int64_t n
+);
 
 /* matmul.c */
 
 /* rmsnorm.c */
+void rmsnorm_forward(
+    const float *x, const float *residual, const float *weight, float eps, float *s, float *y,
+    float *rstd, int64_t rows, int64_t n
+);
+void rmsnorm_backward(
+    const float *dy, const float *s, const float *weight, const float *rstd, const float *ds,
+    float *dx, float *dweight, float *scratch, int64_t blocks, int64_t rows, int64_t n
+);
 
 /* softmax.c */
 void softmax_forward(const float *x, float *y, int64_t rows, int64_t columns);

@@ -4,21 +4,42 @@ The same names, contracts and loops as c/, in Python. numpy_ref says what each o
 jit.py how these are compiled, cached and threaded.
 """
 
+from kernels.numba_jit.adamw import adamw_update, sum_of_squares
+from kernels.numba_jit.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from kernels.numba_jit.dropout import dropout_backward, dropout_forward
+from kernels.numba_jit.embedding import embedding_backward, embedding_forward
 from kernels.numba_jit.gelu import gelu_backward, gelu_forward
 from kernels.numba_jit.layernorm import layernorm_backward, layernorm_forward
 from kernels.numba_jit.linear import linear_backward, linear_forward
+from kernels.numba_jit.linear_cross_entropy import (
+    linear_cross_entropy_forward,
+    linear_cross_entropy_gradients,
+)
 from kernels.numba_jit.matmul import matmul_backward, matmul_forward
+from kernels.numba_jit.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numba_jit.softmax import softmax_backward, softmax_forward
 
 __all__ = [
+    "adamw_update",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "embedding_backward",
+    "embedding_forward",
     "gelu_backward",
     "gelu_forward",
     "layernorm_backward",
     "layernorm_forward",
     "linear_backward",
+    "linear_cross_entropy_forward",
+    "linear_cross_entropy_gradients",
     "linear_forward",
     "matmul_backward",
     "matmul_forward",
+    "rmsnorm_backward",
+    "rmsnorm_forward",
     "softmax_backward",
     "softmax_forward",
+    "sum_of_squares",
 ]

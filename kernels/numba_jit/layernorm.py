@@ -1,4 +1,4 @@
-"""layernorm_forward and layernorm_backward in Numba; derived in numpy_ref/layernorm.py.
+"""Layer normalisation in Numba; derived in numpy_ref/layernorm.py.  Also written in: c/layernorm.c.
 
 A row is read from memory once: its three sweeps (sum, squared deviations, output) find it in the
 L1 cache. Rows are shared out over the threads; dweight and dbias are summed over a fixed number of
@@ -14,17 +14,18 @@ BLOCKS = 32  # partial sums of dweight and dbias
 
 
 def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
-    """See numpy_ref.layernorm.layernorm_forward; float32."""
+    """As numpy_ref.layernorm_forward, float32."""
     checks.floating("layernorm", x=x, weight=weight, bias=bias, residual=residual)
     checks.same_shape("layernorm", x=x, residual=residual)
     checks.vector("layernorm", x.shape[-1], weight=weight, bias=bias)
-    channels = x.shape[-1]
-    rows = x.size // max(channels, 1)
+    flat = (-1, x.shape[-1])
+    x = np.ascontiguousarray(x)
+    rows = x.size // x.shape[-1]
     y, mean, rstd = memory.empty(x.shape), memory.empty((rows,)), memory.empty((rows,))
     s = x if residual is None else memory.empty(x.shape)
-    flat = (rows, channels)
     _forward(
-        x.reshape(flat), (x if residual is None else residual).reshape(flat), weight,
+        x.reshape(flat), (x if residual is None else np.ascontiguousarray(residual)).reshape(flat),
+        weight,
         np.zeros_like(weight) if bias is None else bias, np.float32(eps), residual is not None,
         y.reshape(flat), s.reshape(flat), mean, rstd,
     )  # fmt: skip
@@ -32,16 +33,17 @@ def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
 
 
 def layernorm_backward(dy, s, weight, mean, rstd, ds=None):
-    """See numpy_ref.layernorm.layernorm_backward; float32."""
+    """As numpy_ref.layernorm_backward, float32."""
     checks.floating("layernorm", dy=dy, s=s, weight=weight, mean=mean, rstd=rstd, ds=ds)
     checks.same_shape("layernorm", dy=dy, s=s, ds=ds)
-    channels = s.shape[-1]
-    flat = (s.size // max(channels, 1), channels)
+    flat = (-1, s.shape[-1])
+    dy, s = np.ascontiguousarray(dy), np.ascontiguousarray(s)
     dx = memory.empty(s.shape)
-    partial = np.zeros((2, BLOCKS, channels), np.float32)
+    partial = np.zeros((2, BLOCKS, s.shape[-1]), np.float32)
     _backward(
         dy.reshape(flat), s.reshape(flat), weight, mean, rstd,
-        (dy if ds is None else ds).reshape(flat), ds is not None, dx.reshape(flat), partial,
+        (dy if ds is None else np.ascontiguousarray(ds)).reshape(flat), ds is not None,
+        dx.reshape(flat), partial,
     )  # fmt: skip
     dweight, dbias = partial.sum(axis=1)
     return dx, dweight, dbias

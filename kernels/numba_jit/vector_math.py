@@ -1,7 +1,7 @@
-"""exp and the logistic function in float32, written so that LLVM can vectorise their callers.
+"""exp in float32, written so that LLVM can vectorise its callers.
 
-`math.exp` in a Numba loop is a call into the C library for each element, 1.9 ns. These are plain
-arithmetic: inlined into a loop over an array they run eight or sixteen elements at a time, 0.2 ns
+`math.exp` in a Numba loop is a call into the C library for each element, 1.9 ns. This is plain
+arithmetic: inlined into a loop over an array it runs eight or sixteen elements at a time, 0.2 ns
 each. Every constant is a float32, because Numba takes a Python float for a float64.
 
 Also written in: c/simd_math.h.
@@ -11,7 +11,7 @@ import numpy as np
 
 from kernels.numba_jit.jit import inline
 
-ONE, TWO = np.float32(1), np.float32(2)
+ONE = np.float32(1)
 LOG2_E = np.float32(1.4426950408889634)
 LN2_HIGH = np.float32(0.693145751953125)  # 12 zero bits at its end: n * LN2_HIGH is exact
 LN2_LOW = np.float32(1.4286068203094172e-06)  # ln 2 - LN2_HIGH
@@ -43,12 +43,3 @@ def exp(x):
     y = y if x >= LOWEST else ZERO
     y = y if x <= HIGHEST else INFINITY
     return y if x == x else x
-
-
-@inline
-def sigmoid(x):
-    """1 / (1 + e^-x) for a float32, within 2e-7 relative while it is a normal number.
-
-    tanh(u) = 2 sigmoid(2 u) - 1, but sigmoid stays accurate where 1 + tanh(u) cancels.
-    """
-    return ONE / (ONE + exp(-x))

@@ -31,7 +31,6 @@ class Block(nn.Module):
     """norm1, attention, norm2, mlp."""
 
     def __init__(self, config: GPTConfig, rng: np.random.Generator | None):
-        super().__init__()
         # Each of the 2 L branches adds to the stream: scaled down, their sum starts at unit size
         # (Radford et al. 2019).
         residual_std = 0.02 / (2 * config.n_layers) ** 0.5

@@ -27,7 +27,6 @@ class GPT(nn.Module):
 
         rng None: zeros, for weights that will be loaded; not with dropout.
         """
-        super().__init__()
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.d_model, rng=rng)
         self.position_embedding = nn.Embedding(config.context, config.d_model, rng=rng)

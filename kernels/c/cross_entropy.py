@@ -1,0 +1,40 @@
+"""The Python side of cross_entropy.c: check, allocate, call."""
+
+import numpy as np
+
+from kernels import checks, memory
+from kernels.c import ids, library
+from kernels.c.library import contiguous, pointer
+
+
+def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=None):
+    """As numpy_ref.cross_entropy_forward, float32; the rows' losses are added in float64."""
+    logits, targets, counted = _checked(logits, targets, label_smoothing, ignore_index)
+    rows, size = logits.shape
+    losses, lse = memory.scratch(rows), memory.empty((rows,))
+    library.lib.cross_entropy_forward(
+        pointer(logits), ids.pointer(targets), label_smoothing, pointer(losses), pointer(lse),
+        rows, size,
+    )  # fmt: skip
+    return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32), lse
+
+
+def cross_entropy_backward(dloss, logits, targets, lse, label_smoothing=0.0, ignore_index=None):
+    """As numpy_ref.cross_entropy_backward, float32."""
+    logits, targets, counted = _checked(logits, targets, label_smoothing, ignore_index)
+    rows, size = logits.shape
+    dlogits = memory.empty(logits.shape)
+    library.lib.cross_entropy_backward(
+        pointer(logits), ids.pointer(targets), pointer(lse), label_smoothing,
+        float(dloss) / max(counted, 1), pointer(dlogits), rows, size,
+    )  # fmt: skip
+    return dlogits
+
+
+def _checked(logits, targets, label_smoothing, ignore_index):
+    """(logits, targets for C, how many rows count)."""
+    if logits.ndim != 2 or targets.shape != logits.shape[:1]:
+        checks.cross_entropy(logits, targets, label_smoothing, ignore_index)
+    checks.smoothing(label_smoothing)
+    logits = contiguous("cross_entropy", logits)
+    return logits, *ids.checked_targets("cross_entropy", targets, logits.shape[1], ignore_index)

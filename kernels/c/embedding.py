@@ -1,0 +1,30 @@
+"""The Python side of embedding.c: check, allocate, call."""
+
+from kernels import memory
+from kernels.c import ids as c_ids
+from kernels.c import library
+from kernels.c.library import contiguous, pointer
+
+
+def embedding_forward(weight, ids):
+    """As numpy_ref.embedding_forward, float32."""
+    weight = contiguous("embedding", weight)
+    size, n = weight.shape
+    chosen = c_ids.checked("embedding", ids, size)
+    y = memory.empty((*ids.shape, n))
+    library.lib.embedding_forward(
+        pointer(weight), c_ids.pointer(chosen), pointer(y), chosen.size, n
+    )
+    return y
+
+
+def embedding_backward(dy, ids, num_embeddings):
+    """As numpy_ref.embedding_backward, float32."""
+    dy = contiguous("embedding", dy)
+    chosen = c_ids.checked("embedding", ids, num_embeddings)
+    n = dy.shape[-1]
+    dweight = memory.empty((num_embeddings, n))
+    library.lib.embedding_backward(
+        pointer(dy), c_ids.pointer(chosen), pointer(dweight), chosen.size, num_embeddings, n
+    )
+    return dweight

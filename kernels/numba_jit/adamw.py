@@ -1,0 +1,63 @@
+"""AdamW and the sum of squares in Numba; derived in numpy_ref/adamw.py.
+
+Also written in: c/adamw.c.  One pass: param, m and v are read and written once, grad is read once.
+"""
+
+import math
+
+import numpy as np
+
+from kernels import checks
+from kernels.numba_jit.jit import parallel, prange
+
+PARTS = 64  # fixed ranges of sum_of_squares, so that the sum does not depend on the threads
+
+
+def adamw_update(
+    param, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
+):  # fmt: skip
+    """As numpy_ref.adamw_update, float32; param, m and v must be C-contiguous (ValueError)."""
+    checks.floating("adamw", param=param, grad=grad, m=m, v=v)
+    checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
+    for name, array in (("param", param), ("m", m), ("v", v)):
+        if not array.flags.c_contiguous:
+            raise ValueError(f"adamw: {name} {array.shape} is updated in place: make it contiguous")
+    _update(
+        param.reshape(-1), np.ascontiguousarray(grad).reshape(-1), m.reshape(-1), v.reshape(-1),
+        np.float32(grad_scale), np.float32(1 - beta1), np.float32(1 - beta2),
+        np.float32(1 - lr * weight_decay), np.float32(lr / (1 - beta1**step)),
+        np.float32(1 / math.sqrt(1 - beta2**step)), np.float32(eps),
+    )  # fmt: skip
+
+
+def sum_of_squares(x):
+    """As numpy_ref.sum_of_squares, float32: the squares are added in float64."""
+    checks.floating("sum_of_squares", x=x)
+    parts = np.zeros(PARTS)
+    _squares(np.ascontiguousarray(x).reshape(-1), parts)
+    return float(parts.sum())
+
+
+@parallel
+def _update(
+    param, grad, m, v, grad_scale, toward1, toward2, decay, rate, root_correction, eps
+):  # fmt: skip
+    # lr m_hat / (sqrt(v_hat) + eps), the bias corrections pulled out of the loop:
+    # rate = lr / (1 - beta1^step), root_correction = 1 / sqrt(1 - beta2^step)
+    for i in prange(param.size):
+        g = grad[i] * grad_scale
+        a = m[i] + (g - m[i]) * toward1
+        b = v[i] + (g * g - v[i]) * toward2
+        m[i], v[i] = a, b
+        param[i] = param[i] * decay - rate * a / (np.sqrt(b) * root_correction + eps)
+
+
+@parallel
+def _squares(x, parts):
+    size = (x.size + PARTS - 1) // PARTS
+    for part in prange(PARTS):
+        total = 0.0
+        for i in range(part * size, min((part + 1) * size, x.size)):
+            wide = np.float64(x[i])
+            total += wide * wide
+        parts[part] = total

@@ -1,0 +1,39 @@
+"""Dropout in Numba, one pass; derived in numpy_ref/dropout.py.  Also written in: c/dropout.c."""
+
+import numpy as np
+
+from kernels import checks, memory
+from kernels.numba_jit.jit import inline, parallel, prange
+
+FIRST, SECOND = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+
+
+def dropout_forward(x, p, key):
+    """As numpy_ref.dropout_forward, float32."""
+    checks.floating("dropout", x=x)
+    checks.probability("dropout", p)
+    y = memory.empty(x.shape)
+    key, threshold = int(key), np.uint32(min(int(p * 2.0**32), 2**32 - 1))
+    low, high, scale = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), np.float32(1 / (1 - p))
+    _forward(np.ascontiguousarray(x).reshape(-1), y.reshape(-1), low, high, threshold, scale)
+    return y
+
+
+def dropout_backward(dy, p, key):
+    """As numpy_ref.dropout_backward, float32: the same mask and scale, applied to dy."""
+    return dropout_forward(dy, p, key)
+
+
+@inline
+def _mix(h):
+    """MurmurHash3's finaliser.  Each product is cut to 32 bits at once: Numba makes it 64 wide."""
+    h = np.uint32((h ^ (h >> np.uint32(16))) * FIRST)
+    h = np.uint32((h ^ (h >> np.uint32(13))) * SECOND)
+    return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+@parallel
+def _forward(x, y, low, high, threshold, scale):
+    for i in prange(x.size):
+        h = _mix(np.uint32(_mix(np.uint32(np.uint32(i) ^ low)) ^ high))
+        y[i] = x[i] * scale if h >= threshold else np.float32(0)

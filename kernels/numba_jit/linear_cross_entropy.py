@@ -1,0 +1,49 @@
+"""Output projection and cross entropy in chunks of rows; told in numpy_ref/linear_cross_entropy.py.
+
+NumPy's BLAS multiplies; Numba turns a chunk's logits into their gradient, in place.
+Also written in: c/linear_cross_entropy.c.
+"""
+
+import numpy as np
+
+from kernels import checks, memory
+from kernels.numba_jit.cross_entropy import backward, counted_targets, forward
+
+CHUNK = 1 << 21  # numbers in a chunk of logits, 8 MB; adding to dweight is small beside its product
+
+
+def linear_cross_entropy_forward(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+    """As numpy_ref.linear_cross_entropy_forward, float32."""
+    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
+    targets, counted = counted_targets(targets, ignore_index)
+    losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
+    for rows, logits in _chunks(x, weight):
+        np.matmul(x[rows], weight.T, out=logits)
+        forward(logits, targets[rows], np.float32(label_smoothing), losses[rows], lse[rows])
+    return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)
+
+
+def linear_cross_entropy_gradients(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+    """As numpy_ref.linear_cross_entropy_gradients, float32."""
+    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
+    targets, counted = counted_targets(targets, ignore_index)
+    losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
+    dx, dweight = memory.empty(x.shape), np.zeros_like(weight)
+    smoothing, scale = np.float32(label_smoothing), np.float32(1 / max(counted, 1))
+    for rows, logits in _chunks(x, weight):
+        np.matmul(x[rows], weight.T, out=logits)
+        forward(logits, targets[rows], smoothing, losses[rows], lse[rows])
+        backward(logits, targets[rows], lse[rows], smoothing, scale, logits)  # now dlogits
+        np.matmul(logits, weight, out=dx[rows])
+        dweight += logits.T @ x[rows]
+    loss = losses.sum(dtype=np.float64) / max(counted, 1)
+    return np.asarray(loss, np.float32), dx, dweight
+
+
+def _chunks(x, weight):
+    """For each chunk of rows its slice and room for its logits, the same memory every time."""
+    rows = max(1, CHUNK // len(weight))
+    logits = memory.empty((min(rows, len(x)), len(weight)))
+    for first in range(0, len(x), rows):
+        chunk = slice(first, min(first + rows, len(x)))
+        yield chunk, logits[: chunk.stop - chunk.start]

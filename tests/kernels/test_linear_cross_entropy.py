@@ -1,0 +1,77 @@
+"""linear_cross_entropy, every fast version against the float64 reference."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from judge import exact, floats, worst
+
+from kernels import numpy_ref
+
+BOUND = 3e-6
+SIZES = ((1, 1, 1), (5, 3, 2), (17, 15, 7), (31, 16, 65), (129, 192, 65), (300, 33, 1025))
+
+
+def problem(rows, width, size):
+    x, weight = floats(0, rows, width), floats(1, size, width, scale=width**-0.5)
+    return x, weight, np.random.default_rng(2).integers(0, size, rows)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("ignore_index", [None, -100, 0])
+def test_it_agrees(fast, shape, smoothing, ignore_index):
+    x, weight, targets = problem(*shape)
+    if ignore_index is not None:
+        targets[1::5] = ignore_index
+    settings = {"label_smoothing": smoothing, "ignore_index": ignore_index}
+    args = (x, weight, targets)
+    loss, dx, dweight = fast.linear_cross_entropy_gradients(*args, **settings)
+    expected = exact(numpy_ref.linear_cross_entropy_gradients, *args, **settings)
+    assert loss.shape == ()
+    assert worst(loss, expected[0], max(1, abs(expected[0]))) < BOUND
+    assert worst(dx, expected[1], max(np.abs(expected[1]).max(), 1 / len(x))) < BOUND
+    assert worst(dweight, expected[2], max(np.abs(expected[2]).max(), 1 / len(x))) < BOUND
+
+    alone = fast.linear_cross_entropy_forward(*args, **settings)
+    assert worst(alone, expected[0], max(1, abs(expected[0]))) < BOUND
+
+
+def test_it_equals_the_two_operations_apart(fast):
+    x, weight, targets = problem(700, 64, 4096)
+    logits = x @ weight.T
+    loss, lse = fast.cross_entropy_forward(logits, targets)
+    dlogits = fast.cross_entropy_backward(np.float32(1), logits, targets, lse)
+    fused = fast.linear_cross_entropy_gradients(x, weight, targets)
+    for result, apart in zip(fused, (loss, dlogits @ weight, dlogits.T @ x), strict=True):
+        assert worst(result, apart) < 1e-5
+
+
+def test_the_logits_never_exist_whole(fast):
+    x, weight, targets = problem(8192, 8, 4096)
+    fast.linear_cross_entropy_gradients(x[:1000], weight, targets[:1000])  # compiles, warms pools
+    tracemalloc.start()
+    fast.linear_cross_entropy_gradients(x, weight, targets)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 8192 * 4096 / 4
+
+
+def test_no_row_counts(fast):
+    x, weight, _ = problem(3, 4, 5)
+    loss, dx, dweight = fast.linear_cross_entropy_gradients(x, weight, np.full(3, -1), 0.0, -1)
+    assert loss == 0 and not dx.any() and not dweight.any()
+
+
+def test_no_rows(fast):
+    x, weight, targets = problem(0, 4, 5)
+    loss, dx, dweight = fast.linear_cross_entropy_gradients(x, weight, targets)
+    assert loss == 0 and dx.shape == (0, 4) and not dweight.any()
+
+
+def test_bad_input_is_refused(fast):
+    x, weight, targets = problem(3, 4, 5)
+    with pytest.raises(IndexError, match="id 5 is outside"):
+        fast.linear_cross_entropy_gradients(x, weight, np.array([0, 5, 7]))
+    with pytest.raises(ValueError, match=r"\(3, 4\).*\(5, 3\)"):
+        fast.linear_cross_entropy_forward(x, weight[:, :3], targets)

@@ -1,0 +1,27 @@
+"""Facts about the machine, from the system itself, for doctor, quickstart and plan."""
+
+from __future__ import annotations
+
+import platform
+
+
+def cpu_name() -> str:
+    """The processor's name as its maker writes it, or its architecture."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux: the platform module's answer is all there is
+    return platform.processor() or platform.machine()
+
+
+def memory_bytes() -> tuple[int, int] | None:
+    """(total, available) bytes of memory; None where /proc/meminfo does not exist."""
+    try:
+        with open("/proc/meminfo", encoding="utf-8") as info:
+            sizes = dict(line.split(":", 1) for line in info)
+        return tuple(int(sizes[key].split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))
+    except (OSError, KeyError):
+        return None
