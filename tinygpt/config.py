@@ -156,13 +156,18 @@ def load_config(source: str | Path | None = None, overrides: list[str] | tuple =
     Raises ConfigError.
     """
     values = {} if source is None else _read_toml(_find(str(source)))
+    return from_dict(override(values, overrides))
+
+
+def override(values: dict[str, Any], overrides: list[str] | tuple) -> dict[str, Any]:
+    """Apply "section.key=value" texts to nested values, in place.  Raises ConfigError."""
     for text in overrides:
         key, equals, value = text.partition("=")
         section, dot, name = key.strip().partition(".")
         if not equals or not dot:
             raise ConfigError(f"--set {text!r} is not section.key=value, as in training.steps=30.")
         values.setdefault(section, {})[name] = value.strip()
-    return from_dict(values)
+    return values
 
 
 def from_dict(values: dict[str, Any]) -> Config:

@@ -1,0 +1,93 @@
+"""Muon: momentum whose every direction counts the same.
+
+The gradient of a weight matrix is dominated by a few singular directions; the others, often the
+rarer things worth learning, barely move it. Muon replaces the momentum matrix U S V^T by U V^T:
+all singular values become 1. What is not a matrix between hidden layers (embeddings, norms) has
+no such structure and follows AdamW.
+
+Source: Jordan et al. 2024 (the method and the quintic's coefficients); Liu et al. 2025 for the
+scale 0.2 sqrt(max(out, in)), which gives the update the size of an AdamW update, so that both
+rules share one learning rate and one weight decay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from kernels import active
+from minigrad.optim.adamw import AdamW
+from minigrad.tensor import Tensor
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+
+
+def orthogonalize(matrix: np.ndarray, iterations: int = 5) -> np.ndarray:
+    """U V^T of matrix = U S V^T, roughly: singular values end within about 0.7 to 1.2.
+
+    matrix: (M, N) float.  Returns (M, N).
+    """
+    # A polynomial of X X^T acts on the singular values alone:
+    #   (a + b X X^T + c (X X^T)^2) X  =  U (a s + b s^3 + c s^5) V^T
+    # and this quintic, repeated, drives every s in (0, 1] towards 1. It is steep at 0 (small s grow
+    # fast) and does not quite settle, which training does not mind.
+    a, b, c = (matrix.dtype.type(x) for x in QUINTIC)
+    x = matrix / (np.linalg.norm(matrix) + matrix.dtype.type(1e-7))  # all s <= 1
+    wide = x.shape[0] <= x.shape[1]
+    x = x if wide else np.ascontiguousarray(x.T)  # X X^T is the smaller of the two
+    for _ in range(iterations):
+        gram = active.matmul_forward(x, x.T)
+        x = a * x + active.matmul_forward(b * gram + c * active.matmul_forward(gram, gram), x)
+    return x if wide else np.ascontiguousarray(x.T)
+
+
+class Muon(AdamW):
+    """Muon for `matrices`, AdamW for the groups in `others`; one lr drives both.
+
+    matrices: 2-D Tensors of hidden layers, each with one momentum (4 bytes a parameter).
+    others: groups as AdamW takes them.
+    momentum: of the matrices, Nesterov's form.  weight_decay: of the matrices, per unit of lr.
+    """
+
+    def __init__(
+        self,
+        matrices: Iterable[Tensor],
+        others: Iterable[dict[str, Any]],
+        lr: float = 1e-2,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.99),
+        eps: float = 1e-8,
+        iterations: int = 5,
+    ):
+        matrices = list(matrices)
+        self._orthogonal = {id(matrix) for matrix in matrices}
+        self.momentum, self.iterations = momentum, iterations
+        groups = [{"params": matrices, "weight_decay": weight_decay}, *others]
+        super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=0.0)
+
+    def init(self, param: Tensor) -> dict[str, np.ndarray]:
+        if id(param) in self._orthogonal:
+            return {"momentum": np.zeros_like(param.data)}
+        return super().init(param)
+
+    def update(
+        self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
+    ) -> None:
+        if id(param) not in self._orthogonal:
+            return super().update(param, state, group, grad_scale)
+        # grad_scale does not matter: orthogonalising forgets the length of the momentum. It weighs
+        # this gradient against earlier ones, as clipping means it to.
+        as_dtype = param.data.dtype.type
+        grad = param.grad * as_dtype(grad_scale)
+        momentum = state["momentum"]
+        momentum *= as_dtype(self.momentum)
+        momentum += grad
+        ahead = grad + as_dtype(self.momentum) * momentum
+        step = orthogonalize(ahead, self.iterations)
+        size = 0.2 * math.sqrt(max(param.data.shape))
+        param.data *= as_dtype(1 - group["lr"] * group["weight_decay"])
+        param.data -= as_dtype(group["lr"] * size) * step

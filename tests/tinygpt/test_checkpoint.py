@@ -1,0 +1,170 @@
+"""Checkpoints are whole or not there, whatever the disk and the kill signal do."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tinygpt.training import checkpoint as checkpoints
+from tinygpt.training.checkpoint import CheckpointError
+
+
+def arrays(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "weight": rng.standard_normal((37, 53)).astype(np.float32),
+        "codes": rng.integers(-128, 127, (11, 7)).astype(np.int8),
+        "steps": np.array(seed, dtype=np.int64),
+        "empty": np.zeros((0, 3), dtype=np.float32),
+    }
+
+
+def save(folder, step):
+    return checkpoints.save(folder, step, arrays(step), arrays(step + 1), {"train": {"step": step}})
+
+
+def test_what_was_saved_is_read_back_to_the_bit(tmp_path):
+    saved = save(tmp_path, 7)
+    checkpoints.verify(saved)
+    for name, seed in (("model", 7), ("optimizer", 8)):
+        read = dict(saved.tensors(name))
+        assert set(read) == set(arrays(seed))
+        for key, array in arrays(seed).items():
+            assert read[key].dtype == array.dtype
+            np.testing.assert_array_equal(read[key], array)
+    assert saved.state() == {"train": {"step": 7}}
+
+
+def test_the_safetensors_package_reads_our_files(tmp_path):
+    read = load_file(save(tmp_path, 3).path / "model.safetensors")
+    np.testing.assert_array_equal(read["weight"], arrays(3)["weight"])
+
+
+def test_arrays_that_are_not_contiguous_are_saved_by_value(tmp_path):
+    model = {"w": np.arange(12, dtype=np.float32).reshape(3, 4).T}
+    saved = checkpoints.save(tmp_path, 1, model, {}, {})
+    np.testing.assert_array_equal(dict(saved.tensors("model"))["w"], model["w"])
+
+
+def test_newest_and_best_are_kept(tmp_path):
+    for step in (1, 2, 3, 4, 5):
+        save(tmp_path, step)
+    checkpoints.prune(tmp_path, keep=2, best_step=2)
+    assert [found.step for found in checkpoints.listed(tmp_path)] == [5, 4, 2]
+
+
+def test_saving_a_step_again_replaces_it(tmp_path):
+    save(tmp_path, 4)
+    again = checkpoints.save(tmp_path, 4, arrays(9), arrays(9), {"train": {}})
+    checkpoints.verify(again)
+    assert [found.step for found in checkpoints.listed(tmp_path)] == [4]
+    np.testing.assert_array_equal(dict(again.tensors("model"))["weight"], arrays(9)["weight"])
+
+
+@pytest.mark.parametrize("name", [*checkpoints.FILES, checkpoints.MANIFEST])
+def test_every_truncation_is_found_and_the_one_before_is_used(tmp_path, name):
+    good, torn = save(tmp_path, 1), save(tmp_path, 2)
+    path = torn.path / name
+    whole = path.read_bytes()
+    for size in {0, 1, len(whole) // 2, len(whole) - 1, *range(0, len(whole), 4096)}:
+        path.write_bytes(whole[:size])
+        warnings = []
+        assert checkpoints.newest_good(tmp_path, warnings.append) == good
+        assert len(warnings) == 1 and name in warnings[0]
+    path.unlink()
+    assert checkpoints.newest_good(tmp_path) == good
+
+
+@pytest.mark.parametrize("name", [*checkpoints.FILES, checkpoints.MANIFEST])
+def test_every_flipped_bit_is_found(tmp_path, name):
+    saved = save(tmp_path, 2)
+    path = saved.path / name
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for bit in rng.integers(0, 8 * len(whole), 60):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=name.replace(".", r"\.")):
+            checkpoints.verify(saved)
+
+
+class FailingDisk:
+    """Makes the n-th call of one os function fail, and every later one too."""
+
+    def __init__(self, monkeypatch, name: str, fail_at: int):
+        self.calls, self.fail_at, self.real = 0, fail_at, getattr(os, name)
+        monkeypatch.setattr(os, name, self)
+
+    def __call__(self, *args, **kwargs):
+        self.calls += 1
+        if self.calls >= self.fail_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.real(*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["write", "fsync", "rename", "open", "mkdir"])
+def test_a_disk_failing_at_any_call_loses_nothing(tmp_path, monkeypatch, name):
+    for fail_at in range(1, 100):
+        folder = tmp_path / str(fail_at)
+        good = save(folder, 1)
+        with monkeypatch.context() as patch:
+            disk = FailingDisk(patch, name, fail_at)
+            try:
+                save(folder, 2)
+                finished = True
+            except OSError:
+                finished = False
+            called = disk.calls
+        newest = checkpoints.newest_good(folder)
+        assert newest is not None
+        assert newest.step == 2 if finished else newest.step in (1, 2)
+        checkpoints.verify(good)
+        save(folder, 3)
+        assert not list(folder.glob("unfinished-*"))
+        if called < fail_at:
+            assert finished
+            return
+    pytest.fail("the save never finished")
+
+
+def test_replacing_a_checkpoint_survives_a_failing_rename(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    for fail_at in (1, 2):
+        with monkeypatch.context() as patch:
+            FailingDisk(patch, "rename", fail_at)
+            with pytest.raises(OSError, match="No space"):
+                save(tmp_path, 2)
+        newest = checkpoints.newest_good(tmp_path)
+        assert newest is not None and newest.step == 2
+
+
+def test_an_unfinished_save_is_invisible_and_removed(tmp_path):
+    save(tmp_path, 1)
+    draft = tmp_path / "unfinished-00000002-99"
+    draft.mkdir()
+    (draft / "model.safetensors").write_bytes(b"half")
+    assert [found.step for found in checkpoints.listed(tmp_path)] == [1]
+    save(tmp_path, 3)
+    assert not draft.exists()
+
+
+def test_a_manifest_of_another_step_is_refused(tmp_path):
+    saved = save(tmp_path, 5)
+    saved.path.rename(tmp_path / "step-00000009")
+    (moved,) = checkpoints.listed(tmp_path)
+    with pytest.raises(CheckpointError, match="manifest"):
+        checkpoints.verify(moved)
+
+
+def test_state_json_is_plain_json(tmp_path):
+    rng = np.random.default_rng(3)
+    state = {"rng": rng.bit_generator.state}
+    saved = checkpoints.save(tmp_path, 1, {}, {}, state)
+    again = np.random.default_rng(0)
+    again.bit_generator.state = json.loads((saved.path / "state.json").read_text())["rng"]
+    assert rng.integers(2**63) == again.integers(2**63)

@@ -1,0 +1,234 @@
+"""Checkpoints that are either whole or not there.
+
+    checkpoints/step-00001000/
+        model.safetensors      weights
+        optimizer.safetensors  the optimizer's moments
+        state.json             step, RNG streams, place in the data
+        manifest.json          size and SHA-256 of the others and of itself; written last
+
+A checkpoint is written into a folder with another name, every file is flushed to the disk, the
+manifest comes last, then one rename makes it appear. So a process killed at any moment leaves the
+old checkpoints as they were and at most a folder that the next save removes. What a disk does
+later (a torn sector, a flipped bit) is found by the checksums: `newest_good` skips such a
+checkpoint, says which file is bad, and returns the one before.
+
+Nothing here is ever unpickled. The tensors are streamed in the safetensors format, so saving needs
+no second copy of the model in memory; the safetensors package reads them.
+
+Read next: files.py (the writing), run.py (the folder around it).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from tinygpt.errors import UserError
+from tinygpt.training.files import DurableFile, flush_folder
+
+FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+MANIFEST = "manifest.json"
+_UNFINISHED = "unfinished-"
+_REPLACED = "replaced-step-"  # stands in for step-N if the process dies between the two renames
+
+
+class CheckpointError(UserError):
+    """A checkpoint that is damaged or does not fit."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved step.  step: optimizer steps done; path: its folder."""
+
+    step: int
+    path: Path
+
+    def tensors(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
+        """(key, array) one by one from "model" or "optimizer": one array in memory at a time."""
+        file = self.path / f"{name}.safetensors"
+        try:
+            with safe_open(file, framework="numpy") as content:
+                for key in content.keys():
+                    yield key, content.get_tensor(key)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"cannot read {file}: {error}. {_TRY_ANOTHER}") from error
+
+    def state(self) -> dict[str, Any]:
+        """What state.json holds."""
+        try:
+            return json.loads((self.path / "state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"cannot read {self.path / 'state.json'}: {error}. {_TRY_ANOTHER}"
+            ) from error
+
+
+_TRY_ANOTHER = "Use an earlier checkpoint of the run."
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: Mapping[str, np.ndarray],
+    optimizer: Mapping[str, np.ndarray],
+    state: dict[str, Any],
+) -> Checkpoint:
+    """Write a checkpoint of `step` into `folder` (the run's checkpoints/).
+
+    model, optimizer: named arrays, any dtype safetensors knows.  state: plain values.
+    Raises OSError if the disk refuses; nothing that was there before is touched then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(folder)
+    final = folder / f"step-{step:08d}"
+    draft = folder / f"{_UNFINISHED}{step:08d}-{os.getpid()}"
+    draft.mkdir()
+    try:
+        sums = {
+            "model.safetensors": _write_tensors(draft / "model.safetensors", model),
+            "optimizer.safetensors": _write_tensors(draft / "optimizer.safetensors", optimizer),
+            "state.json": _write_bytes(draft / "state.json", json.dumps(state).encode()),
+        }
+        _write_bytes(draft / MANIFEST, _manifest(step, sums))
+        flush_folder(draft)
+        if final.exists():  # damaged, or this step was saved before: the new one takes its place
+            shutil.rmtree(folder / f"{_REPLACED}{step:08d}", ignore_errors=True)
+            os.rename(final, folder / f"{_REPLACED}{step:08d}")
+        os.rename(draft, final)
+        flush_folder(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    remove_unfinished(folder)
+    return Checkpoint(step, final)
+
+
+def listed(folder: Path) -> list[Checkpoint]:
+    """Checkpoints of a run, newest first, good or not."""
+    found: dict[int, Path] = {}
+    for prefix in (_REPLACED, "step-"):  # the second wins
+        for path in folder.glob(f"{prefix}*"):
+            digits = path.name.removeprefix(prefix)
+            if digits.isdigit() and path.is_dir():
+                found[int(digits)] = path
+    return [Checkpoint(step, found[step]) for step in sorted(found, reverse=True)]
+
+
+def verify(checkpoint: Checkpoint) -> None:
+    """Read every byte and compare with the manifest.
+
+    Raises CheckpointError naming the file and what is wrong with it.
+    """
+    manifest = checkpoint.path / MANIFEST
+    try:
+        raw = manifest.read_bytes()
+        content = json.loads(raw)
+        step, sums = content["step"], content["files"]
+        genuine = raw == _manifest(step, sums)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{manifest} is damaged ({type(error).__name__})") from error
+    if not genuine or set(sums) != set(FILES) or step != checkpoint.step:
+        raise CheckpointError(f"{manifest} is damaged (it fails its own checksum)")
+    for name, expected in sums.items():
+        path = checkpoint.path / name
+        try:
+            size = path.stat().st_size
+            if size != expected["bytes"]:
+                raise CheckpointError(f"{path} has {size} bytes instead of {expected['bytes']}")
+            if _checksum(path) != expected["sha256"]:
+                raise CheckpointError(f"{path} is damaged (its checksum is another)")
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def newest_good(folder: Path, warn=None) -> Checkpoint | None:
+    """The newest checkpoint that verifies, or None.
+
+    warn: called with one sentence for each damaged one that is passed over.
+    """
+    for checkpoint in listed(folder):
+        try:
+            verify(checkpoint)
+            return checkpoint
+        except CheckpointError as error:
+            if warn is not None:
+                warn(f"{error}; going back to the checkpoint before it")
+    return None
+
+
+def prune(folder: Path, keep: int, best_step: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints and the best one."""
+    for old in listed(folder)[keep:]:
+        if old.step != best_step:
+            doomed = folder / f"{_UNFINISHED}old-{old.path.name}"
+            os.rename(old.path, doomed)  # so that a half-deleted one is never mistaken for one
+            shutil.rmtree(doomed, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what interrupted saves left behind."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(f"{_REPLACED}*"):
+        if (folder / path.name.removeprefix("replaced-")).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _manifest(step: int, sums: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """The manifest's only valid bytes: its own checksum covers everything before it."""
+    files = {name: {key: sums[name][key] for key in ("bytes", "sha256")} for name in sorted(sums)}
+    body = {"format": 1, "step": step, "files": files}
+    digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
+    return json.dumps({**body, "sha256": digest}, indent=1).encode()
+
+
+def _write_bytes(path: Path, content: bytes) -> dict[str, Any]:
+    with DurableFile(path) as file:
+        file.write(content)
+    return file.summary()
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Stream arrays in the safetensors format: header length (u64), JSON header, raw bytes.
+
+    Source: https://github.com/huggingface/safetensors, "Format".
+    """
+    header, offset = {}, 0
+    for name, array in tensors.items():
+        end = offset + array.nbytes
+        header[name] = {
+            "dtype": _DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [offset, end],
+        }
+        offset = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the data starts aligned
+    with DurableFile(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in tensors.values():
+            file.write(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"")
+    return file.summary()
+
+
+_DTYPES = {
+    "float32": "F32", "float64": "F64", "float16": "F16", "int8": "I8", "uint8": "U8",
+    "int32": "I32", "int64": "I64", "uint16": "U16", "uint32": "U32", "bool": "BOOL",
+}  # fmt: skip
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,101 @@
+"""Writing that survives a power cut, and logs that survive a full disk.
+
+A file is safe when its bytes are on the disk (fsync of the file) and its name is too (fsync of the
+folder). Replacing a file means writing another one beside it and renaming: readers see the old or
+the new one, never half of either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+
+class DurableFile:
+    """A new file that is on the disk when the with block ends; hashes what passes through.
+
+    Raises OSError from any write, flush or close.
+    """
+
+    def __init__(self, path: Path):
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o644)
+
+    def __enter__(self) -> DurableFile:
+        return self
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append all of `content`."""
+        rest = memoryview(content)
+        self._digest.update(rest)
+        self.size += len(rest)
+        while rest:
+            rest = rest[os.write(self._handle, rest[: 1 << 24]) :]
+
+    def __exit__(self, kind, *error: object) -> None:
+        try:
+            if kind is None:
+                os.fsync(self._handle)
+        finally:
+            os.close(self._handle)
+
+    def summary(self) -> dict[str, Any]:
+        """{"bytes": size, "sha256": hexadecimal digest} of what was written."""
+        return {"bytes": self.size, "sha256": self._digest.hexdigest()}
+
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
+
+
+def flush_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk (a no-op where folders cannot be opened: Windows)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_file(path: Path, content: str) -> None:
+    """Make `path` hold `content` (UTF-8), atomically and durably.  Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with DurableFile(draft) as file:
+            file.write(content.encode())
+        os.replace(draft, path)
+        flush_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
+
+
+class AppendLog:
+    """A text file that grows line by line; a disk that refuses is mentioned once, not fatal.
+
+    path: opened for appending at each line, so that it may be moved or deleted meanwhile.
+    warn: called with a sentence at the first failure of a series.
+    """
+
+    def __init__(self, path: Path, warn):
+        self.path, self.warn, self._failing = path, warn, False
+
+    def line(self, text: str) -> None:
+        """Append one line, whole or not at all as far as the system allows."""
+        try:
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o644)
+            try:
+                os.write(handle, text.encode() + b"\n")
+            finally:
+                os.close(handle)
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                self._failing = True
+                self.warn(f"cannot write {self.path} ({error.strerror}); training goes on")

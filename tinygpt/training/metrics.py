@@ -1,0 +1,89 @@
+"""metrics.jsonl: one JSON object a line, everything a run reported, in order.
+
+Three kinds of line, told apart by their keys:
+
+    {"step": 1, "tokens": 768, "loss": 4.2, "lr": 1e-05, "grad_norm": 1.3,
+     "tokens_per_second": 51000.0, "rss_bytes": 98000000, "seconds": 0.015}    one step
+    {"step": 250, "val_loss": 2.1, ...}                                        an evaluation
+    {"step": 251, "event": "skip", "text": "..."}                              something happened
+
+`val_loss` is merged into its step's line. After a kill the file may end in half a line and may be
+ahead of the checkpoint: `rewind` cuts both off, so a resumed run's file reads like an undisturbed
+one's.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tinygpt.training.files import AppendLog, replace_file
+from tinygpt.training.loop import StepMetrics
+
+COLUMNS = (
+    "step", "tokens", "loss", "val_loss", "lr", "grad_norm", "tokens_per_second", "rss_bytes",
+    "seconds", "skipped", "event", "text",
+)  # fmt: skip
+
+
+class MetricsLog:
+    """Writes metrics.jsonl; a disk that refuses is warned about and training goes on."""
+
+    def __init__(self, path: Path, warn):
+        self.path = path
+        self._log = AppendLog(path, warn)
+
+    def step(self, metrics: StepMetrics, val_loss: float | None = None) -> None:
+        """One line for a step, with the validation loss if it was measured after it."""
+        values = {k: v for k, v in dataclasses.asdict(metrics).items() if v is not None}
+        if val_loss is not None:
+            values["val_loss"] = val_loss
+        self._write(values)
+
+    def event(self, step: int, event: str, text: str) -> None:
+        """One line for something that happened: skip, rollback, pause, resume, warning ..."""
+        self._write({"step": step, "event": event, "text": text})
+
+    def rewind(self, step: int) -> None:
+        """Forget all after `step` and any torn last line.  Raises OSError."""
+        if self.path.exists():
+            kept = [json.dumps(values) for values in read(self.path) if values["step"] <= step]
+            replace_file(self.path, "".join(line + "\n" for line in kept))
+
+    def _write(self, values: dict[str, Any]) -> None:
+        clean = {k: _rounded(v) if isinstance(v, float) else v for k, v in values.items()}
+        self._log.line(json.dumps(clean))
+
+
+def _rounded(value: float) -> float | None:
+    """Nine digits name a float32 exactly; JSON has no word for nan and infinity but null."""
+    return float(f"{value:.9g}") if math.isfinite(value) else None
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a metrics file, oldest first; a torn one is passed over."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                values = json.loads(line)
+            except ValueError:
+                continue  # half a line: the process was killed while writing it
+            if isinstance(values, dict) and isinstance(values.get("step"), int):
+                yield values
+
+
+def write_csv(path: Path, target: Path) -> int:
+    """Copy metrics.jsonl to a table with one column per key.  Returns the number of rows."""
+    rows = 0
+    with open(target, "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        table.writeheader()
+        for values in read(path):
+            table.writerow(values)
+            rows += 1
+    return rows

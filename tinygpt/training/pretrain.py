@@ -1,0 +1,200 @@
+"""Pretraining: the loop's consumer. It evaluates, saves, samples, reports and handles trouble.
+
+    outcome = pretrain(config, "run", watchers=[make_view()])
+
+Read next: session.py (what it drives), watch.py (whom it tells).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygpt.errors import UserError
+from tinygpt.training.loop import StepMetrics, train
+from tinygpt.training.manners import PauseWhile
+from tinygpt.training.session import Session
+from tinygpt.training.signals import StopSignals
+from tinygpt.training.trouble import judge_spikes
+from tinygpt.training.watch import LogFile, MetricsFile, Watcher
+
+PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
+RATE_AFTER_ROLLBACK = 0.5  # factor on the learning rate
+MAX_ROLLBACKS = 5  # without a new checkpoint in between: then something else is wrong
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    step: steps made.  stopped: None when complete, else why not.  interrupted: by a signal.
+    val_loss: on the whole validation split (nats per token), None if not complete or no split.
+    saved: whether the last step is on the disk.  best_loss: lowest of the evaluations on the way.
+    """
+
+    step: int
+    stopped: str | None
+    interrupted: bool
+    val_loss: float | None
+    best_loss: float | None
+    saved: bool
+
+
+class Pretraining:
+    """One training from where `session` stands to its last step."""
+
+    def __init__(
+        self,
+        session: Session,
+        watchers: Sequence[Watcher] = (),
+        sample: Callable[[Session], str] | None = None,
+        stops: Sequence[Callable[[], str | None]] = (),
+        pauses: Sequence[PauseWhile] = (),
+    ):
+        """watchers: told what happens.  sample: lets the model write.
+
+        stops: asked after each step for a reason to save and stop; pauses: may wait there.
+        """
+        self.session, self.sample, self.stops, self.pauses = session, sample, stops, pauses
+        folder = session.run.path
+        self.watchers: list[Watcher] = list(watchers)
+        self.watchers += [
+            MetricsFile(folder / "metrics.jsonl", self._warn),
+            LogFile(folder / "log.txt", self._warn),
+        ]
+        self._saved_step: int | None = None
+        self._rollbacks_here = 0
+        self._val_loss: float | None = None
+
+    def run(self) -> Outcome:
+        """Train to the end, or until a signal or a stop asks to save and leave.
+
+        Raises UserError when training cannot go on (no number in the loss from the first step).
+        """
+        state = self.session.state
+        self._tell("start", self.session)
+        stopped = None
+        try:
+            with StopSignals() as signals:
+                for metrics in self._loop():
+                    val_loss = self._after_step(metrics)
+                    self._tell("step", metrics, val_loss)
+                    stopped = self._stop_or_pause(signals)
+                    if stopped is not None:
+                        break
+                saved = self._saved_step == state.step or self._save()
+            if stopped:
+                self._event("stop", f"stopped by {stopped} at step {state.step}")
+        finally:
+            self._tell("close")
+        return Outcome(
+            state.step, stopped, stopped is not None and stopped == signals.received,
+            self._val_loss, state.best_loss, saved,
+        )  # fmt: skip
+
+    def _loop(self) -> Iterator[StepMetrics]:
+        session, recipe = self.session, self.session.config.training
+        smoothing = recipe.label_smoothing
+
+        def loss_fn(model, batch):
+            return model.loss(*batch, label_smoothing=smoothing)
+
+        return train(
+            session.model, session.batches, loss_fn, session.optimizer, session.schedule,
+            session.state, steps=recipe.steps, accumulation=recipe.accumulation, clip=recipe.clip,
+            judge=judge_spikes,
+        )  # fmt: skip
+
+    def _after_step(self, metrics: StepMetrics) -> float | None:
+        """Everything that happens between two steps.  Returns the validation loss if measured."""
+        step, recipe = metrics.step, self.session.config.training
+        if metrics.skipped:
+            self._skipped(metrics)
+            return None
+        last = step == recipe.steps
+        val_loss = None
+        if last or (recipe.eval_every and step % recipe.eval_every == 0):
+            val_loss = self._evaluate(whole=last)
+        improved = val_loss is not None and self.session.state.best_step == step
+        if last or improved or (recipe.checkpoint_every and step % recipe.checkpoint_every == 0):
+            self._save()
+        if self.sample and recipe.sample_every and (last or step % recipe.sample_every == 0):
+            self._tell("sample", step, self.sample(self.session))
+        return val_loss
+
+    def _evaluate(self, whole: bool) -> float | None:
+        state, recipe = self.session.state, self.session.config.training
+        loss = self.session.validation_loss(None if whole else recipe.eval_tokens)
+        if loss is not None and np.isfinite(loss):
+            if whole:
+                self._val_loss = loss
+            if state.best_loss is None or loss < state.best_loss:
+                state.best_loss, state.best_step = loss, state.step
+        return loss
+
+    def _save(self) -> bool:
+        """Checkpoint; a disk that refuses costs a warning, never the training."""
+        try:
+            self.session.save()
+        except OSError as error:
+            self._warn(
+                f"no checkpoint at step {self.session.state.step}: {error.strerror or error}. "
+                "The earlier ones are intact; training goes on. Free some space."
+            )
+            return False
+        self._saved_step = self.session.state.step
+        self._rollbacks_here = 0
+        return True
+
+    def _skipped(self, metrics: StepMetrics) -> None:
+        state = self.session.state
+        self._event("skip", f"step {metrics.step} skipped: {metrics.skipped}")
+        if state.skipped_in_a_row >= PATIENCE:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        """Return to the last good checkpoint, past the bad stretch of data, at a lower rate."""
+        session, state = self.session, self.session.state
+        saved = session.run.newest_good(self._warn)
+        self._rollbacks_here += 1
+        if saved is None or self._rollbacks_here > MAX_ROLLBACKS:
+            raise UserError(
+                f"training fails: {PATIENCE} steps in a row had to be skipped at step "
+                f"{state.step}" + (", after several returns to a checkpoint" if saved else "")
+                + ". Lower the rate, for example with --set training.lr="
+                f"{self.session.config.training.lr / 4:.1e}, or look for damage in the data."
+            )  # fmt: skip
+        where, scale, rollbacks = state.step, state.lr_scale, state.rollbacks + 1
+        skipped = state.skipped
+        session.restore(saved, with_data=False)
+        state.lr_scale = min(scale, state.lr_scale) * RATE_AFTER_ROLLBACK
+        state.rollbacks, state.skipped, state.skipped_in_a_row = rollbacks, skipped, 0
+        self._event(
+            "rollback",
+            f"{PATIENCE} bad steps in a row: back from step {where} to the checkpoint of step "
+            f"{saved.step}, past that stretch of data, at {state.lr_scale:g} of the rate",
+        )
+
+    def _stop_or_pause(self, signals: StopSignals) -> str | None:
+        """Why to save and leave now, or None; waits while a pause asks for it."""
+
+        def asked() -> str | None:
+            return signals.received or next((why for stop in self.stops if (why := stop())), None)
+
+        if self.session.state.step == self.session.config.training.steps:
+            return None
+        for pause in self.pauses:
+            pause(lambda text: self._event("pause", text), lambda: asked() is not None)
+        return asked()
+
+    def _event(self, kind: str, text: str) -> None:
+        self._tell("event", self.session.state.step, kind, text)
+
+    def _warn(self, text: str) -> None:
+        self._event("warning", text)
+
+    def _tell(self, what: str, *arguments) -> None:
+        for watcher in self.watchers:
+            getattr(watcher, what)(*arguments)

@@ -1,0 +1,96 @@
+"""All the live objects of one training: built from a configuration, saved to and restored from
+a checkpoint.
+
+Read next: pretrain.py, which drives it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad import optim
+from tinygpt.data import BatchLoader, Dataset
+from tinygpt.errors import UserError
+from tinygpt.model import GPT
+from tinygpt.training import checkpoint as checkpoints
+from tinygpt.training.checkpoint import Checkpoint
+from tinygpt.training.evaluate import evaluate
+from tinygpt.training.run import Run, fill
+from tinygpt.training.state import TrainState
+
+KEEP = 2  # newest checkpoints kept, besides the best
+
+
+class Session:
+    """Run folder, data, model, optimizer, schedule and state of a training.
+
+    Random streams are made from training.seed: one for the model (weights, then dropout), one for
+    the order of the data.
+    """
+
+    def __init__(self, run: Run, dataset: Dataset):
+        """run: where it is kept and what was asked for; dataset: tokens of its tokenizer."""
+        recipe = run.config.training
+        self.run, self.dataset, self.config = run, dataset, run.config
+        seeds = np.random.SeedSequence(recipe.seed).spawn(2)
+        self.state = TrainState(rng=np.random.default_rng(seeds[0]))
+        self.model = GPT(run.config.model, self.state.rng)
+        self.optimizer = optim.AdamW(
+            self.model.decay_groups(recipe.weight_decay),
+            lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), eps=recipe.eps,
+        )  # fmt: skip
+        self.schedule = optim.warmup_cosine(
+            recipe.lr, recipe.min_lr, recipe.warmup_steps, recipe.steps
+        )
+        self.batches = BatchLoader(
+            dataset.train, recipe.batch_size, run.config.model.context,
+            np.random.default_rng(seeds[1]),
+        )  # fmt: skip
+
+    def save(self) -> Checkpoint:
+        """Write a checkpoint of this moment and drop the oldest.  Raises OSError."""
+        state = {
+            "train": self.state.to_dict(),
+            "batches": self.batches.state_dict(),
+            "data": self.dataset.manifest["made_from"],
+        }
+        saved = checkpoints.save(
+            self.run.checkpoints, self.state.step, self.model.state_dict(),
+            self.optimizer.state_dict(), state,
+        )  # fmt: skip
+        checkpoints.prune(self.run.checkpoints, KEEP, self.state.best_step)
+        return saved
+
+    def restore(self, saved: Checkpoint, with_data: bool = True) -> None:
+        """Go to the moment of a checkpoint.
+
+        with_data: go back in the data too; False keeps the place where we are (a rollback must
+        not walk into the same batches again).
+        Raises CheckpointError for another shape of model.
+        """
+        fill(self.model.state_dict(), saved.tensors("model"), str(saved.path))
+        moments = self.optimizer.state_dict()  # the live arrays, and a copy of the step count
+        fill(moments, saved.tensors("optimizer"), str(saved.path))
+        self.optimizer.steps = int(moments["steps"])
+        state = saved.state()
+        self.state.load_dict(state["train"])
+        if with_data:
+            self.batches.load_state_dict(state["batches"])
+
+    def check_data(self, saved: Checkpoint) -> None:
+        """Raise UserError if the data is not what the checkpoint was trained on."""
+        before, now = saved.state()["data"], self.dataset.manifest["made_from"]
+        changed = [key for key in now if key != "tokenizer" and before.get(key) != now[key]]
+        if changed:
+            words = ", ".join(f"{key} was {before.get(key)} and is {now[key]}" for key in changed)
+            raise UserError(
+                f"the tokens are not those of {saved.path}: {words}. Bring the text back as it "
+                "was, or start a new run in another --out."
+            )
+
+    def validation_loss(self, limit: int | None = None) -> float | None:
+        """Loss on the validation split (nats per token), None if it is shorter than a window."""
+        tokens = self.dataset.validation
+        if len(tokens) <= self.config.model.context:
+            return None
+        return evaluate(self.model, tokens, limit)

@@ -1,0 +1,64 @@
+"""Whether a step can be trusted: not a number, or far outside what the last steps looked like.
+
+A batch of garbage or a rate that is too high shows first as a jump of the loss or of the gradient
+norm. Such a step is skipped, which costs one batch; the update it would have made can cost the run.
+Several in a row mean that the weights themselves are bad: the consumer goes back to a checkpoint.
+
+A spike is judged by its z-score against the last WINDOW accepted steps, z = (x - mean) / deviation.
+Both are taken on log x: losses and norms vary by factors, and norms have a long upper tail.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tinygpt.training.state import TrainState
+
+WINDOW = 100  # steps that define what is usual
+QUORUM = 30  # fewer than this and nothing is called unusual
+Z_LIMIT = 6.0  # deviations above the mean
+# Deviations (of the logarithm) assumed at least: a smooth run would otherwise call 2 % a spike.
+LOSS_FLOOR, NORM_FLOOR = 0.03, 0.25
+
+
+def judge_finite(state: TrainState, loss: float, norm: float) -> str | None:
+    """The least that any training should refuse: a loss or gradient that is not a number."""
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    if not math.isfinite(norm):
+        return f"the gradient norm is {norm}"
+    return None
+
+
+def judge_spikes(state: TrainState, loss: float, norm: float) -> str | None:
+    """Refuse also a loss or norm far above the recent ones; keep the window in `state`.
+
+    Returns the reason in words, or None for a step to be made.
+    """
+    reason = judge_finite(state, loss, norm)
+    if reason is None:
+        reason = _spike("loss", loss, state.losses, LOSS_FLOOR)
+    if reason is None:
+        reason = _spike("gradient norm", norm, state.norms, NORM_FLOOR)
+    if reason is not None:
+        state.skipped += 1
+        state.skipped_in_a_row += 1
+        return reason
+    state.skipped_in_a_row = 0
+    for window, value in ((state.losses, loss), (state.norms, norm)):
+        window.append(value)
+        del window[:-WINDOW]
+    return None
+
+
+def _spike(name: str, value: float, window: list[float], floor: float) -> str | None:
+    if len(window) < QUORUM or value <= 0:
+        return None
+    logs = [math.log(max(x, 1e-30)) for x in window]
+    mean = sum(logs) / len(logs)
+    deviation = math.sqrt(sum((x - mean) ** 2 for x in logs) / len(logs))
+    z = (math.log(value) - mean) / max(deviation, floor)
+    if z <= Z_LIMIT:
+        return None
+    usual = math.exp(mean)
+    return f"the {name} jumped to {value:.3g} (usually about {usual:.3g}, z = {z:.0f})"

@@ -1,0 +1,93 @@
+"""Who looks on while a model trains: the screen, the log file, metrics.jsonl, the report ...
+
+A watcher is told what happens and changes nothing. pretrain.py calls all of them in turn, so the
+loop knows no display and a caller (quickstart, a notebook) adds its own by passing one more.
+
+Read next: view.py (the screen), metrics.py (the file).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinygpt.training.files import AppendLog
+from tinygpt.training.loop import StepMetrics
+from tinygpt.training.metrics import MetricsLog
+
+if TYPE_CHECKING:
+    from tinygpt.training.session import Session
+
+
+class Watcher:
+    """Base of all watchers: hears everything, does nothing."""
+
+    def start(self, session: Session) -> None:
+        """Training is about to begin, or to go on from `session.state.step`."""
+
+    def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
+        """A step was made; val_loss (nats per token) if it was measured after it."""
+
+    def sample(self, step: int, text: str) -> None:
+        """The model wrote something."""
+
+    def event(self, step: int, kind: str, text: str) -> None:
+        """Something worth a sentence; kind is one word: skip, rollback, pause, warning ..."""
+
+    def close(self) -> None:
+        """Training is over, for whatever reason."""
+
+
+class MetricsFile(Watcher):
+    """Everything but samples into metrics.jsonl."""
+
+    def __init__(self, path: Path, warn):
+        self._log = MetricsLog(path, warn)
+
+    def start(self, session: Session) -> None:
+        self._log.rewind(session.state.step)
+
+    def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
+        self._log.step(metrics, val_loss)
+
+    def event(self, step: int, kind: str, text: str) -> None:
+        self._log.event(step, kind, text)
+
+
+class LogFile(Watcher):
+    """log.txt: what the screen says, with the time of day, for a run that nobody looks at."""
+
+    def __init__(self, path: Path, warn, every: int = 100):
+        self._log = AppendLog(path, warn)
+        self._every = every
+
+    def start(self, session: Session) -> None:
+        self._steps = session.config.training.steps
+        self._say(f"training starts at step {session.state.step} of {self._steps}")
+
+    def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
+        if val_loss is not None or metrics.step % self._every == 0:
+            self._say(describe(metrics, self._steps, val_loss))
+
+    def sample(self, step: int, text: str) -> None:
+        self._say(f"sample at step {step}:\n{text}")
+
+    def event(self, step: int, kind: str, text: str) -> None:
+        self._say(f"step {step}: {text}")
+
+    def close(self) -> None:
+        self._say("training ends")
+
+    def _say(self, text: str) -> None:
+        self._log.line(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}")
+
+
+def describe(metrics: StepMetrics, steps: int, val_loss: float | None = None) -> str:
+    """One step as one plain line."""
+    held_out = f"  val {val_loss:.4f}" if val_loss is not None else ""
+    return (
+        f"step {metrics.step:>{len(str(steps))}}/{steps}  loss {metrics.loss:.4f}{held_out}  "
+        f"lr {metrics.lr:.2e}  {metrics.tokens_per_second:,.0f} tokens/s  "
+        f"{metrics.rss_bytes / 2**20:.0f} MB"
+    )
