@@ -1,0 +1,343 @@
+"""Training goes on where it stopped, to the bit; trouble is met, said and survived."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tinygpt.config import ConfigError, load_config
+from tinygpt.errors import UserError
+from tinygpt.training import checkpoint as checkpoints
+from tinygpt.training import metrics as metrics_files
+from tinygpt.training.begin import begin, resume
+from tinygpt.training.checkpoint import CheckpointError
+from tinygpt.training.pretrain import Pretraining
+from tinygpt.training.run import Run
+from tinygpt.training.watch import Watcher
+
+
+class Stop:
+    """A stop that asks to leave after a step."""
+
+    def __init__(self, session, step):
+        self.session, self.step = session, step
+
+    def __call__(self):
+        return "the test" if self.session.state.step >= self.step else None
+
+
+class Ears(Watcher):
+    """Keeps every event."""
+
+    def __init__(self):
+        self.heard = []
+
+    def event(self, step, kind, text):
+        self.heard.append((kind, text))
+
+    def kinds(self):
+        return [kind for kind, _ in self.heard]
+
+
+def final_bytes(path):
+    """model and optimizer files of the newest checkpoint, and what its state says."""
+    newest = checkpoints.newest_good(path / "checkpoints")
+    state = newest.state()
+    del state["train"]["seconds"]
+    return [(newest.path / f"{n}.safetensors").read_bytes() for n in ("model", "optimizer")], state
+
+
+def losses(path):
+    lines = metrics_files.read(path / "metrics.jsonl")
+    return [(m["step"], m["loss"], m.get("val_loss")) for m in lines if "loss" in m]
+
+
+@pytest.fixture
+def straight(tiny_config, tmp_path):
+    """The folder of an undisturbed run."""
+    Pretraining(begin(tiny_config, tmp_path / "straight")).run()
+    return tmp_path / "straight"
+
+
+def test_the_loss_falls_and_the_outcome_says_so(tiny_config, tmp_path):
+    outcome = Pretraining(begin(tiny_config, tmp_path / "run")).run()
+    assert outcome.step == 40 and outcome.stopped is None and outcome.saved
+    curve = [loss for _, loss, _ in losses(tmp_path / "run")]
+    assert len(curve) == 40
+    assert np.mean(curve[-5:]) < curve[0] - 0.5
+    assert outcome.val_loss < curve[0] - 0.4
+
+
+def test_stopping_and_resuming_gives_the_same_bytes(tiny_config, tmp_path, straight):
+    path = tmp_path / "run"
+    session = begin(tiny_config, path)
+    for stop in (3, 11, 12, 30):
+        outcome = Pretraining(session, stops=[Stop(session, stop)]).run()
+        assert outcome.stopped == "the test" and outcome.step == stop and outcome.saved
+        session = resume(path)
+    Pretraining(session).run()
+    assert final_bytes(path) == final_bytes(straight)
+    assert losses(path) == losses(straight)
+
+
+def test_resuming_from_an_old_checkpoint_rewinds_the_metrics(tiny_config, tmp_path, straight):
+    path = tmp_path / "run"
+    session = begin(tiny_config, path)
+    Pretraining(session, stops=[Stop(session, 18)]).run()
+    newest = checkpoints.newest_good(path / "checkpoints")
+    (newest.path / "state.json").write_bytes(b"torn")
+    with open(path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"step": 19, "lo')
+    said = []
+    session = resume(path, say=said.append)
+    assert session.state.step < 18
+    assert any("state.json" in text for text in said)
+    Pretraining(session).run()
+    assert final_bytes(path) == final_bytes(straight)
+    assert losses(path) == losses(straight)
+
+
+def test_accumulation_averages_gradients(tiny_config, tmp_path):
+    from minigrad import optim
+    from tinygpt.training.loop import train
+
+    config = tiny_config.replace("model", dropout=0.0)
+    batches = [next(begin(config, tmp_path / "a").batches) for _ in range(1)]
+    ids, targets = batches[0]
+    grads = {}
+    for name, parts in (("whole", [(ids, targets)]), ("halves", None)):
+        session = begin(config, tmp_path / name)
+        parts = parts or [(ids[:2], targets[:2]), (ids[2:], targets[2:])]
+        steps = train(
+            session.model, iter(parts), lambda m, b: m.loss(*b), session.optimizer,
+            session.schedule, session.state, steps=1, accumulation=len(parts),
+        )  # fmt: skip
+        metrics = next(iter(steps))
+        assert metrics.tokens == ids.size
+        grads[name] = optim.global_norm(session.optimizer.parameters())
+        assert grads[name] == pytest.approx(metrics.grad_norm)
+    assert grads["whole"] == pytest.approx(grads["halves"], rel=1e-5)
+
+
+def test_clipping_bounds_the_gradient_that_reaches_the_optimizer(tiny_config, tmp_path):
+    session = begin(tiny_config.replace("training", clip=0.01), tmp_path / "run")
+    scales = []
+    real = session.optimizer.step
+    session.optimizer.step = lambda lr, grad_scale: (
+        scales.append(grad_scale), real(lr, grad_scale))  # fmt: skip
+    Pretraining(session, stops=[Stop(session, 3)]).run()
+    norms = [m["grad_norm"] for m in metrics_files.read(tmp_path / "run/metrics.jsonl")][:3]
+    assert scales == pytest.approx([0.01 / norm for norm in norms], rel=1e-6)
+
+
+def test_a_nan_gradient_skips_the_step_and_says_so(tiny_config, tmp_path):
+    session, ears = begin(tiny_config, tmp_path / "run"), Ears()
+    poison(session, at={10})
+    outcome = Pretraining(session, [ears]).run()
+    assert outcome.step == 40
+    assert ears.kinds() == ["skip"]
+    assert all(np.isfinite(array).all() for array in session.model.state_dict().values())
+    skipped = [
+        m for m in metrics_files.read(tmp_path / "run/metrics.jsonl") if m.get("event") == "skip"
+    ]
+    assert len(skipped) == 1 and skipped[0]["step"] == 11 and "nan" in skipped[0]["text"]
+
+
+def poison(session, at):
+    """Make the loss of the forward passes numbered `at` not a number."""
+    real, count = session.model.loss, iter(range(10**9))
+
+    def loss(ids, targets, label_smoothing=0.0):
+        value = real(ids, targets, label_smoothing)
+        if session.model.training and next(count) in at:
+            value = value * np.float32("nan")
+        return value
+
+    session.model.loss = loss
+
+
+def test_several_bad_steps_in_a_row_roll_back_and_training_recovers(tiny_config, tmp_path):
+    session, ears = begin(tiny_config, tmp_path / "run"), Ears()
+    poison(session, at=set(range(16, 21)))
+    outcome = Pretraining(session, [ears]).run()
+    assert outcome.step == 40 and outcome.saved
+    assert ears.kinds() == ["skip"] * 5 + ["rollback"]
+    assert "checkpoint of step 14" in ears.heard[-1][1]
+    assert session.state.lr_scale == 0.5
+    assert outcome.val_loss < 2.5
+
+
+def test_nothing_but_nan_ends_with_one_sentence(tiny_config, tmp_path):
+    session = begin(tiny_config, tmp_path / "run")
+    poison(session, at=set(range(1000)))
+    with pytest.raises(UserError, match="skipped.*Lower the rate"):
+        Pretraining(session).run()
+
+
+def test_a_full_disk_costs_a_warning_and_no_checkpoint(tiny_config, tmp_path, monkeypatch):
+    session, ears = begin(tiny_config, tmp_path / "run"), Ears()
+    Pretraining(session, stops=[Stop(session, 8)]).run()
+    good = final_bytes(tmp_path / "run")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        outcome = Pretraining(resume(tmp_path / "run"), [ears]).run()
+    assert outcome.step == 40 and not outcome.saved
+    assert "No space left" in dict(ears.heard)["warning"]
+    assert final_bytes(tmp_path / "run") == good
+
+
+def test_steps_may_be_added_on_resume_and_the_change_is_said(tiny_config, tmp_path):
+    Pretraining(begin(tiny_config, tmp_path / "run")).run()
+    said = []
+    session = resume(tmp_path / "run", lambda c: c.replace("training", steps=45), said.append)
+    assert "changed since the last session: training.steps: 40 -> 45" in said
+    assert Pretraining(session).run().step == 45
+    assert Run.open(tmp_path / "run").config.training.steps == 45
+
+
+def test_another_shape_on_resume_is_refused(tiny_config, tmp_path):
+    begin(tiny_config, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"model.d_model: 16 -> 32"):
+        resume(tmp_path / "run", lambda c: c.replace("model", d_model=32))
+
+
+def test_changed_text_is_said_and_the_prepared_tokens_are_used(tiny_config, tmp_path):
+    text = tmp_path / "own.txt"
+    text.write_text("one two three four " * 400, encoding="utf-8")
+    config = tiny_config.replace("data", source=str(text))
+    session = begin(config, tmp_path / "run")
+    Pretraining(session, stops=[Stop(session, 5)]).run()
+    for change in (lambda: text.write_text("five " * 900, encoding="utf-8"), text.unlink):
+        change()
+        said = []
+        session = resume(tmp_path / "run", say=said.append)
+        assert any("prepared" in sentence for sentence in said)
+        assert session.state.step == 5
+    assert Pretraining(session).run().step == 40
+
+
+def test_a_checkpoint_of_another_shape_names_the_tensor(tiny_config, tmp_path):
+    Pretraining(begin(tiny_config.replace("training", steps=2), tmp_path / "run")).run()
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    config["model"]["d_model"] = 32
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"token_embedding.weight.*16.*32"):
+        Run.open(tmp_path / "run").load_model()
+
+
+def test_opening_what_is_not_a_run_says_so(tmp_path):
+    for path in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(UserError, match=r"config\.json|missing"):
+            Run.open(path)
+
+
+def test_a_run_without_checkpoints_says_so(tiny_config, tmp_path):
+    begin(tiny_config, tmp_path / "run")
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        Run.open(tmp_path / "run").load_model()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tiny_config, tmp_path):
+    begin(tiny_config, tmp_path / "run")
+    with pytest.raises(UserError, match="already holds a run.*--resume"):
+        begin(tiny_config, tmp_path / "run")
+
+
+def test_a_text_shorter_than_the_context_is_refused_before_anything_is_made(tiny_config, tmp_path):
+    text = tmp_path / "short.txt"
+    text.write_text("abc", encoding="utf-8")
+    with pytest.raises(UserError, match="too few for a context"):
+        begin(tiny_config.replace("data", source=str(text)), tmp_path / "run")
+    assert not (tmp_path / "run/config.json").exists()
+
+
+def test_metrics_become_a_table(tiny_config, tmp_path, straight):
+    rows = metrics_files.write_csv(straight / "metrics.jsonl", tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert rows == 40 and len(lines) == 41
+    assert lines[0].startswith("step,tokens,loss,val_loss,lr,grad_norm")
+
+
+# The program itself, in a process of its own.
+
+
+def start(arguments, **kwargs):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tinygpt", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs,
+    )  # fmt: skip
+
+
+def write_toml(config, path):
+    lines = []
+    for section, values in config.to_dict().items():
+        lines.append(f"[{section}]")
+        for key, value in values.items():
+            value = list(value) if isinstance(value, tuple) else value
+            lines.append(f"{key} = {json.dumps('none' if value is None else value)}")
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert load_config(path) == config
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_exits_130_and_resume_finishes(tiny_config, tmp_path, number):
+    config = tiny_config.replace("training", steps=3000, eval_every=None, checkpoint_every=None)
+    toml = write_toml(config, tmp_path / "c.toml")
+    process = start(["train", toml, "--out", tmp_path / "run"])
+    log = tmp_path / "run/metrics.jsonl"
+    wait_for(lambda: log.exists() and len(log.read_bytes().splitlines()) > 5, process)
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, output
+    assert "--resume" in output
+    assert "\x1b" not in output
+    stopped = checkpoints.newest_good(tmp_path / "run/checkpoints").step
+    assert stopped >= 5
+    steps = stopped + 3
+    process = start(
+        ["train", "--out", tmp_path / "run", "--resume", "--set", f"training.steps={steps}"]
+    )
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert f"going on from step {stopped}" in output
+    assert f"Done: {steps} steps" in output
+
+
+def wait_for(condition, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(tiny_config, tmp_path):
+    toml = write_toml(tiny_config, tmp_path / "c.toml")
+    empty, latin = tmp_path / "empty.txt", tmp_path / "latin.txt"
+    empty.write_text("")
+    latin.write_bytes(b"caf\xe9 " * 400)
+    for arguments, code, words in (
+        (["--data", empty], 1, "empty"),
+        (["--data", latin], 1, "UTF-8"),
+        (["--data", tmp_path / "missing"], 1, "no file"),
+        (["--set", "model.n_heads=3"], 2, "divisible"),
+        (["--set", "training.stepz=3"], 2, "training.steps"),
+        (["--out", "/proc/nowhere"], 1, "/proc/nowhere"),
+        (["--resume"], 1, "config.json"),
+        (["--stop-at", "late"], 1, "22:00"),
+    ):
+        process = start(["train", toml, "--out", tmp_path, *arguments])
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == code, (arguments, output)
+        assert words in output and "Traceback" not in output, (arguments, output)
