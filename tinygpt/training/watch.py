@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinygpt.errors import UserError
 from tinygpt.training.files import AppendLog
 from tinygpt.training.loop import StepMetrics
 from tinygpt.training.metrics import MetricsLog
@@ -46,7 +47,13 @@ class MetricsFile(Watcher):
         self._log = MetricsLog(path, warn)
 
     def start(self, session: Session) -> None:
-        self._log.rewind(session.state.step)
+        try:
+            self._log.rewind(session.state.step)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {session.run.path} ({error.strerror}). Nothing there was "
+                "touched; free some space or allow writing, then --resume."
+            ) from error
 
     def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
         self._log.step(metrics, val_loss)
