@@ -25,6 +25,9 @@ from kernels.c.linear_cross_entropy import (
     linear_cross_entropy_forward,
     linear_cross_entropy_gradients,
 )
+from kernels.c.matmul_int4 import linear_int4_forward
+from kernels.c.matmul_int8 import linear_int8_forward, matmul_int8, quantize_rows
+from kernels.c.matmul_nf4 import linear_nf4_forward
 from kernels.c.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.c.softmax import softmax_backward, softmax_forward
 
@@ -44,6 +47,11 @@ __all__ = [
     "layernorm_forward",
     "linear_cross_entropy_forward",
     "linear_cross_entropy_gradients",
+    "linear_int4_forward",
+    "linear_int8_forward",
+    "linear_nf4_forward",
+    "matmul_int8",
+    "quantize_rows",
     "rmsnorm_backward",
     "rmsnorm_forward",
     "softmax_backward",

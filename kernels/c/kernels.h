@@ -79,6 +79,24 @@ void linear_cross_entropy_rows(
 
 /* matmul.c */
 
+/* matmul_int4.c */
+void linear_int4_forward(const float *x, const uint8_t *codes, const float *scale,
+                         const float *bias, const float *residual, float *y, int64_t rows,
+                         int64_t n, int64_t k, int64_t activation, void *scratch);
+
+/* matmul_int8.c */
+void quantize_rows(const float *x, int8_t *q, float *scale, int64_t rows, int64_t k);
+void matmul_int8(const int8_t *x, const int8_t *codes, const int32_t *offset, int32_t *y,
+                 int64_t rows, int64_t n, int64_t k, int8_t *scratch);
+void linear_int8_forward(const float *x, const int8_t *codes, const float *scale,
+                         const int32_t *offset, const float *bias, const float *residual, float *y,
+                         int64_t rows, int64_t n, int64_t k, int64_t activation, void *scratch);
+
+/* matmul_nf4.c */
+void linear_nf4_forward(const float *x, const uint8_t *codes, const float *scale,
+                        const float *levels, const float *bias, const float *residual, float *y,
+                        int64_t rows, int64_t n, int64_t padded, int64_t activation);
+
 /* rmsnorm.c */
 void rmsnorm_forward(
     const float *x, const float *residual, const float *weight, float eps, float *s, float *y,

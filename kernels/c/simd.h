@@ -27,6 +27,15 @@
  *     v_from_int(vi) v_to_int(vf, rounds to nearest)
  *     v_as_int(vf) v_as_float(vi)                  the same bits
  *
+ * Bytes, four to a 32-bit lane (int8 and 4-bit weights; numpy_ref/matmul_int8.py explains):
+ *
+ *     vi_dot_signed(acc, w, x)           acc + the four products of signed bytes, exact in 32 bits;
+ *                                        x is handed over with BYTE_BIAS added to each byte, and
+ *                                        the sum is then too large by BYTE_BIAS sum(w)
+ *     vi_dot_nibbles(acc, u, x)          likewise, u bytes 0 .. 15, x signed bytes, no bias
+ *     vi_store_bytes(p, v)               the low byte of every lane: LANES bytes
+ *     v_lookup(table, vi)                table[low four bits of each lane], table of 16 floats
+ *
  * A loop over n floats is the whole vectors and then the rest:
  *
  *     for (; i + LANES <= n; i += LANES) v_store(y + i, f(v_load(x + i)));

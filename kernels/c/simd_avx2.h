@@ -101,3 +101,30 @@ static inline void v_transpose(vf r[8]) {
     }
     memcpy(r, t, sizeof t);
 }
+
+/* Bytes. vpmaddubsw would multiply unsigned by signed bytes, but it adds two products in 16 bits and
+ * *saturates*: 255 * 127 * 2 becomes 32767. So the signed product widens even and odd bytes to 16
+ * bits each, for vpmaddwd, whose 32-bit sums of two products are exact. Nibbles may use vpmaddubsw:
+ * 2 * 15 * 128 = 3840 is far from 32767. */
+#define BYTE_BIAS 0
+static inline vi vi_dot_signed(vi acc, vi w, vi x) {
+    vi even = _mm256_madd_epi16(_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8),
+                                _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
+    vi odd = _mm256_madd_epi16(_mm256_srai_epi16(w, 8), _mm256_srai_epi16(x, 8));
+    return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+}
+static inline vi vi_dot_nibbles(vi acc, vi u, vi x) {
+    vi pairs = _mm256_maddubs_epi16(u, x);
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+static inline void vi_store_bytes(int8_t *p, vi v) {
+    int32_t lanes[8];
+    vi_store(lanes, v);
+    for (int i = 0; i < 8; i++) p[i] = (int8_t)lanes[i];
+}
+/* vpermps picks among eight by the low three bits; the fourth bit, moved to the sign, decides. */
+static inline vf v_lookup(const float *table, vi index) {
+    vf low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+    vf high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(vi_shift_left(index, 28)));
+}

@@ -82,3 +82,15 @@ static inline void v_transpose(vf r[16]) {
         r[8 + j] = _mm512_shuffle_f32x4(t[j], t[8 + j], 0xDD);
     }
 }
+
+/* Bytes (AVX-512 VNNI): vpdpbusd adds four products of unsigned and signed bytes to each lane,
+ * in 32 bits without saturation. The signed product gets its x with 128 added. */
+#define BYTE_BIAS 128
+static inline vi vi_dot_signed(vi acc, vi w, vi x) { return _mm512_dpbusd_epi32(acc, x, w); }
+static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return _mm512_dpbusd_epi32(acc, u, x); }
+static inline void vi_store_bytes(int8_t *p, vi v) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(v));
+}
+static inline vf v_lookup(const float *table, vi index) {
+    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table)); /* reads the low four bits */
+}

@@ -91,3 +91,19 @@ static inline void v_transpose(vf r[4]) {
     for (int i = 0; i < 4; i++) t[i] = (vf){r[0][i], r[1][i], r[2][i], r[3][i]};
     memcpy(r, t, sizeof t);
 }
+
+/* Bytes: one at a time, moved to the top of the lane and back for its sign. */
+#define BYTE_BIAS 0
+static inline vi vi_dot_signed(vi acc, vi w, vi x) {
+    for (int shift = 24; shift >= 0; shift -= 8)
+        acc = vi_add(acc, vi_mul((w << shift) >> 24, (x << shift) >> 24));
+    return acc;
+}
+static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return vi_dot_signed(acc, u, x); }
+static inline void vi_store_bytes(int8_t *p, vi v) {
+    for (int i = 0; i < LANES; i++) p[i] = (int8_t)v[i];
+}
+static inline vf v_lookup(const float *table, vi index) {
+    return (vf){table[index[0] & 15], table[index[1] & 15], table[index[2] & 15],
+                table[index[3] & 15]};
+}

@@ -6,6 +6,7 @@ jit.py how these are compiled, cached and threaded.
 
 from kernels.numba_jit.adamw import adamw_update, sum_of_squares
 from kernels.numba_jit.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from kernels.numba_jit.decode import decode_step
 from kernels.numba_jit.dropout import dropout_backward, dropout_forward
 from kernels.numba_jit.embedding import embedding_backward, embedding_forward
 from kernels.numba_jit.gelu import gelu_backward, gelu_forward
@@ -16,6 +17,9 @@ from kernels.numba_jit.linear_cross_entropy import (
     linear_cross_entropy_gradients,
 )
 from kernels.numba_jit.matmul import matmul_backward, matmul_forward
+from kernels.numba_jit.matmul_int4 import linear_int4_forward
+from kernels.numba_jit.matmul_int8 import linear_int8_forward, matmul_int8, quantize_rows
+from kernels.numba_jit.matmul_nf4 import linear_nf4_forward
 from kernels.numba_jit.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numba_jit.softmax import softmax_backward, softmax_forward
 
@@ -23,6 +27,7 @@ __all__ = [
     "adamw_update",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "decode_step",
     "dropout_backward",
     "dropout_forward",
     "embedding_backward",
@@ -35,8 +40,13 @@ __all__ = [
     "linear_cross_entropy_forward",
     "linear_cross_entropy_gradients",
     "linear_forward",
+    "linear_int4_forward",
+    "linear_int8_forward",
+    "linear_nf4_forward",
     "matmul_backward",
     "matmul_forward",
+    "matmul_int8",
+    "quantize_rows",
     "rmsnorm_backward",
     "rmsnorm_forward",
     "softmax_backward",

@@ -9,7 +9,6 @@ Read next: sampling.py (how a token is drawn), decoder.py (how the model remembe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.sampling import Sampling, sample
 from tinygpt.model import GPT
+from tinygpt.tokenizer.base import Tokenizer, stream
 
 
 def generate(
@@ -69,7 +69,7 @@ def generate_batch(
 
 def stream_text(
     model: GPT,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     prompt: str,
     *,
     max_tokens: int,
@@ -80,7 +80,7 @@ def stream_text(
     """Go on from a prompt in pieces of text, never half a character.
 
     stop: texts that end the answer; neither they nor what follows is yielded.
-    The tokenizer's end-of-text token, if it has one, ends it too.
+    A special token, such as the end of the text, ends it too.
     """
     ids = tokenizer.encode(prompt)
     tokens = generate(
@@ -88,27 +88,10 @@ def stream_text(
         ids,
         max_tokens=max_tokens,
         sampling=sampling,
-        stop=special_ids(tokenizer),
+        stop=set(tokenizer.special_tokens.values()),
         rng=rng,
     )
-    yield from until_stop(decode_stream(tokenizer, tokens), stop)
-
-
-def special_ids(tokenizer: Any) -> set[int]:
-    """Ids of the tokenizer's special tokens: each ends a text."""
-    return set(getattr(tokenizer, "special_tokens", {}).values())
-
-
-def decode_stream(tokenizer: Any, tokens: Iterable[int]) -> Iterator[str]:
-    """Texts of the tokens as they come; a character split over tokens is held back until whole."""
-    decoder = tokenizer.stream()
-    for token in tokens:
-        text = decoder.push(token)
-        if text:
-            yield text
-    rest = decoder.flush()
-    if rest:
-        yield rest
+    yield from until_stop(stream(tokenizer, tokens), stop)
 
 
 def until_stop(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:

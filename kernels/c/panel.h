@@ -1,0 +1,207 @@
+/* A panel: 16 outputs of x W^T at once, for weights in float32, int8, int4 or NF4.
+ *
+ * W's rows 16 p .. 16 p + 15 lie side by side (kernels/packing.py), so a vector of weights meets one
+ * broadcast piece of x and the sums need no adding across lanes. Every weight is read once, in the
+ * order of memory; `rows` rows of x share it. The functions are inlined with a constant number of
+ * rows: PANEL_ROWS for many rows (prefill), 1 for the rest and for one token (decode.c).
+ *
+ * Who calls: matmul_int8.c, matmul_int4.c, matmul_nf4.c, decode.c.
+ */
+#pragma once
+#include "gelu.h"
+#include "simd.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 8")
+
+enum {
+    PANEL = 16,
+    PANEL_VECTORS = PANEL / LANES, /* vectors that hold one number for each output */
+    PANEL_ROWS = LANES / 2,        /* 8, 4, 2: sums and a weight fit the registers */
+    INT4_GROUP = 32,
+    NF4_GROUP = 64,
+};
+
+static inline int64_t panel_count(int64_t n) { return (n + PANEL - 1) / PANEL; }
+static inline int64_t round_up(int64_t n, int64_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+/* What follows a product: y = act(sum + bias) + residual; bias (n), residual and y (rows, n), which
+ * may be the same memory. activation: 0 none, 1 gelu, 2 relu2. */
+typedef struct {
+    const float *bias, *residual;
+    float *y;
+    int64_t n, activation;
+} panel_epilogue;
+
+INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t panel) {
+    int64_t column = panel * PANEL, left = e->n - column;
+    for (int i = 0; i < PANEL_VECTORS && left > 0; i++, column += LANES, left -= LANES) {
+        int64_t count = left < LANES ? left : LANES, at = row * e->n + column;
+        vf y = sum[i];
+        if (e->bias) y = v_add(y, v_load_part(e->bias + column, count));
+        if (e->activation == 1) y = v_gelu(y);
+        if (e->activation == 2) {
+            y = v_max(y, v_zero());
+            y = v_mul(y, y);
+        }
+        if (e->residual) y = v_add(y, v_load_part(e->residual + at, count));
+        v_store_part(e->y + at, y, count);
+    }
+}
+
+/* q = round(x / scale) + bias, scale = max|x| / 127; the bytes up to `padded` are filled as well.
+ * sums, if given, gets the sum of each group of INT4_GROUP rounded values. */
+static void quantize_row(const float *x, int8_t *q, float *scale, int64_t k, int64_t padded,
+                         int bias, int32_t *sums) {
+    vf peaks = v_zero();
+    int64_t i = 0;
+    for (; i + LANES <= k; i += LANES) peaks = v_max(v_abs(v_load(x + i)), peaks);
+    if (i < k) peaks = v_max(v_abs(v_load_part(x + i, k - i)), peaks);
+    float peak = v_reduce_max(peaks);
+    *scale = peak < 1e-30f ? 0 : peak / 127.0f;
+    vf inverse = v_set1(*scale == 0 ? 0 : 1 / *scale);
+    vi offset = vi_set1(bias);
+    for (i = 0; i + LANES <= k; i += LANES)
+        vi_store_bytes(q + i, vi_add(v_to_int(v_mul(v_load(x + i), inverse)), offset));
+    if (i < k) {
+        int8_t last[LANES];
+        vi_store_bytes(last, vi_add(v_to_int(v_mul(v_load_part(x + i, k - i), inverse)), offset));
+        memcpy(q + i, last, k - i);
+    }
+    memset(q + k, bias, padded - k);
+    for (int64_t g = 0; sums && g < padded / INT4_GROUP; g++) {
+        int32_t sum = 0;
+        for (int j = 0; j < INT4_GROUP; j++) sum += q[g * INT4_GROUP + j];
+        sums[g] = sum;
+    }
+}
+
+/* Four neighbouring bytes of x in every lane. */
+INLINE vi bytes_at(const int8_t *x) {
+    int32_t word;
+    memcpy(&word, x, 4);
+    return vi_set1(word);
+}
+
+/* The exact integer sums of one panel: x (rows, stride) bytes with BYTE_BIAS, w the panel's codes,
+ * offset its 16 corrections for a bias of 128, steps = K / 4. With one row the steps are dealt to
+ * four sums in turn: an addition waits some five cycles for the one before it. */
+INLINE void int8_panel(const int8_t *x, int64_t stride, const int8_t *w, const int32_t *offset,
+                       int64_t steps, const int rows, vi sum[][PANEL_VECTORS]) {
+    const int chains = rows == 1 ? 4 : 1;
+    vi acc[4 * PANEL_ROWS][PANEL_VECTORS];
+    UNROLL for (int r = 0; r < rows * chains; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+        acc[r][i] = vi_set1(0);
+    int64_t step = 0;
+    for (; step + chains <= steps; step += chains)
+        UNROLL for (int c = 0; c < chains; c++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+            vi weights = vi_load(w + (step + c) * 4 * PANEL + i * 4 * LANES);
+            UNROLL for (int r = 0; r < rows; r++)
+                acc[r * chains + c][i] = vi_dot_signed(acc[r * chains + c][i], weights,
+                                                       bytes_at(x + r * stride + (step + c) * 4));
+        }
+    for (; step < steps; step++) /* with several rows chains is 1 and nothing is left */
+        UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+            acc[0][i] = vi_dot_signed(acc[0][i], vi_load(w + step * 4 * PANEL + i * 4 * LANES),
+                                      bytes_at(x + step * 4));
+    const vi sign = vi_set1(BYTE_BIAS ? -1 : 0); /* - offset, or nothing */
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+        vi total = vi_mul(vi_load(offset + i * LANES), sign);
+        UNROLL for (int c = 0; c < chains; c++) total = vi_add(total, acc[r * chains + c][i]);
+        sum[r][i] = total;
+    }
+}
+
+/* y = s_x s_w sum: the int8 panel of a dense layer.  x_scale: one a row; scale: (n). */
+INLINE void int8_linear_panel(const int8_t *x, int64_t stride, const float *x_scale,
+                              const int8_t *codes, const float *scale, const int32_t *offset,
+                              int64_t row, int64_t panel, const int rows,
+                              const panel_epilogue *e) {
+    vi sum[PANEL_ROWS][PANEL_VECTORS];
+    int8_panel(x + row * stride, stride, codes + panel * PANEL * stride, offset + panel * PANEL,
+               stride / 4, rows, sum);
+    for (int r = 0; r < rows; r++) {
+        vf y[PANEL_VECTORS];
+        vf factor = v_set1(x_scale[row + r]);
+        for (int i = 0; i < PANEL_VECTORS; i++) {
+            int64_t left = e->n - panel * PANEL - i * LANES;
+            int64_t count = left < 0 ? 0 : left < LANES ? left : LANES;
+            vf s = v_mul(factor, v_load_part(scale + panel * PANEL + i * LANES, count));
+            y[i] = v_mul(v_from_int(sum[r][i]), s);
+        }
+        panel_finish(y, e, row + r, panel);
+    }
+}
+
+/* int4: groups of 32 k, their exact sums scaled and added in float.  x: bytes without bias;
+ * x_sums: (rows, groups) the sum of each group of x, which takes the codes' 8 off. */
+INLINE void int4_linear_panel(const int8_t *x, int64_t stride, const float *x_scale,
+                              const int32_t *x_sums, const uint8_t *codes, const float *scale,
+                              int64_t row, int64_t panel, const int rows,
+                              const panel_epilogue *e) {
+    const int64_t groups = stride / INT4_GROUP;
+    const uint8_t *w = codes + panel * PANEL * stride / 2;
+    const float *s = scale + panel * PANEL * groups;
+    const vi low = vi_set1(0x0F0F0F0F);
+    vf y[PANEL_ROWS][PANEL_VECTORS];
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+        y[r][i] = v_zero();
+    x += row * stride;
+    for (int64_t g = 0; g < groups; g++, s += PANEL) {
+        vi sum[PANEL_ROWS][PANEL_VECTORS];
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+            sum[r][i] = vi_set1(-8 * x_sums[(row + r) * groups + g]);
+        UNROLL for (int step = 0; step < INT4_GROUP / 8; step++, w += 4 * PANEL)
+            UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+                vi pairs = vi_load(w + i * 4 * LANES);
+                vi first = vi_and(pairs, low), second = vi_and(vi_shift_right(pairs, 4), low);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    const int8_t *at = x + r * stride + g * INT4_GROUP + step * 8;
+                    sum[r][i] = vi_dot_nibbles(sum[r][i], first, bytes_at(at));
+                    sum[r][i] = vi_dot_nibbles(sum[r][i], second, bytes_at(at + 4));
+                }
+            }
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+            y[r][i] = v_fma(v_from_int(sum[r][i]), v_load(s + i * LANES), y[r][i]);
+    }
+    for (int r = 0; r < rows; r++) {
+        for (int i = 0; i < PANEL_VECTORS; i++) y[r][i] = v_mul(y[r][i], v_set1(x_scale[row + r]));
+        panel_finish(y[r], e, row + r, panel);
+    }
+}
+
+/* NF4: codes become levels by a lookup in a register; x (rows, stride) is float, zero beyond K.
+ * The j-th nibble of a 32-bit word holds k = j/2 or, from a byte's high half, 4 + j/2. */
+INLINE void nf4_linear_panel(const float *x, int64_t stride, const uint8_t *codes,
+                             const float *scale, const float *levels, int64_t row, int64_t panel,
+                             const int rows, const panel_epilogue *e) {
+    const uint8_t *w = codes + panel * PANEL * stride / 2;
+    const float *s = scale + panel * PANEL * (stride / NF4_GROUP);
+    vf y[PANEL_ROWS][PANEL_VECTORS], odd[PANEL_ROWS][PANEL_VECTORS];
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+        y[r][i] = odd[r][i] = v_zero();
+    x += row * stride;
+    for (int64_t k = 0; k < stride; k += 8, w += 4 * PANEL) {
+        if (k && k % NF4_GROUP == 0) s += PANEL;
+        UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+            vi word = vi_load(w + i * 4 * LANES);
+            vf factor = v_load(s + i * LANES);
+            UNROLL for (int j = 0; j < 4; j++) {
+                vf first = v_mul(v_lookup(levels, word), factor);
+                vf second = v_mul(v_lookup(levels, vi_shift_right(word, 4)), factor);
+                word = vi_shift_right(word, 8);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    const float *at = x + r * stride + k + j;
+                    y[r][i] = v_fma(first, v_set1(at[0]), y[r][i]);
+                    odd[r][i] = v_fma(second, v_set1(at[4]), odd[r][i]);
+                }
+            }
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        for (int i = 0; i < PANEL_VECTORS; i++) y[r][i] = v_add(y[r][i], odd[r][i]);
+        panel_finish(y[r], e, row + r, panel);
+    }
+}

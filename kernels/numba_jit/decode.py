@@ -1,0 +1,14 @@
+"""One token through the whole network, composed of this backend's kernels.
+
+What it means: numpy_ref/decode.py.  Also written in: c/decode.c, as one call.
+"""
+
+import sys
+
+from kernels.numpy_ref.decode import Network, check_decode, decode_with
+
+
+def decode_step(ids, network: Network, keys, values, position: int):
+    """As numpy_ref.decode_step."""
+    check_decode(ids, network, keys, values, position)
+    return decode_with(sys.modules["kernels.numba_jit"], ids, network, keys, values, position)
