@@ -1,0 +1,90 @@
+"""The pool of buffers: what is freed is used again, and only then."""
+
+import numpy as np
+import pytest
+
+from kernels import memory
+
+
+@pytest.fixture(autouse=True)
+def empty_pool():
+    memory.pool.clear()
+    yield
+    memory.pool.clear()
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+@pytest.mark.parametrize("shape", [(), 0, 7, (3, 5), (0, 4), (1 << 14,), (123, 457), [200, 300]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, bool])
+def test_it_is_an_ordinary_array(shape, dtype):
+    a, expected = memory.empty(shape, dtype), np.empty(shape, dtype)
+    assert type(a) is np.ndarray
+    assert (a.shape, a.dtype, a.strides) == (expected.shape, expected.dtype, expected.strides)
+    assert a.flags.c_contiguous and a.flags.writeable
+    a[...] = 1
+
+
+def test_large_buffers_are_aligned():
+    for size in (1 << 13, 10_007, 1 << 20):
+        assert address(memory.empty(size)) % 64 == 0
+
+
+def test_a_freed_buffer_serves_the_next_request_of_its_size():
+    a = memory.empty((100, 1000))
+    before = address(a)
+    del a
+    assert memory.pool.idle_bytes() >= 400_000
+    assert address(memory.empty((1000, 100))) == before
+
+
+def test_a_view_keeps_the_buffer():
+    a = memory.empty((100, 1000))
+    a[...] = 3
+    view = a[::2, 5:].T.reshape(-1, 5)[1:]
+    row = a.reshape(-1)[7:9]
+    del a
+    other = memory.empty((100, 1000))
+    other[...] = 4
+    assert (row == 3).all() and (view == 3).all()
+    del row, view
+    assert memory.pool.idle_bytes() > 0
+
+
+def test_live_buffers_never_overlap():
+    rng = np.random.default_rng(0)
+    live = {}
+    for i in range(500):
+        if len(live) > 20:
+            gone = rng.choice(list(live))
+            assert (live.pop(gone) == gone).all()
+        live[i] = memory.empty(int(rng.integers(8000, 40_000)))
+        live[i][:] = i
+    assert all((array == i).all() for i, array in live.items())
+
+
+def test_what_lies_unused_goes_back_to_the_system(monkeypatch):
+    monkeypatch.setattr(memory, "PATIENCE", 10)
+    memory.empty(1 << 20)
+    waiting = memory.pool.free[memory.round_up(4 << 20)]
+    assert waiting
+    for i in range(20):  # other sizes are wanted all the time
+        memory.empty(100_000 + 20_000 * i)
+    assert not waiting
+
+
+@pytest.mark.parametrize("nbytes", [1 << 15, 32_769, 999_999, (1 << 30) + 1])
+def test_rounding_adds_at_most_an_eighth(nbytes):
+    assert nbytes <= memory.round_up(nbytes) <= nbytes * 1.125
+
+
+def test_a_training_loop_settles():
+    """The same requests each time: from the second time on nothing new is asked of the system."""
+
+    def step():
+        kept = [memory.empty((64, 128 * i)) for i in range(1, 9)]
+        return {address(a) for a in kept}
+
+    assert step() == step() == step()
