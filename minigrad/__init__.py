@@ -11,6 +11,7 @@ from kernels import report, use, using
 from kernels.memory import empty
 from minigrad import nn, ops, optim
 from minigrad.engine import checkpoint, draw_key, enable_grad, is_grad_enabled, no_grad
+from minigrad.gradcheck import GradientError, GradReport, check_grads, check_vjp
 from minigrad.ops import (
     attention,
     concatenate,
@@ -34,9 +35,9 @@ from minigrad.ops import (
 from minigrad.tensor import Tensor, tensor
 
 __all__ = [
-    "Tensor", "attention", "checkpoint", "concatenate", "cross_entropy", "draw_key", "dropout",
-    "embedding", "empty", "enable_grad", "gelu", "is_grad_enabled", "layernorm", "linear",
-    "linear_cross_entropy", "matmul", "maximum", "minimum", "nn", "no_grad", "ops", "optim",
-    "report", "rmsnorm", "self_attention", "softmax", "split", "stack", "tensor", "use",
-    "using", "where",
+    "GradReport", "GradientError", "Tensor", "attention", "check_grads", "check_vjp",
+    "checkpoint", "concatenate", "cross_entropy", "draw_key", "dropout", "embedding", "empty",
+    "enable_grad", "gelu", "is_grad_enabled", "layernorm", "linear", "linear_cross_entropy",
+    "matmul", "maximum", "minimum", "nn", "no_grad", "ops", "optim", "report", "rmsnorm",
+    "self_attention", "softmax", "split", "stack", "tensor", "use", "using", "where",
 ]  # fmt: skip

@@ -1,0 +1,235 @@
+"""check_grads and check_vjp: the public checks.
+
+Read first: docs/gradients.md.  Then compare.py, differences.py, kinks.py, mutations.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from minigrad.gradcheck import kinks as kink_search
+from minigrad.gradcheck import locate, mutations, precision, second
+from minigrad.gradcheck.compare import Comparison, Point, Tolerance, along, everywhere
+from minigrad.gradcheck.problem import Problem, from_arrays, from_tensors
+from minigrad.gradcheck.report import GradientError, GradReport
+from minigrad.gradcheck.suspects import shape_suspect
+
+RTOL = 1e-7  # of the norm; differences in float64 reach 1e-10 and say so when they do not
+
+
+def check_grads(
+    f: Callable,
+    args: Sequence[Any],
+    *,
+    order: int = 1,
+    modes: Sequence[str] = ("rev",),
+    directions: int | Literal["full"] = 4,
+    eps: float | Literal["auto"] = "auto",
+    atol: float | None = None,
+    rtol: float | None = None,
+    kinks: Literal["detect", "ignore"] = "detect",
+    min_power: float = 0.99,
+    seed: int | None = None,
+    raise_exception: bool = True,
+) -> GradReport:
+    """Compare the gradients of f with finite differences in float64.
+
+    f: takes and returns Tensors, also nested in tuples, lists and dicts; it must give the same
+        result each time (fix the key of a dropout).
+    args: its arguments, Tensors, arrays or nests of them. Floating ones are differentiated, in
+        float64 whatever they are; float32 ones are also run in float32 and compared with that.
+    order: 1, or 2 to check also how the gradient changes (see second.py for what that covers).
+    modes: only "rev"; minigrad has no forward mode.
+    directions: random directions for each argument, each with its own random cotangent; or
+        "full" to compare every entry of the Jacobian.
+    eps: "auto" searches the best step, a number fixes it.
+    atol, rtol: allowed difference; rtol (None: 1e-7) is relative to the norm of the terms added
+        up, and neither grows with the size of an array. Three times the estimated error of the
+        differences is added, and `power` judges whether that is still sharp.
+    kinks: "detect" takes points without a derivative out and reports them; "ignore" does not look.
+    min_power: part of the deliberately wrong gradients that must be caught; below, the check is
+        vacuous. 0 switches it off.
+    seed: of all random numbers; None draws one, and the report names it.
+    Returns a GradReport. Raises GradientError (an AssertionError) if it failed or was vacuous and
+    raise_exception holds, ValueError for an argument that makes no sense.
+    """
+    _refuse(order, modes, directions, kinks)
+    problem = from_tensors(f, args)
+    settings = (order, directions, eps, atol, rtol, kinks, min_power)
+    report = _check(problem, settings, seed)
+    precision.compare(report, f, args, max(rtol or 0.0, precision.RTOL))
+    return _finish(report, raise_exception)
+
+
+def check_vjp(
+    f: Callable,
+    vjp: Callable,
+    args: Sequence[Any],
+    *,
+    order: int = 1,
+    directions: int | Literal["full"] = 4,
+    eps: float | Literal["auto"] = "auto",
+    atol: float | None = None,
+    rtol: float | None = None,
+    kinks: Literal["detect", "ignore"] = "detect",
+    min_power: float = 0.99,
+    seed: int | None = None,
+    raise_exception: bool = True,
+) -> GradReport:
+    """The same for two plain NumPy functions, from whatever framework they come.
+
+    f(*args) -> array or nest of arrays.  vjp(dy, *args) -> the gradients of <dy, f(*args)>: one
+    array, or a tuple in the order of args (None, or left out, for integer arguments).
+    The other arguments are those of check_grads.
+    """
+    _refuse(order, ("rev",), directions, kinks)
+    problem = from_arrays(f, vjp, args)
+    settings = (order, directions, eps, atol, rtol, kinks, min_power)
+    return _finish(_check(problem, settings, seed), raise_exception)
+
+
+def _refuse(order: int, modes: Sequence[str], directions: Any, kinks: str) -> None:
+    if order not in (1, 2):
+        raise ValueError(f"check_grads: order must be 1 or 2, not {order!r}")
+    if set(modes) != {"rev"}:
+        raise ValueError(f"check_grads: modes {modes!r}: minigrad differentiates in ('rev',) only")
+    if directions != "full" and not (isinstance(directions, int) and directions >= 1):
+        raise ValueError(f"check_grads: directions must be >= 1 or 'full', not {directions!r}")
+    if kinks not in ("detect", "ignore"):
+        raise ValueError(f"check_grads: kinks must be 'detect' or 'ignore', not {kinks!r}")
+
+
+def _finish(report: GradReport, raise_exception: bool) -> GradReport:
+    if raise_exception and report.failed:
+        raise GradientError(report)
+    return report
+
+
+def _check(problem: Problem, settings: tuple, seed: int | None) -> GradReport:
+    order, directions, eps, atol, rtol, look_for_kinks, min_power = settings
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    rng = np.random.default_rng(seed)
+    tolerance = Tolerance(atol or 0.0, RTOL if rtol is None else rtol)
+    how = "every entry of the Jacobian" if directions == "full" else f"{directions} directions"
+    report = GradReport(
+        "passed", seed, f"vjp with central differences, float64, {how}, random cotangents",
+        [f"{n} {x.shape}" for n, x in zip(problem.names, problem.xs, strict=True)],
+    )  # fmt: skip
+    if not problem.xs:
+        raise ValueError("check_grads: no argument is floating point, so none has a gradient")
+    before = [x.copy() for x in problem.xs]
+    point = Point(problem, tolerance, None if eps == "auto" else eps)
+    if not _usable(report, point, before, rng):
+        return report
+    if look_for_kinks == "detect":
+        point = _set_kinks_aside(report, point, rng)
+    comparisons = _compare(point, directions, rng)
+    _judge(report, point, comparisons)
+    if report.status != "failed":
+        _measure_power(report, problem, comparisons, min_power, rng)
+    if order == 2 and report.status in ("passed", "kink"):
+        second.compare(report, point, rng)
+    return report
+
+
+def _usable(report: GradReport, point: Point, before: list, rng: np.random.Generator) -> bool:
+    """f is repeatable and leaves its arguments alone; gradients have the arguments' shapes."""
+    problem = point.problem
+    again = problem.evaluate(problem.xs)
+    if any(y.tobytes() != z.astype(np.float64).tobytes()
+           for y, z in zip(point.ys, again, strict=True)):  # fmt: skip
+        return _fail(report, "f gave two results for the same arguments: fix its random numbers")
+    if not point.ys:
+        return _fail(report, "f has no floating output")
+    if any(ok.size for ok in point.counted) and not any(ok.any() for ok in point.counted):
+        return _fail(report, "f has no finite output here")
+    _, grads = problem.pullback(problem.xs, point.cotangents(rng))
+    if any(not np.array_equal(x, b, equal_nan=True)
+           for x, b in zip(problem.xs, before, strict=True)):  # fmt: skip
+        return _fail(report, "f or its backward wrote to an argument")
+    for name, x, g in zip(problem.names, problem.xs, grads, strict=True):
+        if g is None:
+            report.notes.append(f"no gradient reached {name}; it counts as zeros")
+        elif g.shape != x.shape:
+            hint = shape_suspect(g.shape, x.shape)
+            return _fail(report, f"the gradient of {name} {x.shape} has shape {g.shape}: {hint}")
+    return True
+
+
+def _fail(report: GradReport, why: str) -> bool:
+    report.status = "failed"
+    report.notes.append(why)
+    return False
+
+
+def _set_kinks_aside(report: GradReport, point: Point, rng: np.random.Generator) -> Point:
+    """Switch kinked coordinates off; a gradient outside the two slopes is a failure even there."""
+    masks, found = kink_search.find(point, rng)
+    report.kinked = int(sum(m.sum() for m in masks))
+    if not report.kinked:
+        return point
+    report.status = "kink"
+    report.kinks = [(point.problem.names[k.argument], k) for k in found]
+    for name, kink in report.kinks:
+        if not kink.is_subgradient():
+            report.status = "failed"
+            report.notes.append(
+                f"at the kink {name}{list(kink.index)} the gradient {kink.gradient:.6g} is not "
+                f"between the slopes {kink.left:.6g} and {kink.right:.6g}"
+            )
+    return point.without(masks)
+
+
+def _compare(point: Point, directions: int | str, rng: np.random.Generator) -> list[Comparison]:
+    if directions == "full":
+        return everywhere(point)
+    return [c for _ in range(int(directions)) for c in along(point, point.cotangents(rng), rng)]
+
+
+def _judge(report: GradReport, point: Point, comparisons: list[Comparison]) -> None:
+    """Fail at the first disagreement, and look for the element and the reason."""
+    for c in comparisons:
+        report.error = max(report.error, c.relative(c.gap(c.grad)))
+        report.allowed = max(report.allowed, c.relative(c.allowed(c.grad)))
+    report.step = min((c.numeric.step for c in comparisons), default=0.0)
+    wrong = [c for c in comparisons if not c.accepts(c.grad)]
+    if not wrong:
+        return
+    report.status = "failed"
+    worst = max(wrong, key=lambda c: np.nan_to_num(c.relative(c.gap(c.grad)), nan=np.inf))
+    if not np.isfinite(worst.numeric.value).all():
+        report.notes.append("no step gave finite values: the point is on the edge of the domain")
+        return
+    report.worst = locate.worst_element(point, worst)
+
+
+def _measure_power(
+    report: GradReport, problem: Problem, comparisons: list, min_power: float, rng
+) -> None:
+    """Check again with wrong gradients; a check that would accept them is vacuous."""
+    caught = tried = 0
+    empty = []
+    for i, name in enumerate(problem.names):
+        mine = [c for c in comparisons if c.argument == i]
+        results = list(mutations.trials(mine, rng))
+        if mine and not results:
+            empty.append(name)
+        tried += len(results)
+        caught += sum(was_caught for _, was_caught in results)
+        report.accepted += [(name, kind) for kind, was_caught in results if not was_caught]
+    report.mutants = tried
+    report.power = caught / tried if tried else 0.0
+    if not comparisons:
+        report.notes.append("no argument has elements to differentiate: only shapes were compared")
+    if min_power <= 0 or report.kinked or not comparisons:
+        return
+    for name in empty:
+        report.notes.append(
+            f"the gradient of {name} is zero here, so a backward that returns zeros passes too; "
+            "choose a point or an f where it is not (sum() after softmax, for one, is constant)"
+        )
+    if empty or report.power < min_power:
+        report.status = "vacuous"

@@ -1,0 +1,84 @@
+"""Kinks: points where the slope jumps, so that there is no derivative to compare with.
+
+relu at 0, a maximum with ties, abs at 0, clip at its ends. A central difference there is the mean
+of two slopes and says nothing. So kinked coordinates are found (by halving: a group of coordinates
+whose joint direction has a jump is split until one is left), taken out of the comparison, and
+judged by what is true at a kink: a subgradient lies between the left and the right slope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigrad.gradcheck import differences
+from minigrad.gradcheck.compare import Point, coordinates
+from minigrad.gradcheck.problem import Arrays
+
+MOST = 64  # kinks located one by one; beyond, the rest of the group is taken as kinked
+
+
+@dataclass
+class Kink:
+    """A coordinate with two slopes, and what the vjp returned there."""
+
+    argument: int
+    index: tuple[int, ...]
+    left: float
+    right: float
+    gradient: float
+
+    def is_subgradient(self) -> bool:
+        """Whether the vjp's value is one of the slopes or lies between them."""
+        low, high = sorted((self.left, self.right))
+        slack = 1e-5 * max(abs(low), abs(high))
+        return low - slack <= self.gradient <= high + slack
+
+
+def has_kink(point: Point, us: Arrays, vs: Arrays, grads: Arrays) -> bool:
+    """Whether F = <u, f> has a jump of slope along v, at the point."""
+    curve = point.curve(us, vs)
+    jump = float(differences.kink_jump(curve)[0])
+    size = np.sqrt(sum(float(np.sum(np.square(g * v))) for g, v in zip(grads, vs, strict=True)))
+    slopes = float(np.abs(curve(differences.KINK_STEP)[0])) / differences.KINK_STEP
+    noise = 100 * point.noise(us, grads) / differences.KINK_STEP
+    return bool(np.isfinite(jump) and abs(jump) > 1e-5 * max(size, slopes) + noise)
+
+
+def find(point: Point, rng: np.random.Generator) -> tuple[Arrays, list[Kink]]:
+    """(masks of kinked coordinates, up to MOST of them in detail)."""
+    masks = [np.zeros(s.shape, dtype=bool) for s in point.scales]
+    everything = coordinates(point)
+    found: list[Kink] = []
+    us = point.cotangents(rng)
+    grads = point.pullback(us)
+    groups = [everything]
+    while groups:
+        group = groups.pop()
+        vs = _group_direction(point, group, rng)
+        if not has_kink(point, us, vs, grads):
+            continue
+        if len(group) == 1 or len(found) >= MOST:
+            for i, index in group:
+                masks[i][index] = True
+        if len(group) == 1:
+            found.append(_describe(point, us, grads, *group[0]))
+        elif len(found) < MOST:
+            middle = len(group) // 2
+            groups += [group[middle:], group[:middle]]
+    return masks, found
+
+
+def _group_direction(point: Point, group: list, rng: np.random.Generator) -> Arrays:
+    vs = [np.zeros_like(s) for s in point.scales]
+    for i, index in group:
+        vs[i][index] = point.scales[i][index] * rng.uniform(0.5, 1.5) * rng.choice([-1.0, 1.0])
+    return vs
+
+
+def _describe(point: Point, us: Arrays, grads: Arrays, i: int, index: tuple[int, ...]) -> Kink:
+    vs = [np.zeros_like(s) for s in point.scales]
+    scale = vs[i][index] = point.scales[i][index]
+    left, right = (float(s[0] / scale) for s in differences.one_sided(point.curve(us, vs)))
+    return Kink(i, index, left, right, float(grads[i][index]))
