@@ -108,6 +108,7 @@ def _finish(report: GradReport, raise_exception: bool) -> GradReport:
     return report
 
 
+@np.errstate(all="ignore")  # a wrong gradient may well be inf: that is for the report to say
 def _check(problem: Problem, settings: tuple, seed: int | None) -> GradReport:
     order, directions, eps, atol, rtol, look_for_kinks, min_power = settings
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed

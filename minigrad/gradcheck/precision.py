@@ -31,6 +31,7 @@ def compare(report: GradReport, f: Callable, args: Sequence[Any], rtol: float) -
     ]
     outputs, gradients = double.pullback(double.xs, list(dys))
     outputs32, gradients32 = single.pullback(single.xs, list(dys))
+    pairs: list[tuple[str, np.ndarray | None, np.ndarray | None]]
     pairs = [(f"output {i}", a, b) for i, (a, b) in enumerate(zip(outputs, outputs32, strict=True))]
     pairs += [
         (f"the gradient of {name}", a, b)

@@ -19,8 +19,13 @@ def normal(shape: tuple[int, ...], std: float, rng: np.random.Generator | None) 
     return Parameter(rng.standard_normal(shape, dtype=np.float32) * np.float32(std))
 
 
-def fan_in_uniform(shape: tuple[int, int], rng: np.random.Generator) -> Parameter:
-    """float32 draws from U(-1/sqrt(in), 1/sqrt(in)) for a weight (out, in): PyTorch's default."""
+def fan_in_uniform(shape: tuple[int, int], rng: np.random.Generator | None) -> Parameter:
+    """float32 draws from U(-1/sqrt(in), 1/sqrt(in)) for a weight (out, in): PyTorch's default.
+
+    rng None: zeros, as in `normal`.
+    """
+    if rng is None:
+        return zeros(shape)
     bound = 1 / math.sqrt(shape[1])
     return Parameter((rng.random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
 
