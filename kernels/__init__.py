@@ -156,7 +156,11 @@ def using(backend: str | None = None, isa: str | None = None) -> Iterator[None]:
 
 
 def report() -> dict[str, Any]:
-    """What runs and why: keys backend, isa, ops (op: backend), available (backend: reason)."""
+    """What runs and why.
+
+    Keys: backend (as asked for), isa (in use, None without C), ops (op: the backend that answers),
+    available (backend: "ready" or why not), isas (instruction set: likewise).
+    """
     if not _chosen:
         use()
     available = {}
@@ -166,7 +170,11 @@ def report() -> dict[str, Any]:
             available[backend] = "ready"
         except RuntimeError as error:
             available[backend] = str(error)
-    isa = load("c").current_isa() if "c" in _origin.values() else None
+    c_ready = available["c"] == "ready"
     return {
-        "backend": _chosen["backend"], "isa": isa, "ops": dict(_origin), "available": available,
-    }  # fmt: skip
+        "backend": _chosen["backend"],
+        "isa": load("c").current_isa() if "c" in _origin.values() else None,
+        "ops": dict(_origin),
+        "available": available,
+        "isas": load("c").available_isas() if c_ready else {},
+    }

@@ -93,6 +93,7 @@ class TrainingConfig:
     steps: int = 2000
     batch_size: int = 12  # sequences in one forward pass
     accumulation: int = 1  # forward passes in one optimizer step
+    optimizer: Literal["adamw", "muon"] = "adamw"
     lr: float = 1e-3  # peak learning rate
     min_lr: float = 1e-4  # where the cosine ends
     warmup_steps: int = 100

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad import optim
+from tinygpt.config import TrainingConfig
 from tinygpt.data import BatchLoader, Dataset
 from tinygpt.errors import UserError
 from tinygpt.model import GPT
@@ -35,10 +36,7 @@ class Session:
         seeds = np.random.SeedSequence(recipe.seed).spawn(2)
         self.state = TrainState(rng=np.random.default_rng(seeds[0]))
         self.model = GPT(run.config.model, self.state.rng)
-        self.optimizer = optim.AdamW(
-            self.model.decay_groups(recipe.weight_decay),
-            lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), eps=recipe.eps,
-        )  # fmt: skip
+        self.optimizer = make_optimizer(self.model, recipe)
         self.schedule = optim.warmup_cosine(
             recipe.lr, recipe.min_lr, recipe.warmup_steps, recipe.steps
         )
@@ -94,3 +92,12 @@ class Session:
         if len(tokens) <= self.config.model.context:
             return None
         return evaluate(self.model, tokens, limit)
+
+
+def make_optimizer(model: GPT, recipe: TrainingConfig) -> optim.Optimizer:
+    """The optimizer that the recipe names, over the model's parameter groups."""
+    matrices, others = model.decay_groups(recipe.weight_decay)
+    adamw = {"lr": recipe.lr, "betas": (recipe.beta1, recipe.beta2), "eps": recipe.eps}
+    if recipe.optimizer == "adamw":
+        return optim.AdamW([matrices, others], **adamw)
+    return optim.Muon(matrices["params"], [others], weight_decay=recipe.weight_decay, **adamw)

@@ -1,0 +1,172 @@
+"""`tinygpt quickstart`: from nothing to a model that writes English, in about two minutes.
+
+Everything here is made of the parts that `tinygpt train` uses; this file only chooses the settings,
+explains what happens, and holds the result against models that need no network.
+
+Read next: training/begin.py, training/pretrain.py.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import minigrad
+from tinygpt import machine
+from tinygpt.config import Config, load_config
+from tinygpt.data import Baselines, Dataset
+from tinygpt.training.begin import begin, prepare_data
+from tinygpt.training.loop import StepMetrics, train
+from tinygpt.training.pretrain import Pretraining
+from tinygpt.training.run import Run
+from tinygpt.training.sampling import write_sample
+from tinygpt.training.session import Session
+from tinygpt.training.view import make_view
+
+PROBE_SECONDS = 4.0  # of trial steps, to learn how fast this machine is
+MIN_STEPS = 50
+
+
+def quickstart(out: Path, minutes: float, console: Console) -> int:
+    """Run it.  out: folder for the run; minutes: of training.  Returns the exit code."""
+    say = _narrator(console)
+    say("1. The machine", _machine())
+    config = load_config("quickstart")
+    started = time.perf_counter()
+    dataset = prepare_data(config, out / "tokens", None)
+    say("2. The text", _text(dataset, time.perf_counter() - started))
+    config = _fit_to_time(config, dataset, minutes * 60)
+    session = begin(config, out)
+    say("3. The model", _model(session))
+    say("4. What it writes before it has learned anything", None)
+    _print_sample(console, write_sample(session))
+    say("5. Training", "Loss is the surprise at the next token, in nats: lower is better.")
+    outcome = Pretraining(session, [make_view(console)], write_sample).run()
+    if outcome.interrupted:
+        console.print(f"Stopped and saved. Go on:  tinygpt train --out {out} --resume")
+        return 130
+    say("6. What it has learned", None)
+    console.print(_compare(dataset.baselines(), outcome.val_loss))
+    say("7. Three things to try next", None)
+    console.print(_next_commands(out), markup=False)
+    return 0
+
+
+def _narrator(console: Console):
+    def say(title: str, text: str | None) -> None:
+        console.print(f"\n[bold]{title}[/bold]")
+        if text:
+            console.print(text, markup=False)
+
+    return say
+
+
+def _machine() -> str:
+    report = minigrad.report()
+    kernels = " + ".join(sorted(set(report["ops"].values())))
+    isa = f" ({report['isa']})" if report["isa"] else ""
+    memory = machine.memory_bytes()
+    size = f", {memory[1] / 2**30:.1f} GiB of memory free" if memory else ""
+    return (
+        f"{machine.cpu_name()}{size}.\n"
+        f"Kernels in {kernels}{isa}, {minigrad.get_num_threads()} threads. "
+        "`tinygpt doctor` says why."
+    )
+
+
+def _text(dataset: Dataset, seconds: float) -> str:
+    manifest = dataset.manifest
+    characters = sum(manifest["characters"].values())
+    tokens = sum(manifest["tokens"].values())
+    documents = sum(manifest["documents"].values())
+    return (
+        f"{documents:,} stories of a small world, written here and now by tinygpt/data/stories "
+        f"({characters / 1e6:.1f} million characters).\n"
+        f"A tokenizer of {dataset.vocab_size:,} entries was trained on them: {tokens / 1e6:.1f} "
+        f"million tokens of {characters / tokens:.1f} characters ({seconds:.0f} s for both)."
+    )
+
+
+def _model(session: Session) -> str:
+    shape, recipe = session.config.model, session.config.training
+    tokens = recipe.steps * recipe.batch_size * shape.context
+    return (
+        f"A GPT of {session.model.count_parameters() / 1e6:.1f} million parameters: "
+        f"{shape.n_layers} layers, {shape.n_heads} heads, width {shape.d_model}, context "
+        f"{shape.context} tokens.\n{recipe.steps} steps of {recipe.batch_size * shape.context:,} "
+        f"tokens fit the time: {tokens / 1e6:.1f} million tokens will pass before it."
+    )
+
+
+def _fit_to_time(config: Config, dataset: Dataset, seconds: float) -> Config:
+    """Set training.steps to what this machine does in `seconds`, measured on a throw-away model."""
+    filled = config.replace("model", vocab_size=dataset.vocab_size)
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Session(Run.create(Path(folder) / "trial", filled, dataset.tokenizer), dataset)
+        measured = _seconds_per_step(trial)
+    steps = max(MIN_STEPS, round(seconds / measured / 10) * 10)
+    every = max(1, steps // 3)
+    return config.replace(
+        "training", steps=steps, warmup_steps=min(config.training.warmup_steps, steps // 10),
+        eval_every=max(1, steps // 6), sample_every=every, checkpoint_every=every,
+    )  # fmt: skip
+
+
+def _seconds_per_step(session: Session) -> float:
+    """Median of the trial's steps after the first two, which warm caches and compilers."""
+    recipe = session.config.training
+
+    def loss_fn(model, batch):
+        return model.loss(*batch)
+
+    seen: list[StepMetrics] = []
+    loop = train(
+        session.model, session.batches, loss_fn, session.optimizer, session.schedule,
+        session.state, steps=recipe.steps, clip=recipe.clip,
+    )  # fmt: skip
+    end = time.perf_counter() + PROBE_SECONDS
+    for metrics in loop:
+        seen.append(metrics)
+        if len(seen) >= 5 and time.perf_counter() > end:
+            break
+    times = sorted(metrics.seconds for metrics in seen[2:])
+    return times[len(times) // 2]
+
+
+def _print_sample(console: Console, text: str) -> None:
+    console.print(Text(text, style="italic"), soft_wrap=True)
+
+
+def _compare(baselines: Baselines, val_loss: float | None) -> Table:
+    """The held-out loss beside three models that need no network."""
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("held-out text, never seen in training")
+    table.add_column("nats per token", justify="right")
+    table.add_column("as unsure as a choice among", justify="right")
+    rows = [
+        ("uniform: every token alike", baselines.uniform),
+        ("unigram: how often each token occurs", baselines.unigram),
+        ("bigram: how often it follows the one before", baselines.bigram),
+    ]
+    if val_loss is not None:
+        rows.append(("[bold]this model[/bold]", val_loss))
+    for name, loss in rows:
+        table.add_row(name, f"{loss:.3f}", f"{math.exp(loss):,.1f} tokens")
+    return table
+
+
+def _next_commands(out: Path) -> str:
+    return (
+        f'  tinygpt generate {out} --prompt "One day, Mia found"   let it go on from your words\n'
+        f"  tinygpt train S --data my.txt --out my-run   {' ' * max(0, len(str(out)) - 6)}"
+        "         learn from your own text\n"
+        f"  tinygpt train --out {out} --resume --set training.steps=5000   train this one longer\n"
+        f"\nThe curves:      {out / 'report.html'} (opens in any browser, offline)\n"
+        f"Every number:    {out / 'metrics.jsonl'}"
+    )
