@@ -17,6 +17,7 @@ from tinygpt.tokenizer.base import (
 )
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.char import CharTokenizer
+from tinygpt.tokenizer.compiled import report
 from tinygpt.tokenizer.formats import load
 from tinygpt.tokenizer.trainer import train_bpe
 
@@ -30,5 +31,6 @@ __all__ = [
     "Tokenizer",
     "TokenizerError",
     "load",
+    "report",
     "train_bpe",
 ]

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import Text, Tokenizer, TokenizerError
-from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split
+from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
 
 Pair = tuple[int, int]
 
@@ -39,6 +40,8 @@ class BPETokenizer(Tokenizer):
     pattern: "gpt2", "cl100k", "llama3" or a regular expression.
     special_tokens: name -> id.
     byte_ids: the id of each byte value, 256 of them.
+    whole_words: pre-token -> id of those taken as they stand, before any merge; only foreign files
+        have such (Llama 3's "ignore_merges").
     Raises TokenizerError for a merge of unknown tokens or ids that collide.
     """
 
@@ -49,6 +52,7 @@ class BPETokenizer(Tokenizer):
         special_tokens: Mapping[str, int] | None = None,
         byte_ids: Sequence[int] = BYTE_IDS,
         merged_ids: Sequence[int] | None = None,
+        whole_words: Mapping[bytes, int] | None = None,
     ):
         self.pattern = pattern_name(pattern_text(pattern))
         self.merges = [(int(left), int(right)) for left, right in merges]
@@ -56,12 +60,14 @@ class BPETokenizer(Tokenizer):
         self.byte_ids = list(byte_ids)
         self.merged_ids = list(merged_ids or range(256, 256 + len(self.merges)))
         self.token_bytes = self._spell_tokens()
-        self._vocab_size = 1 + max(*self.token_bytes, *self.special_tokens.values(), 0)
-        self._ranks = {
-            pair: (rank, new)
-            for rank, (pair, new) in enumerate(zip(self.merges, self.merged_ids, strict=True))
-        }
-        self._cache: dict[bytes, list[int]] = {}
+        specials = {token: name.encode() for name, token in self.special_tokens.items()}
+        self._spelled = self.token_bytes | specials
+        self._vocab_size = 1 + max(self._spelled)
+        self.whole_words = dict(whole_words or {})
+        encoder = compiled.Encoder if compiled.available() else PythonEncoder
+        self._encoder = encoder(
+            self.pattern, self.byte_ids, self.merges, self.merged_ids, self.whole_words
+        )
 
     def _spell_tokens(self) -> dict[int, bytes]:
         """The bytes of every id that is not special."""
@@ -88,34 +94,18 @@ class BPETokenizer(Tokenizer):
         return self._vocab_size
 
     def _encode_ordinary(self, text: Text) -> np.ndarray:
-        ids: list[int] = []
-        for word in split(text, self.pattern):
-            ids += self._encode_word(word)
-        return np.array(ids, self.dtype)
-
-    def _encode_word(self, word: bytes) -> list[int]:
-        known = self._cache.get(word)
-        if known is None:
-            ids = [self.byte_ids[byte] for byte in word]
-            merge = merge_long if len(word) > _LONG else merge_short
-            known = merge(ids, self._ranks)
-            if len(self._cache) >= _CACHE_WORDS:
-                self._cache.clear()
-            self._cache[word] = known
-        return known
+        return self._encoder.encode(to_bytes(text), self.dtype)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        parts = []
-        names = {token: name.encode() for name, token in self.special_tokens.items()}
-        for position, token in enumerate(ids):
-            part = self.token_bytes.get(int(token), names.get(int(token)))
-            if part is None:
-                raise TokenizerError(
-                    f"the id {token} at position {position} is not in this tokenizer's vocabulary "
-                    f"of {self.vocab_size}. Decode with the tokenizer that made it."
-                )
-            parts.append(part)
-        return b"".join(parts)
+        tokens = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        try:
+            return b"".join(map(self._spelled.__getitem__, tokens))
+        except KeyError:
+            position = next(i for i, token in enumerate(tokens) if token not in self._spelled)
+            raise TokenizerError(
+                f"the id {tokens[position]} at position {position} is not in this tokenizer's "
+                f"vocabulary of {self.vocab_size}. Decode with the tokenizer that made it."
+            ) from None
 
     def save(self, path: str | Path) -> None:
         from tinygpt.tokenizer import formats
@@ -124,6 +114,44 @@ class BPETokenizer(Tokenizer):
 
 
 Ranks = Mapping[Pair, tuple[int, int]]  # pair -> (rank, id of the merged token)
+
+
+class PythonEncoder:
+    """Text to ids without C.  Arguments as BPETokenizer's; see compiled.Encoder for the other."""
+
+    def __init__(
+        self,
+        pattern: str,
+        byte_ids: Sequence[int],
+        merges: Sequence[Pair],
+        merged_ids: Sequence[int],
+        whole_words: Mapping[bytes, int],
+    ):
+        self._pattern, self._byte_ids, self._whole_words = pattern, byte_ids, whole_words
+        self._ranks: Ranks = {
+            pair: (rank, new)
+            for rank, (pair, new) in enumerate(zip(merges, merged_ids, strict=True))
+        }
+        self._cache: dict[bytes, list[int]] = {}
+
+    def encode(self, data: bytes, dtype: np.dtype) -> np.ndarray:
+        """The ids of all of `data`, (n,) of dtype."""
+        ids: list[int] = []
+        for word in split(data, self._pattern):
+            known = self._cache.get(word)
+            ids += self._merge(word) if known is None else known
+        return np.array(ids, dtype)
+
+    def _merge(self, word: bytes) -> list[int]:
+        if word in self._whole_words:
+            merged = [self._whole_words[word]]
+        else:
+            merge = merge_long if len(word) > _LONG else merge_short
+            merged = merge([self._byte_ids[byte] for byte in word], self._ranks)
+        if len(self._cache) >= _CACHE_WORDS:
+            self._cache.clear()
+        self._cache[word] = merged
+        return merged
 
 
 def merge_short(ids: list[int], ranks: Ranks) -> list[int]:

@@ -18,6 +18,7 @@ neither letter, number nor space, and comes back as the byte it was.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 import regex
@@ -64,14 +65,20 @@ def split(text: Text, pattern: str) -> list[bytes]:
     text = to_str(text)
     pieces, end = [], 0
     for match in _compile(PATTERNS.get(pattern, pattern)).finditer(text):
+        if match.end() == match.start():
+            continue
         if match.start() > end:
             pieces.append(text[end : match.start()])
-        if match.end() > match.start():
-            pieces.append(match.group())
+        pieces.append(match.group())
         end = match.end()
     if end < len(text):
         pieces.append(text[end:])
     return [to_bytes(piece) for piece in pieces]
+
+
+def piece_ends(data: bytes, pattern: str) -> list[int]:
+    """Where each pre-token of `data` ends, in bytes."""
+    return list(accumulate(map(len, split(data, pattern))))
 
 
 def to_str(text: Text) -> str:

@@ -1,6 +1,6 @@
 """Learning the merges: byte pair encoding's training in five named stages.
 
-    1. count      how often does each distinct pre-token occur?         (count.py)
+    1. count      how often does each distinct pre-token occur?         (counting.py)
     2. spell      each distinct pre-token as a list of byte ids, once
     3. index      how often each pair occurs, and in which words
     4. queue      a heap of pairs; counts in it may be stale, and are checked when popped
@@ -10,7 +10,13 @@ The naive trainer recounts the whole text for each merge; here one merge costs w
 Ties: the highest count, then the smaller pair of ids; byte ids follow GPT-2's order (BYTE_IDS in
 bpe.py). These are Hugging Face's rules too, so the merges are the same, one for one.
 
-c/train.c is this file in C, twenty times faster; this one runs where there is no compiler.
+`learn_merges` below is the page to read. c/train.c is the same in C, some thirty times faster, and
+does the work where there is a compiler.
+
+Can two merges spell the same token, "ab" + "c" and "a" + "bc"? No. A merge never crosses a boundary
+that is still there, so the letters between two boundaries that both survive are merged as if they
+stood alone: the same letters in the same order, hence in only one way. That is why a list of tokens
+in the order learned (tiktoken's files) says as much as a list of merges (Hugging Face's).
 """
 
 from __future__ import annotations
@@ -19,12 +25,15 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
+from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text, TokenizerError
 from tinygpt.tokenizer.bpe import BYTE_IDS, BPETokenizer
-from tinygpt.tokenizer.pretokenize import pattern_text, split
+from tinygpt.tokenizer.counting import WordCounts
 
 Pair = tuple[int, int]
-Progress = Callable[[str, int, int], None]  # (stage, done, total)
+Progress = Callable[[int, int], None]  # (merges made, merges wanted)
+
+_MERGES_AT_ONCE = 256  # between two reports of progress; C holds off Ctrl-C for so long
 
 
 def train_bpe(
@@ -44,15 +53,50 @@ def train_bpe(
     Raises TokenizerError for a vocabulary too small or an empty text.
     """
     special_tokens = tuple(dict.fromkeys(special_tokens))
+    check_vocab_size(vocab_size, special_tokens)
+    with WordCounts(pattern) as words:
+        for text in [texts] if isinstance(texts, (str, bytes)) else texts:
+            words.add(text)
+        return train_on_words(words, vocab_size, special_tokens, min_count, progress)
+
+
+def train_on_words(
+    words: WordCounts,
+    vocab_size: int,
+    special_tokens: Iterable[str] = DEFAULT_SPECIAL_TOKENS,
+    min_count: int = 2,
+    progress: Progress | None = None,
+) -> BPETokenizer:
+    """`train_bpe` for text that has been counted already.  Arguments and errors as there."""
+    special_tokens = tuple(dict.fromkeys(special_tokens))
     n_merges = check_vocab_size(vocab_size, special_tokens)
-    pattern_text(pattern)
-    words = count_words(texts, pattern)
     if not words:
         raise TokenizerError("there is no text to train a tokenizer on. Give a text that has some.")
-    merges = learn_merges(words, n_merges, min_count, progress)
+    if min_count < 1:
+        raise TokenizerError(f"min_count = {min_count} must be at least 1: a pair has to occur.")
+    if compiled.available():
+        merges = _learn_merges_compiled(words, n_merges, min_count, progress)
+    else:
+        merges = learn_merges(dict(words.items()), n_merges, min_count, progress)
     first = 256 + len(merges)
     specials = {name: first + i for i, name in enumerate(special_tokens)}
-    return BPETokenizer(merges, pattern, specials)
+    return BPETokenizer(merges, words.pattern, specials)
+
+
+def _learn_merges_compiled(
+    words: WordCounts, n_merges: int, min_count: int, progress: Progress | None
+) -> list[Pair]:
+    trainer = words.trainer()
+    merges: list[Pair] = []
+    while len(merges) < n_merges:
+        wanted = min(_MERGES_AT_ONCE, n_merges - len(merges))
+        more = trainer.run(wanted, min_count)
+        merges += map(tuple, more.tolist())
+        if progress:
+            progress(len(merges), n_merges)
+        if len(more) < wanted:
+            break
+    return merges
 
 
 def check_vocab_size(vocab_size: int, special_tokens: tuple[str, ...]) -> int:
@@ -64,15 +108,6 @@ def check_vocab_size(vocab_size: int, special_tokens: tuple[str, ...]) -> int:
             f"special tokens need {256 + len(special_tokens)}. Ask for more."
         )
     return n_merges
-
-
-def count_words(texts: Text | Iterable[Text], pattern: str) -> dict[bytes, int]:
-    """Stage 1: how often each pre-token occurs."""
-    counts: dict[bytes, int] = defaultdict(int)
-    for text in [texts] if isinstance(texts, (str, bytes)) else texts:
-        for piece in split(text, pattern):
-            counts[piece] += 1
-    return counts
 
 
 def learn_merges(
@@ -116,8 +151,8 @@ def learn_merges(
         for fresh in born:
             if counts[fresh] >= min_count:
                 heapq.heappush(queue, (-counts[fresh], fresh))
-        if progress and len(merges) % 64 == 0:
-            progress("merge", len(merges), n_merges)
+        if progress and len(merges) % _MERGES_AT_ONCE == 0:
+            progress(len(merges), n_merges)
     return merges
 
 

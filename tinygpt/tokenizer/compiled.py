@@ -1,0 +1,247 @@
+"""The C of c/ as three Python objects; where it was not built, bpe.py and trainer.py do the work.
+
+    TINYGPT_TOKENIZER=c|python|auto   forces a choice; "auto" (default) takes C when it is there.
+
+cffi releases the interpreter's lock during every call, so threads encode and count in parallel;
+each thread needs its own Counter, and each gets its own cache from the Encoder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygpt.tokenizer.pretokenize import character_classes, piece_ends
+
+PATTERN_NUMBERS = {"gpt2": 0, "cl100k": 1, "llama3": 2}  # the enum in c/scan.h
+_MEND = "install gcc, then run `pip install --force-reinstall --no-deps .` in the source"
+
+
+def available() -> bool:
+    """Is the C in use?  Raises RuntimeError when it was asked for by name and is not there."""
+    return _module() is not None
+
+
+def report() -> str:
+    """Which implementation runs, and why, in one line for `tinygpt doctor`."""
+    if _module() is not None:
+        return "C (tinygpt.tokenizer.c)"
+    if _wanted() == "python":
+        return "Python, because TINYGPT_TOKENIZER=python"
+    return f"Python, some fifty times slower: the C extension was not built; {_MEND}"
+
+
+def _wanted() -> str:
+    wanted = os.environ.get("TINYGPT_TOKENIZER") or "auto"
+    if wanted not in ("auto", "c", "python"):
+        raise ValueError(f"TINYGPT_TOKENIZER={wanted!r} is not one of auto, c, python")
+    return wanted
+
+
+def _module() -> Any:
+    wanted = _wanted()
+    if wanted == "python":
+        return None
+    try:
+        return importlib.import_module("tinygpt.tokenizer.c._tokenizer")
+    except ImportError as error:
+        if wanted == "c":
+            raise RuntimeError(f"TINYGPT_TOKENIZER=c, but it was not built; {_MEND}") from error
+        return None
+
+
+class _Native:
+    """Owner of one C object."""
+
+    def __init__(self) -> None:
+        module = _module()
+        if module is None:
+            raise RuntimeError(f"the tokenizer's C extension is not here; {_MEND}")
+        self._ffi, self._lib = module.ffi, module.lib
+
+    def _own(self, pointer: Any, free: Any) -> Any:
+        if pointer == self._ffi.NULL:
+            raise MemoryError("no memory left for the tokenizer")
+        return self._ffi.gc(pointer, free)
+
+    def _view(self, kind: str, array: Any) -> Any:
+        return self._ffi.from_buffer(kind, array)
+
+
+class Scanner(_Native):
+    """The compiled cuts of one known pattern."""
+
+    def __init__(self, pattern: str):
+        super().__init__()
+        self._number = PATTERN_NUMBERS[pattern]
+        self._classes = self._view("uint8_t[]", character_classes())
+
+    def ends(self, data: bytes) -> np.ndarray:
+        """Where each pre-token of `data` ends, (n,) int64."""
+        ends = np.empty(len(data), np.int64)
+        count = self._lib.scan_all(
+            self._number, self._classes, self._view("uint8_t[]", data), len(data),
+            self._view("int64_t[]", ends),
+        )  # fmt: skip
+        return ends[:count]
+
+
+class Counter(_Native):
+    """How often each distinct pre-token occurs (stage 1 of training)."""
+
+    def __init__(self, pattern: str):
+        super().__init__()
+        self._pattern = pattern
+        self._number = PATTERN_NUMBERS.get(pattern)
+        self._classes = self._view("uint8_t[]", character_classes())
+        self._words = self._own(self._lib.words_new(), self._lib.words_free)
+
+    def __len__(self) -> int:
+        return self._lib.words_size(self._words)
+
+    @property
+    def memory(self) -> int:
+        """Bytes held."""
+        return self._lib.words_memory(self._words)
+
+    def add(self, data: bytes, is_last: bool = True, max_bytes: int = 0) -> int:
+        """Count the pre-tokens of `data`; returns how many bytes were taken.
+
+        is_last: nothing follows; else pre-tokens that more text could change are left over.
+        max_bytes: stop before the table outgrows it (0: never).
+        """
+        if self._number is None:
+            for start, end in _spans(piece_ends(data, self._pattern)):
+                self.add_word(data[start:end], 1)
+            return len(data)
+        taken = self._lib.words_add_text(
+            self._words, self._number, self._classes, self._view("uint8_t[]", data), len(data),
+            is_last, max_bytes,
+        )  # fmt: skip
+        return _check(taken)
+
+    def add_word(self, word: bytes, count: int) -> None:
+        """Add `count` occurrences of one pre-token."""
+        _check(self._lib.words_add(self._words, self._view("uint8_t[]", word), len(word), count))
+
+    def items(self) -> list[tuple[bytes, int]]:
+        """Every distinct pre-token with its count, in no particular order."""
+        text = np.empty(self._lib.words_text_size(self._words), np.uint8)
+        ends, counts = np.empty(len(self), np.int64), np.empty(len(self), np.int64)
+        self._lib.words_export(
+            self._words, self._view("uint8_t[]", text), self._view("int64_t[]", ends),
+            self._view("int64_t[]", counts),
+        )  # fmt: skip
+        data = text.tobytes()
+        words = [data[start:end] for start, end in _spans(ends)]
+        return list(zip(words, counts.tolist(), strict=True))
+
+
+class MergeTrainer(_Native):
+    """Stages 2 to 5 of training, over the words of a Counter."""
+
+    def __init__(self, counter: Counter, byte_ids: bytes):
+        super().__init__()
+        self._trainer = self._own(
+            self._lib.trainer_new(counter._words, self._view("uint8_t[]", byte_ids)),
+            self._lib.trainer_free,
+        )
+
+    def run(self, max_merges: int, min_count: int) -> np.ndarray:
+        """Learn up to max_merges more; (n, 2) int32 pairs of ids.  Fewer: there are no more."""
+        merges = np.empty((max_merges, 2), np.int32)
+        made = self._lib.trainer_run(
+            self._trainer, max_merges, min_count, self._view("int32_t[]", merges)
+        )
+        return merges[: _check(made)]
+
+
+class Encoder(_Native):
+    """Text to ids.
+
+    Arguments as BPETokenizer's: merges are pairs of ids, merged_ids what they become.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        byte_ids: Sequence[int],
+        merges: Sequence[tuple[int, int]],
+        merged_ids: Sequence[int],
+        whole_words: Mapping[bytes, int],
+    ):
+        super().__init__()
+        self._pattern = pattern
+        self._number = PATTERN_NUMBERS.get(pattern)
+        self._classes = self._view("uint8_t[]", character_classes())
+        pairs = np.array(merges, np.int32).reshape(-1, 2)
+        encoder = self._lib.encoder_new(
+            self._view("int32_t[]", np.array(byte_ids, np.int32)), len(merges),
+            self._view("int32_t[]", pairs),
+            self._view("int32_t[]", np.array(merged_ids, np.int32)),
+        )  # fmt: skip
+        self._encoder = self._own(encoder, self._lib.encoder_free)
+        for word, token in whole_words.items():
+            view = self._view("uint8_t[]", word)
+            _check(self._lib.encoder_add_whole_word(self._encoder, view, len(word), token))
+        self._caches = threading.local()
+
+    def _cache(self) -> Any:
+        if not hasattr(self._caches, "cache"):
+            self._caches.cache = self._own(self._lib.cache_new(), self._lib.cache_free)
+        return self._caches.cache
+
+    def encode(self, data: bytes, dtype: np.dtype) -> np.ndarray:
+        """The ids of all of `data`, (n,) of dtype uint16 or uint32."""
+        if self._number is None:
+            return self._encode_pieces(data, dtype)
+        parts, taken = [], 0
+        while taken < len(data):
+            ids, more = self.encode_some(memoryview(data)[taken:], dtype, is_last=True)
+            parts.append(ids)
+            taken += more
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+    def encode_some(self, data: Any, dtype: np.dtype, is_last: bool) -> tuple[np.ndarray, int]:
+        """Ids of a first part of `data`, and how many bytes that is: none only if more must come.
+
+        Tries with room for one id per 2 bytes, and with room enough if that gets nowhere.
+        """
+        for room in (len(data) // 2 + 64, len(data)):
+            out = np.empty(room, dtype)
+            written = self._ffi.new("int64_t *")
+            taken = self._lib.encode_text(
+                self._encoder, self._cache(), self._number, self._classes,
+                self._view("uint8_t[]", data), len(data), is_last, out.itemsize,
+                self._view("uint8_t[]", out), room, written,
+            )  # fmt: skip
+            if _check(taken) or not len(data):
+                break
+        return out[: written[0]], taken
+
+    def _encode_pieces(self, data: bytes, dtype: np.dtype) -> np.ndarray:
+        ends = np.array(piece_ends(data, self._pattern), np.int64)
+        out = np.empty(len(data), dtype)
+        count = self._lib.encode_pieces(
+            self._encoder, self._cache(), self._view("uint8_t[]", data),
+            self._view("int64_t[]", ends), len(ends), out.itemsize, self._view("uint8_t[]", out),
+        )  # fmt: skip
+        return out[: _check(count)].copy()
+
+
+def _spans(ends: Any) -> list[tuple[int, int]]:
+    ends = list(ends)
+    return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        raise MemoryError("no memory left for the tokenizer")
+    return result
