@@ -1,0 +1,49 @@
+"""Our side of `python -m bench train`: the model and optimizer that `tinygpt train` uses."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+import kernels
+from minigrad import optim
+from tinygpt.config import GPTConfig
+from tinygpt.model.gpt import GPT
+
+SHAPE = ("vocab_size", "context", "n_layers", "n_heads", "d_model")
+
+
+class Trainer:
+    """What bench/worker.py drives: `step`, `products`, `describe`."""
+
+    def __init__(self, spec: dict):
+        kernels.set_num_threads(spec["threads"])
+        config = GPTConfig(**{key: spec[key] for key in SHAPE})
+        self.model = GPT(config, np.random.default_rng(0))
+        groups = self.model.decay_groups(0.1)
+        self.optimizer = optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
+        self.threads = spec["threads"]
+
+    def step(self, x: np.ndarray, y: np.ndarray) -> float:
+        """One optimizer step on ids x and targets y, (B, T) int64; returns the loss."""
+        self.optimizer.zero_grad()
+        loss = self.model.loss(x, y)
+        loss.backward()
+        _, scale = optim.clip_grad_norm(self.optimizer.parameters(), 1.0)
+        self.optimizer.step(grad_scale=scale)
+        return loss.item()
+
+    def products(self) -> dict:
+        """Ways to multiply two float32 matrices here."""
+        return {"numpy": np.matmul, "ours": kernels.active.matmul_forward}
+
+    def describe(self) -> dict:
+        report = kernels.report()
+        by_backend = Counter(report["ops"].values())  # "c 24" when all is well
+        return {
+            "name": "tinygpt " + ", ".join(f"{k} {n}" for k, n in by_backend.most_common()),
+            "isa": report.get("isa") or "none",
+            "threads": self.threads,
+            "parameters": self.model.count_parameters(),
+        }

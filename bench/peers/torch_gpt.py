@@ -1,0 +1,114 @@
+"""PyTorch's side of `python -m bench train`: GPT-2's shape, the fast way that PyTorch offers.
+
+The same model as tinygpt/model/gpt.py (pre-norm, no biases, tanh GELU, learned positions, tied
+output), with everything eager PyTorch has for speed on a CPU: one projection for q, k and v,
+scaled_dot_product_attention, fused AdamW, foreach clipping, gradients set to None. Nothing here
+slows it down; whoever finds a faster eager version, send it.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width, bias=False)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.projection = nn.Linear(width, width, bias=False)
+        self.norm2 = nn.LayerNorm(width, bias=False)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+
+    def forward(self, x):
+        B, T, C = x.shape
+        heads = self.qkv(self.norm1(x)).view(B, T, 3, self.heads, C // self.heads)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # 3 x (B, H, T, D), views
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.projection(y.transpose(1, 2).reshape(B, T, C))
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+
+class GPT(nn.Module):
+    def __init__(self, vocab_size: int, context: int, layers: int, heads: int, width: int):
+        super().__init__()
+        self.token_embedding = nn.Embedding(vocab_size, width)
+        self.position_embedding = nn.Embedding(context, width)
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width, bias=False)
+        self.register_buffer("positions", torch.arange(context), persistent=False)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim >= 2:
+                residual = name.endswith(("projection.weight", "down.weight"))
+                std = 0.02 / (2 * layers) ** 0.5 if residual else 0.02
+                nn.init.normal_(parameter, std=std)
+
+    def forward(self, ids, targets=None):
+        """Mean cross entropy, or the logits (B, T, V) without targets."""
+        positions = self.position_embedding(self.positions[: ids.shape[1]])
+        x = self.token_embedding(ids) + positions
+        for block in self.blocks:
+            x = block(x)
+        logits = F.linear(self.norm(x), self.token_embedding.weight)
+        if targets is None:
+            return logits
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+
+
+def make_optimizer(model: GPT, lr: float, beta2: float, weight_decay: float):
+    """Fused AdamW; norms and embeddings do not decay, as on our side."""
+    tables = {model.token_embedding.weight, model.position_embedding.weight}
+    decay = [p for p in model.parameters() if p.ndim >= 2 and p not in tables]
+    keep = [p for p in model.parameters() if p.ndim < 2 or p in tables]
+    groups = [
+        {"params": decay, "weight_decay": weight_decay},
+        {"params": keep, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, beta2), eps=1e-8, fused=True)
+
+
+class Trainer:
+    """What bench/worker.py drives: `step`, `sgemm`, `describe`."""
+
+    def __init__(self, spec: dict):
+        torch.set_num_threads(spec["threads"])
+        torch.manual_seed(0)
+        shape = (spec[k] for k in ("vocab_size", "context", "n_layers", "n_heads", "d_model"))
+        self.model = GPT(*shape)
+        self.run = torch.compile(self.model) if spec["compile"] else self.model
+        self.optimizer = make_optimizer(self.model, 1e-3, 0.99, 0.1)
+        self.compiled = spec["compile"]
+
+    def step(self, x: np.ndarray, y: np.ndarray) -> float:
+        """One optimizer step on ids x and targets y, (B, T) int64; returns the loss."""
+        loss = self.run(torch.from_numpy(x), torch.from_numpy(y))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        return loss.item()
+
+    def products(self) -> dict:
+        """Ways to multiply two float32 matrices here."""
+
+        def multiply(a: np.ndarray, b: np.ndarray):
+            return torch.mm(torch.from_numpy(a), torch.from_numpy(b))
+
+        return {"torch": multiply}
+
+    def describe(self) -> dict:
+        capability = torch.backends.cpu.get_cpu_capability()
+        mode = "compile" if self.compiled else "eager"
+        return {
+            "name": f"PyTorch {torch.__version__} {mode}",
+            "isa": os.environ.get("ATEN_CPU_CAPABILITY", capability).lower(),
+            "threads": torch.get_num_threads(),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+        }

@@ -1,0 +1,103 @@
+"""The measuring tools measure what they say; no test here depends on how fast the machine is."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from bench import timing
+from bench.__main__ import COMMANDS, main
+from bench.train import flops_per_step, read_spec
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_spread_is_median_and_quartiles():
+    assert timing.spread([5.0, 1.0, 2.0, 4.0, 3.0]) == (3.0, 2.0, 4.0, 5)
+    assert f"{timing.spread([2.0])}" == "2.00 [2.00 .. 2.00]"
+
+
+def test_ratio_says_how_many_times_faster_round_by_round():
+    times = {"ours": [1.0, 10.0], "peer": [2.0, 20.0]}
+    assert timing.ratio(times, "ours", "peer").median == 2.0
+
+
+def test_interleave_takes_turns():
+    calls = []
+    functions = {name: (lambda name=name: calls.append(name)) for name in "ab"}
+    times = timing.interleave(functions, rounds=3, seconds=0)
+    assert [len(times[name]) for name in "ab"] == [3, 3]
+    assert "".join(calls[-6:]) == "ababab"
+
+
+def test_isa_restricts_every_library_in_the_child():
+    environment = timing.thread_environment(2, "avx2")
+    assert environment["KERNELS_ISA"] == environment["ATEN_CPU_CAPABILITY"] == "avx2"
+    assert environment["OMP_NUM_THREADS"] == "2"
+
+
+def test_help_names_every_command_without_importing_one():
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0
+    assert all(name in result.output for name in COMMANDS)
+
+
+def test_flops_are_those_the_model_counts():
+    from tinygpt.config import GPTConfig
+    from tinygpt.model.gpt import GPT
+
+    for name in "SMBL":
+        spec = read_spec(name, 1)
+        shape = {k: spec[k] for k in ("vocab_size", "context", "n_layers", "n_heads", "d_model")}
+        tokens = spec["batch_size"] * spec["context"]
+        assert flops_per_step(spec) == GPT(GPTConfig(**shape), None).flops_per_token() * tokens
+
+
+def test_sizes_are_those_of_the_design():
+    spec = read_spec("B", 1)
+    assert (spec["n_layers"], spec["n_heads"], spec["d_model"]) == (6, 8, 256)
+    assert (spec["context"], spec["batch_size"], spec["vocab_size"]) == (256, 8, 4096)
+
+
+def test_train_prints_one_line_of_json_with_the_promised_keys():
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "train", "--steps", "1", "--rounds", "1", "--json"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    promised = (
+        "tokens_per_second", "ms_per_step", "mfu", "sgemm_gflops", "peak_rss_bytes",
+        "first_step_seconds", "isa", "threads",
+    )  # fmt: skip
+    assert set(promised) <= set(result)
+    assert result["parameters"] == 804_096 and result["tokens_per_second"] > 0
+
+
+def test_torch_peer_is_our_model():
+    """Same weights, same batch, same loss: what is compared is the same computation."""
+    torch = pytest.importorskip("torch")
+    from bench.peers.torch_gpt import GPT as TorchGPT
+    from tinygpt.config import GPTConfig
+    from tinygpt.model.gpt import GPT
+
+    ours = GPT(GPTConfig(vocab_size=11, context=8, n_layers=2, n_heads=2, d_model=8),
+               np.random.default_rng(0))  # fmt: skip
+    theirs = TorchGPT(11, 8, 2, 2, 8)
+    assert sum(p.numel() for p in theirs.parameters()) == ours.count_parameters()
+    names = {"attention.qkv": "qkv", "attention.proj": "projection", "mlp.up": "up",
+             "mlp.down": "down"}  # fmt: skip
+    state = {}
+    for name, array in ours.state_dict().items():
+        for a, b in names.items():
+            name = name.replace(a, b)
+        state[name] = torch.from_numpy(np.array(array))
+    theirs.load_state_dict(state)
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 11, (2, 3, 8))
+    expected = theirs(torch.from_numpy(x), torch.from_numpy(y)).item()
+    assert ours.loss(x, y).item() == pytest.approx(expected, rel=1e-5)
