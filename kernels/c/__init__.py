@@ -15,6 +15,7 @@ Read next: softmax.py and softmax.c (the smallest whole example), simd.h, then m
 """
 
 from kernels.c.adamw import adamw_update, sum_of_squares
+from kernels.c.attention import attention_backward, attention_forward
 from kernels.c.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.c.dropout import dropout_backward, dropout_forward
 from kernels.c.embedding import embedding_backward, embedding_forward
@@ -33,6 +34,8 @@ from kernels.c.softmax import softmax_backward, softmax_forward
 
 __all__ = [
     "adamw_update",
+    "attention_backward",
+    "attention_forward",
     "available_isas",
     "cross_entropy_backward",
     "cross_entropy_forward",

@@ -28,6 +28,18 @@ void adamw_update(
 double sum_of_squares(const float *x, int64_t n);
 
 /* attention.c */
+typedef struct {
+    int64_t B, Tq, Tk, H, Hkv, D;
+    int64_t q[3], k[3], v[3], dq[3], dk[3], dv[3]; /* strides of batch, time and head */
+    int causal;
+    float scale;
+} attention_shape;
+int64_t attention_scratch(const attention_shape *s, int backward); /* floats */
+void attention_forward(const attention_shape *s, const float *q, const float *k, const float *v,
+                       float *y, float *lse, float *scratch);
+void attention_backward(const attention_shape *s, const float *dy, const float *q, const float *k,
+                        const float *v, const float *y, const float *lse, float *dq, float *dk,
+                        float *dv, float *scratch);
 
 /* cross_entropy.c */
 void cross_entropy_forward(

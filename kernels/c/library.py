@@ -46,7 +46,7 @@ def use_isa(isa: str = "auto") -> None:
 
     Raises ValueError for an unknown name, RuntimeError for a set that cannot run here.
     """
-    global lib, _isa
+    global lib, ffi, _isa
     if isa not in (*ISAS, "auto"):
         raise ValueError(f"unknown instruction set {isa!r}; choose from {', '.join(ISAS)} or auto")
     if isa == "auto":
@@ -55,7 +55,7 @@ def use_isa(isa: str = "auto") -> None:
     if module is None:
         best = ", ".join(name for name in ISAS if _load(name)[0] is not None)
         raise RuntimeError(f"KERNELS_ISA={isa}: {reason}. Ready here: {best}; `unset KERNELS_ISA`")
-    lib, _isa = module.lib, isa
+    lib, ffi, _isa = module.lib, module.ffi, isa  # a struct belongs to the ffi of its own module
     lib.set_threads(threads.get_num_threads())
 
 

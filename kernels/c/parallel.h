@@ -9,7 +9,12 @@
  *
  *     PARALLEL_REGION(work) { ... thread_index(), thread_count(), barrier() ... }
  *
- * runs its block once on every thread. The team's size is set by kernels/threads.py alone. It is
+ * runs its block once on every thread. In it,
+ *
+ *     SHARE_OUT(piece, pieces) { ... }
+ *
+ * gives each piece to whichever thread is free, for pieces of unequal cost (a causal mask); all
+ * wait at its end. The team's size is set by kernels/threads.py alone. It is
  * ours and not omp_set_num_threads's, which holds only for the Python thread that called it.
  */
 #pragma once
@@ -32,6 +37,7 @@ static inline int team_for(double work) { return work >= PARALLEL_WORTH ? team_s
     PRAGMA(omp parallel for schedule(static) num_threads(team_for((double)(n) * (cost)))) \
     for (int64_t i = 0; i < (n); i++)
 #define PARALLEL_REGION(work) PRAGMA(omp parallel num_threads(team_for(work)))
+#define SHARE_OUT(i, n) PRAGMA(omp for schedule(dynamic)) for (int64_t i = 0; i < (n); i++)
 #define barrier() PRAGMA(omp barrier)
 static inline int thread_index(void) { return omp_get_thread_num(); }
 static inline int thread_count(void) { return omp_get_num_threads(); }
@@ -41,6 +47,7 @@ int has_openmp(void) { return 1; }
 
 #define PARALLEL_FOR(i, n, cost) for (int64_t i = 0; i < (n); i++)
 #define PARALLEL_REGION(work)
+#define SHARE_OUT(i, n) for (int64_t i = 0; i < (n); i++)
 #define barrier() ((void)0)
 static inline int thread_index(void) { return 0; }
 static inline int thread_count(void) { return 1; }

@@ -1,0 +1,360 @@
+/* Attention: y_i = sum_j p_ij v_j,  p_ij = softmax_j(scale q_i . k_j), over the keys that i sees.
+ *
+ * q, y (B, Tq, H, D), k, v (B, Tk, Hkv, D), lse (B, H, Tq), gradients likewise. q, k, v and the
+ * gradients are strided views with a contiguous last axis: the heads of a packed projection are
+ * read and written where they lie. What it all means, and the derivation of the gradients, is in
+ * numpy_ref/attention.py.
+ *
+ * The (Tq, Tk) matrix of scores never exists. A block of QUERIES queries meets KEYS keys at a time;
+ * their scores fill a few kilobytes of first-level cache, are turned into probabilities there, weigh
+ * the values, and are forgotten. Softmax does not need the whole row: with the largest score m so
+ * far, the sum l of e^(s-m) and the output o so far, a block with a larger score m' only has to
+ * shrink both by e^(m-m') before it adds its own (Milakov and Gimelshein 2018; Rabe and Staats 2021;
+ * Dao et al. 2022). Backward computes the scores again and gets p = e^(s - lse) with no maximum and
+ * no sum. Blocks of keys that lie wholly after their queries are skipped.
+ *
+ * All of it is one small product (attention_tile.h), and what makes it fast is where queries stand:
+ * side by side in the lanes of a vector. Scores are kept transposed, S^T = K Q^T, a row for each
+ * key; then m and l are plain vectors, and the next product, O^T = V^T P^T, takes S^T as it is.
+ * Exponentials are powers of two: log2(e) is multiplied into q once, not into every score.
+ *
+ * Threads share out blocks of queries (forward) or whole key heads (backward), whoever is free
+ * takes the next; no two write to the same place and every sum has a fixed order, so the result
+ * does not depend on how many threads there are. Scratch: per thread O(D) floats forward, O(Tq D)
+ * backward. Memory: every pass reads k and v of a head once for each QUERIES queries, from cache.
+ */
+#include "attention_tile.h"
+#include "kernels.h"
+#include "parallel.h"
+
+enum {
+    KEYS = 64,      /* keys in a block: its scores, 8 KB with AVX-512, stay in the L1 cache */
+    FEW_HEADS = 8,  /* with fewer than this, backward also divides a head's keys */
+};
+static const float LOG2_E = 1.44269504f, LN_2 = 0.69314718f;
+static const float NO_SCORE = -3e38f; /* below any score, yet -inf minus it is -inf and not nan */
+
+/* A head of q, k, v or a gradient: row t begins at at + t * step. */
+typedef struct {
+    float *at;
+    int64_t step;
+} attention_rows;
+
+static attention_rows attention_head(const float *x, const int64_t strides[3], int64_t b,
+                                     int64_t h) {
+    return (attention_rows){(float *)x + b * strides[0] + h * strides[2], strides[1]};
+}
+static inline int64_t attention_panels(int64_t rows) { return (rows + QUERIES - 1) / QUERIES; }
+static inline int64_t attention_padded(int64_t n) { return attention_panels(n) * QUERIES; }
+
+/* How many keys query i sees. */
+static inline int64_t attention_seen(const attention_shape *s, int64_t i) {
+    return s->causal ? attention_clamp(i + 1 + s->Tk - s->Tq, 0, s->Tk) : s->Tk;
+}
+
+/* The lanes of vector c, in a panel that begins at query i, whose queries come before key j. */
+static inline vm attention_hidden(const attention_shape *s, int64_t i, int c, int64_t j) {
+    return v_first(attention_clamp(j - (s->Tk - s->Tq) - i - c * LANES, 0, LANES));
+}
+/* Does some query of the panel at i not see key j? */
+static inline int attention_masked(const attention_shape *s, int64_t i, int64_t j) {
+    return s->causal && j > i + s->Tk - s->Tq;
+}
+
+/* The first panel with a query that sees key j. */
+static inline int64_t attention_first_panel(const attention_shape *s, int64_t j) {
+    if (!s->causal) return 0;
+    return attention_clamp(j - (s->Tk - s->Tq), 0, s->Tq) / QUERIES * QUERIES;
+}
+
+/* ---- forward ---- */
+
+/* Scores (keys, QUERIES) of the block of keys at j0 -> exponentials relative to each query's
+ * largest score so far. Updates that (peak) and the sum (total); keep says how much is left of the
+ * sums of former blocks. */
+static void attention_softmax_block(const attention_shape *s, int64_t i, int64_t j0, int64_t keys,
+                                    float *scores, vf *peak, vf *total, vf *keep) {
+    for (int64_t j = keys - 1; j >= 0 && attention_masked(s, i, j0 + j); j--)
+        for (int c = 0; c < VECTORS; c++) {
+            float *at = scores + j * QUERIES + c * LANES;
+            vm hidden = attention_hidden(s, i, c, j0 + j);
+            v_store(at, v_select(hidden, v_set1(-INFINITY), v_load(at)));
+        }
+    for (int c = 0; c < VECTORS; c++) {
+        vf top = peak[c];
+        for (int64_t j = 0; j < keys; j++) top = v_max(top, v_load(scores + j * QUERIES + c * LANES));
+        keep[c] = attention_exp2(v_sub(peak[c], top));
+        vf sum = v_mul(keep[c], total[c]);
+        for (int64_t j = 0; j < keys; j++) {
+            float *at = scores + j * QUERIES + c * LANES;
+            vf e = attention_exp2(v_sub(v_load(at), top));
+            v_store(at, e);
+            sum = v_add(sum, e);
+        }
+        peak[c] = top;
+        total[c] = sum;
+    }
+}
+
+/* One panel of queries, those from i on, against all the keys that they see. */
+static void attention_forward_panel(const attention_shape *s, int64_t i, attention_rows q,
+                                    attention_rows k, attention_rows v, attention_rows y,
+                                    float *lse, float *scratch) {
+    int64_t D = s->D, count = attention_clamp(s->Tq - i, 0, QUERIES);
+    float *columns = scratch, *out = columns + D * QUERIES, *scores = out + D * QUERIES;
+    vf peak[VECTORS], total[VECTORS], keep[VECTORS];
+    for (int c = 0; c < VECTORS; c++) peak[c] = v_set1(NO_SCORE), total[c] = v_zero();
+    memset(out, 0, sizeof(float) * D * QUERIES);
+    attention_pack_columns(q.at + i * q.step, q.step, count, D, s->scale * LOG2_E, columns);
+
+    int64_t end = attention_seen(s, i + count - 1);
+    for (int64_t j = 0; j < end; j += KEYS) {
+        int64_t keys = end - j < KEYS ? end - j : KEYS;
+        attention_by_rows(keys, D, k.at + j * k.step, k.step, columns, scores);
+        attention_softmax_block(s, i, j, keys, scores, peak, total, keep);
+        attention_by_columns(D, keys, v.at + j * v.step, v.step, scores, keep, out);
+    }
+
+    float sums[QUERIES], peaks[QUERIES];
+    for (int c = 0; c < VECTORS; c++) {
+        v_store(sums + c * LANES, total[c]);
+        v_store(peaks + c * LANES, peak[c]);
+        /* A query that sees no key has sum 0 and output 0, and keeps them. */
+        vm none = v_less(total[c], v_set1(0x1p-126f));
+        total[c] = v_div(v_set1(1), v_select(none, v_set1(1), total[c]));
+    }
+    for (int64_t n = 0; n < count; n++)
+        lse[i + n] = sums[n] == 0 ? -INFINITY : peaks[n] * LN_2 + logf(sums[n]);
+    attention_unpack_columns(out, total, count, D, y.at + i * y.step, y.step);
+}
+
+/* One query alone, as when a model writes text token by token. A panel would be nearly empty, so
+ * here the vectors lie along D, and LANES keys' partial products are transposed to be summed.
+ * Memory sets the pace: k and v are read once. out: D floats, rounded up to LANES. */
+static void attention_forward_query(const attention_shape *s, int64_t i, attention_rows q,
+                                    attention_rows k, attention_rows v, attention_rows y,
+                                    float *lse, float *out) {
+    int64_t D = s->D, end = attention_seen(s, i);
+    const float *query = q.at + i * q.step;
+    float weight[LANES], peak = NO_SCORE;
+    vf total = v_zero(), factor = v_set1(s->scale * LOG2_E);
+    memset(out, 0, sizeof(float) * (D + LANES));
+    for (int64_t j = 0; j < end; j += LANES) {
+        int64_t keys = end - j < LANES ? end - j : LANES;
+        vf dot[LANES];
+        for (int l = 0; l < LANES; l++) {
+            dot[l] = v_zero();
+            const float *key = k.at + (j + l) * k.step;
+            for (int64_t d = 0; l < keys && d < D; d += LANES)
+                dot[l] = v_fma(attention_load(query + d, D - d), attention_load(key + d, D - d), dot[l]);
+        }
+        v_transpose(dot);
+        for (int half = LANES / 2; half > 0; half /= 2)
+            for (int l = 0; l < half; l++) dot[l] = v_add(dot[l], dot[l + half]);
+        vf score = v_select(v_first(keys), v_mul(dot[0], factor), v_set1(-INFINITY));
+        float top = v_reduce_max(v_max(v_set1(peak), score));
+        vf keep = attention_exp2(v_set1(peak - top)), e = attention_exp2(v_sub(score, v_set1(top)));
+        peak = top;
+        total = v_fma(total, keep, e);
+        v_store(weight, e);
+        for (int64_t d = 0; d < D; d += LANES) {
+            vf sum = v_mul(keep, v_load(out + d));
+            for (int l = 0; l < keys; l++) {
+                const float *value = v.at + (j + l) * v.step + d;
+                sum = v_fma(v_set1(weight[l]), attention_load(value, D - d), sum);
+            }
+            v_store(out + d, sum);
+        }
+    }
+    float sum = v_reduce_add(total), inverse = sum == 0 ? 0 : 1 / sum;
+    lse[i] = sum == 0 ? -INFINITY : peak * LN_2 + logf(sum);
+    for (int64_t d = 0; d < D; d += LANES)
+        attention_store(y.at + i * y.step + d, v_mul(v_set1(inverse), v_load(out + d)), D - d);
+}
+
+static int64_t attention_share(const attention_shape *s, int backward); /* scratch of one thread */
+
+void attention_forward(const attention_shape *s, const float *q, const float *k, const float *v,
+                       float *y, float *lse, float *scratch) {
+    /* A panel costs the same however few queries are in it: about as much as QUERIES / 8 alone. */
+    int alone = s->Tq <= QUERIES / 8;
+    int64_t pieces = alone ? s->Tq : attention_panels(s->Tq), group = s->H / s->Hkv;
+    int64_t packed[3] = {s->Tq * s->H * s->D, s->H * s->D, s->D}; /* y's strides */
+    PARALLEL_REGION(2.0 * s->B * s->H * s->Tq * s->Tk * s->D) {
+        float *mine = scratch + thread_index() * attention_share(s, 0);
+        SHARE_OUT(piece, s->B * s->H * pieces) {
+            int64_t b = piece / (s->H * pieces), h = piece / pieces % s->H, i = piece % pieces;
+            attention_rows qh = attention_head(q, s->q, b, h), yh = attention_head(y, packed, b, h);
+            attention_rows kh = attention_head(k, s->k, b, h / group);
+            attention_rows vh = attention_head(v, s->v, b, h / group);
+            float *lse_head = lse + (b * s->H + h) * s->Tq;
+            if (alone)
+                attention_forward_query(s, i, qh, kh, vh, yh, lse_head, mine);
+            else
+                attention_forward_panel(s, i * QUERIES, qh, kh, vh, yh, lse_head, mine);
+        }
+    }
+}
+
+/* ---- backward ---- */
+
+/* A thread's scratch. The first six hold all queries of one head, the others one block. */
+typedef struct {
+    float *q_columns, *dy_columns; /* column panels: (panels, D, QUERIES) */
+    float *q_rows, *dy_rows;       /* row panels of each panel of queries: (panels, wide, QUERIES) */
+    float *lse, *dot;              /* (padded): lse in powers of two, and dy_i . y_i */
+    float *p, *ds;                 /* (KEYS, QUERIES) */
+    float *dk, *dv;                /* row panels (wide / QUERIES, KEYS, QUERIES) */
+    float *dq;                     /* column panels (panels, D, QUERIES) */
+    int64_t wide;                  /* D rounded up to QUERIES */
+    int64_t size;                  /* of everything, in floats */
+} attention_work;
+
+static attention_work attention_lay_out(const attention_shape *s, float *scratch) {
+    int64_t padded = attention_padded(s->Tq), wide = attention_padded(s->D);
+    attention_work w = {.wide = wide};
+    int64_t sizes[] = {padded * s->D, padded * s->D, padded * wide, padded * wide, padded, padded,
+                       KEYS * QUERIES, KEYS * QUERIES, KEYS * wide, KEYS * wide, padded * s->D};
+    float **parts[] = {&w.q_columns, &w.dy_columns, &w.q_rows, &w.dy_rows, &w.lse, &w.dot,
+                       &w.p, &w.ds, &w.dk, &w.dv, &w.dq};
+    for (int n = 0; n < 11; n++) {
+        *parts[n] = scratch + w.size;
+        w.size += sizes[n];
+    }
+    return w;
+}
+
+/* Enough pieces for several threads even if the heads are few; never dependent on the threads. */
+static int64_t attention_ranges(const attention_shape *s) {
+    int64_t heads = s->B * s->Hkv, blocks = (s->Tk + KEYS - 1) / KEYS;
+    return heads >= FEW_HEADS || blocks < 2 ? 1 : attention_clamp(2 * FEW_HEADS / heads, 1, blocks);
+}
+
+static int64_t attention_share(const attention_shape *s, int backward) {
+    return backward ? attention_lay_out(s, NULL).size : (2 * s->D + KEYS) * QUERIES;
+}
+
+int64_t attention_scratch(const attention_shape *s, int backward) {
+    int64_t ranges = attention_ranges(s), partial = attention_padded(s->Tq) * s->D;
+    int64_t partials = backward && ranges > 1 ? s->B * s->H * ranges * partial : 0;
+    return get_threads() * attention_share(s, backward) + partials;
+}
+
+/* What every block of keys needs of the queries from `begin` (a panel's first) on. */
+static void attention_backward_prepare(const attention_shape *s, const attention_work *w,
+                                       int64_t begin, attention_rows q, attention_rows dy,
+                                       attention_rows y, const float *lse) {
+    int64_t D = s->D, padded = attention_padded(s->Tq);
+    for (int64_t i = begin; i < s->Tq; i += QUERIES) {
+        int64_t count = attention_clamp(s->Tq - i, 0, QUERIES);
+        const float *qi = q.at + i * q.step, *dyi = dy.at + i * dy.step;
+        attention_pack_columns(qi, q.step, count, D, s->scale * LOG2_E, w->q_columns + i * D);
+        attention_pack_columns(dyi, dy.step, count, D, 1, w->dy_columns + i * D);
+        attention_pack_rows(qi, q.step, count, QUERIES, D, w->q_rows + i * w->wide);
+        attention_pack_rows(dyi, dy.step, count, QUERIES, D, w->dy_rows + i * w->wide);
+    }
+    for (int64_t i = begin; i < padded; i++) {
+        /* A query that sees nothing, or that is not there, gets p = e^-inf = 0. */
+        w->lse[i] = i < s->Tq && lse[i] > -INFINITY ? lse[i] * LOG2_E : -NO_SCORE;
+        vf sum = v_zero();
+        for (int64_t d = 0; i < s->Tq && d < D; d += LANES)
+            sum = v_fma(attention_load(dy.at + i * dy.step + d, D - d),
+                        attention_load(y.at + i * y.step + d, D - d), sum);
+        w->dot[i] = v_reduce_add(sum);
+    }
+}
+
+/* p = e^(s - lse) in place of the scores, and ds = p (dp - dot) in place of dp. */
+static void attention_softmax_backward(const attention_shape *s, const attention_work *w, int64_t i,
+                                       int64_t j0, int64_t keys) {
+    for (int c = 0; c < VECTORS; c++) {
+        vf lse = v_load(w->lse + i + c * LANES), dot = v_load(w->dot + i + c * LANES);
+        for (int64_t j = 0; j < keys; j++) {
+            float *p_at = w->p + j * QUERIES + c * LANES, *ds_at = w->ds + j * QUERIES + c * LANES;
+            vf p = attention_exp2(v_sub(v_load(p_at), lse));
+            if (attention_masked(s, i, j0 + j))
+                p = v_select(attention_hidden(s, i, c, j0 + j), v_zero(), p);
+            v_store(p_at, p);
+            v_store(ds_at, v_mul(p, v_sub(v_load(ds_at), dot)));
+        }
+    }
+}
+
+/* Keys j0 .. end-1 against all queries that see them. Gradients of keys and values are summed in a
+ * block's scratch and written once, those of queries grow in w->dq from one block to the next. */
+static void attention_backward_keys(const attention_shape *s, const attention_work *w, int64_t j0,
+                                    int64_t end, attention_rows k, attention_rows v,
+                                    attention_rows dk, attention_rows dv, int add) {
+    int64_t D = s->D, keys = attention_clamp(end - j0, 0, KEYS);
+    const float *kj = k.at + j0 * k.step, *vj = v.at + j0 * v.step;
+    vf one[VECTORS];
+    for (int c = 0; c < VECTORS; c++) one[c] = v_set1(1);
+    memset(w->dk, 0, sizeof(float) * KEYS * w->wide);
+    memset(w->dv, 0, sizeof(float) * KEYS * w->wide);
+    for (int64_t i = attention_first_panel(s, j0); i < s->Tq; i += QUERIES) {
+        int64_t seen = attention_clamp(attention_seen(s, i + QUERIES - 1) - j0, 0, keys);
+        attention_by_rows(seen, D, kj, k.step, w->q_columns + i * D, w->p);    /* S^T  = K Q^T  */
+        attention_by_rows(seen, D, vj, v.step, w->dy_columns + i * D, w->ds);  /* dP^T = V dY^T */
+        attention_softmax_backward(s, w, i, j0, seen);
+        attention_by_columns(D, seen, kj, k.step, w->ds, one, w->dq + i * D);  /* dQ^T += K^T dS^T */
+        for (int64_t d = 0; d < w->wide; d += QUERIES) {
+            const float *q_rows = w->q_rows + i * w->wide + d * QUERIES;
+            const float *dy_rows = w->dy_rows + i * w->wide + d * QUERIES;
+            attention_by_panel(seen, w->p, dy_rows, w->dv + d * KEYS);         /* dV += P^T dY  */
+            attention_by_panel(seen, w->ds, q_rows, w->dk + d * KEYS);         /* dK += dS^T Q  */
+        }
+    }
+    attention_unpack_rows(w->dk, KEYS, keys, D, s->scale, add, dk.at + j0 * dk.step, dk.step);
+    attention_unpack_rows(w->dv, KEYS, keys, D, 1, add, dv.at + j0 * dv.step, dv.step);
+}
+
+static void attention_unpack_dq(const attention_shape *s, const float *panels, int64_t i,
+                                attention_rows dq) {
+    vf scale[VECTORS];
+    for (int c = 0; c < VECTORS; c++) scale[c] = v_set1(s->scale);
+    attention_unpack_columns(panels + i * s->D, scale, attention_clamp(s->Tq - i, 0, QUERIES), s->D,
+                             dq.at + i * dq.step, dq.step);
+}
+
+void attention_backward(const attention_shape *s, const float *dy, const float *q, const float *k,
+                        const float *v, const float *y, const float *lse, float *dq, float *dk,
+                        float *dv, float *scratch) {
+    int64_t D = s->D, group = s->H / s->Hkv, ranges = attention_ranges(s);
+    int64_t blocks = (s->Tk + KEYS - 1) / KEYS, head_size = attention_padded(s->Tq) * D;
+    int64_t packed[3] = {s->Tq * s->H * D, s->H * D, D}; /* strides of y and dy */
+    float *partials = scratch + get_threads() * attention_share(s, 1);
+    PARALLEL_REGION(5.0 * s->B * s->H * s->Tq * s->Tk * D) {
+        attention_work w = attention_lay_out(s, scratch + thread_index() * attention_share(s, 1));
+        float *own_dq = w.dq;
+        SHARE_OUT(piece, s->B * s->Hkv * ranges) {
+            int64_t b = piece / (s->Hkv * ranges), hk = piece / ranges % s->Hkv, n = piece % ranges;
+            int64_t begin = blocks * n / ranges * KEYS;
+            int64_t end = attention_clamp(blocks * (n + 1) / ranges * KEYS, 0, s->Tk);
+            attention_rows kh = attention_head(k, s->k, b, hk), vh = attention_head(v, s->v, b, hk);
+            attention_rows dkh = attention_head(dk, s->dk, b, hk);
+            attention_rows dvh = attention_head(dv, s->dv, b, hk);
+            for (int64_t h = hk * group; h < (hk + 1) * group; h++) {
+                int64_t head = b * s->H + h;
+                w.dq = ranges == 1 ? own_dq : partials + (head * ranges + n) * head_size;
+                memset(w.dq, 0, sizeof(float) * head_size);
+                attention_backward_prepare(s, &w, attention_first_panel(s, begin),
+                                           attention_head(q, s->q, b, h),
+                                           attention_head(dy, packed, b, h),
+                                           attention_head(y, packed, b, h), lse + head * s->Tq);
+                for (int64_t j = begin; j < end; j += KEYS)
+                    attention_backward_keys(s, &w, j, end, kh, vh, dkh, dvh, h > hk * group);
+                for (int64_t i = 0; ranges == 1 && i < s->Tq; i += QUERIES)
+                    attention_unpack_dq(s, w.dq, i, attention_head(dq, s->dq, b, h));
+            }
+        }
+        /* dq of a head whose keys were divided: the ranges' partial sums, added in their order. */
+        SHARE_OUT(head, ranges > 1 ? s->B * s->H : 0) {
+            float *sum = partials + head * ranges * head_size;
+            for (int64_t n = 1; n < ranges; n++)
+                for (int64_t e = 0; e < head_size; e += LANES)
+                    v_store(sum + e, v_add(v_load(sum + e), v_load(sum + n * head_size + e)));
+            for (int64_t i = 0; i < s->Tq; i += QUERIES)
+                attention_unpack_dq(s, sum, i, attention_head(dq, s->dq, head / s->H, head % s->H));
+        }
+    }
+}

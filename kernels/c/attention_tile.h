@@ -1,0 +1,166 @@
+/* The arithmetic of attention.c: one small product, the way in and out of its layout, and 2^x.
+ *
+ * A column panel holds up to QUERIES rows of some (T, D) matrix, transposed: coordinate d of row i
+ * is at panel[d * QUERIES + i]. One vector then carries the same coordinate of LANES queries, so
+ * that what attention does to each query (a maximum, an exponential, a sum over keys) it does to
+ * LANES of them at once, lane by lane, and never sums across the lanes of a vector.
+ *
+ * A row panel holds QUERIES consecutive coordinates of each row: row i's are at
+ * panel[i * QUERIES]. Rows and coordinates that do not exist are zeros in both.
+ */
+#pragma once
+#include "simd.h"
+
+enum {
+    VECTORS = 2,                        /* vectors side by side in a panel */
+    QUERIES = VECTORS * LANES,          /* a panel's width */
+    TILE_ROWS = LANES == 16 ? 12 : 6,   /* 24 sums of 32 registers, or 12 of 16 */
+};
+
+static inline int64_t attention_clamp(int64_t x, int64_t low, int64_t high) {
+    return x < low ? low : x > high ? high : x;
+}
+static inline vf attention_load(const float *p, int64_t n) { /* the first n lanes, any n > 0 */
+    return n >= LANES ? v_load(p) : v_load_part(p, n);
+}
+static inline void attention_store(float *p, vf v, int64_t n) {
+    if (n >= LANES)
+        v_store(p, v);
+    else
+        v_store_part(p, v, n);
+}
+
+/* 2^x for x <= 0 (a little above, by rounding, does no harm), within 1.5 ulp; below 2^-64 exactly 0.
+ *
+ * A score's exponential only matters beside the largest one of its row, which is 1, so what is
+ * under 2^-64 may vanish. That is more than thrift: e^-80 times a small gradient is a denormal
+ * number, on which these CPUs take a hundred cycles. (With them, masked scores, the forward pass
+ * took 1.6 times as long at T = 256.) Adding 1.5 * 2^23 rounds x to an integer n and leaves n in the low bits,
+ * from where it goes straight into the exponent of 2^r, 2^x = 2^n 2^r, |r| <= 1/2; for 2^r,
+ * a minimax polynomial, 1.6e-8 relative. */
+static inline vf attention_exp2(vf x) {
+    const vf rounder = v_set1(12582912.0f);
+    x = v_max(v_set1(-64.0f), x); /* in this order nan passes through */
+    vf shifted = v_add(x, rounder), r = v_sub(x, v_sub(shifted, rounder));
+    vf power = v_set1(0.00015353362f);
+    power = v_fma(power, r, v_set1(0.0013398875f));
+    power = v_fma(power, r, v_set1(0.0096184369f));
+    power = v_fma(power, r, v_set1(0.055503324f));
+    power = v_fma(power, r, v_set1(0.24022648f));
+    power = v_fma(power, r, v_set1(0.69314718f));
+    power = v_fma(power, r, v_set1(1.0f));
+    vi bits = vi_add(v_as_int(power), vi_shift_left(v_as_int(shifted), 23));
+    return v_sub(v_as_float(bits), v_set1(0x1p-64f)); /* rounds away unless x was near -64 */
+}
+
+/* c (rows, QUERIES) = keep c + a b, with a (rows, depth) anywhere, b (depth, QUERIES) a panel.
+ *
+ * The sums stay in registers for the whole depth. Each step loads VECTORS vectors of b and, for
+ * each row, spreads one number of a over a vector: TILE_ROWS + VECTORS loads for twice TILE_ROWS
+ * multiply-adds, so that the arithmetic units and not the loads set the pace. `keep` multiplies each
+ * column of what c held before; without it c starts from zero. */
+static inline __attribute__((always_inline)) void
+attention_tile(const int rows, int64_t depth, const float *a, int64_t a_row, int64_t a_step,
+               const float *b, const vf *keep, float *c) {
+    vf sum[TILE_ROWS][VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECTORS; v++)
+            sum[r][v] = keep ? v_mul(keep[v], v_load(c + r * QUERIES + v * LANES)) : v_zero();
+    for (int64_t k = 0; k < depth; k++, a += a_step, b += QUERIES) {
+        vf column[VECTORS];
+        for (int v = 0; v < VECTORS; v++) column[v] = v_load(b + v * LANES);
+        for (int r = 0; r < rows; r++) {
+            vf x = v_set1(a[r * a_row]);
+            for (int v = 0; v < VECTORS; v++) sum[r][v] = v_fma(x, column[v], sum[r][v]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECTORS; v++) v_store(c + r * QUERIES + v * LANES, sum[r][v]);
+}
+
+/* `rows` is a constant in each call of attention_tile: its loops unroll, its sums are registers. */
+static inline __attribute__((always_inline)) void
+attention_product(int64_t rows, int64_t depth, const float *a, int64_t a_row, int64_t a_step,
+                  const float *b, const vf *keep, float *c) {
+    int64_t r = 0;
+    for (; r + TILE_ROWS <= rows; r += TILE_ROWS)
+        attention_tile(TILE_ROWS, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
+    for (; r + 4 <= rows; r += 4)
+        attention_tile(4, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
+    for (; r + 2 <= rows; r += 2)
+        attention_tile(2, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
+    if (r < rows) attention_tile(1, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
+}
+
+/* The product in the three ways that attention reads a: by rows, so that row r is at a + r * step; */
+static __attribute__((noinline)) void
+attention_by_rows(int64_t rows, int64_t depth, const float *a, int64_t step, const float *b,
+                  float *c) {
+    attention_product(rows, depth, a, step, 1, b, NULL, c);
+}
+/* by columns, so that column k is at a + k * step; */
+static __attribute__((noinline)) void
+attention_by_columns(int64_t rows, int64_t depth, const float *a, int64_t step, const float *b,
+                     const vf *keep, float *c) {
+    attention_product(rows, depth, a, 1, step, b, keep, c);
+}
+/* and with a panel as a, so that a product's result is the next one's operand: c += a b. */
+static __attribute__((noinline)) void
+attention_by_panel(int64_t rows, const float *a, const float *b, float *c) {
+    vf one[VECTORS];
+    for (int v = 0; v < VECTORS; v++) one[v] = v_set1(1);
+    attention_product(rows, QUERIES, a, QUERIES, 1, b, one, c);
+}
+
+/* `count` rows of x, `step` apart -> a column panel of factor x. */
+static void attention_pack_columns(const float *x, int64_t step, int64_t count, int64_t D,
+                                   float factor, float *panel) {
+    vf block[LANES], f = v_set1(factor);
+    for (int i = 0; i < QUERIES; i += LANES)
+        for (int64_t d = 0; d < D; d += LANES) {
+            for (int l = 0; l < LANES; l++)
+                block[l] = i + l < count
+                    ? v_mul(f, attention_load(x + (i + l) * step + d, D - d)) : v_zero();
+            v_transpose(block);
+            for (int l = 0; l < LANES && d + l < D; l++)
+                v_store(panel + (d + l) * QUERIES + i, block[l]);
+        }
+}
+
+/* A column panel, each column times its factor -> `count` rows of y. */
+static void attention_unpack_columns(const float *panel, const vf *factor, int64_t count, int64_t D,
+                                     float *y, int64_t step) {
+    vf block[LANES];
+    for (int i = 0; i < QUERIES; i += LANES)
+        for (int64_t d = 0; d < D; d += LANES) {
+            for (int l = 0; l < LANES; l++)
+                block[l] = d + l < D
+                    ? v_mul(factor[i / LANES], v_load(panel + (d + l) * QUERIES + i)) : v_zero();
+            v_transpose(block);
+            for (int l = 0; l < LANES && i + l < count; l++)
+                attention_store(y + (i + l) * step + d, block[l], D - d);
+        }
+}
+
+/* `count` rows of x -> row panels, D / QUERIES of them rounded up, each (height, QUERIES). */
+static void attention_pack_rows(const float *x, int64_t step, int64_t count, int64_t height,
+                                int64_t D, float *panel) {
+    for (int64_t d = 0; d < D; d += QUERIES, panel += height * QUERIES)
+        for (int64_t i = 0; i < height; i++)
+            for (int v = 0; v < QUERIES; v += LANES)
+                v_store(panel + i * QUERIES + v, i < count && d + v < D
+                    ? attention_load(x + i * step + d + v, D - d - v) : v_zero());
+}
+
+/* Row panels times factor -> `count` rows of y, or added to them. */
+static void attention_unpack_rows(const float *panel, int64_t height, int64_t count, int64_t D,
+                                  float factor, int add, float *y, int64_t step) {
+    for (int64_t d = 0; d < D; d += QUERIES, panel += height * QUERIES)
+        for (int64_t i = 0; i < count; i++)
+            for (int v = 0; v < QUERIES && d + v < D; v += LANES) {
+                float *to = y + i * step + d + v;
+                vf x = v_mul(v_set1(factor), v_load(panel + i * QUERIES + v));
+                if (add) x = v_add(x, attention_load(to, D - d - v));
+                attention_store(to, x, D - d - v);
+            }
+}

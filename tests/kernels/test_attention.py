@@ -1,0 +1,181 @@
+"""Attention, every fast version against the float64 reference."""
+
+import numpy as np
+import pytest
+from judge import exact, floats
+
+from kernels import numpy_ref, threads
+
+EPS = 2.0**-23
+LENGTHS = (1, 2, 3, 5, 7, 9, 13, 15, 17, 33, 130)
+HEAD_SIZES = (1, 4, 8, 20, 32, 64, 80)
+
+
+@pytest.fixture(autouse=True)
+def _written(fast):
+    if not hasattr(fast, "attention_forward"):
+        pytest.skip("not written yet")
+
+
+def inputs(B, Tq, Tk, H, Hkv, D, scale=1.0):
+    q, k = floats(1, B, Tq, H, D, scale=scale), floats(2, B, Tk, Hkv, D, scale=scale)
+    return q, k, floats(3, B, Tk, Hkv, D)
+
+
+def check(fast, q, k, v, causal=True, scale=None):
+    """Forward and backward within the bounds stated in c/attention.py."""
+    factor = q.shape[-1] ** -0.5 if scale is None else scale
+    groups = q.shape[2] // k.shape[2]
+    k_all, v_all = (x.astype(float).repeat(groups, axis=2) for x in (k, v))
+    scores = np.einsum("bihd,bjhd->bhij", q, k_all) * factor
+    largest = np.abs(scores).max(initial=0)
+    bound = EPS * (1 + largest)
+
+    y, lse = fast.attention_forward(q, k, v, causal, scale)
+    y_ref, lse_ref = exact(numpy_ref.attention_forward, q, k, v, causal, scale)
+    assert y.dtype == lse.dtype == np.float32
+    seen = np.isfinite(lse_ref)
+    assert np.array_equal(np.isneginf(lse), ~seen)
+    largest = np.abs(lse_ref[seen]).max(initial=largest)
+    assert np.abs(lse[seen] - lse_ref[seen]).max(initial=0) < 4 * EPS * (1 + largest)
+    assert np.abs(y - y_ref).max() <= 2 * bound * np.abs(v).max()
+
+    dy = floats(4, *y.shape)
+    grads = fast.attention_backward(dy, q, k, v, y, lse, causal, scale)
+    references = exact(numpy_ref.attention_backward, dy, q, k, v, y_ref, lse_ref, causal, scale)
+    dp = np.abs(np.einsum("bihd,bjhd->bhij", dy, v_all)).max() * factor
+    terms = (dp * np.abs(k).max(), dp * np.abs(q).max(), np.abs(dy).max())
+    for grad, reference, term in zip(grads, references, terms, strict=True):
+        assert grad.shape == reference.shape
+        size = max(np.abs(reference).max(), term)
+        assert np.abs(grad - reference).max() <= 4 * bound * size
+
+
+@pytest.mark.parametrize("T", LENGTHS)
+def test_agrees_at_every_length(fast, T):
+    check(fast, *inputs(2, T, T, 3, 3, 32))
+
+
+@pytest.mark.parametrize("D", HEAD_SIZES)
+def test_agrees_at_every_head_size(fast, D):
+    check(fast, *inputs(2, 37, 37, 2, 2, D))
+
+
+@pytest.mark.parametrize("heads", [(4, 2), (6, 1), (9, 3)])
+def test_grouped_heads_share_keys(fast, heads):
+    check(fast, *inputs(2, 21, 29, *heads, 8))
+
+
+@pytest.mark.parametrize("Tq", [1, 2, 4, 5, 20, 33])
+@pytest.mark.parametrize("ahead", [1, 13, 100])
+def test_last_query_sees_every_key_of_a_cache(fast, Tq, ahead):
+    check(fast, *inputs(2, Tq, Tq + ahead, 4, 2, 20))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 65), (17, 17), (66, 130), (130, 66)])
+def test_without_a_mask_every_query_sees_every_key(fast, shape):
+    check(fast, *inputs(2, *shape, 2, 2, 20), causal=False)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (40, 13), (130, 3), (5, 0)])
+def test_query_that_sees_no_key_gets_zeros(fast, shape):
+    q, k, v = inputs(2, *shape, 2, 2, 8)
+    y, lse = fast.attention_forward(q, k, v)
+    masked = shape[0] - shape[1]
+    assert np.all(y[:, :masked] == 0)
+    assert np.all(np.isneginf(lse[:, :, :masked]))
+    if shape[1]:
+        check(fast, q, k, v)
+    else:
+        assert np.all(fast.attention_backward(y, q, k, v, y, lse)[0] == 0)
+
+
+@pytest.mark.parametrize("size", [1e-3, 10.0, 100.0])
+def test_small_and_huge_logits(fast, size):
+    """100 * 100 * sqrt(32): scores of 5e4, whose exponentials overflow any float."""
+    check(fast, *inputs(1, 70, 70, 2, 2, 32, scale=size))
+
+
+def test_scale_is_the_callers(fast):
+    check(fast, *inputs(1, 19, 19, 2, 2, 8), scale=0.3)
+
+
+def test_future_does_not_reach_the_past(fast):
+    q, k, v = inputs(1, 100, 100, 2, 2, 32)
+    before, _ = fast.attention_forward(q, k, v)
+    k[:, 50:], v[:, 50:] = 1e4, -1e30
+    after, _ = fast.attention_forward(q, k, v)
+    assert np.array_equal(before[:, :50], after[:, :50])
+
+
+def test_heads_of_a_packed_projection_are_read_and_written_in_place(fast):
+    B, T, H, D = 2, 45, 3, 20
+    packed = floats(5, B, T, 3, H, D)
+    q, k, v = (packed[:, :, n] for n in range(3))
+    y, lse = fast.attention_forward(q, k, v)
+    copies = [np.ascontiguousarray(x) for x in (q, k, v)]
+    y_copies, lse_copies = fast.attention_forward(*copies)
+    assert np.array_equal(y, y_copies)
+    assert np.array_equal(lse, lse_copies)
+    dy, dpacked = floats(6, *y.shape), np.full_like(packed, np.nan)
+    out = tuple(dpacked[:, :, n] for n in range(3))
+    grads = fast.attention_backward(dy, q, k, v, y, lse, out=out)
+    assert all(grad is target for grad, target in zip(grads, out, strict=True))
+    expected = fast.attention_backward(dy, *copies, y, lse)
+    for grad, same in zip(out, expected, strict=True):
+        assert np.array_equal(grad, same)
+
+
+def test_views_with_gaps_in_the_last_axis(fast):
+    wide = floats(7, 3, 1, 11, 2, 16)
+    q, k, v = (x[..., ::2] for x in wide)
+    dwide = np.zeros_like(wide)
+    y, lse = fast.attention_forward(q, k, v)
+    dq, dk, dv = fast.attention_backward(y, q, k, v, y, lse, out=tuple(dwide[..., ::2]))
+    expected = fast.attention_backward(y, *(np.ascontiguousarray(x) for x in (q, k, v)), y, lse)
+    assert all(np.array_equal(a, b) for a, b in zip((dq, dk, dv), expected, strict=True))
+    assert np.all(dwide[..., 1::2] == 0)
+
+
+@pytest.mark.parametrize("B", [1, 3])
+def test_threads_do_not_change_a_bit(fast, B):
+    """One head of a long text is divided among threads too; its partial sums keep their order."""
+    q, k, v = inputs(B, 300, 300, 2, 1, 32)
+    dy, results, before = floats(8, *q.shape), [], threads.get_num_threads()
+    try:
+        for count in (1, 2, 3):
+            threads.set_num_threads(count)
+            y, lse = fast.attention_forward(q, k, v)
+            grads = fast.attention_backward(dy, q, k, v, y, lse)
+            results.append(b"".join(a.tobytes() for a in (y, lse, *grads)))
+    finally:
+        threads.set_num_threads(before)
+    assert len(set(results)) == 1
+
+
+def test_nan_is_not_hidden(fast):
+    q, k, v = inputs(1, 40, 40, 1, 1, 8)
+    q[0, 7] = np.nan
+    y, _ = fast.attention_forward(q, k, v)
+    assert np.all(np.isnan(y[0, 7]))
+    assert not np.any(np.isnan(y[0, :7]))
+
+
+def test_forward_of_one_backend_serves_backward_of_another(fast):
+    q, k, v = inputs(2, 50, 50, 2, 2, 20)
+    dy = floats(9, *q.shape)
+    y, lse = fast.attention_forward(q, k, v)
+    here = numpy_ref.attention_backward(dy, q, k, v, y, lse)
+    there = fast.attention_backward(dy, q, k, v, *numpy_ref.attention_forward(q, k, v))
+    for a, b in zip(here, there, strict=True):
+        assert np.abs(a - b).max() < 1e-5
+
+
+def test_shapes_that_do_not_fit_are_named(fast):
+    q, k, v = inputs(1, 4, 4, 3, 2, 8)
+    with pytest.raises(ValueError, match="2 key heads do not divide 3 heads"):
+        fast.attention_forward(q, k, v)
+    with pytest.raises(ValueError, match=r"\(1, 4, 2, 8\).*\(1, 5, 2, 8\)"):
+        fast.attention_forward(q[:, :, :2], k, np.zeros((1, 5, 2, 8), np.float32))
+    with pytest.raises(TypeError, match="int64"):
+        fast.attention_forward(q.astype(np.int64), k, v)
