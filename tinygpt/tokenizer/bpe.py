@@ -40,8 +40,9 @@ class BPETokenizer(Tokenizer):
     pattern: "gpt2", "cl100k", "llama3" or a regular expression.
     special_tokens: name -> id.
     byte_ids: the id of each byte value, 256 of them.
-    whole_words: pre-token -> id of those taken as they stand, before any merge; only foreign files
-        have such (Llama 3's "ignore_merges").
+    extra_tokens: bytes -> id of tokens that no merge makes; only foreign files have such.
+    whole_words: a pre-token that is a token as it stands is taken before any merge, as tiktoken
+        does; among trained merges it makes no difference.
     Raises TokenizerError for a merge of unknown tokens or ids that collide.
     """
 
@@ -52,28 +53,33 @@ class BPETokenizer(Tokenizer):
         special_tokens: Mapping[str, int] | None = None,
         byte_ids: Sequence[int] = BYTE_IDS,
         merged_ids: Sequence[int] | None = None,
-        whole_words: Mapping[bytes, int] | None = None,
+        extra_tokens: Mapping[bytes, int] | None = None,
+        whole_words: bool = False,
     ):
         self.pattern = pattern_name(pattern_text(pattern))
         self.merges = [(int(left), int(right)) for left, right in merges]
         self.special_tokens = dict(special_tokens or {})
         self.byte_ids = list(byte_ids)
         self.merged_ids = list(merged_ids or range(256, 256 + len(self.merges)))
+        self.extra_tokens = dict(extra_tokens or {})
+        self.whole_words = whole_words
         self.token_bytes = self._spell_tokens()
         specials = {token: name.encode() for name, token in self.special_tokens.items()}
         self._spelled = self.token_bytes | specials
         self._vocab_size = 1 + max(self._spelled)
-        self.whole_words = dict(whole_words or {})
         encoder = compiled.Encoder if compiled.available() else PythonEncoder
-        self._encoder = encoder(
-            self.pattern, self.byte_ids, self.merges, self.merged_ids, self.whole_words
-        )
+        wholes = {data: token for token, data in self.token_bytes.items()} if whole_words else {}
+        self._encoder = encoder(self.pattern, self.byte_ids, self.merges, self.merged_ids, wholes)
 
     def _spell_tokens(self) -> dict[int, bytes]:
         """The bytes of every id that is not special."""
         spelled = {token: bytes([byte]) for byte, token in enumerate(self.byte_ids)}
         if len(spelled) != 256:
             raise TokenizerError("two bytes of this tokenizer share an id. Restore its file.")
+        for token_bytes, token in self.extra_tokens.items():
+            if token in spelled:
+                raise TokenizerError(f"the id {token} of this tokenizer is taken twice.")
+            spelled[token] = token_bytes
         for rank, (pair, new) in enumerate(zip(self.merges, self.merged_ids, strict=True)):
             for token in pair:
                 if token not in spelled:
@@ -81,7 +87,9 @@ class BPETokenizer(Tokenizer):
                         f"merge {rank} of this tokenizer joins the token {token}, which is unknown "
                         "at that point. Restore its file."
                     )
-            spelled.setdefault(new, spelled[pair[0]] + spelled[pair[1]])
+            joined = spelled[pair[0]] + spelled[pair[1]]
+            if spelled.setdefault(new, joined) != joined:
+                raise TokenizerError(f"the id {new} of this tokenizer is taken twice.")
         for name, token in self.special_tokens.items():
             if token in spelled or token < 0:
                 raise TokenizerError(
@@ -107,10 +115,11 @@ class BPETokenizer(Tokenizer):
                 f"vocabulary of {self.vocab_size}. Decode with the tokenizer that made it."
             ) from None
 
-    def save(self, path: str | Path) -> None:
-        from tinygpt.tokenizer import formats
+    def save(self, path: str | Path, format: str = "tinygpt") -> None:
+        """Write the tokenizer.  format: "tinygpt", "huggingface" or "tiktoken"."""
+        from tinygpt.tokenizer import formats  # it imports this file
 
-        formats.save_native(self, path)
+        formats.save(self, path, format)
 
 
 Ranks = Mapping[Pair, tuple[int, int]]  # pair -> (rank, id of the merged token)

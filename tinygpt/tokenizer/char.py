@@ -84,11 +84,11 @@ class CharTokenizer(Tokenizer):
         write_text(path, json.dumps(data, indent=1) + "\n")
 
     @classmethod
-    def from_json(cls, data: dict, path: str | Path) -> CharTokenizer:
-        """Rebuild from the parsed file `path`.  Raises TokenizerError if it is damaged."""
+    def from_json(cls, data: dict) -> CharTokenizer:
+        """Rebuild from a parsed file.  Raises TokenizerError if it is damaged."""
         characters = data.get("characters")
         if not isinstance(characters, str):
-            raise TokenizerError(f"{path} has no text under 'characters'. Restore the file.")
+            raise TokenizerError("it has no text under 'characters'. Restore the file.")
         return cls(characters)
 
 

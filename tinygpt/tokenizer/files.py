@@ -33,14 +33,14 @@ def read_bytes(path: str | Path) -> bytes:
         ) from None
 
 
-def parse_json(data: bytes, path: str | Path) -> dict[str, Any]:
-    """The JSON object in `data`, or a TokenizerError that names `path`."""
+def parse_json(data: bytes) -> dict[str, Any]:
+    """The JSON object in `data`.  Raises TokenizerError when there is none."""
     try:
         value = json.loads(data)
     except ValueError as error:  # not UTF-8 and not JSON both arrive here
-        raise TokenizerError(f"{path} is not JSON ({error}). Restore the file.") from None
+        raise TokenizerError(f"this is not JSON ({error}). Restore the file.") from None
     except RecursionError:
-        raise TokenizerError(f"{path} is nested too deeply for a tokenizer file.") from None
+        raise TokenizerError("this is nested too deeply for a tokenizer file.") from None
     if not isinstance(value, dict):
-        raise TokenizerError(f"{path} holds no tokenizer: its JSON is not an object.")
+        raise TokenizerError("this holds no tokenizer: its JSON is not an object.")
     return value

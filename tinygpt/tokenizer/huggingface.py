@@ -1,0 +1,200 @@
+"""Hugging Face's tokenizer.json, for byte-level BPE.
+
+Their files spell bytes in a printable alphabet: a byte that is a printable Latin-1 character stands
+for itself, the others for U+0100 onwards, so " cat" reads "Ġcat". Merges are written as pairs or,
+before 2024, as strings with a space between; both are read, pairs are written.
+
+Only what gives back the bytes it was given is accepted: no normalizer, no prefix space, no
+SentencePiece. A post-processor (which adds a token before the text) is not ours to apply.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tinygpt.tokenizer.base import TokenizerError
+from tinygpt.tokenizer.bpe import BYTES, BPETokenizer
+from tinygpt.tokenizer.pretokenize import PATTERNS
+
+_N_PRINTABLE = 188  # the first of BYTES, which stand for themselves
+CHARACTERS = [
+    chr(byte if i < _N_PRINTABLE else 256 + i - _N_PRINTABLE) for i, byte in enumerate(BYTES)
+]
+_TO_BYTE = dict(zip(CHARACTERS, BYTES, strict=True))
+_TO_CHARACTER = dict(zip(BYTES, CHARACTERS, strict=True))
+
+
+def spell(token: bytes) -> str:
+    """A token in their alphabet.
+
+    >>> spell(b" cat\\n")
+    'ĠcatĊ'
+    """
+    return "".join(_TO_CHARACTER[byte] for byte in token)
+
+
+def unspell(text: str) -> bytes:
+    """The inverse of `spell`.  Raises KeyError for a character outside the alphabet."""
+    return bytes(_TO_BYTE[character] for character in text)
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def write(tokenizer: BPETokenizer) -> str:
+    """The text of a tokenizer.json that gives the same ids."""
+    name = {token: spell(data) for token, data in tokenizer.token_bytes.items()}
+    added: list[dict[str, Any]] = [
+        {
+            "id": token,
+            "content": content,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
+        for content, token in tokenizer.special_tokens.items()
+    ]
+    pattern = PATTERNS.get(tokenizer.pattern, tokenizer.pattern)
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
+    data = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": sorted(added, key=lambda token: token["id"]),
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [split | {"invert": False}, _byte_level(use_regex=False)],
+        },
+        "post_processor": None,
+        "decoder": _byte_level(use_regex=True),
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": tokenizer.whole_words,
+            "vocab": {name[token]: token for token in sorted(name)},
+            "merges": [[name[left], name[right]] for left, right in tokenizer.merges],
+        },
+    }
+    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+
+
+def _byte_level(use_regex: bool) -> dict[str, Any]:
+    return {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": use_regex,
+    }
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def read(data: dict[str, Any]) -> BPETokenizer:
+    """A tokenizer from a parsed tokenizer.json.  Raises TokenizerError for what it cannot be."""
+    model = data["model"]
+    # Files from before 2022 leave the type out; only BPE has merges.
+    if model.get("type", "BPE") != "BPE" or "merges" not in model:
+        raise TokenizerError(f"its model is {model.get('type')}, not BPE, which is all known here.")
+    if data.get("normalizer") and data["normalizer"] != {"type": "Sequence", "normalizers": []}:
+        raise TokenizerError(
+            "it normalizes text before encoding, so that the bytes given would not come back."
+        )
+    for key in ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(key):
+            raise TokenizerError(f"it uses {key}: that is not byte-level BPE.")
+    pattern = _read_pattern(data.get("pre_tokenizer"))
+    specials = _read_added_tokens(data.get("added_tokens") or [])
+    vocab = _read_vocab(model.get("vocab"), specials)
+    merges, merged_ids = _read_merges(model["merges"], vocab)
+    missing = [byte for byte in range(256) if bytes([byte]) not in vocab]
+    if missing:
+        raise TokenizerError(
+            f"its vocabulary lacks {len(missing)} of the 256 bytes ({missing[0]:#04x} first), so "
+            "it cannot encode every text. Train it with the whole byte-level alphabet."
+        )
+    byte_ids = [vocab[bytes([byte])] for byte in range(256)]
+    made = {*byte_ids, *merged_ids}
+    extra = {token: i for token, i in vocab.items() if i not in made}
+    whole_words = model.get("ignore_merges") is True
+    return BPETokenizer(merges, pattern, specials, byte_ids, merged_ids, extra, whole_words)
+
+
+def _read_pattern(step: Any) -> str:
+    """The regular expression of a pre-tokenizer that is a byte-level one."""
+    steps = step.get("pretokenizers") if isinstance(step, dict) else None
+    steps = steps if isinstance(steps, list) else [step]
+    kinds = [s.get("type") if isinstance(s, dict) else None for s in steps]
+    if not kinds or kinds[-1] != "ByteLevel" or steps[-1].get("add_prefix_space"):
+        raise TokenizerError(
+            "its pre-tokenizer is not a plain byte-level one (a pattern, then ByteLevel without a "
+            "prefix space), so it is not one of the tokenizers known here."
+        )
+    if kinds == ["ByteLevel"] and steps[-1].get("use_regex", True):
+        return "gpt2"
+    split = steps[0]
+    pattern = split.get("pattern") if kinds == ["Split", "ByteLevel"] else None
+    if (
+        not isinstance(pattern, dict)
+        or not isinstance(pattern.get("Regex"), str)
+        or steps[-1].get("use_regex", True)
+        or split.get("behavior") != "Isolated"
+        or split.get("invert")
+    ):
+        raise TokenizerError(
+            f"its pre-tokenizer ({', '.join(map(str, kinds))}) does more than cut by one pattern."
+        )
+    return pattern["Regex"]
+
+
+def _read_added_tokens(added: Any) -> dict[str, int]:
+    try:
+        return {str(token["content"]): int(token["id"]) for token in added}
+    except (TypeError, KeyError, ValueError):
+        raise TokenizerError("'added_tokens' is damaged. Restore the file.") from None
+
+
+def _read_vocab(vocab: Any, specials: dict[str, int]) -> dict[bytes, int]:
+    if not isinstance(vocab, dict):
+        raise TokenizerError("'vocab' is missing. Restore the file.")
+    out = {}
+    for text, token in vocab.items():
+        if not isinstance(token, int) or token < 0:
+            raise TokenizerError(f"the token {text!r} has no valid id: {token!r}.")
+        if specials.get(text) == token:
+            continue
+        try:
+            out[unspell(text)] = token
+        except KeyError:
+            raise TokenizerError(
+                f"the token {text!r} is not spelled in the byte-level alphabet, so this is not "
+                "byte-level BPE."
+            ) from None
+    return out
+
+
+def _read_merges(merges: Any, vocab: dict[bytes, int]) -> tuple[list[tuple[int, int]], list[int]]:
+    pairs, merged = [], []
+    for rank, merge in enumerate(merges if isinstance(merges, list) else [merges]):
+        parts = merge.split(" ") if isinstance(merge, str) else merge
+        if not isinstance(parts, list) or len(parts) != 2:
+            raise TokenizerError(f"merge {rank} ({merge!r}) is not a pair. Restore the file.")
+        try:
+            left, right = (unspell(part) for part in parts)
+            pairs.append((vocab[left], vocab[right]))
+            merged.append(vocab[left + right])
+        except (KeyError, TypeError):
+            raise TokenizerError(
+                f"merge {rank} ({merge!r}) names a token that is not in the vocabulary. Restore "
+                "the file."
+            ) from None
+    return pairs, merged
