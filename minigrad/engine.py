@@ -220,11 +220,11 @@ def draw_key(generator: np.random.Generator) -> int:
     return key
 
 
-def checkpoint(function: Callable, *inputs: Tensor) -> Any:
+def checkpoint(function: Callable, *inputs: Tensor | None) -> Any:
     """function(*inputs), computed again in backward instead of keeping its activations.
 
-    function: takes Tensors, returns a Tensor or a tuple of them; parameters it uses by other ways
-    (a module's weights) get their gradients too.  Only `inputs` stay alive until backward.
+    function: takes Tensors (or None), returns a Tensor or a tuple of them; parameters it uses by
+    other ways (a module's weights) get their gradients too.  Only `inputs` stay alive until backward.
     The second run draws the same random keys (see draw_key), so gradients are the same bytes as
     without checkpointing.  Cost: one more forward.  Source: Chen et al. 2016.
     """
@@ -244,7 +244,9 @@ def checkpoint(function: Callable, *inputs: Tensor) -> Any:
     several = isinstance(result, tuple)
 
     def recompute(*dys: np.ndarray | None) -> list[np.ndarray | None]:
-        copies = [x.detach().requires_grad_(x.requires_grad) for x in inputs]
+        copies = [
+            x if x is None else x.detach().requires_grad_(x.requires_grad) for x in inputs
+        ]
         before = mode.replay, mode.recorded
         mode.replay, mode.recorded = iter(keys), None
         try:
@@ -255,7 +257,7 @@ def checkpoint(function: Callable, *inputs: Tensor) -> Any:
         outputs = again if several else (again,)
         pairs = [(y, dy) for y, dy in zip(outputs, dys, strict=True) if y.requires_grad]
         backward([y for y, _ in pairs], [dy for _, dy in pairs])
-        return [copy.grad for copy in copies]
+        return [copy if copy is None else copy.grad for copy in copies]
 
     # The weights inside need gradients even when no input does, so the node is made either way.
     arrays = tuple([y.data for y in (result if several else (result,))])

@@ -103,6 +103,8 @@ class TrainingConfig:
     weight_decay: float = 0.1  # on matrices; norms, biases and embeddings are left alone
     clip: float | None = 1.0  # global gradient norm
     label_smoothing: float = 0.0
+    recompute: bool = False  # keep fewer activations, compute them again in backward
+    optimizer: Literal["adamw", "adamw8bit"] = "adamw"  # 8 or about 2 bytes of state a parameter
     eval_every: int | None = 250  # steps
     eval_tokens: int | None = 100_000  # held-out tokens looked at while training; None is all
     checkpoint_every: int | None = 500  # steps

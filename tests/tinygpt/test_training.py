@@ -123,6 +123,12 @@ def test_accumulation_averages_gradients(tiny_config, tmp_path):
     assert grads["whole"] == pytest.approx(grads["halves"], rel=1e-5)
 
 
+def test_recomputed_activations_give_the_same_bytes(tiny_config, tmp_path, straight):
+    config = tiny_config.replace("training", recompute=True)
+    Pretraining(begin(config, tmp_path / "run")).run()
+    assert final_bytes(tmp_path / "run") == final_bytes(straight)
+
+
 def test_clipping_bounds_the_gradient_that_reaches_the_optimizer(tiny_config, tmp_path):
     session = begin(tiny_config.replace("training", clip=0.01), tmp_path / "run")
     scales = []

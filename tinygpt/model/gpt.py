@@ -13,14 +13,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad import Tensor, nn, ops
+from minigrad import Tensor, checkpoint, nn, ops
 from tinygpt.config import GPTConfig
 from tinygpt.model.block import Block, make_norm
 from tinygpt.model.kv_cache import KVCache
 
 
 class GPT(nn.Module):
-    """A decoder-only transformer."""
+    """A decoder-only transformer.
+
+    recompute: keep only the stream between blocks while training and compute each block again in
+        backward (Chen et al. 2016): the same gradients to the bit, less memory, a third more time.
+    """
+
+    recompute = False
 
     def __init__(self, config: GPTConfig, rng: np.random.Generator | None):
         """config: the shape; rng: draws the initial weights and, while training, dropout.
@@ -51,7 +57,12 @@ class GPT(nn.Module):
         positions = self.position_embedding(np.arange(start, end))  # (T, C), for every row alike
         branch, stream = self.dropout(self.token_embedding(ids) + positions), None
         for i, block in enumerate(self.blocks):
-            branch, stream = block(branch, stream, cache.layers[i] if cache is not None else None)
+            if cache is not None:
+                branch, stream = block(branch, stream, cache.layers[i])
+            elif self.recompute:
+                branch, stream = checkpoint(block, branch, stream)
+            else:
+                branch, stream = block(branch, stream)
         x, _ = self.norm.add(branch, stream)
         return x
 

@@ -36,6 +36,7 @@ class Session:
         seeds = np.random.SeedSequence(recipe.seed).spawn(2)
         self.state = TrainState(rng=np.random.default_rng(seeds[0]))
         self.model = GPT(run.config.model, self.state.rng)
+        self.model.recompute = recipe.recompute
         self.optimizer = make_optimizer(self.model, recipe)
         self.schedule = optim.warmup_cosine(
             recipe.lr, recipe.min_lr, recipe.warmup_steps, recipe.steps
