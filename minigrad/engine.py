@@ -224,7 +224,7 @@ def checkpoint(function: Callable, *inputs: Tensor | None) -> Any:
     """function(*inputs), computed again in backward instead of keeping its activations.
 
     function: takes Tensors (or None), returns a Tensor or a tuple of them; parameters it uses by
-    other ways (a module's weights) get their gradients too.  Only `inputs` stay alive until backward.
+    other ways (a module's weights) get their gradients too.  Only `inputs` stay alive.
     The second run draws the same random keys (see draw_key), so gradients are the same bytes as
     without checkpointing.  Cost: one more forward.  Source: Chen et al. 2016.
     """
