@@ -93,7 +93,7 @@ class TrainingConfig:
     steps: int = 2000
     batch_size: int = 12  # sequences in one forward pass
     accumulation: int = 1  # forward passes in one optimizer step
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon", "adamw8bit"] = "adamw"
     lr: float = 1e-3  # peak learning rate
     min_lr: float = 1e-4  # where the cosine ends
     warmup_steps: int = 100
@@ -104,7 +104,6 @@ class TrainingConfig:
     clip: float | None = 1.0  # global gradient norm
     label_smoothing: float = 0.0
     recompute: bool = False  # keep fewer activations, compute them again in backward
-    optimizer: Literal["adamw", "adamw8bit"] = "adamw"  # 8 or about 2 bytes of state a parameter
     eval_every: int | None = 250  # steps
     eval_tokens: int | None = 100_000  # held-out tokens looked at while training; None is all
     checkpoint_every: int | None = 500  # steps

@@ -101,4 +101,6 @@ def make_optimizer(model: GPT, recipe: TrainingConfig) -> optim.Optimizer:
     adamw = {"lr": recipe.lr, "betas": (recipe.beta1, recipe.beta2), "eps": recipe.eps}
     if recipe.optimizer == "adamw":
         return optim.AdamW([matrices, others], **adamw)
+    if recipe.optimizer == "adamw8bit":
+        return optim.AdamW8bit([matrices, others], **adamw)
     return optim.Muon(matrices["params"], [others], weight_decay=recipe.weight_decay, **adamw)
