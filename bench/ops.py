@@ -211,5 +211,4 @@ def ops(
         click.echo(kernel.ljust(30) + "".join(text.rjust(18) for text in texts))
 
 
-if __name__ == "__main__":
-    ops()
+command = ops
