@@ -5,6 +5,7 @@ jit.py how these are compiled, cached and threaded.
 """
 
 from kernels.numba_jit.adamw import adamw_update, sum_of_squares
+from kernels.numba_jit.attention import attention_backward, attention_forward
 from kernels.numba_jit.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.numba_jit.decode import decode_step
 from kernels.numba_jit.dropout import dropout_backward, dropout_forward
@@ -25,6 +26,8 @@ from kernels.numba_jit.softmax import softmax_backward, softmax_forward
 
 __all__ = [
     "adamw_update",
+    "attention_backward",
+    "attention_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "decode_step",

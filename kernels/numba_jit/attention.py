@@ -1,0 +1,256 @@
+"""Attention in Numba: no (T, T) matrix; queries side by side, as in c/attention.c.
+
+What it means and the gradients: numpy_ref/attention.py.  A block of QUERIES queries meets KEYS keys
+at a time. Everything is kept transposed, one row for each key or coordinate and one column for each
+query, so that every inner loop runs along the queries and LLVM turns it into vectors.
+
+Errors against float64 stay within those stated in c/attention.py.
+"""
+
+import math
+
+import numpy as np
+
+from kernels import checks, memory
+from kernels.numba_jit.jit import inline, parallel, prange
+from kernels.numba_jit.vector_math import exp
+
+QUERIES = KEYS = 64
+ZERO, ONE = np.float32(0), np.float32(1)
+NO_SCORE = np.float32(-3e38)  # below any score, yet -inf minus it is -inf and not nan
+# e^-44 counts as zero beside the largest term of its row, 1. That is more than thrift: such
+# numbers times a small gradient are denormal, on which a CPU takes a hundred cycles.
+LOWEST = np.float32(-44)
+
+
+def attention_forward(q, k, v, causal=True, scale=None):
+    """y (B, Tq, H, D), lse (B, H, Tq); see numpy_ref.attention_forward."""
+    checks.attention(q, k, v)
+    B, Tq, H, D = q.shape
+    y, lse = memory.empty(q.shape), memory.empty((B, H, Tq))
+    factor = np.float32(1 / math.sqrt(D) if scale is None else scale)
+    if Tq == 1 and k.size and k.strides[-1] == v.strides[-1] == k.itemsize:
+        _forward_one(q, *_flat(k), *_flat(v), k.shape[1], k.shape[2], factor, y, lse)
+    elif y.size:
+        _forward(q, k, v, bool(causal), factor, y, lse)
+    return y, lse
+
+
+def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None):
+    """dq, dk, dv; see numpy_ref.attention_backward."""
+    checks.attention(q, k, v)
+    checks.same_shape("attention", dy=dy, q=q, y=y)
+    if out is None:
+        out = tuple(memory.empty(array.shape) for array in (q, k, v))
+    for name, target, like in zip(("dq", "dk", "dv"), out, (q, k, v), strict=True):
+        checks.same_shape("attention", **{name: target, name[1:]: like})
+    factor = np.float32(1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    _backward(dy, q, k, v, y, lse, bool(causal), factor, *out)
+    return tuple(out)
+
+
+def _flat(x):
+    """All of x's memory as one contiguous array, and x's steps in it from one batch entry, key and
+    head to the next: Numba makes vectors only of what it knows to be contiguous."""
+    steps = tuple(step // x.itemsize for step in x.strides)
+    last = sum(step * (n - 1) for step, n in zip(steps, x.shape, strict=True))
+    return np.lib.stride_tricks.as_strided(x, (last + 1,), (x.itemsize,)), steps[:3]
+
+
+@inline
+def _add_product(a, b, c, rows, depth):
+    """c (rows, n) += a (rows, depth) b (depth, n), four rows and four steps at a time.
+
+    Each pass over four rows of c does sixteen multiply-adds for twelve loads and stores.
+    """
+    n = c.shape[1]
+    for r in range(0, rows - 3, 4):
+        for k in range(0, depth - 3, 4):
+            a00, a01, a02, a03 = a[r, k], a[r, k + 1], a[r, k + 2], a[r, k + 3]
+            a10, a11, a12, a13 = a[r + 1, k], a[r + 1, k + 1], a[r + 1, k + 2], a[r + 1, k + 3]
+            a20, a21, a22, a23 = a[r + 2, k], a[r + 2, k + 1], a[r + 2, k + 2], a[r + 2, k + 3]
+            a30, a31, a32, a33 = a[r + 3, k], a[r + 3, k + 1], a[r + 3, k + 2], a[r + 3, k + 3]
+            for i in range(n):
+                b0, b1, b2, b3 = b[k, i], b[k + 1, i], b[k + 2, i], b[k + 3, i]
+                c[r, i] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
+                c[r + 1, i] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
+                c[r + 2, i] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
+                c[r + 3, i] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
+        for k in range(depth - depth % 4, depth):
+            for row in range(r, r + 4):
+                for i in range(n):
+                    c[row, i] += a[row, k] * b[k, i]
+    for r in range(rows - rows % 4, rows):
+        for k in range(depth):
+            for i in range(n):
+                c[r, i] += a[r, k] * b[k, i]
+
+
+@inline
+def _pack(x, first, count, factor, columns):
+    """Rows first .. first + count - 1 of x (T, D), times factor -> columns (D, QUERIES)."""
+    for d in range(columns.shape[0]):
+        for i in range(count):
+            columns[d, i] = factor * x[first + i, d]
+        for i in range(count, columns.shape[1]):
+            columns[d, i] = ZERO
+
+
+@inline
+def _seen(i, Tq, Tk, causal):
+    """How many keys query i sees."""
+    return max(0, min(i + 1 + Tk - Tq, Tk)) if causal else Tk
+
+
+@parallel
+def _forward(q, k, v, causal, scale, y, lse):
+    B, Tq, H, D = q.shape
+    Tk, Hkv = k.shape[1], k.shape[2]
+    blocks = (Tq + QUERIES - 1) // QUERIES
+    for piece in prange(B * H * blocks):
+        b, h, first = piece // (H * blocks), piece // blocks % H, piece % blocks * QUERIES
+        kh, vh = k[b, :, h // (H // Hkv)], v[b, :, h // (H // Hkv)]
+        count = min(QUERIES, Tq - first)
+        columns = np.empty((D, QUERIES), np.float32)
+        out = np.zeros((D, QUERIES), np.float32)
+        scores = np.empty((KEYS, QUERIES), np.float32)
+        peak, total = np.full(QUERIES, NO_SCORE), np.zeros(QUERIES, np.float32)
+        _pack(q[b, :, h], first, count, scale, columns)
+        end = _seen(first + count - 1, Tq, Tk, causal)
+        for j in range(0, end, KEYS):
+            keys = min(KEYS, end - j)
+            scores[:] = ZERO
+            _add_product(kh[j : j + keys], columns, scores, keys, D)
+            _softmax_block(scores, first + Tk - Tq - j, keys, causal, peak, total, out)
+            _add_product(vh[j : j + keys].T, scores, out, D, keys)
+        for i in range(count):
+            inverse = ONE / total[i] if total[i] > ZERO or total[i] != total[i] else ZERO
+            lse[b, h, first + i] = peak[i] + np.log(total[i]) if inverse != ZERO else -np.inf
+            for d in range(D):
+                y[b, first + i, h, d] = out[d, i] * inverse
+
+
+@inline
+def _softmax_block(scores, diagonal, keys, causal, peak, total, out):
+    """Scores -> exponentials relative to each query's largest score so far; all that was summed
+    before (total, out) shrinks to match.  Query i sees the block's keys up to i + diagonal."""
+    keep = np.empty(QUERIES, np.float32)
+    if causal:
+        for j in range(max(0, diagonal + 1), keys):
+            for i in range(min(j - diagonal, QUERIES)):
+                scores[j, i] = -np.inf
+    for i in range(QUERIES):
+        keep[i] = peak[i]
+    for j in range(keys):
+        for i in range(QUERIES):
+            peak[i] = scores[j, i] if scores[j, i] > peak[i] else peak[i]
+    for i in range(QUERIES):
+        keep[i] = exp(keep[i] - peak[i])
+        total[i] *= keep[i]
+    for j in range(keys):
+        for i in range(QUERIES):
+            x = scores[j, i] - peak[i]
+            e = ZERO if x < LOWEST else exp(x)
+            scores[j, i] = e
+            total[i] += e
+    for d in range(out.shape[0]):
+        for i in range(QUERIES):
+            out[d, i] *= keep[i]
+
+
+@parallel
+def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, y, lse):
+    """One query for each head, as when text is written token by token: vectors lie along D."""
+    B, _, H, D = q.shape
+    for piece in prange(B * H):
+        b, h, hk = piece // H, piece % H, piece % H // (H // Hkv)
+        query, out = np.empty(D, np.float32), np.zeros(D, np.float32)
+        for d in range(D):
+            query[d] = q[b, 0, h, d] * scale
+        peak, total = NO_SCORE, ZERO
+        for j in range(Tk):
+            key_at = b * key_steps[0] + j * key_steps[1] + hk * key_steps[2]
+            value_at = b * value_steps[0] + j * value_steps[1] + hk * value_steps[2]
+            key, value = keys[key_at : key_at + D], values[value_at : value_at + D]
+            score = ZERO
+            for d in range(D):
+                score += query[d] * key[d]
+            if not score <= peak:
+                keep = ZERO if peak - score < LOWEST else exp(peak - score)
+                peak = score
+                total *= keep
+                for d in range(D):
+                    out[d] *= keep
+            e = ZERO if score - peak < LOWEST else exp(score - peak)
+            total += e
+            for d in range(D):
+                out[d] += e * value[d]
+        lse[b, h, 0] = peak + np.log(total) if Tk > 0 else -np.inf
+        for d in range(D):
+            y[b, 0, h, d] = out[d] / total if Tk > 0 else ZERO
+
+
+@parallel
+def _backward(dy, q, k, v, y, lse, causal, scale, dq, dk, dv):
+    B, Tq, H, D = q.shape
+    Tk, Hkv = k.shape[1], k.shape[2]
+    group = H // Hkv
+    for piece in prange(B * Hkv):
+        b, hk = piece // Hkv, piece % Hkv
+        kh, vh = k[b, :, hk], v[b, :, hk]
+        dk_sum, dv_sum = np.zeros((Tk, D), np.float32), np.zeros((Tk, D), np.float32)
+        q_columns, dy_columns = (
+            np.empty((D, QUERIES), np.float32),
+            np.empty((D, QUERIES), np.float32),
+        )
+        q_rows, dy_rows = np.empty((QUERIES, D), np.float32), np.empty((QUERIES, D), np.float32)
+        dq_columns = np.empty((D, QUERIES), np.float32)
+        p, ds = np.empty((KEYS, QUERIES), np.float32), np.empty((KEYS, QUERIES), np.float32)
+        shift, dot = np.empty(QUERIES, np.float32), np.empty(QUERIES, np.float32)
+        for h in range(hk * group, (hk + 1) * group):
+            for first in range(0, Tq, QUERIES):
+                count = min(QUERIES, Tq - first)
+                _pack(q[b, :, h], first, count, scale, q_columns)
+                _pack(dy[b, :, h], first, count, ONE, dy_columns)
+                for i in range(QUERIES):
+                    # A query that sees nothing, or that is not there, gets p = e^-inf = 0.
+                    there = i < count and lse[b, h, first + min(i, count - 1)] > -np.inf
+                    shift[i] = lse[b, h, first + i] if there else -NO_SCORE
+                    dot[i] = ZERO
+                for i in range(count):
+                    for d in range(D):
+                        q_rows[i, d] = q_columns[d, i]
+                        dy_rows[i, d] = dy[b, first + i, h, d]
+                        dot[i] += dy[b, first + i, h, d] * y[b, first + i, h, d]
+                dq_columns[:] = ZERO
+                end = _seen(first + count - 1, Tq, Tk, causal)
+                for j in range(0, end, KEYS):
+                    keys = min(KEYS, end - j)
+                    p[:] = ZERO
+                    ds[:] = ZERO
+                    _add_product(kh[j : j + keys], q_columns, p, keys, D)  # S^T = K Q^T
+                    _add_product(vh[j : j + keys], dy_columns, ds, keys, D)  # dP^T = V dY^T
+                    _softmax_backward(p, ds, first + Tk - Tq - j, keys, causal, shift, dot)
+                    _add_product(kh[j : j + keys].T, ds, dq_columns, D, keys)
+                    _add_product(p, dy_rows, dv_sum[j : j + keys], keys, count)
+                    _add_product(ds, q_rows, dk_sum[j : j + keys], keys, count)
+                for i in range(count):
+                    for d in range(D):
+                        dq[b, first + i, h, d] = scale * dq_columns[d, i]
+        dk[b, :, hk] = dk_sum  # q_rows carry the scale
+        dv[b, :, hk] = dv_sum
+
+
+@inline
+def _softmax_backward(p, ds, diagonal, keys, causal, shift, dot):
+    """p = e^(s - lse) in place of the scores, ds = p (dp - dot) in place of dp."""
+    if causal:
+        for j in range(max(0, diagonal + 1), keys):
+            for i in range(min(j - diagonal, QUERIES)):
+                p[j, i] = -np.inf
+    for j in range(keys):
+        for i in range(QUERIES):
+            x = p[j, i] - shift[i]
+            e = ZERO if x < LOWEST else exp(x)
+            p[j, i] = e
+            ds[j, i] = e * (ds[j, i] - dot[i])
