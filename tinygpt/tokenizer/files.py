@@ -13,13 +13,18 @@ from tinygpt.tokenizer.base import TokenizerError
 def write_text(path: str | Path, text: str) -> None:
     """Write beside `path`, then rename: a crash or a full disk leaves the old file whole."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise TokenizerError(
+            f"cannot write {path}: {error.strerror}. Choose another place or make room there."
+        ) from None
 
 
 def read_bytes(path: str | Path) -> bytes:

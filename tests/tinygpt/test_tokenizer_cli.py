@@ -1,0 +1,113 @@
+"""`tinygpt tokenizer`: the commands do what they say, and refuse in one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinygpt.cli import main
+from tinygpt.tokenizer import load
+
+TEXT = "The cat sat on the mat, and the other cat sat on the hat.\n" * 20 + "naïve café\r\n"
+
+
+@pytest.fixture
+def tinygpt(capfdbinary):
+    """Run a command line in this process: exit code, output, errors."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        return int(stop.value.code or 0), out, err.decode()
+
+    return run
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes(TEXT.encode())
+    return path
+
+
+@pytest.fixture
+def trained(tinygpt, text_file, tmp_path):
+    out = tmp_path / "t.json"
+    code, shown, _ = tinygpt("tokenizer", "train", text_file, "--vocab-size", 280, "--out", out)
+    assert code == 0 and b"280 tokens" in shown
+    return out
+
+
+def test_encode_and_decode_give_the_bytes_back(tinygpt, trained, text_file, tmp_path):
+    ids = tmp_path / "ids.bin"
+    assert tinygpt("tokenizer", "encode", trained, text_file, "--out", ids)[0] == 0
+    expected = load(trained).encode_array(TEXT)
+    assert np.array_equal(np.fromfile(ids, np.uint16), expected)
+    assert tinygpt("tokenizer", "decode", trained, "--file", ids)[1] == TEXT.encode()
+    code, shown, _ = tinygpt("tokenizer", "encode", trained, "--text", "the cat")
+    assert code == 0
+    assert tinygpt("tokenizer", "decode", trained, *shown.decode().split())[1] == b"the cat"
+
+
+def test_a_folder_is_the_sum_of_its_files(tinygpt, text_file, tmp_path, trained):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.txt").write_text(TEXT[:500])
+    (folder / "b.md").write_text(TEXT[500:])
+    (folder / "ignored.bin").write_bytes(b"\0" * 9)
+    out = tmp_path / "folder.json"
+    assert tinygpt("tokenizer", "train", folder, "--vocab-size", 280, "--out", out)[0] == 0
+    assert load(out).vocab_size == 280
+
+
+def test_char_kind(tinygpt, text_file, tmp_path):
+    out = tmp_path / "char.json"
+    assert tinygpt("tokenizer", "train", text_file, "--kind", "char", "--out", out)[0] == 0
+    assert load(out).vocab_size == len(set(TEXT))
+
+
+def test_inspect_shows_the_cut_and_the_tree(tinygpt, trained):
+    code, shown, _ = tinygpt("tokenizer", "inspect", trained, "the cat<|end|>")
+    shown = shown.decode()
+    assert code == 0
+    assert "[the][ cat][<|end|>]" in shown and "“ cat”" in shown and "3 tokens" in shown
+
+
+def test_compare_puts_them_side_by_side(tinygpt, trained, text_file):
+    code, shown, _ = tinygpt("tokenizer", "compare", trained, trained, "--text", text_file)
+    assert code == 0
+    assert shown.decode().count("280") == 2
+
+
+@pytest.mark.parametrize("form", ["tinygpt", "huggingface", "tiktoken"])
+def test_convert_keeps_the_ids(tinygpt, trained, tmp_path, form):
+    out = tmp_path / "converted"
+    assert tinygpt("tokenizer", "convert", trained, out, "--format", form)[0] == 0
+    assert load(out).encode(TEXT) == load(trained).encode(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "missing.txt"], "no file or folder 'missing.txt'"),
+        (["train", "{text}", "--vocab-size", "100"], "a vocabulary of 100 is too small"),
+        (["train", "{text}", "--out", "/proc/none/t.json"], "cannot write"),
+        (["train", "{text}", "--pattern", "("], "not a regular expression"),
+        (["encode", "{text}", "--text", "x"], "is not JSON"),
+        (["encode", "{trained}", "--text", "<|nope|>\ud800"], "lone surrogate"),
+        (["decode", "{trained}", "0", "999"], "the id 999 at position 1"),
+        (["decode", "{trained}", "zero"], "'zero' is not an id"),
+    ],
+)
+def test_mistakes_get_one_sentence(tinygpt, trained, text_file, arguments, message):
+    filled = [a.format(text=text_file, trained=trained) for a in arguments]
+    code, _, err = tinygpt("tokenizer", *filled)
+    assert code != 0
+    assert message in err and "Traceback" not in err and err.count("\n") <= 2
+
+
+def test_an_empty_file_is_refused(tinygpt, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    code, _, err = tinygpt("tokenizer", "train", tmp_path / "empty.txt")
+    assert code == 1 and "no text to train" in err

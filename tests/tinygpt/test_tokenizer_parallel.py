@@ -1,0 +1,65 @@
+"""Encoding in blocks and threads gives the ids of the whole text."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygpt.tokenizer import CharTokenizer, train_bpe
+from tinygpt.tokenizer.parallel import blocks, encode_many, encode_stream
+from tinygpt.tokenizer.pretokenize import PATTERNS
+
+TEXT = "It's a cat.\n\n  And 1234 dogs, it's true!\n中文。\n再来\tx = 3 \r\n" * 40
+
+
+@pytest.fixture(scope="module", params=[*sorted(PATTERNS), r"\S+|\s+"])
+def bpe(request):
+    return train_bpe(TEXT, 300, pattern=request.param)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="ab1 .'s\n\r\t中", max_size=300), st.integers(1, 40))
+def test_blocks_cut_where_the_patterns_cut(bpe, text, size):
+    data = text.encode()
+    parts = list(blocks(io.BytesIO(data), size))
+    assert b"".join(parts) == data
+    if bpe.pattern in PATTERNS:
+        ids = [token for part in parts for token in bpe.encode(part)]
+        assert ids == bpe.encode(text)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_stream_gives_the_ids_of_the_text(bpe, workers):
+    parts = encode_stream(bpe, io.BytesIO(TEXT.encode()), workers)
+    assert np.array_equal(np.concatenate(list(parts)), bpe.encode_array(TEXT))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_many_texts_come_back_in_order(bpe, workers):
+    texts = [TEXT[i : 2 * i] for i in range(50)]
+    results = list(encode_many(bpe, texts, workers))
+    assert [r.tolist() for r in results] == [bpe.encode(text) for text in texts]
+
+
+def test_an_error_in_one_text_reaches_the_caller():
+    tokenizer = CharTokenizer.train("abc")
+    with pytest.raises(ValueError, match="'z'"):
+        list(encode_many(tokenizer, ["a"] * 20 + ["z"] + ["a"] * 20, 2))
+
+
+def test_reading_ahead_is_bounded(bpe):
+    taken = []
+
+    def texts():
+        for number in range(100):
+            taken.append(number)
+            yield TEXT
+
+    results = encode_many(bpe, texts(), workers=2)
+    next(results)
+    assert len(taken) <= 6
+    results.close()

@@ -1,0 +1,319 @@
+"""`tinygpt tokenizer ...`: train, encode, decode, inspect, compare, convert."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from tinygpt.errors import UserError
+
+# Heavy modules are imported inside the functions, so that --help answers at once.
+
+@click.group()
+def tokenizer():
+    """Train, use, look into and compare tokenizers.
+
+    A TOKENIZER is a file that `train` wrote, a run's folder, a Hugging Face tokenizer.json or a
+    tiktoken rank file.
+
+    \b
+    tinygpt tokenizer train my.txt --vocab-size 4096 --out my.json
+    tinygpt tokenizer inspect my.json "How is this sentence cut?"
+    tinygpt tokenizer compare my.json other.json --text my.txt
+    """
+
+
+@tokenizer.command()
+@click.argument("texts", nargs=-1, required=True)
+@click.option("--out", default="tokenizer.json", show_default=True, help="File to write.")
+@click.option("--vocab-size", default=4096, show_default=True,
+              help="Ids in all: 256 bytes, merges, special tokens.")  # fmt: skip
+@click.option("--pattern", default="cl100k", show_default=True,
+              help="How text is cut into words: gpt2, cl100k, llama3, or a regex.")  # fmt: skip
+@click.option("--kind", type=click.Choice(["bpe", "char"]), default="bpe", show_default=True)
+@click.option("--min-count", default=2, show_default=True, help="Rarer pairs are not merged.")
+@click.option("--special", "specials", multiple=True, metavar="NAME",
+              help="A special token, may be repeated [default: six for chat].")  # fmt: skip
+@click.option("--format", "form", default="tinygpt", show_default=True,
+              type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))  # fmt: skip
+def train(texts, out, vocab_size, pattern, kind, min_count, specials, form):
+    """Train on TEXTS: files, folders, "stories", "python", "python+tests" or - (stdin).
+
+    Folders give their .txt, .md and .py files. Files may hold any bytes and be of any size.
+    """
+    import time
+
+    from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, CharTokenizer, sources
+    from tinygpt.tokenizer.counting import WordCounts
+    from tinygpt.tokenizer.trainer import check_vocab_size, train_on_words
+
+    started = time.perf_counter()
+    paths = sources.find(texts)
+    if kind == "char":
+        if form != "tinygpt":
+            raise UserError(f"a character tokenizer cannot be saved as {form}. Drop --format.")
+        made = CharTokenizer.train(sources.characters(paths))
+        made.save(out)
+        click.echo(f"{out}: {made.vocab_size} characters")
+        return
+    special_tokens = tuple(specials) or DEFAULT_SPECIAL_TOKENS
+    check_vocab_size(vocab_size, special_tokens)
+    with WordCounts(pattern) as words, _progress() as progress:
+        task = progress.add_task("read", total=sources.size(paths))
+        n_bytes = sources.count(paths, words, lambda n: progress.update(task, advance=n))
+        progress.update(task, completed=n_bytes, total=n_bytes)
+        counted = time.perf_counter() - started
+        merging = progress.add_task("merge", total=None)
+        made = train_on_words(
+            words, vocab_size, special_tokens, min_count,
+            lambda done, wanted: progress.update(merging, completed=done, total=wanted),
+        )  # fmt: skip
+        n_words = len(words)
+    made.save(out, form)
+    seconds = time.perf_counter() - started
+    click.echo(f"{out}: {made.vocab_size} tokens, {len(made.merges)} merges, {made.pattern}")
+    click.echo(
+        f"learned from {n_bytes / 1e6:.1f} MB, {n_words:,} distinct words, "
+        f"in {seconds:.1f} s ({counted:.1f} s of it counting)"
+    )
+    if made.vocab_size < vocab_size:
+        click.echo(f"No pair is left that occurs {min_count} times: fewer tokens than asked for.")
+
+
+@tokenizer.command()
+@click.argument("path", metavar="TOKENIZER")
+@click.argument("source", default="-", metavar="[FILE]")
+@click.option("--text", help="Encode this instead of a file.")
+@click.option("--out", help="Write the ids here as raw uint16 (uint32 above 65536 ids).")
+@click.option("--special/--no-special", default=False, help="Recognise special tokens in the text.")
+@click.option("--pieces", is_flag=True, help="Show the tokens instead of their ids.")
+def encode(path, source, text, out, special, pieces):
+    """Turn text (FILE, --text or standard input) into ids."""
+    from tinygpt.tokenizer import CharTokenizer, sources
+    from tinygpt.tokenizer.inspection import show
+    from tinygpt.tokenizer.parallel import encode_many, encode_stream
+
+    tok = _load(path)
+    with sources.open_bytes(source) if text is None else nullcontext() as stream:
+        if text is not None or special:
+            data = stream.read() if text is None else text
+            allowed, refused = ("all", "all") if special else ((), ())
+            parts = iter([tok.encode_array(data, allowed, refused)])
+        elif isinstance(tok, CharTokenizer):
+            parts = encode_many(tok, [stream.read()])
+        else:
+            parts = encode_stream(tok, stream)
+        if out:
+            total = _write_ids(out, parts)
+            click.echo(f"{out}: {total:,} tokens, {tok.dtype.name}", err=True)
+            return
+        for ids in parts:
+            words = [repr(show(tok.decode_bytes([t])))[1:-1] for t in ids] if pieces else ids
+            click.echo(" ".join(map(str, words)))
+
+
+@tokenizer.command()
+@click.argument("path", metavar="TOKENIZER")
+@click.argument("ids", nargs=-1)
+@click.option("--file", "file", help="Raw ids, as `encode --out` wrote them.")
+def decode(path, ids, file):
+    """Turn IDS (or --file, or numbers from standard input) back into the very same bytes."""
+    import numpy as np
+
+    from tinygpt.tokenizer import sources
+
+    tok = _load(path)
+    out = sys.stdout.buffer
+    if file:
+        with sources.open_bytes(file) as stream:
+            while data := stream.read(1 << 20):
+                out.write(tok.decode_bytes(np.frombuffer(data, tok.dtype)))
+    else:
+        words = ids or sys.stdin.read().split()
+        out.write(tok.decode_bytes([_integer(word) for word in words]))
+    out.flush()
+
+
+@tokenizer.command()
+@click.argument("path", metavar="TOKENIZER")
+@click.argument("sentence", required=False)
+@click.option("--text", "file", help="Measure the compression of this file.")
+@click.option("--longest", default=10, show_default=True, help="How many long tokens to list.")
+def inspect(path, sentence, file, longest):
+    """Show what a tokenizer learned, and how it cuts SENTENCE."""
+    from rich.console import Console
+
+    from tinygpt.tokenizer import BPETokenizer, sources
+    from tinygpt.tokenizer.inspection import longest_tokens, measure, show
+
+    tok = _load(path)
+    console = Console(highlight=False)
+    if not isinstance(tok, BPETokenizer):
+        characters = show(tok.decode_bytes(range(tok.vocab_size)))
+        console.print(f"{tok.vocab_size} characters: {characters}", markup=False)
+    else:
+        pattern = tok.pattern if len(tok.pattern) < 20 else "a pattern of its own"
+        console.print(
+            f"[bold]{tok.vocab_size}[/bold] ids: 256 bytes, {len(tok.merges)} merges, "
+            f"{len(tok.special_tokens)} special tokens; cut by {pattern}"
+        )
+        names = "  ".join(f"{token} {name}" for name, token in tok.special_tokens.items())
+        console.print(f"special   {names or 'none'}", markup=False)
+        long = "  ".join(f"{token} {_quote(data)}" for token, data in longest_tokens(tok, longest))
+        console.print(f"longest   {long}", markup=False)
+        first = "  ".join(
+            f"{token} {_quote(tok.token_bytes[token])}" for token in tok.merged_ids[:longest]
+        )
+        console.print(f"earliest  {first}", markup=False)
+    if file:
+        with sources.open_bytes(file) as stream:
+            console.print(_summary(measure(tok, sources.parts(tok, stream))))
+    if sentence is None and not file and sys.stdout.isatty():
+        sentence = "The little dog wasn't lost; it knew 1234 ways home."
+    if sentence is not None:
+        _show_cut(console, tok, sentence)
+
+
+@tokenizer.command()
+@click.argument("paths", nargs=-1, required=True, metavar="TOKENIZER TOKENIZER ...")
+@click.option("--text", "file", required=True, help="The text to compare them on.")
+def compare(paths, file):
+    """Compression side by side: how one chooses a vocabulary size.
+
+    More bytes per token means that a model sees further and trains on fewer tokens; unused ids are
+    rows of its embedding that learn nothing.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from tinygpt.tokenizer import sources
+    from tinygpt.tokenizer.inspection import measure
+
+    table = Table()
+    table.add_column("tokenizer", overflow="fold")
+    for title in ("ids", "tokens", "bytes/token", "tokens/word", "unused", "%"):
+        table.add_column(title, justify="right")
+    for path in paths:
+        tok = _load(path)
+        with sources.open_bytes(file) as stream:
+            m = measure(tok, sources.parts(tok, stream))
+        table.add_row(
+            path, f"{m.vocab_size:,}", f"{m.tokens:,}", f"{m.bytes_per_token:.3f}",
+            f"{m.tokens_per_word:.3f}", f"{m.unused:,}", f"{100 * m.unused / m.vocab_size:.1f}",
+        )  # fmt: skip
+    Console(highlight=False).print(table)
+
+
+@tokenizer.command()
+@click.argument("path", metavar="TOKENIZER")
+@click.argument("out")
+@click.option("--format", "form", default="huggingface", show_default=True,
+              type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))  # fmt: skip
+@click.option("--pattern", help="The pattern of a tiktoken file, which does not say (cl100k).")
+def convert(path, out, form, pattern):
+    """Write TOKENIZER to OUT in another program's format, or in ours."""
+    from tinygpt.tokenizer import BPETokenizer
+
+    tok = _load(path, pattern)
+    if not isinstance(tok, BPETokenizer):
+        raise UserError(f"{path} is a character tokenizer, which other programs do not know.")
+    tok.save(out, form)
+    click.echo(f"{out}: {tok.vocab_size} ids, {form}")
+    if form == "tiktoken":
+        click.echo(f"The file does not say: pattern {tok.pattern}, special {tok.special_tokens}")
+
+
+def _load(path, pattern=None):
+    from tinygpt.tokenizer import load
+
+    folder = Path(path)
+    if folder.is_dir():
+        path = next(iter(sorted(folder.rglob("tokenizer.json"))), None)
+        if path is None:
+            raise UserError(f"no tokenizer.json in the folder {folder}. Give a tokenizer's file.")
+    return load(path, pattern)
+
+
+# --- small parts --------------------------------------------------------------------------------
+
+
+def _progress():
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description:>5}"), BarColumn(), TaskProgressColumn(), TimeLeft(),
+        console=console, transient=True, disable=not console.is_terminal,
+    )  # fmt: skip
+
+
+def _write_ids(out: str, parts) -> int:
+    total = 0
+    try:
+        with open(out, "wb") as file:
+            for ids in parts:
+                file.write(ids.tobytes())
+                total += len(ids)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}. Choose another place.") from None
+    return total
+
+
+def _integer(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise UserError(f"{word!r} is not an id. Give numbers, as `encode` prints them.") from None
+
+
+def _quote(data: bytes) -> str:
+    from tinygpt.tokenizer.inspection import show
+
+    return f"“{show(data)}”"
+
+
+def _summary(m) -> str:
+    return (
+        f"on this text: {m.bytes_per_token:.3f} bytes/token, {m.tokens_per_word:.3f} tokens/word, "
+        f"{m.unused:,} ids unused"
+    )
+
+
+def _show_cut(console, tok, sentence: str) -> None:
+    """The sentence with a colour for each token, then the merges of its longest ones."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    from tinygpt.tokenizer import BPETokenizer
+    from tinygpt.tokenizer.inspection import cut, derive, show
+
+    tokens = cut(tok, sentence)
+    colours = ["black on bright_cyan", "black on bright_yellow", "black on bright_green",
+               "black on bright_magenta"]  # fmt: skip
+    line = Text()
+    for i, (_, data) in enumerate(tokens):
+        line.append(show(data) if console.is_terminal else f"[{show(data)}]",
+                    style=colours[i % len(colours)])  # fmt: skip
+    size = len(sentence.encode("utf-8", "surrogateescape"))
+    console.print(line)
+    console.print(" ".join(str(token) for token, _ in tokens), style="dim")
+    rate = size / max(1, len(tokens))
+    console.print(f"{size} bytes, {len(tokens)} tokens: {rate:.2f} bytes/token")
+    if not isinstance(tok, BPETokenizer):
+        return
+
+    def grow(tree, derivation):
+        for part in derivation.parts:
+            grow(tree.add(Text(f"{part.token} {_quote(part.bytes)}")), part)
+
+    special = set(tok.special_tokens.values())
+    distinct = {token: data for token, data in tokens if token not in special}
+    for token in sorted(distinct, key=lambda t: -len(distinct[t]))[:2]:
+        tree = Tree(Text(f"{token} {_quote(distinct[token])}"))
+        grow(tree, derive(tok, token))
+        console.print(tree)

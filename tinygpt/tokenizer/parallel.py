@@ -1,0 +1,102 @@
+"""Encoding more text than memory holds, on every core, in order.
+
+cffi releases the interpreter's lock while C encodes, so plain threads are enough: each takes the
+next block of text and has its own cache of words. A few blocks are in flight at a time, so memory
+stays at some tens of megabytes however long the text is.
+
+A long text is cut into blocks only where every known pattern cuts it anyway: between a line end and
+a letter, or between a letter and a space or line end. So the ids are those of the text in one go.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO
+
+import numpy as np
+
+from tinygpt.tokenizer.base import Text, Tokenizer
+from tinygpt.tokenizer.bpe import BPETokenizer
+from tinygpt.tokenizer.pretokenize import PATTERNS
+
+_BLOCK = 4 << 20  # bytes
+_SAFE_CUT = re.compile(rb"(?<=\n)(?=[A-Za-z])|(?<=[A-Za-z])(?=[ \n])")
+
+
+def encode_many(
+    tokenizer: Tokenizer, texts: Iterable[Text], workers: int | None = None
+) -> Iterator[np.ndarray]:
+    """The ids of each text, in the order given; special tokens in a text are ordinary characters.
+
+    workers: threads; None means one per core this process may use.
+    Reads at most two texts per worker ahead of what has been taken.
+    """
+    workers = workers or usable_cores()
+
+    def encode(text: Text) -> np.ndarray:
+        return tokenizer.encode_array(text, disallowed_special=())
+
+    if workers == 1:
+        yield from map(encode, texts)
+        return
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for text in texts:
+                waiting.append(pool.submit(encode, text))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def usable_cores() -> int:
+    """Cores this process may use, which can be fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+def encode_stream(
+    tokenizer: Tokenizer, stream: BinaryIO, workers: int | None = None
+) -> Iterator[np.ndarray]:
+    """The ids of one text read from a binary stream, in parts.
+
+    A BPE pattern of the user's own may look any distance ahead: its text is read whole.
+    """
+    if isinstance(tokenizer, BPETokenizer) and tokenizer.pattern not in PATTERNS:
+        return encode_many(tokenizer, [stream.read()], workers)
+    return encode_many(tokenizer, blocks(stream), workers)
+
+
+def blocks(stream: BinaryIO, size: int = _BLOCK) -> Iterator[bytes]:
+    """Parts of the text of about `size` bytes, cut where every known pattern cuts.
+
+    A text that has no such place is one block.
+    """
+    rest = b""
+    while data := stream.read(max(size, len(rest))):
+        rest += data
+        cut = _last_safe_cut(rest)
+        if cut:
+            yield rest[:cut]
+            rest = rest[cut:]
+    if rest:
+        yield rest
+
+
+def _last_safe_cut(data: bytes) -> int:
+    """Position of the last safe cut, 0 if there is none."""
+    for start in (max(0, len(data) - 4096), 0):
+        cut = max((match.start() for match in _SAFE_CUT.finditer(data, start)), default=0)
+        if cut:
+            return cut
+    return 0
