@@ -38,7 +38,7 @@ NF4_LEVELS = np.array(
 _ZERO_CODE = {"int4": 8, "nf4": 7}  # int4 stores q + 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Packed:
     """A quantized (N, K) matrix.
 

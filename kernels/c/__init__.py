@@ -17,6 +17,7 @@ Read next: softmax.py and softmax.c (the smallest whole example), simd.h, then m
 from kernels.c.adamw import adamw_update, sum_of_squares
 from kernels.c.attention import attention_backward, attention_forward
 from kernels.c.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from kernels.c.decode import decode_step
 from kernels.c.dropout import dropout_backward, dropout_forward
 from kernels.c.embedding import embedding_backward, embedding_forward
 from kernels.c.gelu import gelu_backward, gelu_forward
@@ -40,6 +41,7 @@ __all__ = [
     "cross_entropy_backward",
     "cross_entropy_forward",
     "current_isa",
+    "decode_step",
     "dropout_backward",
     "dropout_forward",
     "embedding_backward",

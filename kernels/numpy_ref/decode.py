@@ -25,7 +25,7 @@ from kernels.packing import Packed, dequantize
 Matrix = np.ndarray | Packed  # (N, K), float32 or quantized
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerWeights:
     """One block's weights; a norm is its scale (C,), the MLP is C -> F -> C."""
 
@@ -37,7 +37,7 @@ class LayerWeights:
     down: Matrix  # (C, F)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """A GPT's weights and what else one step must know."""
 

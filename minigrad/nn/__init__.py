@@ -8,11 +8,12 @@ from minigrad.nn.layernorm import LayerNorm
 from minigrad.nn.linear import Linear
 from minigrad.nn.mlp import MLP
 from minigrad.nn.module import Module, ModuleList, Parameter, Sequential, replace_modules
+from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
 from minigrad.nn.rmsnorm import RMSNorm
 from minigrad.nn.weights import load, load_metadata, save
 
 __all__ = [
     "MLP", "CausalSelfAttention", "Dropout", "Embedding", "LayerNorm", "Linear", "Module",
-    "ModuleList", "Parameter", "RMSNorm", "Sequential", "init", "load", "load_metadata",
-    "replace_modules", "save",
+    "ModuleList", "Parameter", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "Sequential",
+    "init", "load", "load_metadata", "replace_modules", "save",
 ]  # fmt: skip

@@ -23,7 +23,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from minigrad import no_grad
+from minigrad.ops.decode import decode_step
 from tinygpt.errors import UserError
+from tinygpt.inference.network import network_of
 from tinygpt.model import GPT, KVCache
 
 
@@ -46,6 +48,7 @@ class Decoder:
         self.model = model
         self.context = model.config.context
         self.cache = KVCache(model.config, batch)
+        self._network = network_of(model)  # None: step by the model's own forward
         self._tokens = np.zeros((batch, self.context), dtype=np.int64)  # what the cache holds
 
     @property
@@ -83,4 +86,10 @@ class Decoder:
             recent = self._tokens[:, self.context - self.context // 2 :].copy()
             self.clear()
             return self.feed(np.concatenate([recent, ids[:, None]], axis=1))
-        return self.feed(ids[:, None])
+        if self._network is None:
+            return self.feed(ids[:, None])
+        position, cache = self.length, self.cache
+        self._tokens[:, position] = ids
+        logits = decode_step(ids, self._network, cache.keys, cache.values, position)
+        cache.advance(1)
+        return logits

@@ -42,13 +42,18 @@ class KVCache:
     def __init__(self, config: GPTConfig, batch: int = 1):
         head = config.d_model // config.n_heads
         shape = (2, config.n_layers, batch, config.context, config.n_heads, head)
-        keys, values = np.zeros(shape, dtype=np.float32)
-        self.layers = [LayerCache(k, v) for k, v in zip(keys, values, strict=True)]
+        self.keys, self.values = np.zeros(shape, dtype=np.float32)  # (L, B, context, H, D) each
+        self.layers = [LayerCache(k, v) for k, v in zip(self.keys, self.values, strict=True)]
 
     @property
     def length(self) -> int:
         """Positions filled."""
         return self.layers[0].length
+
+    def advance(self, positions: int) -> None:
+        """Count positions that were written into keys and values directly (minigrad.ops.decode)."""
+        for layer in self.layers:
+            layer.length += positions
 
     def clear(self) -> None:
         """Forget everything; the memory is kept."""

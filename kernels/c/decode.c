@@ -1,0 +1,224 @@
+/* One token through the whole network in one call: numpy_ref/decode.py says what it computes.
+ *
+ * A token costs two operations for each weight, so a step is as fast as the weights can be read.
+ * What is in the way of that is everything else: calls, allocation, waking threads. So the team is
+ * woken once, and its threads walk the layers together; each takes its share of a matrix's outputs
+ * (panels of 16) or of the heads, and a barrier stands where one phase reads what another wrote:
+ *
+ *     norm1 -> qkv | attention | proj + stream | norm2 -> up | down + stream      (| a barrier)
+ *
+ * The norms, and the rounding of activations to bytes, are so small that each thread does them for
+ * itself rather than wait for another. Each output is computed by one thread in a fixed order: the
+ * logits do not depend on the number of threads.
+ *
+ * Shapes: B sequences, C channels, H heads of D, F the MLP's width. keys and values of a layer:
+ * (B, context, C). scratch: decode_scratch() floats. No weight is copied or written.
+ */
+#include "kernels.h"
+#include "panel.h"
+#include "parallel.h"
+
+/* What one thread sees: its place in the team, the shared activations, and its own. */
+typedef struct {
+    const decode_network *net;
+    int64_t batch, thread, threads;
+    float *stream, *qkv, *attended, *hidden; /* shared: (B, C), (B, 3C), (B, C), (B, F) */
+    float *normal, *scores, *rows;           /* own: (B, C); (context); (B, padded) and scales */
+} decode_state;
+
+static int64_t decode_widest(const decode_network *net) {
+    return round_up(net->width > net->hidden ? net->width : net->hidden, NF4_GROUP);
+}
+
+static int64_t decode_own(const decode_network *net, int64_t batch) {
+    int64_t widest = decode_widest(net);
+    return round_up(batch * net->width + net->context + batch * (widest + widest / 32 + 1), LANES);
+}
+
+int64_t decode_scratch(const void *network, int64_t batch, int64_t threads) {
+    const decode_network *net = network;
+    int64_t shared = batch * (5 * net->width + net->hidden);
+    return round_up(shared, LANES) + threads * decode_own(net, batch) + LANES;
+}
+
+/* The thread's share [*begin, *end) of `units` units. */
+static void decode_share(const decode_state *s, int64_t units, int64_t *begin, int64_t *end) {
+    *begin = units * s->thread / s->threads;
+    *end = units * (s->thread + 1) / s->threads;
+}
+
+/* Sixteen rows of W (n, k) times x: each row is read from its beginning to its end, four sums at a
+ * time, and the row after it follows in memory: one stream for the prefetcher. */
+INLINE float float_dot(const float *w, const float *x, int64_t k) {
+    vf a = v_zero(), b = v_zero(), c = v_zero(), d = v_zero();
+    int64_t i = 0;
+    for (; i + 4 * LANES <= k; i += 4 * LANES) {
+        prefetch(w + i + 1024);
+        a = v_fma(v_load(w + i), v_load(x + i), a);
+        b = v_fma(v_load(w + i + LANES), v_load(x + i + LANES), b);
+        c = v_fma(v_load(w + i + 2 * LANES), v_load(x + i + 2 * LANES), c);
+        d = v_fma(v_load(w + i + 3 * LANES), v_load(x + i + 3 * LANES), d);
+    }
+    for (; i + LANES <= k; i += LANES) a = v_fma(v_load(w + i), v_load(x + i), a);
+    if (i < k) a = v_fma(v_load_part(w + i, k - i), v_load_part(x + i, k - i), a);
+    return v_reduce_add(v_add(v_add(a, b), v_add(c, d)));
+}
+
+static void float_panel(const float *w, const float *x, int64_t batch, int64_t k, int64_t panel,
+                        const panel_epilogue *e) {
+    int64_t count = e->n - panel * PANEL;
+    if (count > PANEL) count = PANEL;
+    w += panel * PANEL * k;
+    for (int64_t row = 0; row < batch; row++) { /* beyond the first from the cache */
+        float sums[PANEL] = {0};
+        vf y[PANEL_VECTORS];
+        for (int64_t i = 0; i < count; i++) sums[i] = float_dot(w + i * k, x + row * k, k);
+        for (int i = 0; i < PANEL_VECTORS; i++) y[i] = v_load(sums + i * LANES);
+        panel_finish(y, e, row, panel);
+    }
+}
+
+/* y = act(x W^T) + residual, this thread's share of the outputs.  x: (B, k). */
+static void decode_matmul(const decode_state *s, const decode_matrix *m, const float *x, float *y,
+                          const float *residual, int64_t activation) {
+    const panel_epilogue epilogue = {0, residual, y, m->n, activation};
+    const int64_t padded = round_up(m->k, m->scheme == 1 ? 4 : m->scheme == 2 ? 32 : 64);
+    float *scale = s->rows;
+    int32_t *sums = (int32_t *)(scale + s->batch);
+    int8_t *q = (int8_t *)(sums + s->batch * (padded / INT4_GROUP));
+    if (m->scheme == 1 || m->scheme == 2)
+        for (int64_t b = 0; b < s->batch; b++)
+            quantize_row(x + b * m->k, q + b * padded, scale + b, m->k, padded,
+                         m->scheme == 1 ? BYTE_BIAS : 0,
+                         m->scheme == 2 ? sums + b * (padded / INT4_GROUP) : 0);
+    if (m->scheme == 3 && padded != m->k) {
+        for (int64_t b = 0; b < s->batch; b++) {
+            memcpy(s->rows + b * padded, x + b * m->k, m->k * sizeof *x);
+            memset(s->rows + b * padded + m->k, 0, (padded - m->k) * sizeof *x);
+        }
+        x = s->rows;
+    }
+    int64_t begin, end;
+    decode_share(s, panel_count(m->n), &begin, &end);
+    for (int64_t panel = begin; panel < end; panel++) {
+        if (m->scheme == 0) float_panel(m->codes, x, s->batch, m->k, panel, &epilogue);
+        for (int64_t b = 0; m->scheme == 1 && b < s->batch; b++)
+            int8_linear_panel(q, padded, scale, m->codes, m->scale, m->offset, b, panel, 1,
+                              &epilogue);
+        for (int64_t b = 0; m->scheme == 2 && b < s->batch; b++)
+            int4_linear_panel(q, padded, scale, sums, m->codes, m->scale, b, panel, 1, &epilogue);
+        for (int64_t b = 0; m->scheme == 3 && b < s->batch; b++)
+            nf4_linear_panel(x, padded, m->codes, m->scale, s->net->levels, b, panel, 1,
+                             &epilogue);
+    }
+}
+
+/* y = row `id` of a matrix. */
+static void decode_row(const decode_matrix *m, const float *levels, int64_t id, float *y) {
+    const int64_t lane = id % PANEL, panel = id / PANEL;
+    if (m->scheme == 0) {
+        memcpy(y, (const float *)m->codes + id * m->k, m->k * sizeof *y);
+    } else if (m->scheme == 1) {
+        const int8_t *w = (const int8_t *)m->codes + panel * PANEL * round_up(m->k, 4) + lane * 4;
+        for (int64_t i = 0; i < m->k; i++) y[i] = m->scale[id] * w[i / 4 * 4 * PANEL + i % 4];
+    } else {
+        const int64_t group = m->scheme == 2 ? INT4_GROUP : NF4_GROUP;
+        const int64_t padded = round_up(m->k, group);
+        const uint8_t *w = (const uint8_t *)m->codes + panel * PANEL * padded / 2 + lane * 4;
+        const float *scale = m->scale + panel * PANEL * (padded / group) + lane;
+        for (int64_t i = 0; i < m->k; i++) {
+            int code = w[i / 8 * 4 * PANEL + i % 4] >> (i % 8 < 4 ? 0 : 4) & 15;
+            y[i] = scale[i / group * PANEL] * (m->scheme == 2 ? (float)(code - 8) : levels[code]);
+        }
+    }
+}
+
+/* stream = token[id] + position, by the first thread alone. */
+static void decode_embed(const decode_state *s, const int64_t *ids, int64_t position) {
+    const int64_t C = s->net->width;
+    const float *p = s->net->position + position * C;
+    for (int64_t b = 0; s->thread == 0 && b < s->batch; b++) {
+        float *x = s->stream + b * C;
+        decode_row(&s->net->token, s->net->levels, ids[b], x);
+        for (int64_t i = 0; i < C; i++) x[i] += p[i];
+    }
+}
+
+/* normal = norm(stream): every thread for itself. */
+static void decode_norm(const decode_state *s, const float *weight) {
+    const decode_network *net = s->net;
+    for (int64_t b = 0; b < s->batch; b++) {
+        float *x = s->stream + b * net->width, *y = s->normal + b * net->width, mean, rstd;
+        if (net->rms)
+            rmsnorm_forward(x, 0, weight, net->eps, x, y, &rstd, 1, net->width);
+        else
+            layernorm_forward(x, 0, weight, 0, net->eps, x, y, &mean, &rstd, 1, net->width);
+    }
+}
+
+/* attended = sum_t p_t v_t, p = softmax(q . k_t / sqrt(D)), for this thread's share of the heads,
+ * whose new key and value it stores first. */
+static void decode_attention(const decode_state *s, const decode_layer *layer, int64_t position) {
+    const int64_t C = s->net->width, H = s->net->heads, D = C / H, seen = position + 1;
+    const float scale = 1 / sqrtf((float)D);
+    int64_t begin, end;
+    decode_share(s, s->batch * H, &begin, &end);
+    for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t b = unit / H, at = unit % H * D;
+        const float *q = s->qkv + b * 3 * C + at;
+        float *keys = layer->keys + b * s->net->context * C + at;
+        float *values = layer->values + b * s->net->context * C + at;
+        float *y = s->attended + b * C + at;
+        memcpy(keys + position * C, q + C, D * sizeof *q);
+        memcpy(values + position * C, q + 2 * C, D * sizeof *q);
+        for (int64_t t = 0; t < seen; t++) s->scores[t] = scale * float_dot(keys + t * C, q, D);
+        softmax_forward(s->scores, s->scores, 1, seen);
+        for (int64_t i = 0; i < D; i += LANES) {
+            const int64_t n = D - i < LANES ? D - i : LANES;
+            vf sum = v_zero();
+            for (int64_t t = 0; t < seen; t++)
+                sum = v_fma(v_set1(s->scores[t]), v_load_part(values + t * C + i, n), sum);
+            v_store_part(y + i, sum, n);
+        }
+    }
+}
+
+static void decode_layers(const decode_state *s, int64_t position, float *logits) {
+    const decode_network *net = s->net;
+    for (int64_t l = 0; l < net->layers; l++) {
+        const decode_layer *layer = net->layer + l;
+        decode_norm(s, layer->norm1);
+        decode_matmul(s, &layer->qkv, s->normal, s->qkv, 0, 0);
+        barrier();
+        decode_attention(s, layer, position);
+        barrier();
+        decode_matmul(s, &layer->proj, s->attended, s->stream, s->stream, 0);
+        barrier();
+        decode_norm(s, layer->norm2);
+        decode_matmul(s, &layer->up, s->normal, s->hidden, 0, net->activation);
+        barrier();
+        decode_matmul(s, &layer->down, s->hidden, s->stream, s->stream, 0);
+        barrier();
+    }
+    decode_norm(s, net->norm);
+    decode_matmul(s, &net->token, s->normal, logits, 0, 0);
+}
+
+void decode_step(const void *network, const int64_t *ids, int64_t batch, int64_t position,
+                 float *logits, float *scratch) {
+    const decode_network *net = network;
+    const int64_t C = net->width, weights = net->layers * C * (4 * C + 2 * net->hidden);
+    PARALLEL_REGION(2.0 * batch * (weights + net->token.n * C)) {
+        decode_state s = {net, batch, thread_index(), thread_count(), scratch};
+        s.qkv = s.stream + batch * C;
+        s.attended = s.qkv + batch * 3 * C;
+        s.hidden = s.attended + batch * C;
+        s.normal = scratch + round_up(batch * (5 * C + net->hidden), LANES) +
+                   s.thread * decode_own(net, batch);
+        s.scores = s.normal + batch * C;
+        s.rows = s.scores + net->context;
+        decode_embed(&s, ids, position);
+        barrier();
+        decode_layers(&s, position, logits);
+    }
+}

@@ -1,0 +1,158 @@
+"""Linear and Embedding with int8, int4 or NF4 weights: installed by replace_modules.
+
+    replace_modules(model, lambda name, m: type(m) is nn.Linear,
+                    lambda m: QuantizedLinear.from_linear(m, "int8"))
+
+The model does not know. Quantized weights are constants: inference only, no gradient reaches them.
+What the products compute, and how far they may be off: kernels/numpy_ref/matmul_int8.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kernels import active, packing
+from kernels.numpy_ref.matmul_int4 import int4_codes
+from kernels.numpy_ref.matmul_int8 import quantize_rows
+from kernels.numpy_ref.matmul_nf4 import nf4_codes
+from kernels.packing import GROUP, SCHEMES, Packed
+from minigrad.nn.embedding import Embedding
+from minigrad.nn.linear import Linear
+from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+BLOCK = 256  # NF4 scales that share a second scale
+
+
+def quantize(weight: np.ndarray, scheme: str) -> Packed:
+    """Round a matrix (N, K) float32 to "int8", "int4" or "nf4".
+
+    Raises ValueError for an unknown scheme or a weight that is not finite.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"unknown scheme {scheme!r}; choose {', '.join(SCHEMES)}")
+    if not np.isfinite(weight).all():
+        wrong = int(np.argwhere(~np.isfinite(weight))[0][0])
+        raise ValueError(f"quantize: row {wrong} of the weight {weight.shape} is not finite")
+    return {"int8": _int8, "int4": _int4, "nf4": _nf4}[scheme](weight)
+
+
+def _int8(weight: np.ndarray) -> Packed:
+    """Symmetric, one scale an output."""
+    return packing.pack_int8(*quantize_rows(weight))
+
+
+def _int4(weight: np.ndarray) -> Packed:
+    """Symmetric, groups of 32, each with the scale that leaves the least squared error.
+
+    The codes reach from -8 to 7, so a scale may be negative to give the larger side the 8. Tried
+    are shrunken ranges too: cutting off one outlier can serve the 31 others better.
+    """
+    groups = _groups(weight, GROUP["int4"])  # (N, G, 32)
+    at = np.abs(groups).argmax(axis=-1)[..., None]
+    peak = np.take_along_axis(groups, at, axis=-1)  # (N, G, 1), with its sign
+    best = np.full(peak.shape, np.inf, dtype=np.float32)
+    scale = np.zeros_like(peak)
+    for divisor in (-8.0, -8.5, -9.0, -9.5, 7.0, 7.5, 8.0, 8.5):
+        trial = bfloat16_round(peak / np.float32(divisor))
+        error = groups - (int4_codes(groups, trial).astype(np.float32) - 8) * trial
+        loss = (error * error).sum(axis=-1, keepdims=True)
+        scale = np.where(loss < best, trial, scale)
+        best = np.minimum(loss, best)
+    codes = int4_codes(groups, scale).reshape(len(weight), -1)
+    return packing.pack_4bit("int4", codes[:, : weight.shape[1]], scale[..., 0])
+
+
+def _nf4(weight: np.ndarray) -> Packed:
+    """NormalFloat levels, groups of 64, the scales themselves rounded to 8 bits (QLoRA, 3)."""
+    groups = _groups(weight, GROUP["nf4"])  # (N, G, 64)
+    peak = np.abs(groups).max(axis=-1)
+    scale = double_dequantize(*double_quantize(peak)).reshape(peak.shape)
+    codes = nf4_codes(groups, scale[..., None]).reshape(len(weight), -1)
+    return packing.pack_4bit("nf4", codes[:, : weight.shape[1]], scale)
+
+
+def _groups(weight: np.ndarray, size: int) -> np.ndarray:
+    """(N, K) -> (N, ceil(K / size), size), filled up with zeros."""
+    padded = np.pad(weight, ((0, 0), (0, -weight.shape[1] % size)))
+    return padded.reshape(len(weight), -1, size)
+
+
+def bfloat16_round(x: np.ndarray) -> np.ndarray:
+    """float32 rounded to the values of bfloat16 (8 bits of fraction), ties to even; how int4 scales
+    are kept in a file, so that what is measured is what is saved."""
+    bits = np.ascontiguousarray(x, dtype=np.float32).view(np.uint32)
+    bits = bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)
+    return (bits & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def double_quantize(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positive scales as bytes: (codes (n,) uint8, factor (ceil(n / 256),) float32, mean ()).
+
+    scale ~ mean + factor (code - 128), one factor for each 256 of them.
+    Source: Dettmers et al. 2023, section 3, "Double Quantization".
+    """
+    flat = scale.reshape(-1).astype(np.float32)
+    mean = flat.mean(dtype=np.float32) if flat.size else np.float32(0)
+    blocks = np.pad(flat - mean, (0, -flat.size % BLOCK)).reshape(-1, BLOCK)
+    factor = np.abs(blocks).max(axis=1) / np.float32(127)
+    safe = np.where(factor == 0, 1, factor)[:, None]
+    codes = (np.rint(blocks / safe) + 128).astype(np.uint8).reshape(-1)[: flat.size]
+    return codes, factor, np.asarray(mean, dtype=np.float32)
+
+
+def double_dequantize(codes: np.ndarray, factor: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The scales that `double_quantize` kept, (n,) float32."""
+    spread = np.repeat(factor, BLOCK)[: codes.size]
+    return (mean + spread * (codes.astype(np.float32) - 128)).astype(np.float32)
+
+
+class QuantizedLinear(Module):
+    """activation(x W^T + b) with a packed weight (N, K)."""
+
+    def __init__(self, packed: Packed, bias: Tensor | None = None, activation: str | None = None):
+        self.packed, self.bias, self.activation = packed, bias, activation
+
+    @classmethod
+    def from_linear(cls, linear: Linear, scheme: str = "int8") -> QuantizedLinear:
+        """Round a Linear's weight.  Raises ValueError as `quantize`."""
+        return cls(quantize(linear.weight.data, scheme), linear.bias, linear.activation)
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """x: (..., K), residual: (..., N) added at the end.  Returns (..., N), a constant."""
+        product = getattr(active, f"linear_{self.packed.scheme}_forward")
+        bias = None if self.bias is None else self.bias.data
+        rest = None if residual is None else residual.data
+        return Tensor(product(x.data, self.packed, bias, self.activation, rest))
+
+
+class QuantizedEmbedding(Module):
+    """A table (V, C) of packed rows: looked up, and multiplied by as the tied output projection."""
+
+    def __init__(self, packed: Packed):
+        self.packed = packed
+
+    @classmethod
+    def from_embedding(cls, embedding: Embedding, scheme: str = "int8") -> QuantizedEmbedding:
+        """Round an Embedding's table.  Raises ValueError as `quantize`."""
+        return cls(quantize(embedding.weight.data, scheme))
+
+    def forward(self, ids: Any) -> Tensor:
+        """ids: any shape, integers.  Returns (*ids.shape, C)."""
+        ids = np.asarray(ids)
+        V = self.packed.shape[0]
+        if ids.size and not (0 <= ids.min() and ids.max() < V):
+            wrong = int(ids[(ids < 0) | (ids >= V)].flat[0])
+            raise IndexError(f"embedding: id {wrong} is outside the table of {V} rows")
+        return Tensor(packing.dequantize(self.packed, ids))
+
+    def attend(self, x: Tensor) -> Tensor:
+        """The table as tied output weights: x (..., C) -> (..., V)."""
+        product = getattr(active, f"linear_{self.packed.scheme}_forward")
+        return Tensor(product(x.data, self.packed))
+
+    def dequantized(self) -> np.ndarray:
+        """The whole table, (V, C) float32."""
+        return packing.dequantize(self.packed)

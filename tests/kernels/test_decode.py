@@ -1,0 +1,129 @@
+"""decode_step: every backend and instruction set writes the reference's cache and logits."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kernels import numpy_ref, packing, threads
+from kernels.numpy_ref.decode import LayerWeights, Network
+
+CONTEXT = 12
+
+
+def pack(w, scheme):
+    """A matrix as float32, or rounded to a scheme without finesse."""
+    if scheme == "float32":
+        return w
+    if scheme == "int8":
+        return packing.pack_int8(*numpy_ref.quantize_rows(w))
+    group = packing.GROUP[scheme]
+    padded = np.pad(w, ((0, 0), (0, -w.shape[1] % group)))
+    scale = np.abs(padded).reshape(len(w), -1, group).max(axis=-1) / (7 if scheme == "int4" else 1)
+    ratio = w / np.repeat(scale, group, axis=1)[:, : w.shape[1]]
+    if scheme == "int4":
+        codes = np.rint(ratio) + 8
+    else:
+        codes = np.abs(ratio[..., None] - packing.NF4_LEVELS).argmin(-1)
+    return packing.pack_4bit(scheme, codes.astype(np.uint8), scale.astype(np.float32))
+
+
+def network(scheme, norm="layernorm", activation="gelu", V=37, C=24, H=3, F=40, layers=2):
+    rng = np.random.default_rng(0)
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype(np.float32) * np.float32(0.3)
+
+    blocks = tuple(
+        LayerWeights(
+            1 + draw(C), pack(draw(3 * C, C), scheme), pack(draw(C, C), scheme),
+            1 + draw(C), pack(draw(F, C), scheme), pack(draw(C, F), scheme),
+        )
+        for _ in range(layers)
+    )  # fmt: skip
+    return Network(
+        pack(draw(V, C), scheme), draw(CONTEXT, C), blocks, 1 + draw(C), H, norm, activation
+    )
+
+
+def caches(net, batch):
+    C = net.token.shape[1]
+    shape = (2, len(net.layers), batch, CONTEXT, net.heads, C // net.heads)
+    return np.zeros(shape, np.float32)
+
+
+def steps(backend, net, ids):
+    """Logits after each token of ids (T, B), and the caches."""
+    keys, values = caches(net, ids.shape[1])
+    logits = [backend.decode_step(row, net, keys, values, t) for t, row in enumerate(ids)]
+    return np.array(logits), keys, values
+
+
+@pytest.mark.parametrize("scheme", ["float32", "int8", "int4", "nf4"])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_decode_step_equals_the_reference(fast, scheme, batch):
+    net = network(scheme)
+    ids = np.random.default_rng(1).integers(0, 37, (CONTEXT, batch))
+    for got, expected in zip(steps(fast, net, ids), steps(numpy_ref, net, ids), strict=True):
+        error = np.abs(got - expected)
+        if scheme in ("float32", "nf4"):
+            assert error.max() < 1e-5
+        else:  # a tie between two integers may round the other way after another order of sums
+            assert (error > 1e-5).mean() < 0.05 and error.max() < 0.2
+
+
+@pytest.mark.parametrize(("norm", "activation"), [("rmsnorm", "relu2"), ("layernorm", "relu2")])
+def test_decode_step_knows_every_norm_and_activation(fast, norm, activation):
+    net = network("float32", norm, activation)
+    ids = np.random.default_rng(2).integers(0, 37, (5, 2))
+    got, expected = steps(fast, net, ids)[0], steps(numpy_ref, net, ids)[0]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scheme", ["float32", "int8", "int4", "nf4"])
+def test_decode_step_takes_widths_that_fill_no_vector(fast, scheme):
+    net = network(scheme, V=19, C=21, H=3, F=33, layers=1)
+    ids = np.random.default_rng(3).integers(0, 19, (4, 2))
+    got, expected = steps(fast, net, ids)[0], steps(numpy_ref, net, ids)[0]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=2e-2)
+
+
+@pytest.mark.parametrize("scheme", ["float32", "int8"])
+def test_logits_do_not_depend_on_the_number_of_threads(fast, scheme):
+    net = network(scheme, V=300, C=96, H=3, F=160)
+    ids = np.random.default_rng(4).integers(0, 300, (6, 2))
+    before = threads.get_num_threads()
+    try:
+        threads.set_num_threads(1)
+        alone = steps(fast, net, ids)[0]
+        threads.set_num_threads(3)
+        together = steps(fast, net, ids)[0]
+    finally:
+        threads.set_num_threads(before)
+    if fast.__name__ == "kernels.c":
+        np.testing.assert_array_equal(alone, together)
+    else:  # BLAS may sum in another order
+        np.testing.assert_allclose(alone, together, rtol=1e-4, atol=2e-2)
+
+
+def test_one_network_may_be_used_with_two_caches_in_turn(fast):
+    net = network("float32")
+    ids = np.random.default_rng(5).integers(0, 37, (6, 1))
+    expected = steps(numpy_ref, net, ids)[0]
+    a, b = caches(net, 1), caches(net, 1)
+    for t, row in enumerate(ids):
+        for keys, values in (a, b):
+            got = fast.decode_step(row, net, keys, values, t)
+            np.testing.assert_allclose(got, expected[t], rtol=1e-4, atol=1e-5)
+
+
+def test_wrong_arguments_are_named(fast):
+    net = network("float32")
+    keys, values = caches(net, 1)
+    with pytest.raises(IndexError, match="id 37 is outside the table of 37"):
+        fast.decode_step(np.array([37]), net, keys, values, 0)
+    with pytest.raises(ValueError, match="position 12 is outside"):
+        fast.decode_step(np.array([0]), net, keys, values, CONTEXT)
+    with pytest.raises(ValueError, match="must be"):
+        fast.decode_step(np.array([0, 1]), net, keys, values, 0)
+    assert dataclasses.is_dataclass(net)
