@@ -75,6 +75,15 @@ def worker(path: Path, config: Config) -> subprocess.Popen:
     )  # fmt: skip
 
 
+def wait_for_a_step(process: subprocess.Popen, log: Path, wait: bool) -> None:
+    """Until training has written something new (without `wait` the kill may come at start-up)."""
+    before = log.stat().st_mtime_ns if log.exists() else 0
+    while wait and process.poll() is None:
+        if log.exists() and log.stat().st_mtime_ns != before:
+            return
+        time.sleep(0.005)
+
+
 def final_files(path: Path) -> dict[str, bytes]:
     newest = checkpoints.newest_good(path / "checkpoints")
     if newest is None:
@@ -95,17 +104,20 @@ def kills(folder: Path, count: int, seed: int) -> bool:
     whole = time.monotonic() - started
     print(f"undisturbed: {config.training.steps} steps in {whole:.1f} s")
     expected, chance = final_files(folder / "straight"), random.Random(seed)
-    done, lives, finished, damaged = 0, 0, 0, 0
+    done, lives, finished, damaged, steps = 0, 0, 0, 0, []
     while done < count:
         path = folder / f"killed-{finished}"
         process = worker(path, config)
         lives += 1
         try:
-            process.wait(timeout=chance.uniform(0.2, 1.5))
+            wait_for_a_step(process, path / "metrics.jsonl", chance.random() < 0.9)
+            process.wait(timeout=chance.uniform(0.0, 0.8))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
             done += 1
+            newest = checkpoints.listed(path / "checkpoints")
+            steps.append(newest[0].step if newest else 0)
             continue
         if process.returncode != 0:
             print(process.stderr.read().decode()[-2000:])
@@ -117,6 +129,7 @@ def kills(folder: Path, count: int, seed: int) -> bool:
     process.wait()
     finished += 1
     damaged += final_files(path) != expected or not expected
+    print(f"newest checkpoint at the kills: {sorted(steps)[:: max(1, count // 10)]}")
     print(
         f"{done} kills, {lives + 1} starts, {finished} runs brought to their end, "
         f"{damaged} of them with other bytes than the undisturbed one"

@@ -15,10 +15,11 @@ import numpy as np
 from tinygpt.errors import UserError
 from tinygpt.training.loop import StepMetrics, train
 from tinygpt.training.manners import PauseWhile
+from tinygpt.training.report import HtmlReport
 from tinygpt.training.session import Session
 from tinygpt.training.signals import StopSignals
 from tinygpt.training.trouble import judge_spikes
-from tinygpt.training.watch import LogFile, MetricsFile, Watcher
+from tinygpt.training.watch import LogFile, MetricsFile, SamplesFile, Watcher
 
 PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
 RATE_AFTER_ROLLBACK = 0.5  # factor on the learning rate
@@ -62,7 +63,9 @@ class Pretraining:
         self.watchers: list[Watcher] = list(watchers)
         self.watchers += [
             MetricsFile(folder / "metrics.jsonl", self._warn),
+            SamplesFile(folder / "samples.jsonl", self._warn),
             LogFile(folder / "log.txt", self._warn),
+            HtmlReport(),
         ]
         self._saved_step: int | None = None
         self._rollbacks_here = 0

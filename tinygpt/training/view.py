@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinygpt.training.loop import StepMetrics
+from tinygpt.training.thinned import Thinned
 from tinygpt.training.watch import Watcher, describe
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class LiveView(Watcher):
     def __init__(self, console: Console):
         self.console = console
         self._live: Live | None = None
-        self._losses: list[float] = []
+        self._losses = Thinned(200)
         self._val: float | None = None
         self._sample = ""
         self._last: StepMetrics | None = None
@@ -106,7 +107,7 @@ class LiveView(Watcher):
         self._pace.mark(metrics.step)
         self._last = metrics
         if metrics.skipped is None:
-            self._losses.append(metrics.loss)
+            self._losses.add(metrics.step, metrics.loss)
         if val_loss is not None:
             self._val = val_loss
 
@@ -141,7 +142,7 @@ class LiveView(Watcher):
                      f"{last.rss_bytes / 2**20:.0f} MB", "[dim]left[/]",
                      f"[bold]{duration(left) if left is not None else '...'}[/]")  # fmt: skip
         head = _bar(last.step, self._pace.steps, width)
-        curve = Text(sparkline(self._losses, width), style="cyan")
+        curve = Text(sparkline(self._losses.y, width), style="cyan")
         return Panel(Group(head, curve, rows), title=f"training {self._title}", width=width + 6)
 
 

@@ -8,6 +8,7 @@ Read next: view.py (the screen), metrics.py (the file).
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,16 @@ class MetricsFile(Watcher):
 
     def event(self, step: int, kind: str, text: str) -> None:
         self._log.event(step, kind, text)
+
+
+class SamplesFile(Watcher):
+    """What the model writes along the way into samples.jsonl: {"step": ..., "text": ...}."""
+
+    def __init__(self, path: Path, warn):
+        self._log = AppendLog(path, warn)
+
+    def sample(self, step: int, text: str) -> None:
+        self._log.line(json.dumps({"step": step, "text": text}))
 
 
 class LogFile(Watcher):

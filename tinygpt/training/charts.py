@@ -1,0 +1,163 @@
+"""Line charts as inline SVG text: no library, no script, colours from the page's CSS variables.
+
+    chart([Series("training", steps, losses, "a")], y_label="loss")
+
+Read next: report.py, the page they stand on.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 30  # margins, pixels of the viewBox
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line.  x, y: same length.  style: CSS class; marks: a dot at every point."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    style: str
+    marks: bool = False
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal reference line with its name."""
+
+    name: str
+    y: float
+
+
+class Scale:
+    """Numbers of a range to pixels, linear or logarithmic."""
+
+    def __init__(self, low: float, high: float, start: float, end: float, log: bool = False):
+        if not high > low:
+            high = low + (abs(low) * 0.1 or 1.0)
+        self.log, self.low, self.high = log, low, high
+        self._start, self._end = start, end
+
+    def __call__(self, value: float) -> float:
+        low, high = self.low, self.high
+        if self.log:
+            value, low, high = math.log(max(value, 1e-30)), math.log(low), math.log(high)
+        share = (value - low) / (high - low)
+        return self._start + min(max(share, -0.05), 1.05) * (self._end - self._start)
+
+    def ticks(self, count: int) -> list[float]:
+        """About `count` round numbers inside the range."""
+        if self.log:
+            first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+            steps = (1, 2, 5) if last - first <= 3 else (1,)
+            found = [k * 10.0**e for e in range(first, last + 1) for k in steps]
+            return [tick for tick in found if self.low <= tick <= self.high]
+        rough = (self.high - self.low) / count
+        unit = 10 ** math.floor(math.log10(rough))
+        step = min((k * unit for k in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - rough))
+        first = math.ceil(self.low / step - 1e-9)
+        return [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def chart(
+    series: Sequence[Series],
+    levels: Sequence[Level] = (),
+    *,
+    width: int = 720,
+    height: int = 300,
+    log: bool = False,
+    y_range: tuple[float, float] | None = None,
+    title: str = "",
+) -> str:
+    """An <svg> of the series over a shared x axis (training steps).
+
+    log: logarithmic y axis.  y_range: its ends; by default what the series cover.
+    Returns "" when there is nothing to draw.
+    """
+    series = [s for s in series if len(s.x)]
+    if not series:
+        return ""
+    low, high = y_range or _range([v for s in series for v in s.y] + [lv.y for lv in levels], log)
+    x = Scale(min(s.x[0] for s in series), max(s.x[-1] for s in series), LEFT, width - RIGHT)
+    y = Scale(low, high, height - BOTTOM, TOP, log)
+    parts = [
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(title)}">',
+        *_grid(x, y, width, height),
+        *(_level(level, y, width) for level in levels if low <= level.y <= high),
+        *(_line(s, x, y) for s in series),
+        "</svg>",
+    ]
+    return "".join(parts)
+
+
+def _range(values: Sequence[float], log: bool) -> tuple[float, float]:
+    finite = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
+    if not finite:
+        return (0.1, 1.0) if log else (0.0, 1.0)
+    low, high = min(finite), max(finite)
+    if log:
+        return low / 1.15, high * 1.15
+    pad = 0.06 * (high - low) or abs(high) * 0.05 or 1.0
+    return low - pad, high + pad
+
+
+def _grid(x: Scale, y: Scale, width: int, height: int) -> list[str]:
+    parts = []
+    for tick in y.ticks(5):
+        at, end = f"{y(tick):.1f}", width - RIGHT
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{end}" y1="{at}" y2="{at}"/>')
+        parts.append(_tick(LEFT - 8, y(tick) + 4, "end", tick))
+    for tick in x.ticks(6 if width > 500 else 4):
+        parts.append(_tick(x(tick), height - 8, "middle", tick))
+    return parts
+
+
+def _tick(x: float, y: float, anchor: str, value: float) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="tick" {place}>{number(value)}</text>'
+
+
+def _level(level: Level, y: Scale, width: int) -> str:
+    at = y(level.y)
+    return (
+        f'<line class="level" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
+        f'<text class="note" x="{width - RIGHT}" y="{at - 5:.1f}" text-anchor="end">'
+        f"{html.escape(level.name)} {level.y:.2f}</text>"
+    )
+
+
+def _line(series: Series, x: Scale, y: Scale) -> str:
+    points = [
+        f"{x(a):.1f},{y(b):.1f}"
+        for a, b in zip(series.x, series.y, strict=True)
+        if math.isfinite(b)
+    ]
+    text = f'<polyline class="line {series.style}" points="{" ".join(points)}"/>'
+    if series.marks:
+        for point, a, b in zip(points, series.x, series.y, strict=False):
+            cx, cy = point.split(",")
+            hint = f"{series.name} at step {number(a)}: {b:.4f}"
+            text += (
+                f'<circle class="dot {series.style}" cx="{cx}" cy="{cy}" r="3">'
+                f"<title>{html.escape(hint)}</title></circle>"
+            )
+    return text
+
+
+def number(value: float) -> str:
+    """A short form for an axis: 1500 -> 1.5k, 0.0003 -> 3e-4."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size >= limit:
+            return f"{value / limit:.4g}{suffix}"
+    if size < 1e-2:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:.4g}"

@@ -1,0 +1,307 @@
+"""report.html: the run on one page. No network, no library; light or dark as the reader's system.
+
+It is written anew every minute while training (and then reloads itself), and once at the end. It
+reads metrics.jsonl and samples.jsonl, so it can also be made later from any run folder, and it
+keeps at most POINTS points of a curve, however long the run.
+
+Read next: charts.py.
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinygpt.training import metrics as metrics_files
+from tinygpt.training.charts import Level, Series, chart
+from tinygpt.training.files import replace_file
+from tinygpt.training.loop import StepMetrics
+from tinygpt.training.run import Run
+from tinygpt.training.thinned import Thinned
+from tinygpt.training.view import duration
+from tinygpt.training.watch import Watcher
+
+if TYPE_CHECKING:
+    from tinygpt.training.session import Session
+
+POINTS = 600  # of a curve
+REFRESH = 60.0  # seconds between two versions while training
+CURVES = ("loss", "lr", "grad_norm", "tokens_per_second", "rss_bytes")
+
+
+class HtmlReport(Watcher):
+    """Keeps report.html up to date while training."""
+
+    def start(self, session: Session) -> None:
+        self._session, self._next = session, time.monotonic() + 5.0
+
+    def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
+        if time.monotonic() >= self._next:
+            self._write(running=True)
+            self._next = time.monotonic() + REFRESH
+
+    def event(self, step: int, kind: str, text: str) -> None:
+        if kind == "warning":
+            self._next = 0.0
+
+    def close(self) -> None:
+        self._write(running=False)
+
+    def _write(self, running: bool) -> None:
+        session = self._session
+        try:
+            baselines = _baselines(session)
+            page = render(session.run, session.model.count_parameters(), baselines, running)
+            replace_file(session.run.path / "report.html", page)
+        except OSError:
+            pass  # a full disk: metrics.jsonl has warned already, and holds everything
+
+
+def _baselines(session: Session) -> dict[str, float]:
+    """Losses of models without a network, computed once for a run and kept beside it."""
+    path = session.run.path / "baselines.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    if len(session.dataset.validation) < 2:
+        return {}
+    found = session.dataset.baselines()._asdict()
+    replace_file(path, json.dumps(found) + "\n")
+    return found
+
+
+def render(
+    run: Run, parameters: int, baselines: dict[str, float], running: bool = False
+) -> str:
+    """The page as text."""
+    data = _collect(run.path / "metrics.jsonl")
+    samples = _samples(run.path / "samples.jsonl")
+    steps = run.config.training.steps
+    title = f"{run.path.resolve().name}: step {data['step']:,} of {steps:,}"
+    reload = '<meta http-equiv="refresh" content="60">' if running else ""
+    body = [
+        _head(run, data, parameters, running),
+        _tiles(data),
+        _loss_figure(data, baselines),
+        _small_figures(data),
+        _sample_cards(samples),
+        _event_list(data["events"]),
+        _settings(run),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"{reload}<title>{html.escape(title)}</title><style>{CSS}</style></head>\n"
+        f"<body><main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _collect(path: Path) -> dict[str, Any]:
+    """Read metrics.jsonl once: curves as at most POINTS means, evaluations, events, totals."""
+    curves = {name: Thinned(POINTS) for name in CURVES}
+    data: dict[str, Any] = {
+        "curves": curves, "val": [], "events": [], "step": 0, "tokens": 0, "seconds": 0.0,
+    }  # fmt: skip
+    for m in metrics_files.read(path) if path.exists() else ():
+        if "event" in m:
+            data["events"].append(m)
+            continue
+        data["step"], data["tokens"] = m["step"], m.get("tokens", 0)
+        data["seconds"] += m.get("seconds") or 0.0
+        for name, curve in curves.items():
+            if m.get(name) is not None:
+                curve.add(m["step"], m[name])
+        if m.get("val_loss") is not None:
+            data["val"].append((m["step"], m["val_loss"]))
+    return data
+
+
+def smooth(values: Sequence[float], share: float = 0.04) -> list[float]:
+    """The mean of each value's surroundings, `share` of the curve wide, narrower at the ends."""
+    half = int(share * len(values) / 2)
+    totals = [0.0, *itertools.accumulate(values)]
+    smoothed = []
+    for i in range(len(values)):
+        reach = min(half, i, len(values) - 1 - i)  # symmetric, so that a slope is not shifted
+        first, last = i - reach, i + reach + 1
+        smoothed.append((totals[last] - totals[first]) / (last - first))
+    return smoothed
+
+
+def _samples(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [m for m in metrics_files.read(path) if "text" in m]
+
+
+def _head(run: Run, data: dict[str, Any], parameters: int, running: bool) -> str:
+    shape, source = run.config.model, run.config.data.source
+    steps = run.config.training.steps
+    if running:
+        state = f'<span class="live">training</span> as of {time.strftime("%d %B %Y, %H:%M")}'
+    else:
+        state = "complete" if data["step"] >= steps else f"stopped at step {data['step']:,}"
+        state += f", {time.strftime('%d %B %Y, %H:%M')}"
+    return (
+        f"<header><h1>{html.escape(run.path.resolve().name)}</h1><p class='state'>{state}</p><p>"
+        f"A GPT of <b>{parameters / 1e6:.2f} million parameters</b> ({shape.n_layers} layers, "
+        f"{shape.n_heads} heads, width {shape.d_model}, context {shape.context} tokens, "
+        f"vocabulary {shape.vocab_size:,}) learning <b>{html.escape(Path(source).name)}</b>."
+        f"</p><progress max='{steps}' value='{data['step']}'></progress></header>"
+    )
+
+
+def _tiles(data: dict[str, Any]) -> str:
+    tiles = [("step", f"{data['step']:,}", f"{data['tokens'] / 1e6:.2f} million tokens")]
+    loss = data["curves"]["loss"].y
+    if loss:
+        recent = loss[-max(1, len(loss) // 25) :]
+        tiles.append(("training loss", f"{sum(recent) / len(recent):.3f}", "nats per token, lately"))
+    if data["val"]:
+        step, best = min(data["val"], key=lambda pair: pair[1])
+        tiles.append(("best held-out loss", f"{best:.3f}", f"at step {step:,}, perplexity "
+                      f"{math.exp(min(best, 50)):.2f}"))  # fmt: skip
+    speed = data["curves"]["tokens_per_second"].y
+    if speed:
+        middle = sorted(speed)[len(speed) // 2]
+        tiles.append(("speed", f"{middle:,.0f}", "tokens per second, median"))
+        memory = max(data["curves"]["rss_bytes"].y) / 2**20
+        tiles.append(("time", duration(data["seconds"]), f"of training, {memory:,.0f} MB"))
+    cells = "".join(
+        f"<div class='tile'><span>{name}</span><b>{value}</b><small>{note}</small></div>"
+        for name, value, note in tiles
+    )
+    return f"<section class='tiles'>{cells}</section>"
+
+
+def _loss_figure(data: dict[str, Any], baselines: dict[str, float]) -> str:
+    loss = data["curves"]["loss"]
+    val_x, val_y = [s for s, _ in data["val"]], [v for _, v in data["val"]]
+    series = [
+        Series("each step", loss.x, loss.y, "raw"),
+        Series("training loss", loss.x, smooth(loss.y), "a"),
+        Series("held-out loss", val_x, val_y, "b", marks=True),
+    ]
+    levels = [Level(name, value) for name, value in baselines.items() if math.isfinite(value)]
+    svg = chart(series, levels, width=960, height=400, title="loss over steps")
+    if not svg:
+        return "<section class='card'><p>Nothing has been measured yet.</p></section>"
+    note = (
+        "Loss is the model's surprise at the next token, in nats: lower is better. "
+        "The dashed lines are models that learn next to nothing: every token alike (uniform), by "
+        "frequency (unigram), by the token before (bigram)."
+    )
+    legend = "<i class='a'></i>training <i class='b'></i>held-out"
+    return (
+        f"<section class='card'><h2>Loss<span class='legend'>{legend}</span></h2>{svg}"
+        f"<p class='note-text'>{note}</p></section>"
+    )
+
+
+def _small_figures(data: dict[str, Any]) -> str:
+    curves = data["curves"]
+    memory = [value / 2**20 for value in curves["rss_bytes"].y]
+    figures = []
+    for title, curve, values, log in (
+        ("Learning rate", curves["lr"], curves["lr"].y, False),
+        ("Gradient norm", curves["grad_norm"], curves["grad_norm"].y, True),
+        ("Tokens per second", curves["tokens_per_second"], curves["tokens_per_second"].y, False),
+        ("Memory, MB", curves["rss_bytes"], memory, False),
+    ):
+        top = max(values, default=0.0)
+        y_range = None if log or not top else (0.0, 1.08 * top)
+        svg = chart([Series(title, curve.x, values, "a")], width=470, height=200, log=log,
+                    y_range=y_range, title=title)  # fmt: skip
+        if svg:
+            figures.append(f"<div class='card'><h2>{title}</h2>{svg}</div>")
+    return f"<section class='pair'>{''.join(figures)}</section>"
+
+
+def _sample_cards(samples: list[dict[str, Any]]) -> str:
+    if not samples:
+        return ""
+    chosen = samples if len(samples) <= 6 else [
+        samples[round(i * (len(samples) - 1) / 5)] for i in range(6)
+    ]  # fmt: skip
+    cards = "".join(
+        f"<article><h3>step {m['step']:,}</h3><pre>{html.escape(m['text'].strip())}</pre></article>"
+        for m in chosen
+    )
+    heading = "<h2>What it wrote</h2>"
+    return f"<section class='card'>{heading}<div class='samples'>{cards}</div></section>"
+
+
+def _event_list(events: list[dict[str, Any]]) -> str:
+    if not events:
+        return ""
+    rows = "".join(
+        f"<li class='{html.escape(m['event'])}'><b>{m['step']:,}</b> "
+        f"{html.escape(str(m.get('text', '')))}</li>"
+        for m in events[-50:]
+    )
+    return f"<section class='card'><h2>What happened</h2><ul>{rows}</ul></section>"
+
+
+def _settings(run: Run) -> str:
+    columns = []
+    for section, values in run.config.to_dict().items():
+        rows = "".join(
+            f"<tr><td>{key}</td><td>{html.escape(str(value)[:60])}</td></tr>"
+            for key, value in values.items()
+        )
+        columns.append(f"<table><caption>{section}</caption>{rows}</table>")
+    return (
+        "<details class='card'><summary>Settings</summary>"
+        f"<div class='tables'>{''.join(columns)}</div></details>"
+    )
+
+
+CSS = """
+:root{color-scheme:light dark;--page:#f6f5f2;--card:#fff;--ink:#1c1d21;--soft:#6b6d76;
+--line:#e4e2dc;--a:#2f6fdb;--b:#d4581c;--warn:#a8640a}
+@media(prefers-color-scheme:dark){:root{--page:#131418;--card:#1c1e24;--ink:#ecedf1;
+--soft:#9a9da8;--line:#2e3139;--a:#7aa8ff;--b:#ff9863;--warn:#f0b35a}}
+*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);
+font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:1000px;margin:0 auto;padding:32px 16px 64px}
+h1{font-size:30px;margin:0;letter-spacing:-.02em}h2{font-size:16px;margin:0 0 8px;font-weight:600}
+header p{margin:6px 0;color:var(--soft)}header b{color:var(--ink);font-weight:600}
+.state{font-size:14px}.live{color:var(--a);font-weight:600}
+progress{width:100%;height:6px;margin:10px 0 0;appearance:none;border:0;border-radius:3px;
+overflow:hidden;background:var(--line)}progress::-webkit-progress-bar{background:var(--line)}
+progress::-webkit-progress-value{background:var(--a)}progress::-moz-progress-bar{background:var(--a)}
+.card,.tile{background:var(--card);border:1px solid var(--line);border-radius:10px}
+.card{padding:16px 18px;margin:16px 0 0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:12px;margin-top:20px}
+.tile{padding:12px 14px}.tile span,.tile small{display:block;color:var(--soft);font-size:13px}
+.tile b{font-size:25px;font-weight:600;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:0 16px}
+svg{display:block;width:100%;height:auto;overflow:visible}
+.grid{stroke:var(--line);stroke-width:1}
+.tick,.note{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}
+.level{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 5}
+.line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
+.line.a{stroke:var(--a)}.line.b{stroke:var(--b)}
+.line.raw{stroke:var(--a);stroke-width:1;opacity:.28}
+.dot.b{fill:var(--b);stroke:var(--card);stroke-width:1.5}
+.legend{float:right;font-weight:400;font-size:14px;color:var(--soft)}
+.legend i{display:inline-block;width:14px;height:3px;border-radius:2px;margin:0 6px 3px 14px}
+i.a{background:var(--a)}i.b{background:var(--b)}
+.note-text{color:var(--soft);font-size:14px;margin:8px 0 0;max-width:70ch}
+.samples{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:16px}
+h3{font-size:13px;color:var(--soft);margin:4px 0;font-weight:500}
+pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.5 Georgia,serif;
+max-height:260px;overflow:auto}
+ul{list-style:none;margin:0;padding:0;font-size:14px}li{padding:3px 0}
+li b{display:inline-block;min-width:64px;color:var(--soft);font-weight:500}
+li.skip,li.rollback,li.warning{color:var(--warn)}
+summary{cursor:pointer;font-weight:600}.tables{display:flex;flex-wrap:wrap;gap:8px 36px}
+table{border-collapse:collapse;font-size:13px;align-self:start}
+caption{text-align:left;font-weight:600;padding:12px 0 4px}
+td{padding:1px 18px 1px 0;color:var(--soft)}td+td{color:var(--ink)}
+"""
