@@ -161,7 +161,7 @@ def _tiles(data: dict[str, Any]) -> str:
     loss = data["curves"]["loss"].y
     if loss:
         recent = loss[-max(1, len(loss) // 25) :]
-        tiles.append(("training loss", f"{sum(recent) / len(recent):.3f}", "nats per token, lately"))
+        tiles.append(("training loss", f"{sum(recent) / len(recent):.3f}", "nats a token, lately"))
     if data["val"]:
         step, best = min(data["val"], key=lambda pair: pair[1])
         tiles.append(("best held-out loss", f"{best:.3f}", f"at step {step:,}, perplexity "
