@@ -244,9 +244,7 @@ def checkpoint(function: Callable, *inputs: Tensor | None) -> Any:
     several = isinstance(result, tuple)
 
     def recompute(*dys: np.ndarray | None) -> list[np.ndarray | None]:
-        copies = [
-            x if x is None else x.detach().requires_grad_(x.requires_grad) for x in inputs
-        ]
+        copies = [x if x is None else x.detach().requires_grad_(x.requires_grad) for x in inputs]
         before = mode.replay, mode.recorded
         mode.replay, mode.recorded = iter(keys), None
         try:

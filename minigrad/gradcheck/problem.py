@@ -75,11 +75,12 @@ def from_arrays(f: Callable, vjp: Callable, args: Sequence[Any]) -> Problem:
         return rebuild(tuple(args), values)
 
     def evaluate(xs: Arrays) -> Arrays:
-        return [array(y) for _, y in leaves(f(*build(xs))) if is_float(y)]
+        ys = [array(y) for _, y in leaves(f(*build(xs)))]
+        return [y for y in ys if is_float(y)]
 
     def pullback(xs: Arrays, dys: Arrays) -> tuple[Arrays, list[np.ndarray | None]]:
         result = f(*build(xs))
-        ys = [y for _, y in leaves(result)]
+        ys = [array(y) for _, y in leaves(result)]
         cotangents = iter(dys)
         given = [next(cotangents) if is_float(y) else None for y in ys]
         grads = vjp(rebuild(result, given), *build(xs))
@@ -94,7 +95,7 @@ def from_arrays(f: Callable, vjp: Callable, args: Sequence[Any]) -> Problem:
                 f"({len(chosen)} of them floating)"
             )
         numbers = [None if g is None else np.asarray(g, dtype=np.float64) for g in got]
-        return [array(y) for y in ys if is_float(y)], numbers
+        return [y for y in ys if is_float(y)], numbers
 
     return Problem(_names(flat, chosen), _copies(flat, chosen), evaluate, pullback)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,10 +41,5 @@ def array(leaf: Any) -> np.ndarray:
 
 
 def is_float(leaf: Any) -> bool:
-    """Whether a leaf can have a gradient (None and integers cannot)."""
-    return leaf is not None and array(leaf).dtype.kind == "f"
-
-
-def map_arrays(function: Callable, tree: Any) -> Any:
-    """function(leaf) at every leaf."""
-    return rebuild(tree, [function(leaf) for _, leaf in leaves(tree)])
+    """Whether a leaf can have a gradient: floating arrays can; integers, None, settings cannot."""
+    return isinstance(leaf, (Tensor, np.ndarray, np.generic)) and array(leaf).dtype.kind == "f"

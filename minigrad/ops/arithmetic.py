@@ -139,7 +139,7 @@ def maximum(a: Operand, b: Operand) -> Tensor:
     y = apply("maximum", np.maximum, a, b)
 
     def backward(dy):
-        share = ((u > v) + (u >= v)).astype(dy.dtype) / 2  # 1, 1/2 or 0
+        share = np.where(u == v, 0.5, u > v).astype(dy.dtype)
         return dy * share, dy * (1 - share)
 
     return Tensor(y, (a, b), backward)
@@ -152,7 +152,7 @@ def minimum(a: Operand, b: Operand) -> Tensor:
     y = apply("minimum", np.minimum, a, b)
 
     def backward(dy):
-        share = ((u < v) + (u <= v)).astype(dy.dtype) / 2
+        share = np.where(u == v, 0.5, u < v).astype(dy.dtype)
         return dy * share, dy * (1 - share)
 
     return Tensor(y, (a, b), backward)

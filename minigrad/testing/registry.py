@@ -1,0 +1,374 @@
+"""Every operation of minigrad.ops, with the arguments it takes: a test fails if one is missing.
+
+An entry samples a `Case` from a Source. The samplers say what the domain is (positive values for
+log), where shapes may be 0 or broadcast, and which values are worth trying. From one entry follow
+all checks of an operation: differences, the reference, every backend, PyTorch, mutations.
+
+To add an operation: write the sampler here; the tests find it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad import ops
+from minigrad.gradcheck.trees import array, is_float, leaves, rebuild
+from minigrad.tensor import Tensor
+from minigrad.testing.source import EVERYWHERE, Source
+
+Sampler = Callable[[Source], "Case"]
+
+
+@dataclass
+class Case:
+    """One call: positional arguments (arrays, nests of them, None) and keyword settings."""
+
+    args: tuple
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def floats(self) -> list[np.ndarray]:
+        """The arguments that have gradients."""
+        return [array(leaf) for _, leaf in leaves(self.args) if is_float(leaf)]
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation and what its tests need to know.
+
+    kernels: names in kernels.OPS that it rests on, () if it is written with NumPy.
+    domain: in words, where it is defined and differentiable.
+    smooth: whether second order says anything (False: piecewise linear).
+    """
+
+    name: str
+    sample: Sampler
+    domain: str
+    kernels: tuple[str, ...] = ()
+    smooth: bool = True
+
+    def call(self, case: Case, args: Sequence[Any] | None = None) -> Any:
+        """The operation on a case's arguments (or on others in their place)."""
+        return getattr(ops, self.name)(*(case.args if args is None else args), **case.settings)
+
+    def forward(self, case: Case, dtype: type) -> tuple[list[Tensor], list[Tensor]]:
+        """(inputs, outputs) with floating arguments as leaves of a dtype."""
+        inputs: list[Tensor] = []
+
+        def leaf(x: Any) -> Any:
+            if not is_float(x):
+                return x
+            inputs.append(Tensor(array(x).astype(dtype), requires_grad=True))
+            return inputs[-1]
+
+        args = rebuild(case.args, [leaf(x) for _, x in leaves(case.args)])
+        return inputs, [y for _, y in leaves(self.call(case, args)) if is_float(y)]
+
+
+REGISTRY: dict[str, Op] = {}
+
+
+def register(names: str, domain: str, kernels: str = "", smooth: bool = True) -> Callable:
+    """Decorator of a sampler: enter it under each of the names."""
+
+    def enter(sample: Sampler) -> Sampler:
+        for name in names.split():
+            REGISTRY[name] = Op(name, sample, domain, tuple(kernels.split()), smooth)
+        return sample
+
+    return enter
+
+
+# Elementwise
+
+
+@register("neg", "everywhere", smooth=False)
+@register("tanh sigmoid", "everywhere")
+@register("gelu", "everywhere", "gelu_forward gelu_backward")
+def _anywhere(s: Source) -> Case:
+    return Case((s.array(s.shape(), EVERYWHERE),))
+
+
+@register("abs relu", "everywhere, a kink at 0", smooth=False)
+def _kinked(s: Source) -> Case:
+    return Case((s.array(s.shape(), EVERYWHERE),))
+
+
+@register("exp", "below log(largest float)")
+def _exp(s: Source) -> Case:
+    return Case((s.array(s.shape(), ("normal", "zeros", "ties", "tiny")),))
+
+
+@register("log sqrt", "above 0")
+def _positive(s: Source) -> Case:
+    return Case((s.array(s.shape(), ("positive",)),))
+
+
+@register("clip", "everywhere, kinks at both ends", smooth=False)
+def _clip(s: Source) -> Case:
+    low, high = s.choice([(-1.0, 1.0), (None, 0.5), (-0.5, None)])
+    return Case((s.array(s.shape(), EVERYWHERE),), {"low": low, "high": high})
+
+
+@register("astype", "everywhere", smooth=False)
+def _astype(s: Source) -> Case:
+    return Case((s.array(s.shape()),), {"dtype": np.float64})
+
+
+# Two operands
+
+
+@register("add sub", "everywhere", smooth=False)
+@register("mul", "everywhere")
+def _pair(s: Source) -> Case:
+    a, b = s.broadcasting()
+    return Case((s.array(a, EVERYWHERE), s.array(b, EVERYWHERE)))
+
+
+@register("maximum minimum", "everywhere, a kink at ties", smooth=False)
+def _extremes(s: Source) -> Case:
+    a, b = s.broadcasting()
+    return Case((s.array(a, ("normal", "ties")), s.array(b, ("normal", "ties"))))
+
+
+@register("div", "divisor not 0")
+def _div(s: Source) -> Case:
+    a, b = s.broadcasting()
+    return Case((s.array(a, EVERYWHERE), s.array(b, ("apart",))))
+
+
+@register("pow", "base above 0")
+def _pow(s: Source) -> Case:
+    a, b = s.broadcasting()
+    return Case((s.array(a, ("positive",)), s.array(b)))
+
+
+@register("where", "everywhere", smooth=False)
+def _where(s: Source) -> Case:
+    a, b = s.broadcasting()
+    return Case(
+        (_mask(s, np.broadcast_shapes(a, b)), s.array(a, EVERYWHERE), s.array(b, EVERYWHERE))
+    )
+
+
+@register("masked_fill", "everywhere", smooth=False)
+def _masked_fill(s: Source) -> Case:
+    shape = s.shape()
+    return Case((s.array(shape), _mask(s, shape), -3.0))
+
+
+def _mask(s: Source, shape: tuple[int, ...]) -> np.ndarray:
+    """Booleans: every other one, or as it comes."""
+    every_other = np.arange(int(np.prod(shape))).reshape(shape) % 2 == 0
+    random = s.array(shape, ("ties",)) > 0
+    return np.asarray(every_other if s.telling or s.flag() else random)
+
+
+@register("matmul", "inner sizes equal", "matmul_forward matmul_backward")
+def _matmul(s: Source) -> Case:
+    m, k, n = s.size(), s.size(), s.size()
+    if not s.telling and s.integer(0, 5) == 5:
+        return Case((s.array((k,)), s.array((k, n))) if s.flag() else (s.array((k,)),) * 2)
+    a, b = ((), ()) if s.flag() else s.broadcasting(zero=False)
+    kinds = ("normal", "zeros", "ties", "huge")
+    return Case((s.array((*a, m, k), kinds), s.array((*b, k, n), kinds)))
+
+
+# Reductions and rearrangements
+
+
+@register("sum mean", "everywhere", smooth=False)
+@register("var", "everywhere")
+def _reduce(s: Source) -> Case:
+    shape = s.shape(1, 3, zero=False)
+    return Case((s.array(shape, ("normal", "ties", "huge")),), _axes(s, shape))
+
+
+@register("max min", "everywhere, a kink at ties", smooth=False)
+def _extreme(s: Source) -> Case:
+    shape = s.shape(1, 3, zero=False)
+    return Case((s.array(shape, ("normal", "ties", "zeros")),), _axes(s, shape))
+
+
+def _axes(s: Source, shape: tuple[int, ...]) -> dict[str, Any]:
+    options: list[Any] = [None, 0, -1, tuple(range(len(shape)))]
+    return {"axis": s.choice(options), "keepdims": s.flag()}
+
+
+@register("reshape", "same number of elements", smooth=False)
+def _reshape(s: Source) -> Case:
+    a, b, c = s.size(), s.size(), s.size()
+    return Case((s.array((a, b, c)),), {"shape": s.choice([(a * b, c), (-1,), (c, b, a), (b, -1)])})
+
+
+@register("permute", "everywhere", smooth=False)
+def _permute(s: Source) -> Case:
+    axes = s.choice([(0, 1, 2), (2, 0, 1), (1, 0, 2), (-1, 0, -2)])
+    return Case((s.array((s.size(), s.size(), s.size(zero=True))),), {"axes": axes})
+
+
+@register("swapaxes transpose", "everywhere", smooth=False)
+def _swapaxes(s: Source) -> Case:
+    x = s.array((s.size(), s.size(), s.size()))
+    return Case((x, s.choice([0, 1, -1]), s.choice([-1, 0, 1])))
+
+
+@register("broadcast_to", "shapes that broadcast", smooth=False)
+def _broadcast_to(s: Source) -> Case:
+    full = s.shape(zero=False)
+    small = tuple(1 if s.flag() else n for n in full[s.integer(0, len(full)) :])
+    return Case((s.array(small),), {"shape": full})
+
+
+@register("concatenate", "same sizes but along the axis", smooth=False)
+def _concatenate(s: Source) -> Case:
+    rows, columns = s.size(), s.size()
+    axis = s.choice([0, 1, -1])
+    sizes = [s.size(zero=True) for _ in range(s.integer(1, 3))]
+    shapes = [(n, columns) if axis == 0 else (rows, n) for n in sizes]
+    return Case(([s.array(shape) for shape in shapes],), {"axis": axis})
+
+
+@register("stack", "same shapes", smooth=False)
+def _stack(s: Source) -> Case:
+    shape = s.shape(1, 2)
+    parts = [s.array(shape) for _ in range(s.integer(1, 3))]
+    return Case((parts,), {"axis": s.choice([0, 1, -1])})
+
+
+@register("split", "sizes that add up", smooth=False)
+def _split(s: Source) -> Case:
+    sizes = [s.size(zero=True) for _ in range(s.integer(1, 3))]
+    return Case((s.array((s.size(), sum(sizes))), sizes), {"axis": 1})
+
+
+@register("getitem", "indices in range", smooth=False)
+def _getitem(s: Source) -> Case:
+    shape = (s.integer(3, 5), s.integer(3, 5), s.size())
+    mask = np.arange(shape[0]) % 2 == 0
+    rows = s.ids((4,), shape[0])
+    index = s.choice([
+        1, slice(1, None), (slice(None, None, 2), -1), (..., None, 0), slice(None, None, -1),
+        rows, rows.reshape(2, 2), (rows, s.ids((4,), shape[1])), mask, (slice(None), [0, 0, 2]),
+    ])  # fmt: skip
+    return Case((s.array(shape), index))
+
+
+# The model's
+
+
+@register("softmax", "rows with a finite value", "softmax_forward softmax_backward")
+def _softmax(s: Source) -> Case:
+    shape = (*s.shape(0, 2), s.size())
+    return Case((s.array(shape, (*EVERYWHERE, "masked")),))
+
+
+@register("layernorm", "everywhere (eps keeps a constant row apart from 0)",
+          "layernorm_forward layernorm_backward")  # fmt: skip
+def _layernorm(s: Source) -> Case:
+    x, (weight, bias) = _rows(s), _vectors(s, 2)
+    return Case((x(weight), weight, s.choice([bias, None])))
+
+
+@register("add_layernorm", "as layernorm", "layernorm_forward layernorm_backward")
+def _add_layernorm(s: Source) -> Case:
+    x, (weight, bias) = _rows(s), _vectors(s, 2)
+    first = x(weight)
+    second = s.array(first.shape)
+    return Case((first, s.choice([second, None]), weight, s.choice([bias, None])))
+
+
+@register("rmsnorm", "everywhere (eps keeps a row of zeros apart from 0)",
+          "rmsnorm_forward rmsnorm_backward")  # fmt: skip
+def _rmsnorm(s: Source) -> Case:
+    x, (weight,) = _rows(s), _vectors(s, 1)
+    return Case((x(weight), weight))
+
+
+@register("add_rmsnorm", "as rmsnorm", "rmsnorm_forward rmsnorm_backward")
+def _add_rmsnorm(s: Source) -> Case:
+    x, (weight,) = _rows(s), _vectors(s, 1)
+    first = x(weight)
+    return Case((first, s.choice([s.array(first.shape), None]), weight))
+
+
+def _rows(s: Source) -> Callable[[np.ndarray], np.ndarray]:
+    lead = s.shape(0, 2)
+    return lambda weight: s.array((*lead, len(weight)), ("normal", "zeros", "ties", "huge"))
+
+
+def _vectors(s: Source, count: int) -> list[np.ndarray]:
+    channels = s.integer(3, 19) if s.telling else s.choice([1, 2, 3, 7, 8, 9, 16, 17, 33])
+    return [s.array((channels,)) for _ in range(count)]
+
+
+@register("linear", "inner sizes equal", "linear_forward linear_backward")
+def _linear(s: Source) -> Case:
+    inner, out = s.choice([2, 3, 17] if s.telling else [1, 3, 8, 17]), s.size()
+    lead = s.shape(0, 2)
+    x, weight = s.array((*lead, inner), ("normal", "ties", "zeros")), s.array((out, inner))
+    bias = s.choice([s.array((out,)), None])
+    residual = s.choice([None, s.array((*lead, out))])
+    # relu2 has a continuous derivative, so a row of zeros is no kink.
+    activation = s.choice([None, "gelu", "relu2"])
+    return Case((x, weight, bias, activation, residual))
+
+
+@register("attention", "heads that divide", "attention_forward attention_backward")
+def _attention(s: Source) -> Case:
+    batch, heads, size = s.integer(1, 2), s.integer(1, 2), s.choice([2, 3, 8])
+    group, extra = s.integer(1, 2), s.integer(0, 2)
+    time = s.integer(2, 6) if s.telling else s.choice([1, 2, 3, 7, 17])
+    kinds = ("normal", "zeros", "ties")
+    return Case(
+        (
+            s.array((batch, time, heads * group, size), kinds),
+            s.array((batch, time + extra, heads, size), kinds),
+            s.array((batch, time + extra, heads, size), kinds),
+        ),
+        {"causal": s.choice([True, False]), "scale": s.choice([None, 0.5])},
+    )
+
+
+@register("self_attention", "heads that divide", "attention_forward attention_backward")
+def _self_attention(s: Source) -> Case:
+    kv_heads, group, size = s.integer(1, 2), s.integer(1, 2), s.choice([2, 3, 8])
+    time = s.integer(2, 6) if s.telling else s.choice([1, 2, 3, 7, 17])
+    packed = s.array((s.integer(1, 2), time, (group + 2) * kv_heads * size))
+    heads = {"heads": group * kv_heads, "kv_heads": kv_heads}
+    return Case((packed,), {**heads, "causal": s.choice([True, False])})
+
+
+@register("cross_entropy", "targets in range", "cross_entropy_forward cross_entropy_backward")
+def _cross_entropy(s: Source) -> Case:
+    lead, vocabulary = s.shape(0, 2, zero=False), s.choice([2, 5, 17])
+    logits = s.array((*lead, vocabulary), ("normal", "zeros", "ties", "huge"))
+    return Case((logits, s.ids(lead, vocabulary)), _loss_settings(s))
+
+
+@register("linear_cross_entropy", "targets in range",
+          "linear_cross_entropy_forward linear_cross_entropy_gradients")  # fmt: skip
+def _linear_cross_entropy(s: Source) -> Case:
+    rows, channels, vocabulary = s.size(), s.size(), s.choice([2, 5, 17])
+    x, weight = s.array((rows, channels), ("normal", "ties")), s.array((vocabulary, channels))
+    return Case((x, weight, s.ids((rows,), vocabulary)), _loss_settings(s))
+
+
+def _loss_settings(s: Source) -> dict[str, Any]:
+    ignored = None if s.telling else s.choice([None, 0, -100])
+    return {"label_smoothing": s.choice([0.0, 0.1]), "ignore_index": ignored}
+
+
+@register("embedding", "ids in range", "embedding_forward embedding_backward", smooth=False)
+def _embedding(s: Source) -> Case:
+    rows = s.size()
+    return Case((s.array((rows, s.size())), s.ids(s.shape(0, 2), rows)))
+
+
+@register("dropout", "0 <= p < 1", "dropout_forward dropout_backward", smooth=False)
+def _dropout(s: Source) -> Case:
+    key = s.integer(0, 2**63 - 1)
+    return Case((s.array(s.shape(), EVERYWHERE),), {"p": s.choice([0.1, 0.5, 0.0]), "key": key})

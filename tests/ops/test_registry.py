@@ -1,0 +1,37 @@
+"""No operation and no kernel without its tests."""
+
+import kernels
+from minigrad import ops
+from minigrad.testing import REGISTRY
+from tests.oracles import ORACLES
+
+# Kernels that no gradient goes through: the optimizer's, and inference on quantized weights.
+# They are compared with the reference in tests/kernels.
+WITHOUT_GRADIENT = {
+    "adamw_update", "sum_of_squares", "quantize_rows", "matmul_int8", "linear_int8_forward",
+    "linear_int4_forward", "linear_nf4_forward", "decode_step",
+}  # fmt: skip
+
+
+def test_every_operation_is_registered_with_a_domain_and_an_oracle():
+    assert set(REGISTRY) == set(ops.__all__)
+    assert set(ORACLES) == set(ops.__all__)
+    assert all(op.domain for op in REGISTRY.values())
+
+
+def test_every_public_function_of_minigrad_ops_is_exported():
+    functions = {name for name, value in vars(ops).items() if getattr(value, "__module__", "")
+                 .startswith("minigrad.ops") and not name.startswith("_")}  # fmt: skip
+    assert functions == set(ops.__all__)
+
+
+def test_every_kernel_with_a_gradient_belongs_to_an_operation():
+    claimed = {name for op in REGISTRY.values() for name in op.kernels}
+    assert claimed <= set(kernels.OPS)
+    assert set(kernels.OPS) - claimed == WITHOUT_GRADIENT
+
+
+def test_a_kernels_forward_and_backward_belong_to_the_same_operation():
+    for op in REGISTRY.values():
+        assert len(op.kernels) in (0, 2)
+        assert len({name.rsplit("_", 1)[0] for name in op.kernels}) <= 1

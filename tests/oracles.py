@@ -1,0 +1,210 @@
+"""Every operation again in PyTorch: an oracle that shares no code with ours.
+
+`ORACLES[name](*tensors, **settings)` takes the arguments of minigrad.ops.<name>, with torch tensors
+for arrays. Nothing here imports torch before it is used: it is never a dependency.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.gradcheck.trees import array, is_float, leaves, rebuild
+
+
+def torch_values_and_gradients(name: str, case) -> list[np.ndarray]:
+    """Outputs, then gradients, for the cotangents that certify.values_and_gradients uses."""
+    import torch
+
+    inputs = []
+
+    def leaf(x):
+        if is_float(x):
+            inputs.append(torch.tensor(np.array(array(x)), dtype=torch.float64, requires_grad=True))
+            return inputs[-1]
+        return torch.tensor(np.array(x)) if isinstance(x, np.ndarray) else x
+
+    args = rebuild(case.args, [leaf(x) for _, x in leaves(case.args)])
+    result = ORACLES[name](*args, **case.settings)
+    outputs = [y for _, y in leaves(result)]
+    rng = np.random.default_rng(1)
+    dys = [rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape) for y in outputs]
+    used = [(y, torch.tensor(dy)) for y, dy in zip(outputs, dys, strict=True) if y.requires_grad]
+    torch.autograd.backward([y for y, _ in used], [dy for _, dy in used])
+    grads = [torch.zeros_like(x) if x.grad is None else x.grad for x in inputs]
+    return [t.detach().numpy() for t in outputs + grads]
+
+
+def _reduce(name):
+    def reduce(x, axis=None, keepdims=False):
+        axes = tuple(range(x.ndim)) if axis is None else axis
+        if name == "var":
+            return x.var(dim=axes, unbiased=False, keepdim=keepdims)
+        return getattr(x, name)(dim=axes, keepdim=keepdims)
+
+    return reduce
+
+
+def _clip(x, low, high):
+    return x.clamp(low, high)
+
+
+def _concatenate(parts, axis):
+    import torch
+
+    return torch.cat(parts, dim=axis)
+
+
+def _stack(parts, axis):
+    import torch
+
+    return torch.stack(parts, dim=axis)
+
+
+def _getitem(x, index):
+    return x.flip(0) if index == slice(None, None, -1) else x[index]
+
+
+def _torch(name):
+    def call(*args):
+        import torch
+
+        return getattr(torch, name)(*[torch.as_tensor(a) for a in args])
+
+    return call
+
+
+def _masked_softmax(x):
+    """Softmax in which a row of only -inf gives zeros."""
+    import torch
+
+    e = torch.exp(x - x.max(-1, keepdim=True).values.clamp_min(-1e300).detach())
+    total = e.sum(-1, keepdim=True)
+    return e / torch.where(total == 0, torch.ones_like(total), total)
+
+
+def _layernorm(x, weight, bias=None):
+    import torch
+
+    return torch.nn.functional.layer_norm(x, (x.shape[-1],), weight, bias, 1e-5)
+
+
+def _rmsnorm(x, weight):
+    return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * weight
+
+
+def _added(norm):
+    def call(x, residual, *weights):
+        s = x if residual is None else x + residual
+        return norm(s, *weights), s
+
+    return call
+
+
+def _linear(x, weight, bias=None, activation=None, residual=None):
+    import torch
+
+    y = torch.nn.functional.linear(x, weight, bias)
+    if activation == "gelu":
+        y = _gelu(y)
+    elif activation == "relu2":
+        y = y.relu().square()
+    return y if residual is None else y + residual
+
+
+def _gelu(x):
+    import torch
+
+    return torch.nn.functional.gelu(x, approximate="tanh")
+
+
+def _attention(q, k, v, causal=True, scale=None):
+    import torch
+
+    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+    mask = None
+    if causal:
+        Tq, Tk = q.shape[2], k.shape[2]
+        mask = torch.ones(Tq, Tk, dtype=torch.bool).tril(Tk - Tq)
+    y = torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, scale=scale, enable_gqa=True
+    )
+    return y.transpose(1, 2)
+
+
+def _self_attention(qkv, heads, kv_heads, causal=True):
+    B, T, width = qkv.shape
+    split = qkv.reshape(B, T, heads + 2 * kv_heads, width // (heads + 2 * kv_heads))
+    q, k, v = split.split([heads, kv_heads, kv_heads], dim=2)
+    return _attention(q, k, v, causal).reshape(B, T, -1)
+
+
+def _cross_entropy(logits, targets, label_smoothing=0.0, ignore_index=None):
+    import torch
+
+    rows, targets = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+    ignored = -100 if ignore_index is None else ignore_index
+    if bool((targets == ignored).all()):
+        return (rows * 0).sum()  # torch says nan, we say 0
+    return torch.nn.functional.cross_entropy(
+        rows, targets, label_smoothing=label_smoothing, ignore_index=ignored
+    )
+
+
+def _dropout(x, p, key):
+    """The mask is a secret of ours: taken from our forward on ones; the rest is judged."""
+    import torch
+
+    from kernels.numpy_ref import dropout_forward
+
+    return x * torch.tensor(dropout_forward(np.ones(tuple(x.shape)), p, key))
+
+
+ORACLES = {
+    "abs": lambda x: x.abs(),
+    "add": lambda a, b: a + b,
+    "add_layernorm": _added(_layernorm),
+    "add_rmsnorm": _added(_rmsnorm),
+    "astype": lambda x, dtype: x.double(),
+    "attention": _attention,
+    "broadcast_to": lambda x, shape: x.broadcast_to(shape),
+    "clip": _clip,
+    "concatenate": _concatenate,
+    "cross_entropy": _cross_entropy,
+    "div": lambda a, b: a / b,
+    "dropout": _dropout,
+    "embedding": lambda weight, ids: weight[ids],
+    "exp": lambda x: x.exp(),
+    "gelu": _gelu,
+    "getitem": _getitem,
+    "layernorm": _layernorm,
+    "linear": _linear,
+    "linear_cross_entropy": lambda x, w, t, **settings: _cross_entropy(x @ w.T, t, **settings),
+    "log": lambda x: x.log(),
+    "masked_fill": lambda x, mask, value: x.masked_fill(mask, value),
+    "matmul": lambda a, b: a @ b,
+    "max": _reduce("amax"),
+    "maximum": _torch("maximum"),
+    "mean": _reduce("mean"),
+    "min": _reduce("amin"),
+    "minimum": _torch("minimum"),
+    "mul": lambda a, b: a * b,
+    "neg": lambda x: -x,
+    "permute": lambda x, axes: x.permute(axes),
+    "pow": lambda a, b: a**b,
+    "relu": lambda x: x.relu(),
+    "reshape": lambda x, shape: x.reshape(shape),
+    "rmsnorm": _rmsnorm,
+    "self_attention": _self_attention,
+    "sigmoid": lambda x: x.sigmoid(),
+    "softmax": _masked_softmax,
+    "split": lambda x, sizes, axis: list(x.split(list(sizes), dim=axis)),
+    "sqrt": lambda x: x.sqrt(),
+    "stack": _stack,
+    "sub": lambda a, b: a - b,
+    "sum": _reduce("sum"),
+    "swapaxes": lambda x, a, b: x.swapaxes(a, b),
+    "tanh": lambda x: x.tanh(),
+    "transpose": lambda x, a, b: x.transpose(a, b),
+    "var": _reduce("var"),
+    "where": _torch("where"),
+}
