@@ -23,10 +23,12 @@ from kernels.c.embedding import embedding_backward, embedding_forward
 from kernels.c.gelu import gelu_backward, gelu_forward
 from kernels.c.layernorm import layernorm_backward, layernorm_forward
 from kernels.c.library import available_isas, current_isa, use_isa
+from kernels.c.linear import linear_backward, linear_forward
 from kernels.c.linear_cross_entropy import (
     linear_cross_entropy_forward,
     linear_cross_entropy_gradients,
 )
+from kernels.c.matmul import matmul_backward, matmul_forward
 from kernels.c.matmul_int4 import linear_int4_forward
 from kernels.c.matmul_int8 import linear_int8_forward, matmul_int8, quantize_rows
 from kernels.c.matmul_nf4 import linear_nf4_forward
@@ -50,11 +52,15 @@ __all__ = [
     "gelu_forward",
     "layernorm_backward",
     "layernorm_forward",
+    "linear_backward",
     "linear_cross_entropy_forward",
     "linear_cross_entropy_gradients",
+    "linear_forward",
     "linear_int4_forward",
     "linear_int8_forward",
     "linear_nf4_forward",
+    "matmul_backward",
+    "matmul_forward",
     "matmul_int8",
     "quantize_rows",
     "rmsnorm_backward",

@@ -106,6 +106,15 @@ void layernorm_backward(
 );
 
 /* linear.c */
+void linear_forward(
+    const float *x, const float *weight, const float *bias, const float *residual,
+    int64_t activation, float *y, float *dact, int64_t rows, int64_t inside, int64_t outside,
+    float *scratch
+);
+void linear_backward(
+    const float *dy, const float *x, const float *weight, const float *dact, float *dx,
+    float *dweight, float *dbias, int64_t rows, int64_t inside, int64_t outside, float *scratch
+);
 
 /* linear_cross_entropy.c */
 void linear_cross_entropy_rows(
@@ -114,6 +123,12 @@ void linear_cross_entropy_rows(
 );
 
 /* matmul.c */
+int64_t gemm_scratch(int64_t threads);
+void matmul(
+    const float *a, const int64_t *a_at, int64_t a_row, int64_t a_inner, const float *b,
+    const int64_t *b_at, int64_t b_inner, int64_t b_column, float *c, int64_t batch, int64_t rows,
+    int64_t columns, int64_t inner, float *scratch
+);
 
 /* matmul_int4.c */
 void linear_int4_forward(const float *x, const uint8_t *codes, const float *scale,

@@ -11,9 +11,6 @@
 #include "gelu.h"
 #include "simd.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
-
 enum {
     PANEL = 16,
     PANEL_VECTORS = PANEL / LANES, /* vectors that hold one number for each output */

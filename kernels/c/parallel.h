@@ -38,7 +38,7 @@ static inline int team_for(double work) { return work >= PARALLEL_WORTH ? team_s
     for (int64_t i = 0; i < (n); i++)
 #define PARALLEL_REGION(work) PRAGMA(omp parallel num_threads(team_for(work)))
 #define SHARE_OUT(i, n) PRAGMA(omp for schedule(dynamic)) for (int64_t i = 0; i < (n); i++)
-#define barrier() PRAGMA(omp barrier)
+static inline void barrier(void) { PRAGMA(omp barrier) }
 static inline int thread_index(void) { return omp_get_thread_num(); }
 static inline int thread_count(void) { return omp_get_num_threads(); }
 int has_openmp(void) { return 1; }
@@ -48,7 +48,7 @@ int has_openmp(void) { return 1; }
 #define PARALLEL_FOR(i, n, cost) for (int64_t i = 0; i < (n); i++)
 #define PARALLEL_REGION(work)
 #define SHARE_OUT(i, n) for (int64_t i = 0; i < (n); i++)
-#define barrier() ((void)0)
+static inline void barrier(void) {}
 static inline int thread_index(void) { return 0; }
 static inline int thread_count(void) { return 1; }
 int has_openmp(void) { return 0; }

@@ -59,3 +59,8 @@
 
 #define prefetch(p) __builtin_prefetch((p), 0, 3)
 #define prefetch_write(p) __builtin_prefetch((p), 1, 3)
+
+/* A function that takes constants: inlined, so that each call is compiled for its own. UNROLL in
+ * front of a loop with such a bound lets an array of vectors live in registers. */
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")

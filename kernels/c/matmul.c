@@ -1,0 +1,393 @@
+/* How a matrix product reaches the speed of the arithmetic units.
+ *
+ *     c[m][n] = sum_k a[m][k] b[k][n]        M N K multiplications, only M K + K N numbers to read
+ *
+ * A core with AVX-512 can start two fused multiply-adds of 16 floats in each cycle, but bring in two
+ * vectors a cycle from its first-level cache (L1), about one from L2, and one every five or ten from
+ * memory. The textbook's three loops load two numbers for each multiplication. All that follows
+ * serves one end: to use a number many times at each level before it is dropped.
+ *
+ * 1. Registers: the tile.  TILE_ROWS x TILE_COLUMNS elements of c stay in registers while k runs. A
+ *    step in k loads one row of b's tile (2 vectors) and TILE_ROWS single elements of a, each copied
+ *    to all lanes, and does 2 TILE_ROWS multiply-adds. With AVX-512: 14 x 32, 28 of the 32
+ *    registers hold sums, 16 loads feed 28 multiply-adds: 14 cycles of arithmetic, 8 of loading.
+ *    28 independent sums also hide that one multiply-add takes four cycles to finish.
+ *
+ * 2. L1: the panel of b.  k runs over DEPTH values only. Then the panel of b that a tile needs,
+ *    DEPTH x TILE_COLUMNS floats = 32 KB (16 KB with AVX2), fits the L1 of 48 (32) KB, and tile
+ *    after tile down the rows of c reuses it; the DEPTH x TILE_ROWS floats of a stream past it.
+ *    A larger DEPTH would save passes over c, for each begins and ends with reading and writing it.
+ *
+ * 3. L2: the block of a.  BLOCK_ROWS x DEPTH floats of a (about 100 KB) are used again for each
+ *    panel of b, and so stay in L2. A block is also the unit of work that a thread takes.
+ *
+ * 4. L2 and L3: the chunk of b.  CHUNK floats (1 MB) of b are packed at a time, by all threads
+ *    together, and then read by all.
+ *
+ * Packing copies b and a into the very order in which the tile will read them. Then every read is of
+ * the next address: the hardware fetches ahead, no cache set is overused by a stride that is a power
+ * of two, one page follows the other. The copy is K N + M K moves against M N K multiplications, and
+ * it is where transposition disappears: a transposed operand is read along its other stride.
+ *
+ *     packed b:  panels of TILE_COLUMNS columns, each [k][column], padded with zeros
+ *     packed a:  tiles of up to TILE_ROWS rows, each [row][k], one row every PITCH floats, or, where
+ *                a is transposed and the rows lie side by side in memory, [k][row]
+ *
+ * The five loops, from the outside: columns of c in chunks, k in chunks (gemm_run); blocks of rows,
+ * shared among the threads; k by DEPTH and panels of b (gemm_block); tiles down the block. The
+ * threads meet only when a chunk of b is packed and when it is used up.
+ *
+ * What surrounds the product costs no pass over memory: bias and residual are where the sums start
+ * instead of at zero, the activation is applied to a tile that was just written and is still in L1.
+ *
+ * Products with few rows (one token at a time) use each element of b once or twice and cannot be
+ * faster than memory. They read b where it lies: gemm_thin.
+ *
+ * Source: Goto and van de Geijn 2008; the five loops and the names as in BLIS, Van Zee and van de
+ * Geijn 2015. Measurements behind the constants: bench/LOG.md.
+ */
+#include "gemm.h"
+#include "gelu.h"
+#include "kernels.h"
+#include "parallel.h"
+
+enum {
+    TILE_VECTORS = 2,
+    TILE_COLUMNS = TILE_VECTORS * LANES,
+    DEPTH = 256,
+    PITCH = DEPTH + 16, /* not a power of two: the rows of a tile lie in different cache sets */
+    BLOCK_TILES = 98 / TILE_ROWS,
+    BLOCK_ROWS = BLOCK_TILES * TILE_ROWS,
+    CHUNK = 1 << 18,     /* floats of packed b */
+    CHUNK_DEPTH = 1024,  /* at most this many of them along k */
+    SLACK = 64,          /* floats that a vector store may touch behind the end of packed a */
+    A_BLOCK = BLOCK_ROWS * PITCH + SLACK,
+};
+
+int64_t gemm_scratch(int64_t threads) { return CHUNK + threads * A_BLOCK + 16; }
+
+static inline int64_t gemm_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t gemm_ceil(int64_t n, int64_t step) { return (n + step - 1) / step; }
+
+/* ---- The tile ------------------------------------------------------------------------------- */
+
+/* c = start + a b for `rows` x (vectors * LANES) elements, the last vector's `tail` columns only.
+ *
+ * a[row * a_row + k * a_inner], b[k * TILE_COLUMNS + column] are packed. `rows`, `vectors` and a's
+ * strides are constants wherever this is called: the loops over them unroll, and `sum` is registers.
+ * start: where the sums begin, NULL for zero; start_row = 0 repeats one row (a bias). */
+INLINE void gemm_tile(const int rows, const int vectors, const int64_t a_row, const int64_t a_inner,
+                      int64_t depth, const float *a, const float *b, const float *start,
+                      int64_t start_row, float *c, int64_t c_row, int64_t tail) {
+    vf sum[TILE_ROWS][TILE_VECTORS];
+    const int last = vectors - 1;
+    UNROLL for (int i = 0; i < rows; i++) {
+        prefetch_write(c + i * c_row);
+        UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = v_zero();
+    }
+    if (start) {
+        UNROLL for (int i = 0; i < rows; i++) {
+            const float *from = start + i * start_row;
+            UNROLL for (int j = 0; j < last; j++) sum[i][j] = v_load(from + j * LANES);
+            sum[i][last] = tail == LANES ? v_load(from + last * LANES)
+                                         : v_load_part(from + last * LANES, tail);
+        }
+    }
+    for (int64_t k = 0; k < depth; k++, a += a_inner, b += TILE_COLUMNS) {
+        vf column[TILE_VECTORS];
+        UNROLL for (int j = 0; j < vectors; j++) column[j] = v_load(b + j * LANES);
+        UNROLL for (int i = 0; i < rows; i++) {
+            vf element = v_set1(a[i * a_row]);
+            UNROLL for (int j = 0; j < vectors; j++)
+                sum[i][j] = v_fma(element, column[j], sum[i][j]);
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        float *to = c + i * c_row;
+        UNROLL for (int j = 0; j < last; j++) v_store(to + j * LANES, sum[i][j]);
+        if (tail == LANES)
+            v_store(to + last * LANES, sum[i][last]);
+        else
+            v_store_part(to + last * LANES, sum[i][last], tail);
+    }
+}
+
+/* The tile for each number of rows, so that the rows left over at an edge cost their share and no
+ * more; for two vectors or one; for either layout of packed a. */
+static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, const float *a,
+                          const float *b, const float *start, int64_t start_row, float *c,
+                          int64_t c_row) {
+    int64_t tail = columns > LANES ? columns - LANES : columns;
+#define GEMM_TILE(n, vectors, a_row, a_inner) \
+    gemm_tile(n, vectors, a_row, a_inner, depth, a, b, start, start_row, c, c_row, tail)
+#define GEMM_ROWS(n)                                          \
+    case n:                                                   \
+        if (n > TILE_ROWS) break;                             \
+        if (by_k && columns > LANES) GEMM_TILE(n, 2, 1, n);   \
+        else if (by_k) GEMM_TILE(n, 1, 1, n);                 \
+        else if (columns > LANES) GEMM_TILE(n, 2, PITCH, 1);  \
+        else GEMM_TILE(n, 1, PITCH, 1);                       \
+        break;
+    switch (rows) {
+        GEMM_ROWS(1) GEMM_ROWS(2) GEMM_ROWS(3) GEMM_ROWS(4) GEMM_ROWS(5) GEMM_ROWS(6) GEMM_ROWS(7)
+        GEMM_ROWS(8) GEMM_ROWS(9) GEMM_ROWS(10) GEMM_ROWS(11) GEMM_ROWS(12) GEMM_ROWS(13)
+        GEMM_ROWS(14)
+    }
+#undef GEMM_ROWS
+#undef GEMM_TILE
+}
+
+/* c = act(c) + residual, and act's derivative, for a tile that has its full sums. */
+static void gemm_finish(const gemm_problem *p, float *c, int64_t rows, int64_t columns) {
+    float *dact = p->dact ? p->dact + (c - p->c) : NULL;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j += LANES) {
+            int64_t at = i * p->c_row + j, n = gemm_least(columns - j, LANES);
+            vf y = v_load_part(c + at, n), slope = v_zero();
+            if (p->activation == 1) {
+                y = v_gelu_with_derivative(y, &slope);
+            } else if (p->activation == 2) {
+                vf positive = v_max(y, v_zero());
+                y = v_mul(positive, positive);
+                slope = v_add(positive, positive);
+            }
+            if (p->residual) y = v_add(y, v_load_part(p->residual + (c - p->c) + at, n));
+            v_store_part(c + at, y, n);
+            if (dact) v_store_part(dact + at, slope, n);
+        }
+}
+
+/* ---- Packing -------------------------------------------------------------------------------- */
+
+/* One panel of b: `depth` x `columns` (at most TILE_COLUMNS) -> [k][TILE_COLUMNS], zero-padded. */
+static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64_t depth,
+                        int64_t columns, float *to) {
+    if (b_column == 1) { /* rows of b as they are */
+        for (int64_t k = 0; k < depth; k++, b += b_inner, to += TILE_COLUMNS)
+            for (int64_t j = 0; j < TILE_COLUMNS; j += LANES) {
+                int64_t n = columns - j;
+                v_store(to + j, n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero());
+            }
+        return;
+    }
+    for (int64_t j = 0; j < TILE_COLUMNS; j += LANES) {
+        int64_t whole = b_inner == 1 && columns - j >= LANES ? depth / LANES * LANES : 0;
+        for (int64_t k = 0; k < whole; k += LANES) { /* squares, transposed in registers */
+            vf square[LANES];
+            UNROLL for (int i = 0; i < LANES; i++) square[i] = v_load(b + (j + i) * b_column + k);
+            v_transpose(square);
+            UNROLL for (int i = 0; i < LANES; i++) v_store(to + (k + i) * TILE_COLUMNS + j, square[i]);
+        }
+        for (int64_t k = whole; k < depth; k++) /* the rest, one by one */
+            for (int64_t i = j; i < j + LANES; i++)
+                to[k * TILE_COLUMNS + i] = i < columns ? b[k * b_inner + i * b_column] : 0;
+    }
+}
+
+/* One tile of a: `rows` x `depth`, times `factor` if there is one. Returns nothing; the layout is
+ * [k][row] if by_k, else [row][k] with PITCH. */
+static void gemm_pack_a(const float *a, const float *factor, int64_t a_row, int64_t a_inner,
+                        int rows, int64_t depth, int by_k, float *to) {
+    if (by_k) { /* a_row == 1: the rows of the tile lie side by side */
+        for (int64_t k = 0; k < depth; k++, to += rows)
+            for (int64_t i = 0; i < rows; i += LANES) {
+                int64_t at = k * a_inner + i, n = gemm_least(rows - i, LANES);
+                vf v = v_load_part(a + at, n);
+                if (factor) v = v_mul(v, v_load_part(factor + at, n));
+                v_store(to + i, v); /* what it writes too much, the next k overwrites: SLACK */
+            }
+        return;
+    }
+    for (int i = 0; i < rows; i++, to += PITCH) {
+        int64_t k = 0, at = i * a_row;
+        if (a_inner == 1)
+            for (; k + LANES <= depth; k += LANES) {
+                vf v = v_load(a + at + k);
+                v_store(to + k, factor ? v_mul(v, v_load(factor + at + k)) : v);
+            }
+        for (; k < depth; k++)
+            to[k] = a[at + k * a_inner] * (factor ? factor[at + k * a_inner] : 1);
+    }
+}
+
+/* ---- The loops ------------------------------------------------------------------------------ */
+
+typedef struct { /* a chunk of b: columns [column, column + columns), k in [inner, inner + depth) */
+    int64_t column, columns, inner, depth;
+} gemm_chunk;
+
+/* Part i of n equal parts of [0, size) begins here: the parts' sizes differ by one at most. */
+static inline int64_t gemm_part(int64_t size, int64_t i, int64_t n) { return size * i / n; }
+
+/* Whether something is left to do when the sums are complete. Bias or residual alone, without an
+ * activation, are where the sums began. */
+static inline int gemm_needs_finish(const gemm_problem *p) {
+    return p->activation || (p->bias && p->residual);
+}
+
+/* Where the sums of c + offset begin: at what an earlier k has left there, at the bias, at the
+ * residual, or (NULL) at zero. */
+static inline const float *gemm_start(const gemm_problem *p, int64_t k, int64_t offset,
+                                      int64_t column, int64_t *row_step) {
+    *row_step = p->c_row;
+    if (k > 0) return p->c + offset;
+    if (p->bias) {
+        *row_step = 0;
+        return p->bias + column;
+    }
+    return p->residual && !p->activation ? p->residual + offset : NULL;
+}
+
+/* Tiles down the rows [first, last) of c, for one panel of b.
+ * The rows are divided evenly among as few tiles as they need: 102 rows are tiles of 13 and 12, not
+ * seven of 14 and a poor one of 4. */
+static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64_t column,
+                       int64_t columns, int64_t k, int64_t depth, const float *a, const float *b) {
+    const int by_k = p->a_row == 1 && p->a_inner != 1;
+    const int64_t tiles = gemm_ceil(last - first, TILE_ROWS);
+    for (int64_t t = 0; t < tiles; t++, a += TILE_ROWS * PITCH) {
+        int64_t row = first + gemm_part(last - first, t, tiles), row_step;
+        int rows = (int)(first + gemm_part(last - first, t + 1, tiles) - row);
+        float *c = p->c + row * p->c_row + column;
+        const float *start = gemm_start(p, k, c - p->c, column, &row_step);
+        gemm_any_tile(rows, columns, by_k, depth, a, b, start, row_step, c, p->c_row);
+        if (k + depth == p->inner && gemm_needs_finish(p)) gemm_finish(p, c, rows, columns);
+    }
+}
+
+static void gemm_pack_a_block(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
+                              int64_t depth, float *to) {
+    const int by_k = p->a_row == 1 && p->a_inner != 1;
+    const int64_t tiles = gemm_ceil(last - first, TILE_ROWS);
+    for (int64_t t = 0; t < tiles; t++, to += TILE_ROWS * PITCH) {
+        int64_t row = first + gemm_part(last - first, t, tiles);
+        int rows = (int)(first + gemm_part(last - first, t + 1, tiles) - row);
+        int64_t at = row * p->a_row + k * p->a_inner;
+        gemm_pack_a(p->a + at, p->a_factor ? p->a_factor + at : NULL, p->a_row, p->a_inner, rows,
+                    depth, by_k, to);
+    }
+}
+
+/* Rows [first, last) of c and panels [panel, panel_end) of one packed chunk of b. */
+static void gemm_block(const gemm_problem *p, const gemm_chunk *chunk, int64_t first, int64_t last,
+                       int64_t panel, int64_t panel_end, const float *packed_b, float *packed_a) {
+    const int64_t steps = chunk->depth > DEPTH ? gemm_ceil(chunk->depth, DEPTH) : 1;
+    for (int64_t s = 0; s < steps; s++) {
+        const int64_t begin = gemm_part(chunk->depth, s, steps);
+        const int64_t depth = gemm_part(chunk->depth, s + 1, steps) - begin;
+        const int64_t k = chunk->inner + begin;
+        gemm_pack_a_block(p, first, last, k, depth, packed_a);
+        for (int64_t j = panel; j < panel_end; j++) {
+            const float *b = packed_b + (j * chunk->depth + begin) * TILE_COLUMNS;
+            const int64_t column = j * TILE_COLUMNS;
+            gemm_panel(p, first, last, chunk->column + column,
+                       gemm_least(chunk->columns - column, TILE_COLUMNS), k, depth, packed_a, b);
+        }
+    }
+}
+
+enum { MOST_THREADS = 64 };
+
+typedef struct { /* what the threads of one product share */
+    int threads;
+    float *packed_b, *packed_a;
+    struct { /* the items that a thread has still to begin; a cache line each */
+        int64_t next, end, unused[6];
+    } queue[MOST_THREADS];
+} gemm_team;
+
+/* The next item: of one's own share, then of whoever is behind (another program may be on its
+ * core); -1 when all are taken. Who computes an item does not change what it computes. */
+static int64_t gemm_take(gemm_team *team, int self) {
+    for (int i = 0; i < team->threads; i++) {
+        int other = (self + i) % team->threads;
+        int64_t item = __atomic_fetch_add(&team->queue[other].next, 1, __ATOMIC_RELAXED);
+        if (item < team->queue[other].end) return item;
+    }
+    return -1;
+}
+
+static void gemm_meet(const gemm_team *team) {
+    if (team->threads > 1) barrier();
+}
+
+/* One thread's part in one chunk: pack a share of b, meet, take blocks of rows. */
+static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_team *team,
+                           int self) {
+    const int threads = team->threads;
+    const int64_t panels = gemm_ceil(chunk->columns, TILE_COLUMNS);
+    for (int64_t j = gemm_part(panels, self, threads); j < gemm_part(panels, self + 1, threads); j++) {
+        const int64_t column = j * TILE_COLUMNS;
+        gemm_pack_b(p->b + chunk->inner * p->b_inner + (chunk->column + column) * p->b_column,
+                    p->b_inner, p->b_column, chunk->depth,
+                    gemm_least(chunk->columns - column, TILE_COLUMNS),
+                    team->packed_b + column * chunk->depth);
+    }
+    /* As many blocks for each thread; with too few rows for that the columns are shared instead. */
+    const int few_rows = p->rows < 4 * TILE_ROWS * threads;
+    const int64_t groups = few_rows ? gemm_least(threads, panels) : 1;
+    int64_t blocks = gemm_ceil(p->rows, BLOCK_ROWS);
+    if (!few_rows) blocks = gemm_ceil(blocks, threads) * threads;
+    const int64_t items = blocks * groups;
+    team->queue[self].next = gemm_part(items, self, threads);
+    team->queue[self].end = gemm_part(items, self + 1, threads);
+    gemm_meet(team);
+    for (int64_t item; (item = gemm_take(team, self)) >= 0;) {
+        const int64_t block = item / groups, group = item % groups;
+        gemm_block(p, chunk, gemm_part(p->rows, block, blocks), gemm_part(p->rows, block + 1, blocks),
+                   gemm_part(panels, group, groups), gemm_part(panels, group + 1, groups),
+                   team->packed_b, team->packed_a + self * A_BLOCK);
+    }
+}
+
+static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
+    const int64_t depths = p->inner > CHUNK_DEPTH ? gemm_ceil(p->inner, CHUNK_DEPTH) : 1;
+    const int64_t most = CHUNK / CHUNK_DEPTH / TILE_COLUMNS * TILE_COLUMNS; /* columns of a chunk */
+    for (int64_t column = 0; column < p->columns; column += most)
+        for (int64_t d = 0; d < depths; d++) {
+            const int64_t inner = gemm_part(p->inner, d, depths);
+            const gemm_chunk chunk = {column, gemm_least(p->columns - column, most), inner,
+                                      gemm_part(p->inner, d + 1, depths) - inner};
+            if (column || d) gemm_meet(team); /* the chunk before is used up */
+            gemm_run_chunk(p, &chunk, team, self);
+        }
+}
+
+static void gemm_serial(const gemm_problem *p, float *scratch) {
+    gemm_team team = {.threads = 1, .packed_b = scratch, .packed_a = scratch + CHUNK};
+    gemm_run(p, &team, 0);
+}
+
+static void gemm(const gemm_problem *p, float *scratch) {
+    gemm_team team = {.packed_b = scratch, .packed_a = scratch + CHUNK};
+    PARALLEL_REGION(p->rows * p->columns * (double)p->inner / LANES) {
+        if (thread_index() == 0) team.threads = thread_count();
+        barrier();
+        gemm_run(p, &team, thread_index());
+    }
+}
+
+/* ---- The op --------------------------------------------------------------------------------- */
+
+/* c[i] = a[i] b[i] for `batch` products; a[i] begins at a + a_at[i], b[i] at b + b_at[i] (elements),
+ * c[i] one behind the other. Many small products: one a thread. Few: the team works on each. */
+void matmul(const float *a, const int64_t *a_at, int64_t a_row, int64_t a_inner, const float *b,
+            const int64_t *b_at, int64_t b_inner, int64_t b_column, float *c, int64_t batch,
+            int64_t rows, int64_t columns, int64_t inner, float *scratch) {
+    const gemm_problem shape = {.rows = rows, .columns = columns, .inner = inner, .a_row = a_row,
+                                .a_inner = a_inner, .b_inner = b_inner, .b_column = b_column,
+                                .c_row = columns};
+    if (batch < get_threads()) {
+        for (int64_t i = 0; i < batch; i++) {
+            gemm_problem p = shape;
+            p.a = a + a_at[i], p.b = b + b_at[i], p.c = c + i * rows * columns;
+            gemm(&p, scratch);
+        }
+        return;
+    }
+    PARALLEL_FOR(i, batch, rows * columns * (double)inner / LANES) {
+        gemm_problem p = shape;
+        p.a = a + a_at[i], p.b = b + b_at[i], p.c = c + i * rows * columns;
+        gemm_serial(&p, scratch + thread_index() * gemm_scratch(1));
+    }
+}

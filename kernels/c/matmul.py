@@ -1,0 +1,105 @@
+"""The Python side of matmul.c: strides and batches become pointers and offsets."""
+
+import math
+
+import numpy as np
+
+from kernels import checks, memory, threads
+from kernels.c import library
+from kernels.c.library import ffi, pointer, strided_pointer
+
+
+def matmul_forward(a, b):
+    """As numpy_ref.matmul_forward, float32."""
+    a, b = _operand(a, b)
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
+        checks.matmul(a, b)
+    if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous:  # one tall product instead of a batch
+        c = memory.empty((*a.shape[:-1], b.shape[1]))
+        _product(a.reshape(-1, a.shape[-1]), b, c)
+        return c
+    leading = a.shape[:-2] if a.ndim == b.ndim == 2 else _broadcast(a, b)
+    c = memory.empty((*leading, a.shape[-2], b.shape[-1]))
+    _product(a, b, c, leading)
+    return c
+
+
+def matmul_backward(dc, a, b):
+    """As numpy_ref.matmul_backward, float32."""
+    a, b = _operand(a, b)
+    da = matmul_forward(dc, b.swapaxes(-1, -2))  # (..., M, N) (..., N, K) -> (..., M, K)
+    if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous and dc.flags.c_contiguous:
+        # b met every row of a: its gradient is one product that sums over all of them.
+        rows, dc_rows = a.reshape(-1, a.shape[-1]), dc.reshape(-1, dc.shape[-1])
+        return da, matmul_forward(rows.T, dc_rows)
+    db = matmul_forward(a.swapaxes(-1, -2), dc)
+    return _sum_to(da, a.shape), _sum_to(db, b.shape)
+
+
+def scratch():
+    """Room for one product on the whole team, as gemm.h asks for."""
+    return memory.scratch(library.lib.gemm_scratch(threads.get_num_threads()))
+
+
+def _operand(*arrays):
+    """float32 arrays with one of the last two axes contiguous; others are copied."""
+    result = []
+    for array in arrays:
+        if array.dtype != np.float32:
+            checks.floating("matmul", a=arrays[0], b=arrays[-1])
+            raise TypeError(f"matmul: the C kernels compute in float32, not {array.dtype}; cast it")
+        if array.ndim >= 2 and 4 not in array.strides[-2:] and array.size:
+            array = np.ascontiguousarray(array)
+        result.append(array)
+    return result
+
+
+def _product(a, b, c, leading=()):
+    """c = a b; a, b: (..., M, K), (..., K, N) views, c contiguous (*leading, M, N)."""
+    (M, K), N = a.shape[-2:], b.shape[-1]
+    batch = math.prod(leading)
+    if not c.size:
+        return
+    a_row, a_inner = (step // 4 for step in a.strides[-2:])
+    b_inner, b_column = (step // 4 for step in b.strides[-2:])
+    offsets = library.INT64_POINTER
+    library.lib.matmul(
+        strided_pointer(a), ffi.from_buffer(offsets, _offsets(a, leading)), a_row, a_inner,
+        strided_pointer(b), ffi.from_buffer(offsets, _offsets(b, leading)), b_inner, b_column,
+        pointer(c), batch, M, N, K, pointer(scratch()),
+    )  # fmt: skip
+
+
+_ZERO = np.zeros(1, np.int64)
+
+
+def _offsets(array, leading):
+    """Where each product of the batch begins in `array`, in elements: (batch,) int64."""
+    if not leading:
+        return _ZERO
+    at = np.zeros(leading, np.int64)
+    for axis, (size, step) in enumerate(
+        zip(array.shape[-3::-1], array.strides[-3::-1], strict=True)
+    ):
+        if size > 1:  # a repeated axis adds nothing
+            shape = (size,) + (1,) * axis
+            at += (np.arange(size) * (step // 4)).reshape(shape)
+    return at.reshape(-1)
+
+
+def _broadcast(a, b):
+    try:
+        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"matmul: leading sizes do not broadcast: a {a.shape}, b {b.shape}"
+        ) from None
+
+
+def _sum_to(grad, shape):
+    """Sum grad over the axes along which an array of `shape` was repeated."""
+    if grad.shape == shape:
+        return grad
+    grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
+    repeated = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
+    return grad.sum(axis=repeated, keepdims=True) if repeated else grad
