@@ -7,18 +7,18 @@
  * memory. The textbook's three loops load two numbers for each multiplication. All that follows
  * serves one end: to use a number many times at each level before it is dropped.
  *
- * 1. Registers: the tile.  TILE_ROWS x TILE_COLUMNS elements of c stay in registers while k runs. A
- *    step in k loads one row of b's tile (2 vectors) and TILE_ROWS single elements of a, each copied
- *    to all lanes, and does 2 TILE_ROWS multiply-adds. With AVX-512: 14 x 32, 28 of the 32
+ * 1. Registers: the tile.  MR x NR elements of c stay in registers while k runs. A
+ *    step in k loads one row of b's tile (2 vectors) and MR single elements of a, each copied
+ *    to all lanes, and does 2 MR multiply-adds. With AVX-512: 14 x 32, 28 of the 32
  *    registers hold sums, 16 loads feed 28 multiply-adds: 14 cycles of arithmetic, 8 of loading.
  *    28 independent sums also hide that one multiply-add takes four cycles to finish.
  *
- * 2. L1: the panel of b.  k runs over DEPTH values only. Then the panel of b that a tile needs,
- *    DEPTH x TILE_COLUMNS floats = 32 KB (16 KB with AVX2), fits the L1 of 48 (32) KB, and tile
- *    after tile down the rows of c reuses it; the DEPTH x TILE_ROWS floats of a stream past it.
- *    A larger DEPTH would save passes over c, for each begins and ends with reading and writing it.
+ * 2. L1: the panel of b.  k runs over KC values only. Then the panel of b that a tile needs,
+ *    KC x NR floats = 32 KB (16 KB with AVX2), fits the L1 of 48 (32) KB, and tile
+ *    after tile down the rows of c reuses it; the KC x MR floats of a stream past it.
+ *    A larger KC would save passes over c, for each begins and ends with reading and writing it.
  *
- * 3. L2: the block of a.  BLOCK_ROWS x DEPTH floats of a (about 100 KB) are used again for each
+ * 3. L2: the block of a.  MC x KC floats of a (about 100 KB) are used again for each
  *    panel of b, and so stay in L2. A block is also the unit of work that a thread takes.
  *
  * 4. L2 and L3: the chunk of b.  CHUNK floats (1 MB) of b are packed at a time, by all threads
@@ -29,12 +29,12 @@
  * of two, one page follows the other. The copy is K N + M K moves against M N K multiplications, and
  * it is where transposition disappears: a transposed operand is read along its other stride.
  *
- *     packed b:  panels of TILE_COLUMNS columns, each [k][column], padded with zeros
- *     packed a:  tiles of up to TILE_ROWS rows, each [row][k], one row every PITCH floats, or, where
+ *     packed b:  panels of NR columns, each [k][column], padded with zeros
+ *     packed a:  tiles of up to MR rows, each [row][k], one row every PITCH floats, or, where
  *                a is transposed and the rows lie side by side in memory, [k][row]
  *
  * The five loops, from the outside: columns of c in chunks, k in chunks (gemm_run); blocks of rows,
- * shared among the threads; k by DEPTH and panels of b (gemm_block); tiles down the block. The
+ * shared among the threads; k by KC and panels of b (gemm_block); tiles down the block. The
  * threads meet only when a chunk of b is packed and when it is used up.
  *
  * What surrounds the product costs no pass over memory: bias and residual are where the sums start
@@ -52,16 +52,16 @@
 #include "parallel.h"
 
 enum {
-    TILE_VECTORS = 2,
-    TILE_COLUMNS = TILE_VECTORS * LANES,
-    DEPTH = 256,
-    PITCH = DEPTH + 16, /* not a power of two: the rows of a tile lie in different cache sets */
-    BLOCK_TILES = 98 / TILE_ROWS,
-    BLOCK_ROWS = BLOCK_TILES * TILE_ROWS,
+    MR = LANES == 16 ? 14 : 6, /* 28 sums of thirty-two registers, or 12 of sixteen */
+    NV = 2,
+    NR = NV * LANES,
+    KC = 256,
+    PITCH = KC + 16, /* not a power of two: the rows of a tile lie in different cache sets */
+    MC = 98 / MR * MR,
     CHUNK = 1 << 18,     /* floats of packed b */
     CHUNK_DEPTH = 1024,  /* at most this many of them along k */
     SLACK = 64,          /* floats that a vector store may touch behind the end of packed a */
-    A_BLOCK = BLOCK_ROWS * PITCH + SLACK,
+    A_BLOCK = MC * PITCH + SLACK,
 };
 
 int64_t gemm_scratch(int64_t threads) { return CHUNK + threads * A_BLOCK + 16; }
@@ -73,13 +73,13 @@ static inline int64_t gemm_ceil(int64_t n, int64_t step) { return (n + step - 1)
 
 /* c = start + a b for `rows` x (vectors * LANES) elements, the last vector's `tail` columns only.
  *
- * a[row * a_row + k * a_inner], b[k * TILE_COLUMNS + column] are packed. `rows`, `vectors` and a's
+ * a[row * a_row + k * a_inner], b[k * NR + column] are packed. `rows`, `vectors` and a's
  * strides are constants wherever this is called: the loops over them unroll, and `sum` is registers.
  * start: where the sums begin, NULL for zero; start_row = 0 repeats one row (a bias). */
 INLINE void gemm_tile(const int rows, const int vectors, const int64_t a_row, const int64_t a_inner,
                       int64_t depth, const float *a, const float *b, const float *start,
                       int64_t start_row, float *c, int64_t c_row, int64_t tail) {
-    vf sum[TILE_ROWS][TILE_VECTORS];
+    vf sum[MR][NV];
     const int last = vectors - 1;
     UNROLL for (int i = 0; i < rows; i++) {
         prefetch_write(c + i * c_row);
@@ -93,8 +93,8 @@ INLINE void gemm_tile(const int rows, const int vectors, const int64_t a_row, co
                                          : v_load_part(from + last * LANES, tail);
         }
     }
-    for (int64_t k = 0; k < depth; k++, a += a_inner, b += TILE_COLUMNS) {
-        vf column[TILE_VECTORS];
+    for (int64_t k = 0; k < depth; k++, a += a_inner, b += NR) {
+        vf column[NV];
         UNROLL for (int j = 0; j < vectors; j++) column[j] = v_load(b + j * LANES);
         UNROLL for (int i = 0; i < rows; i++) {
             vf element = v_set1(a[i * a_row]);
@@ -122,7 +122,7 @@ static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, co
     gemm_tile(n, vectors, a_row, a_inner, depth, a, b, start, start_row, c, c_row, tail)
 #define GEMM_ROWS(n)                                          \
     case n:                                                   \
-        if (n > TILE_ROWS) break;                             \
+        if (n > MR) break;                             \
         if (by_k && columns > LANES) GEMM_TILE(n, 2, 1, n);   \
         else if (by_k) GEMM_TILE(n, 1, 1, n);                 \
         else if (columns > LANES) GEMM_TILE(n, 2, PITCH, 1);  \
@@ -159,28 +159,28 @@ static void gemm_finish(const gemm_problem *p, float *c, int64_t rows, int64_t c
 
 /* ---- Packing -------------------------------------------------------------------------------- */
 
-/* One panel of b: `depth` x `columns` (at most TILE_COLUMNS) -> [k][TILE_COLUMNS], zero-padded. */
+/* One panel of b: `depth` x `columns` (at most NR) -> [k][NR], zero-padded. */
 static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64_t depth,
                         int64_t columns, float *to) {
     if (b_column == 1) { /* rows of b as they are */
-        for (int64_t k = 0; k < depth; k++, b += b_inner, to += TILE_COLUMNS)
-            for (int64_t j = 0; j < TILE_COLUMNS; j += LANES) {
+        for (int64_t k = 0; k < depth; k++, b += b_inner, to += NR)
+            for (int64_t j = 0; j < NR; j += LANES) {
                 int64_t n = columns - j;
                 v_store(to + j, n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero());
             }
         return;
     }
-    for (int64_t j = 0; j < TILE_COLUMNS; j += LANES) {
+    for (int64_t j = 0; j < NR; j += LANES) {
         int64_t whole = b_inner == 1 && columns - j >= LANES ? depth / LANES * LANES : 0;
         for (int64_t k = 0; k < whole; k += LANES) { /* squares, transposed in registers */
             vf square[LANES];
             UNROLL for (int i = 0; i < LANES; i++) square[i] = v_load(b + (j + i) * b_column + k);
             v_transpose(square);
-            UNROLL for (int i = 0; i < LANES; i++) v_store(to + (k + i) * TILE_COLUMNS + j, square[i]);
+            UNROLL for (int i = 0; i < LANES; i++) v_store(to + (k + i) * NR + j, square[i]);
         }
         for (int64_t k = whole; k < depth; k++) /* the rest, one by one */
             for (int64_t i = j; i < j + LANES; i++)
-                to[k * TILE_COLUMNS + i] = i < columns ? b[k * b_inner + i * b_column] : 0;
+                to[k * NR + i] = i < columns ? b[k * b_inner + i * b_column] : 0;
     }
 }
 
@@ -244,8 +244,8 @@ static inline const float *gemm_start(const gemm_problem *p, int64_t k, int64_t 
 static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64_t column,
                        int64_t columns, int64_t k, int64_t depth, const float *a, const float *b) {
     const int by_k = p->a_row == 1 && p->a_inner != 1;
-    const int64_t tiles = gemm_ceil(last - first, TILE_ROWS);
-    for (int64_t t = 0; t < tiles; t++, a += TILE_ROWS * PITCH) {
+    const int64_t tiles = gemm_ceil(last - first, MR);
+    for (int64_t t = 0; t < tiles; t++, a += MR * PITCH) {
         int64_t row = first + gemm_part(last - first, t, tiles), row_step;
         int rows = (int)(first + gemm_part(last - first, t + 1, tiles) - row);
         float *c = p->c + row * p->c_row + column;
@@ -258,8 +258,8 @@ static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64
 static void gemm_pack_a_block(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
                               int64_t depth, float *to) {
     const int by_k = p->a_row == 1 && p->a_inner != 1;
-    const int64_t tiles = gemm_ceil(last - first, TILE_ROWS);
-    for (int64_t t = 0; t < tiles; t++, to += TILE_ROWS * PITCH) {
+    const int64_t tiles = gemm_ceil(last - first, MR);
+    for (int64_t t = 0; t < tiles; t++, to += MR * PITCH) {
         int64_t row = first + gemm_part(last - first, t, tiles);
         int rows = (int)(first + gemm_part(last - first, t + 1, tiles) - row);
         int64_t at = row * p->a_row + k * p->a_inner;
@@ -271,17 +271,17 @@ static void gemm_pack_a_block(const gemm_problem *p, int64_t first, int64_t last
 /* Rows [first, last) of c and panels [panel, panel_end) of one packed chunk of b. */
 static void gemm_block(const gemm_problem *p, const gemm_chunk *chunk, int64_t first, int64_t last,
                        int64_t panel, int64_t panel_end, const float *packed_b, float *packed_a) {
-    const int64_t steps = chunk->depth > DEPTH ? gemm_ceil(chunk->depth, DEPTH) : 1;
+    const int64_t steps = chunk->depth > KC ? gemm_ceil(chunk->depth, KC) : 1;
     for (int64_t s = 0; s < steps; s++) {
         const int64_t begin = gemm_part(chunk->depth, s, steps);
         const int64_t depth = gemm_part(chunk->depth, s + 1, steps) - begin;
         const int64_t k = chunk->inner + begin;
         gemm_pack_a_block(p, first, last, k, depth, packed_a);
         for (int64_t j = panel; j < panel_end; j++) {
-            const float *b = packed_b + (j * chunk->depth + begin) * TILE_COLUMNS;
-            const int64_t column = j * TILE_COLUMNS;
+            const float *b = packed_b + (j * chunk->depth + begin) * NR;
+            const int64_t column = j * NR;
             gemm_panel(p, first, last, chunk->column + column,
-                       gemm_least(chunk->columns - column, TILE_COLUMNS), k, depth, packed_a, b);
+                       gemm_least(chunk->columns - column, NR), k, depth, packed_a, b);
         }
     }
 }
@@ -315,18 +315,18 @@ static void gemm_meet(const gemm_team *team) {
 static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_team *team,
                            int self) {
     const int threads = team->threads;
-    const int64_t panels = gemm_ceil(chunk->columns, TILE_COLUMNS);
+    const int64_t panels = gemm_ceil(chunk->columns, NR);
     for (int64_t j = gemm_part(panels, self, threads); j < gemm_part(panels, self + 1, threads); j++) {
-        const int64_t column = j * TILE_COLUMNS;
+        const int64_t column = j * NR;
         gemm_pack_b(p->b + chunk->inner * p->b_inner + (chunk->column + column) * p->b_column,
                     p->b_inner, p->b_column, chunk->depth,
-                    gemm_least(chunk->columns - column, TILE_COLUMNS),
+                    gemm_least(chunk->columns - column, NR),
                     team->packed_b + column * chunk->depth);
     }
     /* As many blocks for each thread; with too few rows for that the columns are shared instead. */
-    const int few_rows = p->rows < 4 * TILE_ROWS * threads;
+    const int few_rows = p->rows < 4 * MR * threads;
     const int64_t groups = few_rows ? gemm_least(threads, panels) : 1;
-    int64_t blocks = gemm_ceil(p->rows, BLOCK_ROWS);
+    int64_t blocks = gemm_ceil(p->rows, MC);
     if (!few_rows) blocks = gemm_ceil(blocks, threads) * threads;
     const int64_t items = blocks * groups;
     team->queue[self].next = gemm_part(items, self, threads);
@@ -342,7 +342,7 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
 
 static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
     const int64_t depths = p->inner > CHUNK_DEPTH ? gemm_ceil(p->inner, CHUNK_DEPTH) : 1;
-    const int64_t most = CHUNK / CHUNK_DEPTH / TILE_COLUMNS * TILE_COLUMNS; /* columns of a chunk */
+    const int64_t most = CHUNK / CHUNK_DEPTH / NR * NR; /* columns of a chunk */
     for (int64_t column = 0; column < p->columns; column += most)
         for (int64_t d = 0; d < depths; d++) {
             const int64_t inner = gemm_part(p->inner, d, depths);

@@ -3,7 +3,6 @@
 #include <immintrin.h>
 
 #define LANES 8
-#define TILE_ROWS 6 /* of matmul.c: 12 + 2 + 1 of sixteen registers */
 typedef __m256 vf;
 typedef __m256i vi;
 typedef __m256 vm; /* a lane is true if its sign bit is set */

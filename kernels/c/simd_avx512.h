@@ -3,7 +3,6 @@
 #include <immintrin.h>
 
 #define LANES 16
-#define TILE_ROWS 14 /* of matmul.c: 28 + 2 + 1 of thirty-two registers */
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;

@@ -3,7 +3,6 @@
 #pragma once
 
 #define LANES 4
-#define TILE_ROWS 6 /* of matmul.c: 12 + 2 + 1 of sixteen registers */
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef uint32_t vu_generic __attribute__((vector_size(16)));
