@@ -66,6 +66,15 @@ def test_pieces_join_to_the_whole_text_whatever_their_size(tmp_path, monkeypatch
     assert next(iter(load_corpus(write(tmp_path / "a.txt", text.encode())))).text == text
 
 
+def test_a_text_in_pieces_has_the_ids_of_the_whole(tmp_path, monkeypatch):
+    text = "One line, then another.\n\n\n  indented 123\n\tand more\n" * 200
+    path = write(tmp_path / "a.txt", text.encode())
+    whole = prepare(path, "bpe", tmp_path / "whole", vocab_size=300)
+    monkeypatch.setattr(corpus_module, "PIECE", 100)
+    pieces = prepare(path, whole.tokenizer, tmp_path / "pieces")
+    np.testing.assert_array_equal(whole.train[:], pieces.train[:])
+
+
 @pytest.mark.parametrize("piece", [4, 1 << 20])
 def test_bytes_that_are_not_utf8_name_file_and_offset(tmp_path, monkeypatch, piece):
     path = write(tmp_path / "latin.txt", b"fine\nalso fine\n" + b"caf\xe9 au lait\n")

@@ -10,6 +10,7 @@ Read next: split.py.
 from __future__ import annotations
 
 import hashlib
+import re
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tinygpt.errors import UserError
 
 PIECE = 4 << 20  # bytes read at a time
 KEEP = 64 << 20  # bytes of generated text worth keeping in memory
+LINE = re.compile(rb"(?<=\n)(?=[A-Za-z])")
 BOM = b"\xef\xbb\xbf"
 SUFFIXES = (".txt", ".md", ".py")
 NOT_LIBRARY = {"site-packages", "dist-packages", "__pycache__", "lib-dynload"}
@@ -204,7 +206,12 @@ def read_pieces(path: Path, errors: str = "strict") -> Iterator[str]:
 
 
 def _last_break(data: bytes) -> int:
-    """The latest place where `data` can be cut: after a line end, or before a character."""
+    """The latest place where `data` can be cut: before a line that starts with a letter, where
+    every known BPE pattern cuts too; else after a line end; else before a character."""
+    for start in (max(0, len(data) - 4096), 0):
+        cut = max((match.start() for match in LINE.finditer(data, start)), default=0)
+        if cut:
+            return cut
     newline = data.rfind(b"\n") + 1
     if newline:
         return newline

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from tinygpt import tokenizer as tokenizers
 from tinygpt.tokenizer import Tokenizer
+from tinygpt.tokenizer.parallel import encode_many
 
 from .baselines import Baselines, baselines
 from .corpus import Corpus, DataError, load_corpus
@@ -193,7 +195,7 @@ def _write(
     made_from: dict[str, Any],
     report: Progress,
 ) -> None:
-    """Encode document after document into one writer for each split, then the manifest."""
+    """Encode the documents on every core into one writer for each split, then the manifest."""
     end = tokenizer.special_tokens.get(tokenizers.END_OF_TEXT)
     if end is not None:
         after = np.array([end], tokenizer.dtype)
@@ -205,14 +207,21 @@ def _write(
     characters = dict.fromkeys(SPLITS, 0)
     documents = dict.fromkeys(SPLITS, 0)
     total = sum(last - first for parts in plan for _, first, last in parts)
-    for index, (document, parts) in enumerate(zip(corpus, plan, strict=True)):
-        for name, piece, is_last in split_pieces(document, parts):
-            # A text that mentions "<|endoftext|>" means those thirteen characters.
-            writers[name].append(tokenizer.encode_array(piece, disallowed_special=()))
-            characters[name] += len(piece)
-            if is_last:
-                writers[name].append(after)
-                documents[name] += 1
+    labels: deque[tuple[str, int, bool]] = deque()  # of the pieces being encoded, in order
+
+    def pieces() -> Iterator[str]:
+        for document, parts in zip(corpus, plan, strict=True):
+            for name, piece, is_last in split_pieces(document, parts):
+                labels.append((name, len(piece), is_last))
+                yield piece
+
+    for index, ids in enumerate(encode_many(tokenizer, pieces())):
+        name, length, is_last = labels.popleft()
+        writers[name].append(ids)
+        characters[name] += length
+        if is_last:
+            writers[name].append(after)
+            documents[name] += 1
         if index % 64 == 0:
             report("tokens", sum(characters.values()) / total)
     for writer in writers.values():

@@ -1,0 +1,122 @@
+"""The program that race.py starts: train until the held-out loss is low enough.
+
+Prints a line of JSON for each evaluation: {"step": ..., "seconds": ..., "loss": ...}, the seconds
+being those since the process was asked for, without the time spent evaluating.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def ours(spec: dict[str, Any]) -> Iterator[tuple[int, Callable[[], float]]]:
+    """Our training, as `tinygpt train` does it: after each step, (step, evaluate)."""
+    import kernels
+    from tinygpt.config import load_config
+    from tinygpt.training.begin import begin
+    from tinygpt.training.loop import train
+
+    kernels.set_num_threads(spec["threads"])
+    config = load_config(spec["config"], [f"data.source={spec['data']}", *spec["overrides"]])
+    recipe = config.training
+    with tempfile.TemporaryDirectory() as folder:
+        session = begin(config, f"{folder}/run")
+        steps = train(
+            session.model, session.batches, lambda model, batch: model.loss(*batch),
+            session.optimizer, session.schedule, session.state, steps=recipe.steps,
+            accumulation=recipe.accumulation, clip=recipe.clip,
+        )  # fmt: skip
+        for metrics in steps:
+            yield metrics.step, lambda: session.validation_loss(None)
+
+
+def torch(spec: dict[str, Any]) -> Iterator[tuple[int, Callable[[], float]]]:
+    """The same recipe in PyTorch, as nanoGPT's train.py has it."""
+    import numpy as np
+
+    # isort: split
+    import torch
+
+    from bench.peers.torch_gpt import GPT, make_optimizer
+    from tinygpt.config import load_config
+
+    torch.set_num_threads(spec["threads"])
+    config = load_config(spec["config"], spec["overrides"])
+    recipe, shape = config.training, config.model
+    with open(spec["data"], encoding="utf-8") as file:
+        text = file.read()
+    characters, ids = np.unique(np.array(list(text)), return_inverse=True)
+    cut = int(len(ids) * 0.9)
+    train, held = ids[:cut].astype(np.int64), ids[cut:].astype(np.int64)
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)
+    T, B = shape.context, recipe.batch_size
+    model = GPT(len(characters), T, shape.n_layers, shape.n_heads, shape.d_model)
+    optimizer = make_optimizer(model, recipe.lr, recipe.beta2, recipe.weight_decay)
+    schedule = cosine(recipe)
+
+    def evaluate() -> float:
+        whole = torch.from_numpy(held[: (len(held) - 1) // T * T + 1])
+        x, y = whole[:-1].view(-1, T), whole[1:].view(-1, T)
+        with torch.no_grad():
+            losses = [model(x[i : i + 64], y[i : i + 64]) * len(x[i : i + 64])
+                      for i in range(0, len(x), 64)]  # fmt: skip
+        return float(sum(losses) / len(x))
+
+    for step in range(recipe.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule(step)
+        starts = rng.integers(0, len(train) - T, B)
+        windows = torch.from_numpy(np.stack([train[s : s + T + 1] for s in starts]))
+        loss = model(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        optimizer.step()
+        yield step + 1, evaluate
+
+
+def cosine(recipe: Any) -> Callable[[int], float]:
+    """nanoGPT's schedule, from our own definition of it (no import of minigrad for the peer)."""
+    import math
+
+    def rate(step: int) -> float:
+        if step < recipe.warmup_steps:
+            return recipe.lr * (step + 1) / (recipe.warmup_steps + 1)
+        progress = (step - recipe.warmup_steps) / (recipe.steps - recipe.warmup_steps)
+        return recipe.min_lr + 0.5 * (1 + math.cos(math.pi * progress)) * (
+            recipe.lr - recipe.min_lr
+        )
+
+    return rate
+
+
+def main() -> None:
+    spec = json.loads(sys.argv[1])
+    program = {"ours": ours, "torch": torch}[spec["peer"]]
+    paused = 0.0
+    last = None
+    for step, evaluate in program(spec):
+        last = step, evaluate
+        if step % spec["eval_every"] == 0 and step >= spec["eval_from"]:
+            seconds = time.time() - spec["started"] - paused
+            before = time.time()
+            loss = evaluate()
+            paused += time.time() - before
+            print(json.dumps({"step": step, "seconds": seconds, "loss": loss}), flush=True)
+            last = None
+            if loss <= spec["target"]:
+                return
+    if last is not None:
+        seconds = time.time() - spec["started"] - paused
+        loss = last[1]()
+        print(json.dumps({"step": last[0], "seconds": seconds, "loss": loss}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
