@@ -16,12 +16,13 @@ import click
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip
 @click.option("--resume", "go_on", is_flag=True, help="Go on with the run in --out.")
+@click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
 @click.option("--nice", is_flag=True, help="Let every other program go first.")
 @click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day.")
 @click.option("--max-hours", type=float, help="Save and stop after so many hours.")
 @click.option("--max-temperature", type=float, metavar="CELSIUS", help="Pause when hotter.")
 @click.option("--pause-on-battery", is_flag=True, help="Pause while the laptop is not plugged in.")
-def train(config, data, out, overrides, go_on, nice, stop_at, max_hours, max_temperature,
+def train(config, data, out, overrides, go_on, fit, nice, stop_at, max_hours, max_temperature,
           pause_on_battery):  # fmt: skip
     """Train a GPT on stories, on Python's own library, or on your text.
 
@@ -35,7 +36,9 @@ def train(config, data, out, overrides, go_on, nice, stop_at, max_hours, max_tem
     """
     from rich.console import Console
 
+    from tinygpt.config import load_config
     from tinygpt.training import manners
+    from tinygpt.training.begin import begin
     from tinygpt.training.pretrain import Pretraining
     from tinygpt.training.sampling import write_sample
     from tinygpt.training.view import make_view
@@ -51,31 +54,109 @@ def train(config, data, out, overrides, go_on, nice, stop_at, max_hours, max_tem
     def say(text):
         console.print(text, markup=False)
 
-    session = _session(config, data, out, overrides, go_on, say)
+    if go_on:
+        session = _resumed(config, data, out, overrides, say)
+    else:
+        chosen = _with_data(load_config(config, overrides), data)
+        session = begin(chosen, out, say, _approval(fit, say))
+    _announce_time(session, say)
     outcome = Pretraining(session, [make_view(console)], write_sample, stops, pauses).run()
     return _conclude(console, session, outcome)
 
 
-def _session(config, data, out, overrides, go_on, say):
-    """A new or a resumed Session, from what was written on the command line."""
+def _with_data(config, data):
+    """`config` with the --data that was given, paths made absolute for a later --resume."""
+    if data is None:
+        return config
+    source = data if data in ("stories", "python") else str(Path(data).resolve())
+    return config.replace("data", source=source)
+
+
+def _resumed(config, data, out, overrides, say):
+    """The Session of a run that goes on, with what the command line wants changed."""
     from tinygpt.config import from_dict, load_config, override
-    from tinygpt.training.begin import begin, resume
-
-    def with_data(chosen):
-        if data is None:
-            return chosen
-        source = data if data in ("stories", "python") else str(Path(data).resolve())
-        return chosen.replace("data", source=source)
-
-    if not go_on:
-        return begin(with_data(load_config(config, overrides)), out, say)
+    from tinygpt.training.begin import resume
 
     def wanted(own):
-        if config is not None:
-            return with_data(load_config(config, overrides))
-        return with_data(from_dict(override(own.to_dict(), overrides)))
+        if config is None:
+            return _with_data(from_dict(override(own.to_dict(), overrides)), data)
+        asked = _with_data(load_config(config, overrides), data)
+        old, new = own.training, asked.training
+        if old.batch_size * old.accumulation == new.batch_size * new.accumulation:
+            split = {"batch_size": old.batch_size, "accumulation": old.accumulation}
+            asked = asked.replace("training", **split, recompute=old.recompute)  # as --fit chose
+        return asked
 
     return resume(out, wanted, say)
+
+
+def _approval(fit, say):
+    """A check before anything is made: the memory is there, or --fit finds a way."""
+    from tinygpt.config import ConfigError
+    from tinygpt.training import plan as plans
+    from tinygpt.training.plan_view import one_line
+
+    def approve(config, dataset):
+        runtime = plans.warm_runtime()
+        plan = plans.make_plan(config, runtime, trial=False)
+        if fit and not plan.fits:
+            plan = plans.fit(config, runtime, say)
+            recipe = plan.config.training
+            say(
+                f"to fit the memory: batch_size {recipe.batch_size}, accumulation "
+                f"{recipe.accumulation}" + (", activations recomputed" if recipe.recompute else "")
+            )
+        elif not plan.fits:
+            raise ConfigError(plans.refusal(plan))
+        say(one_line(plan, dataset))
+        return plan.config
+
+    return approve
+
+
+def _announce_time(session, say):
+    """A few passes to say when it will be done; the session is left as it was."""
+    from tinygpt.training.plan_view import time_line
+    from tinygpt.training.probe import time_in_place
+
+    left = session.config.training.steps - session.state.step
+    if left > 0:
+        low, likely, high = time_in_place(session)
+        say(time_line(likely, left * likely, 0.9 * left * low, 1.15 * left * high))
+
+
+@click.command()
+@click.argument("config", required=False)
+@click.option("--data", help="A text file or folder, or: stories, python.")
+@click.option("--out", help="Where the run would be kept, to see if the disk has room.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip
+@click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
+def plan(config, data, out, overrides, fit):
+    """Say what a training will need before it starts: memory, time, disk.
+
+    The model is tried for a few seconds in a process of its own. Exits 2 if the memory is too
+    small, naming the largest setting that fits; --fit chooses it.
+    """
+    import tempfile
+
+    from rich.console import Console
+
+    from tinygpt.config import ConfigError, load_config
+    from tinygpt.training import plan as plans
+    from tinygpt.training.begin import prepare_data
+    from tinygpt.training.plan_view import show
+
+    console = Console(highlight=False, soft_wrap=True)
+    chosen = _with_data(load_config(config, overrides), data)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = prepare_data(chosen, Path(folder) / "tokens", None)
+        chosen = chosen.replace("model", vocab_size=dataset.vocab_size)
+        runtime = plans.warm_runtime()
+        made = plans.fit(chosen, runtime) if fit else plans.make_plan(chosen, runtime)
+        show(console, made, dataset, Path(out) if out else None)
+    if not made.fits:
+        raise ConfigError(plans.refusal(made))
 
 
 def _conclude(console, session, outcome) -> int:

@@ -19,10 +19,17 @@ from tinygpt.training.session import Session
 Say = Callable[[str], None]
 
 
-def begin(config: Config, out: str | Path, say: Say | None = None) -> Session:
+def begin(
+    config: Config,
+    out: str | Path,
+    say: Say | None = None,
+    approve: Callable[[Config, Dataset], Config] | None = None,
+) -> Session:
     """Prepare the data, make the run's folder and an untrained model.
 
     say: hears what takes time.
+    approve: sees the configuration with its vocabulary before anything but the tokens is made; may
+        return a changed one or raise.
     Raises UserError: no such text, too little of it, a folder that holds a run already ...
     """
     out = Path(out)
@@ -33,6 +40,8 @@ def begin(config: Config, out: str | Path, say: Say | None = None) -> Session:
     dataset = prepare_data(config, out / "tokens", say)
     check_length(dataset.train, config.model.context, "the training text")
     config = config.replace("model", vocab_size=dataset.vocab_size)
+    if approve is not None:
+        config = approve(config, dataset)
     return Session(Run.create(out, config, dataset.tokenizer), dataset)
 
 

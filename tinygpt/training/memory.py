@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -20,13 +21,9 @@ def resident_bytes() -> int:
 
 def peak_bytes() -> int:
     """Largest resident memory of this process so far (bytes), 0 where it cannot be known."""
-    try:
-        with open("/proc/self/status", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux: ask the C library
+    peak = _status("VmHWM")
+    if peak is not None:
+        return peak
     try:
         import resource
     except ImportError:  # Windows
@@ -35,46 +32,90 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def available_bytes() -> int | None:
-    """Memory a new process could use without swapping, the tightest limit found; None if unknown.
+def peak_virtual_bytes() -> int:
+    """Largest address space of this process so far (bytes), 0 where it cannot be known."""
+    return _status("VmPeak") or 0
 
-    Looks at MemAvailable, the control group's limit (containers, systemd) and RLIMIT_AS.
+
+@dataclass(frozen=True)
+class Limit:
+    """Memory a new process may use.
+
+    size: bytes.  name: what sets it.  virtual: it counts address space, not resident memory.
     """
-    limits = [_meminfo("MemAvailable"), _control_group_left(), _address_space_left()]
-    known = [limit for limit in limits if limit is not None]
-    return min(known) if known else None
+
+    size: int
+    name: str
+    virtual: bool = False
 
 
-def _meminfo(key: str) -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith(key + ":"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    return None
-
-
-def _control_group_left() -> int | None:
-    """What the memory controller still allows, for cgroup v2 and v1."""
-    root = Path("/sys/fs/cgroup")
-    for limit, used in (
-        (root / "memory.max", root / "memory.current"),
-        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            allowed = limit.read_text(encoding="ascii").strip()
-            if allowed != "max" and int(allowed) < 2**50:
-                return int(allowed) - int(used.read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            continue
-    return None
-
-
-def _address_space_left() -> int | None:
+def limits() -> list[Limit]:
+    """What bounds the memory of a process here: the machine, its control group, ulimit -v."""
+    found = []
+    machine = _table("/proc/meminfo", "MemAvailable")
+    if machine is not None:
+        found.append(Limit(machine, "memory available on this machine"))
+    found += _control_groups()
     try:
         import resource
     except ImportError:  # Windows
-        return None
+        return found
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return None if soft == resource.RLIM_INFINITY else soft
+    if soft != resource.RLIM_INFINITY:
+        found.append(Limit(soft, "ulimit -v", virtual=True))
+    return found
+
+
+def _control_groups() -> list[Limit]:
+    """What the memory controller still allows to this process, cgroup v2 and v1."""
+    found = []
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []  # not Linux
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers == "":
+            root, files = "/sys/fs/cgroup", ("memory.max", "memory.current", "file")
+        elif "memory" in controllers.split(","):
+            root = "/sys/fs/cgroup/memory"
+            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
+        else:
+            continue
+        folder = Path(root + name)
+        for group in (folder, *folder.parents):  # any ancestor may be the tightest
+            left = _group_left(group, *files)
+            if left is not None:
+                found.append(Limit(left, f"control group {group}"))
+            if str(group) == root:
+                break
+    return found
+
+
+def _group_left(folder: Path, limit: str, used: str, cache: str) -> int | None:
+    try:
+        allowed = (folder / limit).read_text(encoding="ascii").strip()
+        if allowed == "max" or int(allowed) >= 2**50:
+            return None
+        busy = int((folder / used).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    cached = _table(str(folder / "memory.stat"), cache, unit=1) or 0  # given up when needed
+    return int(allowed) - max(0, busy - cached)
+
+
+def _status(key: str) -> int | None:
+    return _table("/proc/self/status", key)
+
+
+def _table(path: str, key: str, unit: int = 1024) -> int | None:
+    """The number after `key` in a file of "key: number" or "key number" lines, in bytes."""
+    try:
+        with open(path, encoding="ascii") as file:
+            for line in file:
+                words = line.replace(":", " ").split()
+                if words and words[0] == key:
+                    return int(words[1]) * unit
+    except OSError:
+        pass  # not Linux, or no such controller
+    return None

@@ -92,7 +92,7 @@ class Session:
         tokens = self.dataset.validation
         if len(tokens) <= self.config.model.context:
             return None
-        return evaluate(self.model, tokens, limit)
+        return evaluate(self.model, tokens, limit, self.config.training.batch_size)
 
 
 def make_optimizer(model: GPT, recipe: TrainingConfig) -> optim.Optimizer:

@@ -1,0 +1,106 @@
+"""A plan counts right, fits what can be fitted, and refuses the rest."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tinygpt.config import ConfigError, from_dict, load_config
+from tinygpt.model import GPT
+from tinygpt.training import plan as plans
+from tinygpt.training.memory import Limit
+from tinygpt.training.probe import Measured, time_in_place
+
+RUNTIME = 60 << 20
+
+
+@pytest.fixture
+def config():
+    chosen = load_config("L", ["model.vocab_size=65"])
+    return chosen
+
+
+def limited(monkeypatch, megabytes):
+    limit = Limit(int(megabytes * 2**20), "the test")
+    monkeypatch.setattr(plans, "tightest_limit", lambda: limit)
+
+
+@pytest.mark.parametrize("name", ["S", "M"])
+def test_parameters_are_counted_as_the_model_counts_them(name):
+    shape = load_config(name).model
+    model = GPT(shape, np.random.default_rng(0))
+    assert plans.count_parameters(shape) == model.count_parameters()
+
+
+def test_less_memory_with_recomputed_activations_and_with_smaller_batches(config):
+    whole = plans.activation_bytes(config.model, 16)
+    assert plans.activation_bytes(config.model, 8) < 0.6 * whole
+    assert plans.activation_bytes(config.model, 16, recompute=True) < 0.6 * whole
+
+
+def test_fit_keeps_the_effective_batch(monkeypatch, config):
+    monkeypatch.setattr(plans, "measure", lambda config: None)
+    limited(monkeypatch, 600)
+    recipe = plans.fit(config, RUNTIME).config.training
+    assert 1 <= recipe.batch_size < 16 and not recipe.recompute
+    assert recipe.batch_size * recipe.accumulation == 16
+
+
+def test_fit_recomputes_only_when_a_single_sequence_is_too_much(monkeypatch, config):
+    monkeypatch.setattr(plans, "measure", lambda config: None)
+    limited(monkeypatch, 300)
+    recipe = plans.fit(config, RUNTIME).config.training
+    assert recipe.recompute
+    assert recipe.batch_size * recipe.accumulation == 16
+
+
+def test_what_cannot_fit_is_refused_with_exit_code_2(monkeypatch, config):
+    limited(monkeypatch, 150)
+    with pytest.raises(ConfigError, match="smaller model") as caught:
+        plans.fit(config, RUNTIME)
+    assert caught.value.exit_code == 2
+
+
+def test_a_refusal_names_the_largest_setting_that_fits(monkeypatch, config):
+    limited(monkeypatch, 600)
+    plan = plans.make_plan(config, RUNTIME, trial=False)
+    assert not plan.fits
+    assert "--set training.batch_size=" in plans.refusal(plan)
+    assert "--fit" in plans.refusal(plan)
+
+
+def test_a_trial_corrects_memory_and_gives_times(monkeypatch, config):
+    small = config.replace("training", batch_size=4, accumulation=2, steps=100, eval_every=None)
+    counted = plans.estimate(small, RUNTIME)
+    peak = counted.total + (30 << 20)
+    measured = Measured(RUNTIME, peak, RUNTIME, peak, (0.9, 1.0, 1.2), 0.1)
+    monkeypatch.setattr(plans, "measure", lambda config: measured)
+    limited(monkeypatch, 4000)
+    plan = plans.make_plan(small, RUNTIME)
+    assert plan.memory.total == pytest.approx(peak, rel=0.01)
+    likely, low, high = plan.step_seconds
+    assert low < likely < high and likely == pytest.approx(2.1)
+    assert plan.total_seconds[0] == pytest.approx(210)
+
+
+def test_timing_a_session_leaves_it_as_it_was(tiny_config, tmp_path):
+    from tinygpt.training.begin import begin
+
+    session = begin(tiny_config, tmp_path / "run")
+    before = {name: array.copy() for name, array in session.model.state_dict().items()}
+    random = session.state.rng.bit_generator.state
+    low, likely, high = time_in_place(session, seconds=0.05)
+    assert 0 < low <= likely <= high
+    assert session.state.rng.bit_generator.state == random
+    for name, array in session.model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert all(p.grad is None for p in session.model.parameters())
+
+
+def test_candidates_never_need_more_memory_than_the_one_before():
+    config = from_dict({"training": {"batch_size": 12, "accumulation": 2}})
+    needs = [plans.estimate(c, 0).total for c in plans.candidates(config)]
+    half = len(needs) // 2
+    assert needs[:half] == sorted(needs[:half], reverse=True)
+    assert needs[half:] == sorted(needs[half:], reverse=True)
+    assert len({dataclasses.astuple(c.training) for c in plans.candidates(config)}) == len(needs)

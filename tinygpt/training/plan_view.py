@@ -1,0 +1,117 @@
+"""A plan as a person reads it."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from tinygpt.data import Dataset
+from tinygpt.training.plan import MARGIN, Plan
+from tinygpt.training.view import duration
+
+MB = 2**20
+
+
+def plan_table(plan: Plan, dataset: Dataset, out: Path | None = None) -> Group:
+    """Everything: what will be trained, on what, with how much memory, time and disk."""
+    facts = Table.grid(padding=(0, 3))
+    for name, text in _facts(plan, dataset, out):
+        facts.add_row(Text(name, style="dim"), text)
+    memory = Table.grid(padding=(0, 2))
+    memory.add_column()
+    memory.add_column(justify="right")
+    for name, size in _memory_rows(plan):
+        memory.add_row(f"  {name}", f"{size / MB:,.0f} MB")
+    memory.add_row("  [bold]in all[/bold]", f"[bold]{plan.memory.total / MB:,.0f} MB[/bold]")
+    return Group(facts, Text("Memory at its peak", style="dim"), memory, _verdict(plan))
+
+
+def one_line(plan: Plan, dataset: Dataset) -> str:
+    """The same in a sentence, for the first line of a training."""
+    recipe, shape = plan.config.training, plan.config.model
+    tokens = recipe.steps * recipe.batch_size * recipe.accumulation * shape.context
+    available = f" of {plan.limit.size / MB:,.0f} available" if plan.limit else ""
+    return (
+        f"{plan.parameters / 1e6:.2f} million parameters, {tokens / 1e6:.1f} million tokens in "
+        f"{recipe.steps:,} steps ({_passes(tokens, dataset)} the text), about "
+        f"{plan.memory.total / MB:,.0f} MB of memory{available}."
+    )
+
+
+def time_line(seconds: float, total: float, low: float, high: float) -> str:
+    """Seconds of a step and of the run, and when it would be done."""
+    now = datetime.now()
+    early, late = (now + timedelta(seconds=s) for s in (low, high))
+    pattern = "%H:%M" if late.date() == now.date() else "%A %H:%M"
+    between = f"between {early.strftime(pattern)} and {late.strftime(pattern)}"
+    if early.strftime(pattern) == late.strftime(pattern):
+        between = f"at about {early.strftime(pattern)}"
+    step = f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{step} a step, {duration(total)} in all: done {between}"
+
+
+def _facts(plan: Plan, dataset: Dataset, out: Path | None) -> list[tuple[str, str]]:
+    shape, recipe = plan.config.model, plan.config.training
+    tokens = recipe.steps * recipe.batch_size * recipe.accumulation * shape.context
+    batch = f"{recipe.batch_size} x {shape.context} tokens"
+    if recipe.accumulation > 1:
+        batch = f"{recipe.accumulation} x {batch}"
+    facts = [
+        ("Model", f"{plan.parameters / 1e6:.2f} million parameters: {shape.n_layers} layers, "
+                  f"{shape.n_heads} heads, width {shape.d_model}, context {shape.context}, "
+                  f"vocabulary {shape.vocab_size:,}"),
+        ("Text", f"{len(dataset.train) / 1e6:.2f} million tokens to learn from, "
+                 f"{len(dataset.validation) / 1e6:.2f} million held out"),
+        ("Training", f"{recipe.steps:,} steps of {batch}: {tokens / 1e6:.1f} million tokens, "
+                     f"{_passes(tokens, dataset)} the text"
+                     + (", activations recomputed" if recipe.recompute else "")),
+    ]  # fmt: skip
+    if plan.step_seconds and plan.total_seconds:
+        total, low, high = plan.total_seconds
+        facts.append(("Time", time_line(plan.step_seconds[0], total, low, high)))
+    free = shutil.disk_usage(_existing(out or Path())).free
+    short = "" if free > 1.2 * plan.disk_bytes else " (not enough)"
+    facts.append(("Disk", f"{plan.disk_bytes / MB:,.0f} MB for checkpoints of "
+                          f"{plan.checkpoint_bytes / MB:,.0f} MB, {free / MB:,.0f} MB free{short}"))
+    return facts  # fmt: skip
+
+
+def _memory_rows(plan: Plan) -> list[tuple[str, int]]:
+    memory = plan.memory
+    return [
+        ("weights", memory.weights),
+        ("gradients", memory.gradients),
+        (f"{plan.config.training.optimizer}'s moments", memory.moments),
+        ("activations and work buffers", memory.activations),
+        ("Python, libraries, threads", memory.runtime),
+    ]
+
+
+def _verdict(plan: Plan) -> Text:
+    if plan.limit is None:
+        return Text("How much this machine has is unknown.", style="yellow")
+    have = f"{plan.limit.size / MB:,.0f} MB are there ({plan.limit.name})"
+    if plan.fits:
+        return Text(f"It fits: {have}.", style="green")
+    return Text(f"It does not fit: {have}, of which a plan may take {MARGIN:.0%}.", style="red")
+
+
+def _passes(tokens: int, dataset: Dataset) -> str:
+    passes = tokens / max(1, len(dataset.train))
+    return f"{passes:.1f} times" if passes < 10 else f"{passes:.0f} times"
+
+
+def _existing(path: Path) -> Path:
+    path = path.resolve()
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def show(console: Console, plan: Plan, dataset: Dataset, out: Path | None = None) -> None:
+    """Print the whole plan."""
+    console.print(plan_table(plan, dataset, out))
+
