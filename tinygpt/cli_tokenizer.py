@@ -37,9 +37,10 @@ def tokenizer():
 @click.option("--min-count", default=2, show_default=True, help="Rarer pairs are not merged.")
 @click.option("--special", "specials", multiple=True, metavar="NAME",
               help="A special token, may be repeated [default: six for chat].")  # fmt: skip
+@click.option("--max-memory", metavar="SIZE", help="As in 1GB; beyond it, work on the disk.")
 @click.option("--format", "form", default="tinygpt", show_default=True,
               type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))  # fmt: skip
-def train(texts, out, vocab_size, pattern, kind, min_count, specials, form):
+def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory, form):
     """Train on TEXTS: files, folders, "stories", "python", "python+tests" or - (stdin).
 
     Folders give their .txt, .md and .py files. Files may hold any bytes and be of any size.
@@ -61,7 +62,8 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, form):
         return
     special_tokens = tuple(specials) or DEFAULT_SPECIAL_TOKENS
     check_vocab_size(vocab_size, special_tokens)
-    with WordCounts(pattern) as words, _progress() as progress:
+    limit = None if max_memory is None else _parse_size(max_memory)
+    with WordCounts(pattern, limit) as words, _progress() as progress:
         task = progress.add_task("read", total=sources.size(paths))
         n_bytes = sources.count(paths, words, lambda n: progress.update(task, advance=n))
         progress.update(task, completed=n_bytes, total=n_bytes)
@@ -71,12 +73,12 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, form):
             words, vocab_size, special_tokens, min_count,
             lambda done, wanted: progress.update(merging, completed=done, total=wanted),
         )  # fmt: skip
-        n_words = len(words)
+        n_words = "more than memory holds of" if words.spilled else f"{len(words):,}"
     made.save(out, form)
     seconds = time.perf_counter() - started
     click.echo(f"{out}: {made.vocab_size} tokens, {len(made.merges)} merges, {made.pattern}")
     click.echo(
-        f"learned from {n_bytes / 1e6:.1f} MB, {n_words:,} distinct words, "
+        f"learned from {n_bytes / 1e6:.1f} MB, {n_words} distinct words, "
         f"in {seconds:.1f} s ({counted:.1f} s of it counting)"
     )
     if made.vocab_size < vocab_size:
@@ -269,6 +271,21 @@ def _integer(word: str) -> int:
         return int(word)
     except ValueError:
         raise UserError(f"{word!r} is not an id. Give numbers, as `encode` prints them.") from None
+
+
+def _parse_size(text: str) -> int:
+    """Bytes of "500MB", "1GB", "1.5 GiB" or a plain number."""
+    import re
+
+    match = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
+    try:
+        number = float(match[1]) if match else 0.0
+    except ValueError:
+        number = 0.0
+    if not match or number <= 0:
+        raise UserError(f"--max-memory {text!r} is not a size. Write for example 500MB or 1GB.")
+    power = " KMGT".index(match[2].upper() or " ")
+    return int(number * (1024 if match[3] else 1000) ** power)
 
 
 def _quote(data: bytes) -> str:

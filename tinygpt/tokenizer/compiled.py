@@ -19,7 +19,7 @@ import numpy as np
 from tinygpt.tokenizer.pretokenize import character_classes, piece_ends
 
 PATTERN_NUMBERS = {"gpt2": 0, "cl100k": 1, "llama3": 2}  # the enum in c/scan.h
-_MEND = "install gcc, then run `pip install --force-reinstall --no-deps .` in the source"
+MEND = "install gcc, then run `pip install --force-reinstall --no-deps .` in the source"
 
 
 def available() -> bool:
@@ -33,7 +33,7 @@ def report() -> str:
         return "C (tinygpt.tokenizer.c)"
     if _wanted() == "python":
         return "Python, because TINYGPT_TOKENIZER=python"
-    return f"Python, some fifty times slower: the C extension was not built; {_MEND}"
+    return f"Python, some fifty times slower: the C extension was not built; {MEND}"
 
 
 def _wanted() -> str:
@@ -51,7 +51,7 @@ def _module() -> Any:
         return importlib.import_module("tinygpt.tokenizer.c._tokenizer")
     except ImportError as error:
         if wanted == "c":
-            raise RuntimeError(f"TINYGPT_TOKENIZER=c, but it was not built; {_MEND}") from error
+            raise RuntimeError(f"TINYGPT_TOKENIZER=c, but it was not built; {MEND}") from error
         return None
 
 
@@ -61,7 +61,7 @@ class _Native:
     def __init__(self) -> None:
         module = _module()
         if module is None:
-            raise RuntimeError(f"the tokenizer's C extension is not here; {_MEND}")
+            raise RuntimeError(f"the tokenizer's C extension is not here; {MEND}")
         self._ffi, self._lib = module.ffi, module.lib
 
     def _own(self, pointer: Any, free: Any) -> Any:
@@ -100,6 +100,7 @@ class Counter(_Native):
         self._number = PATTERN_NUMBERS.get(pattern)
         self._classes = self._view("uint8_t[]", character_classes())
         self._words = self._own(self._lib.words_new(), self._lib.words_free)
+        self.is_full = False
 
     def __len__(self) -> int:
         return self._lib.words_size(self._words)
@@ -113,17 +114,28 @@ class Counter(_Native):
         """Count the pre-tokens of `data`; returns how many bytes were taken.
 
         is_last: nothing follows; else pre-tokens that more text could change are left over.
-        max_bytes: stop before the table outgrows it (0: never).
+        max_bytes: stop before the table outgrows it, and set is_full (0: never).
         """
         if self._number is None:
             for start, end in _spans(piece_ends(data, self._pattern)):
                 self.add_word(data[start:end], 1)
             return len(data)
+        full = self._ffi.new("int *")
         taken = self._lib.words_add_text(
             self._words, self._number, self._classes, self._view("uint8_t[]", data), len(data),
-            is_last, max_bytes,
+            is_last, max_bytes, full,
         )  # fmt: skip
+        self.is_full = bool(full[0])
         return _check(taken)
+
+    def spill(self, path: str) -> None:
+        """Write all words to a run, a file in the order of their hashes, and forget them."""
+        _check(self._lib.words_spill(self._words, path.encode()))
+
+    @property
+    def text_size(self) -> int:
+        """Bytes of all distinct pre-tokens."""
+        return self._lib.words_text_size(self._words)
 
     def add_word(self, word: bytes, count: int) -> None:
         """Add `count` occurrences of one pre-token."""
@@ -159,6 +171,36 @@ class MergeTrainer(_Native):
             self._trainer, max_merges, min_count, self._view("int32_t[]", merges)
         )
         return merges[: _check(made)]
+
+
+class TapeTrainer(_Native):
+    """Stages 2 to 5 with the words on disk (c/tape.c): the same merges in bounded memory.
+
+    runs: files written by Counter.spill.  folder: for the tape.  max_bytes: for counts of pairs.
+    """
+
+    def __init__(self, runs: list[str], folder: str, byte_ids: bytes, max_bytes: int):
+        super().__init__()
+        path, scratch = (os.path.join(folder, name).encode() for name in ("tape", "scratch"))
+        names = [self._ffi.new("char[]", run.encode()) for run in runs]
+        self.n_words = _check(
+            self._lib.runs_to_tape(len(runs), names, path, self._view("uint8_t[]", byte_ids))
+        )
+        for run in runs:
+            os.unlink(run)
+        self._tape = self._own(self._lib.tape_new(path, scratch, max_bytes), self._lib.tape_free)
+
+    def run(self, max_merges: int, min_count: int) -> np.ndarray:
+        """As MergeTrainer.run, in as many passes over the tape as it takes."""
+        merges = np.empty((max_merges, 2), np.int32)
+        made = 0
+        while made < max_merges:
+            rest = self._view("int32_t[]", merges[made:])
+            more = _check(self._lib.tape_run(self._tape, max_merges - made, min_count, rest))
+            if not more:
+                break
+            made += more
+        return merges[:made]
 
 
 class Encoder(_Native):
@@ -242,6 +284,8 @@ def _spans(ends: Any) -> list[tuple[int, int]]:
 
 
 def _check(result: int) -> int:
+    if result == -2:
+        raise OSError("a temporary file of the tokenizer could not be written or read")
     if result < 0:
         raise MemoryError("no memory left for the tokenizer")
     return result

@@ -43,6 +43,7 @@ def train_bpe(
     special_tokens: Iterable[str] = DEFAULT_SPECIAL_TOKENS,
     min_count: int = 2,
     progress: Progress | None = None,
+    max_memory: int | None = None,
 ) -> BPETokenizer:
     """Train a byte-level BPE tokenizer.
 
@@ -50,11 +51,12 @@ def train_bpe(
     vocab_size: ids in all: 256 bytes, the merges, the special tokens (which come last).
     pattern: "gpt2", "cl100k", "llama3" or a regular expression (see pretokenize.py).
     min_count: a pair seen less often is not merged; training then ends with fewer merges.
-    Raises TokenizerError for a vocabulary too small or an empty text.
+    max_memory: bytes the process may hold; beyond that it works on disk, with the same result.
+    Raises TokenizerError for a vocabulary or a limit too small, or an empty text.
     """
     special_tokens = tuple(dict.fromkeys(special_tokens))
     check_vocab_size(vocab_size, special_tokens)
-    with WordCounts(pattern) as words:
+    with WordCounts(pattern, max_memory) as words:
         for text in [texts] if isinstance(texts, (str, bytes)) else texts:
             words.add(text)
         return train_on_words(words, vocab_size, special_tokens, min_count, progress)

@@ -19,17 +19,26 @@ words *words_new(void);
 void words_free(words *w);
 int words_add(words *w, const uint8_t *word, int64_t n, int64_t count);
 int64_t words_add_text(words *w, int pattern, const uint8_t *classes, const uint8_t *text,
-                       int64_t n, int is_last, int64_t max_bytes);
+                       int64_t n, int is_last, int64_t max_bytes, int *full);
 int64_t words_size(const words *w);
 int64_t words_memory(const words *w);
 int64_t words_text_size(const words *w);
 void words_export(const words *w, uint8_t *text, int64_t *ends, int64_t *counts);
+int words_spill(words *w, const char *path);
 
 /* train.c: learning merges with an index of pairs in memory */
 typedef struct trainer trainer;
 trainer *trainer_new(const words *w, const uint8_t *byte_ids);
 void trainer_free(trainer *t);
 int64_t trainer_run(trainer *t, int64_t max_merges, int64_t min_count, int32_t *merges);
+
+/* tape.c: the same merges with the words on disk; -2 means that a file could not be written */
+typedef struct tape tape;
+int64_t runs_to_tape(int64_t n_runs, const char **runs, const char *path,
+                     const uint8_t *byte_ids);
+tape *tape_new(const char *path, const char *scratch, int64_t max_bytes);
+void tape_free(tape *t);
+int64_t tape_run(tape *t, int64_t max_merges, int64_t min_count, int32_t *merges);
 
 /* encode.c: merging pre-tokens, with a cache of those seen */
 typedef struct encoder encoder;
