@@ -1,0 +1,210 @@
+"""Mistakes planted by hand in the C source of six operations, compiled, and run.
+
+Each edit is one that a person could make: a tail loop that stores zeros, a sign, a term left out,
+a factor, rows written in the order of the transpose. All edits of one kind go into one compilation
+(the operations do not call each other), so five compilations try thirty mistakes.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SOURCES = Path(__file__).parents[2] / "kernels" / "c"
+
+GELU = "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), dact), end - i)"
+
+# kind -> operation -> (file, line as it stands, line as a mistake has it)
+EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "zero": {
+        "softmax": ("softmax.c", "v_store_part(to + i, v_mul(v_load_part(p + i, n), gradient), n)",
+                    "v_store_part(to + i, v_zero(), n)"),
+        "gelu": ("gelu.c", GELU,
+                 "v_store_part(dx + i, v_zero(), end - i)"),
+        "layernorm": ("layernorm.c", "*dweight = v_fma(dy, normal, *dweight);",
+                      "*dweight = v_zero();"),
+        "rmsnorm": ("rmsnorm.c", "v_store_part(dx + i, v_fma(dn, r, d), k);",
+                    "v_store_part(dx + i, v_zero(), k);"),
+        "cross_entropy": ("cross_entropy.c",
+                          "v_store_part(dx + i, v_mul(v_sub(p, uniform), factor), n - i);",
+                          "v_store_part(dx + i, v_zero(), n - i);"),
+        "embedding": ("embedding.c", "v_store_part(to + i, sum, end - i);",
+                      "v_store_part(to + i, v_zero(), end - i);"),
+    },
+    "sign": {
+        "softmax": ("softmax.c", "vf gradient = v_sub(v_load_part(g + i, n), dot);",
+                    "vf gradient = v_sub(dot, v_load_part(g + i, n));"),
+        "gelu": ("gelu.c", GELU,
+                 "v_store_part(dx + i, v_sub(v_zero(), v_mul(v_load_part(dy + i, end - i), dact)),"
+                 " end - i)"),
+        "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
+                      "v_fma(normal, b, v_sub(dn, a))"),
+        "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_set1(-rstd * rstd * b)"),
+        "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;",
+                          "dx[target] += (1 - smoothing) * scale;"),
+        "embedding": ("embedding.c",
+                      "vf sum = v_add(v_load_part(to + i, end - i), v_load_part(g + i, end - i));",
+                      "vf sum = v_sub(v_load_part(to + i, end - i), v_load_part(g + i, end - i));"),
+    },
+    "dropped": {
+        "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
+                    "vf dot = v_zero();"),
+        "gelu": ("gelu.c", GELU,
+                 "v_store_part(dx + i, dact, end - i)"),
+        "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))", "v_fnma(normal, b, dn)"),
+        "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_zero()"),
+        "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;", ";"),
+        "embedding": ("embedding.c",
+                      "vf sum = v_add(v_load_part(to + i, end - i), v_load_part(g + i, end - i));",
+                      "vf sum = v_load_part(g + i, end - i);"),
+    },
+    "scaled": {
+        "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
+                    "vf dot = v_set1(1.001f * softmax_row_dot(g, p, columns));"),
+        "gelu": ("gelu.c", GELU,
+                 "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), v_mul(dact,"
+                 " v_set1(1.001f))), end - i)"),
+        "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
+                      "v_fnma(normal, v_mul(b, v_set1(1.001f)), v_sub(dn, a))"),
+        "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_set1(1.001f * rstd * rstd * b)"),
+        "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;",
+                          "dx[target] -= 1.001f * (1 - smoothing) * scale;"),
+        "embedding": ("embedding.c", "v_store_part(to + i, sum, end - i);",
+                      "v_store_part(to + i, v_mul(sum, v_set1(1.001f)), end - i);"),
+    },
+}  # fmt: skip
+
+# The gradient in the order of its transpose: the right function under another name, and one under
+# its own name that calls it and stores the result the other way round.
+TRANSPOSE = """
+#include <stdlib.h>
+static void transpose(float *a, int64_t rows, int64_t columns) {
+    float *t = malloc(rows * columns * sizeof *t);
+    for (int64_t i = 0; i < rows * columns; i++) t[i % columns * rows + i / columns] = a[i];
+    memcpy(a, t, rows * columns * sizeof *t);
+    free(t);
+}
+"""
+# operation -> (parameters, arguments, what to transpose)
+TRANSPOSED = {
+    "softmax": (
+        "const float *dy, const float *y, float *dx, int64_t rows, int64_t columns",
+        "dy, y, dx, rows, columns",
+        "dx, rows, columns",
+    ),
+    "gelu": (
+        "const float *dy, const float *x, float *dx, int64_t n",
+        "dy, x, dx, n",
+        "dx, 2, n / 2",
+    ),
+    "layernorm": (
+        "const float *dy, const float *s, const float *weight, const float *mean, "
+        "const float *rstd, const float *ds, float *dx, float *dweight, float *dbias, "
+        "float *scratch, int64_t blocks, int64_t rows, int64_t n",
+        "dy, s, weight, mean, rstd, ds, dx, dweight, dbias, scratch, blocks, rows, n",
+        "dx, rows, n",
+    ),
+    "rmsnorm": (
+        "const float *dy, const float *s, const float *weight, const float *rstd, "
+        "const float *ds, float *dx, float *dweight, float *scratch, int64_t blocks, "
+        "int64_t rows, int64_t n",
+        "dy, s, weight, rstd, ds, dx, dweight, scratch, blocks, rows, n",
+        "dx, rows, n",
+    ),
+    "cross_entropy": (
+        "const float *logits, const int64_t *targets, const float *lse, float smoothing, "
+        "float scale, float *dlogits, int64_t rows, int64_t n",
+        "logits, targets, lse, smoothing, scale, dlogits, rows, n",
+        "dlogits, rows, n",
+    ),
+    "embedding": (
+        "const float *dy, const int64_t *ids, float *dweight, int64_t rows, int64_t size, "
+        "int64_t n",
+        "dy, ids, dweight, rows, size, n",
+        "dweight, size, n",
+    ),
+}
+KINDS = (*EDITS, "transposed")
+OPERATIONS = tuple(TRANSPOSED)
+
+
+def edited(kind: str) -> dict[str, str]:
+    """File name -> source with the mistakes of one kind in it.
+
+    Raises LookupError if a line to be changed is not there: the C has changed, mend the edit.
+    """
+    sources: dict[str, str] = {}
+
+    def change(file: str, old: str, new: str) -> None:
+        text = sources.get(file) or (SOURCES / file).read_text()
+        if old not in text:
+            raise LookupError(f"{file} no longer has the line to spoil: {old!r}")
+        sources[file] = text.replace(old, new)
+
+    for file, old, new in EDITS.get(kind, {}).values():
+        change(file, old, new)
+    if kind == "transposed":
+        for name, (parameters, arguments, which) in TRANSPOSED.items():
+            change(f"{name}.c", f"void {name}_backward(", f"static void {name}_right(")
+            helper = TRANSPOSE if name == "cross_entropy" else ""  # the first to be included
+            sources[f"{name}.c"] += (
+                f"{helper}\nvoid {name}_backward({parameters}) {{\n"
+                f"    {name}_right({arguments});\n    transpose({which});\n}}\n"
+            )
+    return sources
+
+
+def compiled(kind: str, folder: Path):
+    """The generic C module with the mistakes of one kind, built in a folder of its own."""
+    target = folder / kind / "kernels" / "c"
+    shutil.copytree(SOURCES, target, ignore=shutil.ignore_patterns("*.so", "_*", "__pycache__"))
+    for file, text in edited(kind).items():
+        (target / file).write_text(text)
+    build = (target / "build.py").read_text().replace('"-O3"', '"-O1"')
+    (target / "build.py").write_text(build)
+    script = "import runpy; runpy.run_path('kernels/c/build.py')['generic']().compile(tmpdir='.')"
+    subprocess.run([sys.executable, "-c", script], cwd=folder / kind, check=True,
+                   capture_output=True)  # fmt: skip
+    (path,) = target.glob("_generic*.so")
+    loader = importlib.machinery.ExtensionFileLoader(f"mutant_{kind}._generic", str(path))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    registered = sys.modules["kernels.c._generic"]
+    module = importlib.util.module_from_spec(spec)  # cffi enters it under the name it was built for
+    loader.exec_module(module)
+    sys.modules["kernels.c._generic"] = registered
+    return module
+
+
+@contextmanager
+def in_force(module) -> Iterator[None]:
+    """Let "c:generic" mean this module."""
+    from kernels.c import library
+
+    original = library._load
+    library._load = lambda isa: (module, "ready")
+    try:
+        yield
+    finally:
+        library._load = original
+        library.use_isa(library.current_isa())
+
+
+def is_caught(name: str) -> bool:
+    """Whether the comparison with the reference rejects the operation as it now runs."""
+    import numpy as np
+
+    from minigrad.testing import REGISTRY, RandomSource, certify
+
+    op = REGISTRY[name]
+    for seed in range(30):
+        case = op.sample(RandomSource(np.random.default_rng(seed), telling=True))
+        error, allowed = certify.against_reference(op, case, "c:generic")
+        if not error <= allowed:
+            return True
+    return False
