@@ -117,9 +117,10 @@ void linear_backward(
 );
 
 /* linear_cross_entropy.c */
-void linear_cross_entropy_rows(
-    float *logits, const int64_t *targets, float smoothing, float scale, float *losses,
-    int64_t rows, int64_t n
+void linear_cross_entropy(
+    const float *x, const float *weight, const int64_t *targets, float smoothing, float scale,
+    float *losses, float *dx, float *dweight, float *logits, float *scratch, int64_t rows,
+    int64_t width, int64_t size, int64_t chunk
 );
 
 /* matmul.c */

@@ -1,11 +1,21 @@
-/* What stands between the two products of linear_cross_entropy: logits become their gradient.
+/* The output projection and cross entropy as one: chunks of rows, no logits of the whole batch.
+ *
+ *     for each chunk of rows of x:   logits = x W^T              (chunk, V)
+ *                                    losses, logits -> dlogits   in place
+ *                                    dx = dlogits W
+ *                                    dweight += dlogits^T x
+ *
+ * x, dx: (rows, width); weight, dweight: (V, width); targets, losses: (rows,); negative targets are
+ * left out as in cross_entropy.c, which the second line is in one go:
  *
  *     loss_r = lse_r - (1 - a) x_target - a mean_j x_j
  *     x_j   <- scale (exp(x_j) / sum_i exp(x_i) - (1 - a) [j = target] - a / V)
  *
- * logits: (rows, V), overwritten; targets, losses: (rows,). Negative targets as in cross_entropy.c,
- * which this is in one go: the exponentials that the loss needs are kept for the gradient.
+ * each exponential computed once. logits: (chunk, V), lent by Python. The product adds to dweight
+ * where it lies, so a chunk costs a pass over dweight, 8 V width bytes, beside its 6 chunk V width
+ * operations: from some 256 rows on that is small.
  */
+#include "gemm.h"
 #include "kernels.h"
 #include "parallel.h"
 #include "rows.h"
@@ -36,7 +46,8 @@ static void linear_cross_entropy_scale(float *x, float factor, float shift, int6
     if (i < n) v_store_part(x + i, v_fma(v_load_part(x + i, n - i), f, b), n - i);
 }
 
-void linear_cross_entropy_rows(
+/* Losses of rows of logits, and the rows turned into their gradient. */
+static void linear_cross_entropy_rows(
     float *logits, const int64_t *targets, float smoothing, float scale, float *losses,
     int64_t rows, int64_t n
 ) {
@@ -54,5 +65,35 @@ void linear_cross_entropy_rows(
         losses[row] = logf(total) + peak - wanted;
         linear_cross_entropy_scale(x, scale / total, scale * smoothing / n, n);
         x[target] -= (1 - smoothing) * scale;
+    }
+}
+
+/* logits: room for (chunk, size); scratch: gemm_scratch(threads); dx NULL: the losses alone. */
+void linear_cross_entropy(
+    const float *x, const float *weight, const int64_t *targets, float smoothing, float scale,
+    float *losses, float *dx, float *dweight, float *logits, float *scratch, int64_t rows,
+    int64_t width, int64_t size, int64_t chunk
+) {
+    for (int64_t first = 0; first < rows; first += chunk) {
+        int64_t n = rows - first < chunk ? rows - first : chunk;
+        const float *from = x + first * width;
+        gemm_problem project = {
+            .rows = n, .columns = size, .inner = width, .a = from, .a_row = width, .a_inner = 1,
+            .b = weight, .b_inner = 1, .b_column = width, .c = logits, .c_row = size,
+        };
+        gemm(&project, scratch);
+        linear_cross_entropy_rows(logits, targets + first, smoothing, scale, losses + first, n, size);
+        if (!dx) continue;
+        gemm_problem to_x = {
+            .rows = n, .columns = width, .inner = size, .a = logits, .a_row = size, .a_inner = 1,
+            .b = weight, .b_inner = width, .b_column = 1, .c = dx + first * width, .c_row = width,
+        };
+        gemm(&to_x, scratch);
+        gemm_problem to_weight = {
+            .rows = size, .columns = width, .inner = n, .a = logits, .a_row = 1, .a_inner = size,
+            .b = from, .b_inner = width, .b_column = 1, .c = dweight, .c_row = width,
+            .residual = first ? dweight : 0,
+        };
+        gemm(&to_weight, scratch);
     }
 }

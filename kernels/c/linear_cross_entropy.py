@@ -1,40 +1,29 @@
-"""The Python side of linear_cross_entropy.c: chunks of rows, a product, the rows, two products."""
+"""The Python side of linear_cross_entropy.c: check, lend it room for a chunk of logits, call."""
 
 import numpy as np
 
 from kernels import checks, memory
 from kernels.c import ids, library
-from kernels.c.library import contiguous, pointer
+from kernels.c.library import contiguous, pointer, pointer_or_null
+from kernels.c.matmul import scratch
 
 CHUNK = 1 << 21  # numbers in a chunk of logits, 8 MB
+MOST_ROWS = 2048  # in a chunk, where the vocabulary is small
 
 
 def linear_cross_entropy_forward(x, weight, targets, label_smoothing=0.0, ignore_index=None):
     """As numpy_ref.linear_cross_entropy_forward, float32."""
-    x, weight, targets, counted = _checked(x, weight, targets, label_smoothing, ignore_index)
-    losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
-    for rows, logits in _chunks(x, weight):
-        np.matmul(x[rows], weight.T, out=logits)
-        library.lib.cross_entropy_forward(
-            pointer(logits), ids.pointer(targets[rows]), label_smoothing, pointer(losses[rows]),
-            pointer(lse[rows]), *logits.shape,
-        )  # fmt: skip
-    return _mean(losses, counted)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index)
+    return _run(*arguments, label_smoothing, None, None)
 
 
 def linear_cross_entropy_gradients(x, weight, targets, label_smoothing=0.0, ignore_index=None):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
-    x, weight, targets, counted = _checked(x, weight, targets, label_smoothing, ignore_index)
-    losses, dx, dweight = memory.empty(targets.shape), memory.empty(x.shape), np.zeros_like(weight)
-    for rows, logits in _chunks(x, weight):
-        np.matmul(x[rows], weight.T, out=logits)
-        library.lib.linear_cross_entropy_rows(
-            pointer(logits), ids.pointer(targets[rows]), label_smoothing, 1 / max(counted, 1),
-            pointer(losses[rows]), *logits.shape,
-        )  # fmt: skip
-        np.matmul(logits, weight, out=dx[rows])
-        dweight += logits.T @ x[rows]
-    return _mean(losses, counted), dx, dweight
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index)
+    dx, dweight = memory.empty(x.shape), memory.empty(weight.shape)
+    if not len(x):
+        dweight[...] = 0
+    return _run(*arguments, label_smoothing, dx, dweight), dx, dweight
 
 
 def _checked(x, weight, targets, label_smoothing, ignore_index):
@@ -48,14 +37,14 @@ def _checked(x, weight, targets, label_smoothing, ignore_index):
     return x, weight, *ids.checked_targets("linear_cross_entropy", targets, size, ignore_index)
 
 
-def _chunks(x, weight):
-    """For each chunk of rows its slice and room for its logits, the same memory every time."""
-    rows = max(1, CHUNK // len(weight))
-    logits = memory.empty((min(rows, len(x)), len(weight)))
-    for first in range(0, len(x), rows):
-        chunk = slice(first, min(first + rows, len(x)))
-        yield chunk, logits[: chunk.stop - chunk.start]
-
-
-def _mean(losses, counted):
+def _run(x, weight, targets, counted, label_smoothing, dx, dweight):
+    """The loss; dx and dweight are filled unless None."""
+    (rows, width), size = x.shape, len(weight)
+    chunk = max(1, min(CHUNK // size, MOST_ROWS, rows))
+    losses, logits = memory.empty((rows,)), memory.empty((chunk, size))
+    library.lib.linear_cross_entropy(
+        pointer(x), pointer(weight), ids.pointer(targets), label_smoothing, 1 / max(counted, 1),
+        pointer(losses), pointer_or_null(dx), pointer_or_null(dweight), pointer(logits),
+        pointer(scratch()), rows, width, size, chunk,
+    )  # fmt: skip
     return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)

@@ -73,13 +73,11 @@ static inline vi v_to_int(vf v) { return _mm256_cvtps_epi32(v); }
 static inline vi v_as_int(vf v) { return _mm256_castps_si256(v); }
 static inline vf v_as_float(vi v) { return _mm256_castsi256_ps(v); }
 
-/* 2^n = 2^h 2^(n-h) with h = n/2: each half is a normal number, its exponent built from bits, so
- * results that overflow or turn denormal are rounded by the multiplication and not by us. */
+/* The exponent of 2^(n-1) is built from its bits; doubling comes last, so overflow gives inf. */
 static inline vf v_ldexp(vf v, vf n) {
-    vi whole = v_to_int(n), half = _mm256_srai_epi32(whole, 1);
-    vi rest = _mm256_sub_epi32(whole, half), one = vi_set1(127);
-    v = v_mul(v, v_as_float(vi_shift_left(vi_add(half, one), 23)));
-    return v_mul(v, v_as_float(vi_shift_left(vi_add(rest, one), 23)));
+    vf half = v_as_float(vi_shift_left(vi_add(v_to_int(n), vi_set1(126)), 23)); /* 2^(n-1) */
+    v = _mm256_andnot_ps(v_less(n, v_set1(-125)), v_mul(v, half));
+    return v_add(v, v);
 }
 
 /* Three rounds, each doubling the size of the blocks that already lie transposed: 1, 2, 4. */

@@ -78,12 +78,11 @@ static inline vf v_round(vf v) {
 }
 static inline vi v_to_int(vf v) { return __builtin_convertvector(v_round(v), vi); }
 
-/* 2^n = 2^h 2^(n-h) with h = n/2: each half is a normal number, its exponent built from bits, so
- * results that overflow or turn denormal are rounded by the multiplication and not by us. */
+/* The exponent of 2^(n-1) is built from its bits; doubling comes last, so overflow gives inf. */
 static inline vf v_ldexp(vf v, vf n) {
-    vi whole = v_to_int(n), half = whole >> 1, rest = whole - half;
-    v *= v_as_float((half + vi_set1(127)) << 23);
-    return v * v_as_float((rest + vi_set1(127)) << 23);
+    vf half = v_as_float((__builtin_convertvector(n, vi) + vi_set1(126)) << 23); /* 2^(n-1) */
+    v = (vf)(~v_less(n, v_set1(-125)) & (vi)(v * half));
+    return v + v;
 }
 
 static inline void v_transpose(vf r[4]) {

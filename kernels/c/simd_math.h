@@ -7,9 +7,11 @@
 #include "simd.h"
 
 /* x = n ln 2 + r with integer n and |r| <= ln(2)/2, so e^x = 2^n e^r. ln 2 comes in two parts, the
- * first with so few bits that n times it is exact: r keeps all its digits. */
+ * first with so few bits that n times it is exact: r keeps all its digits. Adding 1.5 2^23 leaves no
+ * bits for a fraction, so the addition rounds x / ln 2 to the nearest integer. */
 static inline vf v_reduce_ln2(vf x, vf *n) {
-    *n = v_round(v_mul(x, v_set1(1.44269504f)));
+    vf magic = v_set1(12582912.0f);
+    *n = v_sub(v_fma(x, v_set1(1.44269504f), magic), magic);
     vf r = v_fnma(*n, v_set1(0.693145752f), x);
     return v_fnma(*n, v_set1(1.42860677e-6f), r);
 }
@@ -24,7 +26,8 @@ static inline vf v_expm1_reduced(vf r) {
     return v_fma(v_mul(r, r), q, r);
 }
 
-/* e^x within 1.2 ulp. Overflow gives inf, x <= -104 (and -inf) exactly 0, nan stays nan. */
+/* e^x within 1.2 ulp for x >= -86.6; below, down to -104, a denormal number or 0; beyond (and for
+ * -inf) exactly 0. Overflow gives inf, nan stays nan. */
 static inline vf v_exp(vf x) {
     x = v_min(v_set1(89.0f), v_max(v_set1(-104.0f), x)); /* in this order nan passes through */
     vf n, r = v_reduce_ln2(x, &n);
