@@ -45,6 +45,7 @@ class Packed:
     scheme: "int8", "int4" or "nf4".  shape: (N, K).  codes: see the module.
     scale: float32; int8 (N,), w = scale_n code; 4 bit (P, G, 16), one for each group of a row:
         w = scale (code - 8) for int4 and scale NF4_LEVELS[code] for nf4.
+    kept: what a file holds in place of `scale`, if that is smaller (minigrad/nn/quantized.py).
     offset: int32 (16 P,), int8 only: 128 sum_k code, what an instruction that takes one of its
         operands unsigned adds too much (numpy_ref/matmul_int8.py).
     """
@@ -54,6 +55,7 @@ class Packed:
     codes: np.ndarray
     scale: np.ndarray
     offset: np.ndarray | None = None
+    kept: tuple[np.ndarray, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -83,22 +85,34 @@ def unpack_int8(packed: Packed, rows: np.ndarray | None = None) -> np.ndarray:
     return words.reshape(*rows.shape, -1)[..., :K]
 
 
-def pack_4bit(scheme: str, codes: np.ndarray, scale: np.ndarray) -> Packed:
-    """codes (N, K) uint8 below 16, scale (N, ceil(K / group)) float32 -> Packed.
+def pack_4bit(
+    scheme: str, codes: np.ndarray, scale: np.ndarray, kept: tuple[np.ndarray, ...] = ()
+) -> Packed:
+    """codes (N, K) uint8 below 16, scale (P, ceil(K / group), 16) float32 -> Packed.
 
     Raises ValueError for codes or shapes that do not fit.
     """
     N, K = codes.shape
-    groups = -(-K // GROUP[scheme])
-    if scale.shape != (N, groups):
-        raise ValueError(f"pack_4bit: scale {scale.shape} must be {(N, groups)} for {scheme}")
+    expected = (-(-N // PANEL), -(-K // GROUP[scheme]), PANEL)
+    if scale.shape != expected:
+        raise ValueError(f"pack_4bit: scale {scale.shape} must be {expected} for {scheme}")
     if codes.size and codes.max() > 15:
         raise ValueError(f"pack_4bit: code {codes.max()} does not fit four bits")
     padded = _pad(codes.astype(np.uint8), PANEL, GROUP[scheme], _ZERO_CODE[scheme])
     words = padded.reshape(-1, PANEL, padded.shape[1] // 8, 2, 4)  # (P, 16, K'/8, half, byte)
     words = (words[:, :, :, 0] | words[:, :, :, 1] << 4).swapaxes(1, 2)
-    scales = _pad(scale.astype(np.float32), PANEL, 1, 0).reshape(-1, PANEL, groups).swapaxes(1, 2)
-    return Packed(scheme, (N, K), np.ascontiguousarray(words), np.ascontiguousarray(scales))
+    return Packed(scheme, (N, K), np.ascontiguousarray(words), scale.astype(np.float32), kept=kept)
+
+
+def scale_panels(scale: np.ndarray) -> np.ndarray:
+    """Scales of groups in rows, (N, G), as they are packed: (P, G, 16), zeros at the end."""
+    padded = _pad(scale, PANEL, 1, 0)
+    return np.ascontiguousarray(padded.reshape(-1, PANEL, scale.shape[1]).swapaxes(1, 2))
+
+
+def scale_rows(panels: np.ndarray, rows: int) -> np.ndarray:
+    """The inverse of `scale_panels`: (P, G, 16) -> (N, G)."""
+    return panels.swapaxes(1, 2).reshape(-1, panels.shape[1])[:rows]
 
 
 def unpack_4bit(packed: Packed, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -61,3 +61,115 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
         ):  # fmt: skip
             click.echo(text, nl=False)
         click.echo("\n" if number + 1 < samples else "")
+
+
+CHAT_HELP = """/reset forgets the conversation   /temperature 0.7 changes it   /quit, Ctrl-D leave
+Ctrl-C stops an answer. What you type and what the model writes are one text that it continues."""
+
+
+@click.command()
+@click.argument("model", metavar="RUN|FILE", type=click.Path())
+@click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True,
+              help="Longest answer.")  # fmt: skip
+@sampling_options
+def chat(model, max_tokens, seed, stop, **options):
+    """Talk with a trained model; the conversation is remembered.
+
+    RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote. An answer
+    ends at an empty line (change that with --stop).
+    """
+    import numpy as np
+
+    from tinygpt.errors import UserError
+    from tinygpt.inference.chat import Conversation
+    from tinygpt.inference.open import open_model
+
+    sampling = _sampling(options)
+    gpt, tokenizer = open_model(model)
+    talk = Conversation(
+        gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, stop=stop or ("\n\n",),
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    click.echo(CHAT_HELP)
+    while (line := _read_line("> ")) is not None:
+        if line.startswith("/"):
+            if line.split()[0] in ("/quit", "/exit"):
+                return
+            try:
+                _chat_command(talk, line)
+            except UserError as error:
+                click.echo(str(error))
+            continue
+        if not line.strip():
+            continue
+        try:
+            for piece in talk.say(line + "\n"):
+                click.echo(piece, nl=False)
+        except KeyboardInterrupt:
+            click.echo(" ...", nl=False)
+        except UserError as error:
+            click.echo(str(error), nl=False)
+        click.echo()
+
+
+def _read_line(prompt: str) -> str | None:
+    """A line from the terminal, with its editing and history where there are; None at the end."""
+    import contextlib
+
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  # arrow keys and history, from here on
+    try:
+        return input(prompt)
+    except (EOFError, KeyboardInterrupt):
+        click.echo()
+        return None
+
+
+def _chat_command(talk, line: str) -> None:
+    import dataclasses
+
+    command, _, argument = line.partition(" ")
+    if command == "/reset":
+        talk.reset()
+    elif command == "/temperature":
+        try:
+            value = float(argument)
+        except ValueError:
+            click.echo(f"{argument!r} is not a number. Write for example /temperature 0.7")
+            return
+        talk.sampling = dataclasses.replace(talk.sampling, temperature=value)
+    else:
+        click.echo(CHAT_HELP)
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path())
+@click.option("--to", "scheme", type=click.Choice(["int8", "int4", "nf4"]), default="int8",
+              show_default=True)  # fmt: skip
+@click.option("--out", type=click.Path(dir_okay=False),
+              help="File to write; without it only the quality is measured.")  # fmt: skip
+@click.option(
+    "--text",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Held-out text to measure on; the run's own validation split if not given.",
+)
+@click.option("--eval-tokens", type=click.IntRange(2), default=20_000, show_default=True)
+@click.option("--sweep", is_flag=True, help="Show which layers hurt most, one at a time.")
+def quantize(run, scheme, out, text, eval_tokens, sweep):
+    """Make a model smaller and faster, and measure what it costs.
+
+    \b
+    int8   a quarter of the size, a byte a weight
+    int4   a seventh: groups of 32 weights share a scale
+    nf4    a seventh: 16 levels that suit a bell curve (QLoRA's)
+
+    The file holds weights, configuration and tokenizer: `tinygpt generate FILE` needs no more.
+    """
+    from tinygpt.compression.report import print_sweep, quantize_and_report
+    from tinygpt.training.run import Run
+
+    opened = Run.open(run)
+    if sweep:
+        print_sweep(opened, scheme, text, eval_tokens)
+    if out or not sweep:
+        quantize_and_report(opened, scheme, out, text, eval_tokens)

@@ -62,16 +62,19 @@ def _int4(weight: np.ndarray) -> Packed:
         scale = np.where(loss < best, trial, scale)
         best = np.minimum(loss, best)
     codes = int4_codes(groups, scale).reshape(len(weight), -1)
-    return packing.pack_4bit("int4", codes[:, : weight.shape[1]], scale[..., 0])
+    panels = packing.scale_panels(scale[..., 0])
+    kept = ((panels.view(np.uint32) >> 16).astype(np.uint16),)
+    return packing.pack_4bit("int4", codes[:, : weight.shape[1]], panels, kept)
 
 
 def _nf4(weight: np.ndarray) -> Packed:
     """NormalFloat levels, groups of 64, the scales themselves rounded to 8 bits (QLoRA, 3)."""
     groups = _groups(weight, GROUP["nf4"])  # (N, G, 64)
-    peak = np.abs(groups).max(axis=-1)
-    scale = double_dequantize(*double_quantize(peak)).reshape(peak.shape)
-    codes = nf4_codes(groups, scale[..., None]).reshape(len(weight), -1)
-    return packing.pack_4bit("nf4", codes[:, : weight.shape[1]], scale)
+    kept = double_quantize(packing.scale_panels(np.abs(groups).max(axis=-1)))
+    panels = double_dequantize(*kept)
+    scale = packing.scale_rows(panels, len(weight))[..., None]
+    codes = nf4_codes(groups, scale).reshape(len(weight), -1)
+    return packing.pack_4bit("nf4", codes[:, : weight.shape[1]], panels, kept)
 
 
 def _groups(weight: np.ndarray, size: int) -> np.ndarray:
@@ -81,15 +84,17 @@ def _groups(weight: np.ndarray, size: int) -> np.ndarray:
 
 
 def bfloat16_round(x: np.ndarray) -> np.ndarray:
-    """float32 rounded to the values of bfloat16 (8 bits of fraction), ties to even; how int4 scales
-    are kept in a file, so that what is measured is what is saved."""
+    """float32 rounded to the values of bfloat16 (7 bits of fraction), ties to even.
+
+    int4 scales are rounded so when they are found: a file keeps 16 bits of them and loses nothing.
+    """
     bits = np.ascontiguousarray(x, dtype=np.float32).view(np.uint32)
     bits = bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)
     return (bits & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def double_quantize(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positive scales as bytes: (codes (n,) uint8, factor (ceil(n / 256),) float32, mean ()).
+    """Scales as bytes: (codes uint8 of their shape, factor (ceil(n / 256),) float32, mean ()).
 
     scale ~ mean + factor (code - 128), one factor for each 256 of them.
     Source: Dettmers et al. 2023, section 3, "Double Quantization".
@@ -100,12 +105,12 @@ def double_quantize(scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     factor = np.abs(blocks).max(axis=1) / np.float32(127)
     safe = np.where(factor == 0, 1, factor)[:, None]
     codes = (np.rint(blocks / safe) + 128).astype(np.uint8).reshape(-1)[: flat.size]
-    return codes, factor, np.asarray(mean, dtype=np.float32)
+    return codes.reshape(scale.shape), factor, np.asarray(mean, dtype=np.float32)
 
 
 def double_dequantize(codes: np.ndarray, factor: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """The scales that `double_quantize` kept, (n,) float32."""
-    spread = np.repeat(factor, BLOCK)[: codes.size]
+    """The scales that `double_quantize` kept, float32 of the codes' shape."""
+    spread = np.repeat(factor, BLOCK)[: codes.size].reshape(codes.shape)
     return (mean + spread * (codes.astype(np.float32) - 128)).astype(np.float32)
 
 

@@ -25,7 +25,8 @@ def pack(w, scheme):
         codes = np.rint(ratio) + 8
     else:
         codes = np.abs(ratio[..., None] - packing.NF4_LEVELS).argmin(-1)
-    return packing.pack_4bit(scheme, codes.astype(np.uint8), scale.astype(np.float32))
+    panels = packing.scale_panels(scale.astype(np.float32))
+    return packing.pack_4bit(scheme, codes.astype(np.uint8), panels)
 
 
 def network(scheme, norm="layernorm", activation="gelu", V=37, C=24, H=3, F=40, layers=2):

@@ -15,7 +15,7 @@ def random_weight(rng, scheme, n, k):
     codes = rng.integers(0, 16, (n, k), dtype=np.uint8)
     codes[rng.integers(0, n)] = rng.choice([0, 15])
     scale = rng.standard_normal((n, groups)).astype(np.float32)
-    return packing.pack_4bit(scheme, codes, scale), codes, scale
+    return packing.pack_4bit(scheme, codes, packing.scale_panels(scale)), codes, scale
 
 
 @pytest.mark.parametrize("scheme", ["int4", "nf4"])
@@ -60,4 +60,4 @@ def test_nf4_levels_are_the_papers():
 
 def test_a_code_above_15_is_an_error():
     with pytest.raises(ValueError, match="code 16"):
-        packing.pack_4bit("int4", np.full((1, 32), 16, np.uint8), np.ones((1, 1), np.float32))
+        packing.pack_4bit("int4", np.full((1, 32), 16, np.uint8), np.ones((1, 1, 16), np.float32))

@@ -1,0 +1,103 @@
+"""What quantization costs: how far a model's predictions moved on text it has not seen.
+
+    perplexity   exp(mean negative log likelihood): the number everybody quotes; noisy
+    agreement    share of positions where both models think the same token likeliest
+    KL           mean over positions of sum_v p_v log(p_v / q_v), p before, q after, in nats: the
+                 most sensitive of the three, for it sees changes that cancel in the perplexity
+
+Read next: file.py (what is saved).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigrad import no_grad
+from tinygpt.compression.quantize import only_quantized, quantizable
+from tinygpt.data import evaluation_batches
+from tinygpt.inference.decoder import Decoder
+from tinygpt.model import GPT
+
+LOGITS_AT_ONCE = 4_000_000  # 16 MB of them
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Two models on the same tokens; perplexities per token, KL in nats."""
+
+    tokens: int
+    perplexity_before: float
+    perplexity_after: float
+    agreement: float
+    kl: float
+
+    @property
+    def perplexity_change(self) -> float:
+        """Relative: 0.005 is half a percent worse."""
+        return self.perplexity_after / self.perplexity_before - 1
+
+
+class Reference:
+    """The unquantized model's log probabilities on held-out text, kept to compare others with.
+
+    Bytes: 4 tokens V (B: 16 kB a token), so `tokens` bounds them.
+    """
+
+    def __init__(self, model: GPT, tokens: Sequence[int], limit: int):
+        context = min(model.config.context, len(tokens) - 1)
+        batch = max(1, LOGITS_AT_ONCE // (context * model.config.vocab_size))
+        self._batches = list(evaluation_batches(tokens, batch, context, limit))
+        self._log_p = [log_probabilities(model, x) for x, _ in self._batches]
+
+    def compare(self, model: GPT) -> Quality:
+        """Measure `model` against the reference."""
+        count, nll_p, nll_q, same, kl = 0, 0.0, 0.0, 0, 0.0
+        for (x, y), log_p in zip(self._batches, self._log_p, strict=True):
+            log_q = log_probabilities(model, x)
+            truth = y.reshape(-1, 1)
+            count += y.size
+            nll_p -= float(np.take_along_axis(log_p, truth, 1).sum(dtype=np.float64))
+            nll_q -= float(np.take_along_axis(log_q, truth, 1).sum(dtype=np.float64))
+            same += int((log_p.argmax(-1) == log_q.argmax(-1)).sum())
+            kl += float((np.exp(log_p) * (log_p - log_q)).sum(dtype=np.float64))
+        return Quality(
+            count, math.exp(nll_p / count), math.exp(nll_q / count), same / count, kl / count
+        )
+
+
+def log_probabilities(model: GPT, ids: np.ndarray) -> np.ndarray:
+    """(B, T) ids -> (B T, V) float32 log probabilities of each next token."""
+    with no_grad():
+        logits = model(ids).data.reshape(-1, model.config.vocab_size)
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+def sweep(model: GPT, reference: Reference, scheme: str) -> list[tuple[str, Quality]]:
+    """Quantize one module at a time and measure: (name, quality), what hurts most first."""
+    found = []
+    for name in quantizable(model):
+        with only_quantized(model, name, scheme):
+            found.append((name, reference.compare(model)))
+    return sorted(found, key=lambda pair: pair[1].kl, reverse=True)
+
+
+def decode_speeds(models: Sequence[GPT], tokens: int = 64, rounds: int = 5) -> list[float]:
+    """Tokens/s of generation, batch 1: the best round of each, the models taking turns."""
+    decoders = [Decoder(model) for model in models]
+    best = [math.inf] * len(models)
+    for _ in range(rounds):
+        for i, decoder in enumerate(decoders):
+            steps = min(tokens, decoder.context - 2)
+            decoder.clear()
+            token = decoder.feed(np.zeros((1, 1), dtype=np.int64)).argmax(axis=-1)
+            start = time.perf_counter()
+            for _ in range(steps):
+                token = decoder.step(token).argmax(axis=-1)
+            best[i] = min(best[i], (time.perf_counter() - start) / steps)
+    return [1 / seconds for seconds in best]

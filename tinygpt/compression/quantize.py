@@ -1,0 +1,80 @@
+"""Make a model smaller in place: every matrix to int8, int4 or NF4.
+
+Norm weights stay float32 (a thousandth of the model). Positions are int8 under every scheme: they
+are only read, never multiplied by, and 4 bits of them would save nothing that can be seen.
+
+Read next: minigrad/nn/quantized.py (how a matrix is rounded), quality.py (what it costs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from minigrad import nn
+from minigrad.nn import QuantizedEmbedding, QuantizedLinear, replace_modules
+from tinygpt.errors import UserError
+from tinygpt.model import GPT
+
+SCHEMES = ("int8", "int4", "nf4")
+
+
+def quantizable(model: GPT) -> dict[str, nn.Module]:
+    """Dotted name -> every Linear and Embedding that is still float, in order."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if type(module) in (nn.Linear, nn.Embedding)
+    }
+
+
+def scheme_of(name: str, scheme: str) -> str:
+    """The scheme that a module gets when the model is made `scheme`."""
+    return "int8" if name == "position_embedding" else scheme
+
+
+def quantized(name: str, module: nn.Module, scheme: str) -> nn.Module:
+    """The quantized form of a Linear or Embedding.
+
+    Raises UserError for an unknown scheme or weights that are not finite.
+    """
+    if scheme not in SCHEMES:
+        raise UserError(f"there is no scheme {scheme!r}. Choose one of: {', '.join(SCHEMES)}.")
+    if not np.isfinite(module.weight.data).all():
+        raise UserError(
+            f"the weights of {name} hold nan or infinity, which no integer can stand for. "
+            "Quantize an earlier checkpoint, or train again."
+        )
+    make = QuantizedLinear.from_linear if type(module) is nn.Linear else _embedding
+    return make(module, scheme_of(name, scheme))
+
+
+def quantize_model(model: GPT, scheme: str) -> GPT:
+    """Replace every matrix of `model`, in place; returns it.  Raises UserError as `quantized`."""
+    names = {id(module): name for name, module in quantizable(model).items()}
+    if not names:
+        raise UserError("this model is quantized already. Quantize the run it came from.")
+    replace_modules(
+        model,
+        lambda _, module: id(module) in names,
+        lambda module: quantized(names[id(module)], module, scheme),
+    )
+    return model.eval()
+
+
+@contextmanager
+def only_quantized(model: GPT, name: str, scheme: str) -> Iterator[None]:
+    """One module of a float model quantized, for the length of a with block."""
+    before = quantizable(model)[name]
+    after = quantized(name, before, scheme)
+    replace_modules(model, lambda _, module: module is before, lambda _: after)
+    try:
+        yield
+    finally:
+        replace_modules(model, lambda _, module: module is after, lambda _: before)
+
+
+def _embedding(embedding: nn.Embedding, scheme: str) -> QuantizedEmbedding:
+    return QuantizedEmbedding.from_embedding(embedding, scheme)
