@@ -55,10 +55,14 @@ def _factor(ratio: float, shape: tuple[int, ...]) -> str:
     sizes = [n for n in shape if n > 1]
     for n in (*sizes, int(np.prod(shape, dtype=int))):
         if n > 1 and abs(abs(ratio) * n - 1) < CLOSE:
-            return f"{n} times too small, the length of an axis: a mean where a sum belongs"
+            return f"{n} times too small: {_either(n)} a mean where a sum belongs"
         if n > 1 and abs(abs(ratio) / n - 1) < CLOSE:
-            return f"{n} times too large, the length of an axis: a sum where a mean belongs"
+            return f"{n} times too large: {_either(n)} a sum where a mean belongs"
     return f"every element should be {wanted:.6g} times what it is: a constant factor is missing"
+
+
+def _either(n: int) -> str:
+    return f"a constant factor or, since an axis has length {n},"
 
 
 def _layout(got: np.ndarray, right: np.ndarray) -> str | None:

@@ -133,6 +133,7 @@ def test_a_missing_broadcast_reduction_is_named():
 SUSPECTS = {
     "the sign is flipped everywhere": (np.tanh, lambda dy, x: -tanh_vjp(dy, x)),
     "should be 2 times": (np.tanh, lambda dy, x: 0.5 * tanh_vjp(dy, x)),
+    "3 times too large: a constant factor or": (np.tanh, lambda dy, x: 3 * tanh_vjp(dy, x)),
     "the gradient is zero": (np.tanh, lambda dy, x: 0 * x),
     "a single element": (np.tanh, scaled_at((1, 2), 3.0)),
     "a transpose": (np.tanh, lambda dy, x: tanh_vjp(dy, x).T.reshape(x.shape).copy()),
