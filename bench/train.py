@@ -48,14 +48,14 @@ def flops_per_step(spec: dict[str, Any]) -> float:
 class Worker:
     """A worker process and what it has told."""
 
-    def __init__(self, peer: str, spec: dict[str, Any], isa: str | None):
+    def __init__(self, peer: str, spec: dict[str, Any], isa: str | None, clock: str):
         from bench.timing import thread_environment
 
         command = [sys.executable, "-m", "bench.worker", json.dumps({**spec, "peer": peer})]
         started = time.time()
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=thread_environment(spec["threads"], isa), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, cwd=ROOT, env=thread_environment(spec["threads"], isa, clock),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         ready = self._read()
         self.first_step_seconds = ready["first_step_at"] - started
@@ -94,12 +94,15 @@ class Worker:
 
 
 def measure(
-    peers: list[str], spec: dict[str, Any], isa: str | None, rounds: int, steps: int | None
+    peers: list[str],
+    spec: dict[str, Any],
+    isa: str | None,
+    rounds: int,
+    steps: int | None,
+    clock: str = "wall",
 ) -> dict[str, dict[str, Any]]:
     """Let the workers take turns; a result for each."""
-    workers = {name: Worker(name, spec | {"compile": False}, isa) for name in peers[:1]}
-    for name in peers[1:]:
-        workers[name] = Worker(name, spec, isa)
+    workers = {name: Worker(name, spec, isa, clock) for name in peers}
     counts = {}
     for name, worker in workers.items():  # warm-up, and how many steps fill a turn
         seconds = worker.ask(do="steps", count=3 if steps is None else min(3, steps))["seconds"]
@@ -143,14 +146,25 @@ def summary(worker: Worker, spec: dict[str, Any], peak_gflops: float) -> dict[st
 @click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict both.")
 @click.option("--peer", type=click.Choice(["torch"]), help="Measure this program in turn with us.")
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the peer's model.")
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="cpu: by CPU time, for one thread on a machine that others keep busy.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def command(name, steps, rounds, threads, isa, peer, compiled, as_json):
+def command(name, steps, rounds, threads, isa, peer, compiled, clock, as_json):
     """Training steps: tokens/s, ms a step, MFU, peak memory, seconds to the first step."""
     from bench import timing
 
+    if clock == "cpu" and threads != 1:
+        raise click.BadParameter(
+            "CPU time tells something with --threads 1 only", param_hint="--clock"
+        )
     peers = ["ours"] + (["torch_gpt"] if peer else [])
     spec = read_spec(name, threads) | {"compile": compiled}
-    results = measure(peers, spec, isa, rounds, steps)
+    results = measure(peers, spec, isa, rounds, steps, clock)
     ours = results["ours"]
     if not peer:
         if as_json:
