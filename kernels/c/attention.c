@@ -28,8 +28,9 @@
 #include "parallel.h"
 
 enum {
-    KEYS = 64,      /* keys in a block: its scores, 8 KB with AVX-512, stay in the L1 cache */
-    FEW_HEADS = 8,  /* with fewer than this, backward also divides a head's keys */
+    KEYS = 64,         /* keys in a block: its scores, 8 KB with AVX-512, stay in the L1 cache */
+    FEW_HEADS = 8,     /* with fewer than this, backward also divides a head's keys, */
+    RANGE_KEYS = 256,  /* yet not below this: each range prepares the queries for itself */
 };
 static const float LOG2_E = 1.44269504f, LN_2 = 0.69314718f;
 static const float NO_SCORE = -3e38f; /* below any score, yet -inf minus it is -inf and not nan */
@@ -224,10 +225,10 @@ static attention_work attention_lay_out(const attention_shape *s, float *scratch
     return w;
 }
 
-/* Enough pieces for several threads even if the heads are few; never dependent on the threads. */
+/* Into how many ranges backward divides each head's keys; it must not depend on the threads. */
 static int64_t attention_ranges(const attention_shape *s) {
-    int64_t heads = s->B * s->Hkv, blocks = (s->Tk + KEYS - 1) / KEYS;
-    return heads >= FEW_HEADS || blocks < 2 ? 1 : attention_clamp(2 * FEW_HEADS / heads, 1, blocks);
+    int64_t wanted = FEW_HEADS / (s->B * s->Hkv), possible = s->Tk / RANGE_KEYS;
+    return attention_clamp(wanted, 1, possible > 1 ? possible : 1);
 }
 
 static int64_t attention_share(const attention_shape *s, int backward) {

@@ -131,10 +131,10 @@ def test_views_with_gaps_in_the_last_axis(fast):
     assert np.all(dwide[..., 1::2] == 0)
 
 
-@pytest.mark.parametrize("B", [1, 3])
+@pytest.mark.parametrize("B", [1, 12])
 def test_threads_do_not_change_a_bit(fast, B):
     """One head of a long text is divided among threads too; its partial sums keep their order."""
-    q, k, v = inputs(B, 300, 300, 2, 1, 32)
+    q, k, v = inputs(B, 600, 600, 2, 1, 8)
     dy, results, before = floats(8, *q.shape), [], threads.get_num_threads()
     try:
         for count in (1, 2, 3):
@@ -145,6 +145,12 @@ def test_threads_do_not_change_a_bit(fast, B):
     finally:
         threads.set_num_threads(before)
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("heads", [(2, 1), (3, 3)])
+def test_long_text_of_few_heads(fast, heads):
+    """Few enough heads, and keys enough, for backward to divide the keys of a head."""
+    check(fast, *inputs(1, 700, 781, *heads, 8))
 
 
 def test_nan_is_not_hidden(fast):
@@ -173,3 +179,14 @@ def test_shapes_that_do_not_fit_are_named(fast):
         fast.attention_forward(q[:, :, :2], k, np.zeros((1, 5, 2, 8), np.float32))
     with pytest.raises(TypeError, match="int64"):
         fast.attention_forward(q.astype(np.int64), k, v)
+
+
+def test_scratch_grows_with_the_length_and_not_with_its_square(isa):
+    from kernels.c import attention, library
+
+    def floats_lent(T, backward):
+        q, k, v = inputs(1, T, T, 1, 1, 64)
+        return library.lib.attention_scratch(attention._shape(q, k, v, True, None), backward)
+
+    assert floats_lent(4096, 0) == floats_lent(256, 0)
+    assert floats_lent(8192, 1) < 2.1 * floats_lent(4096, 1)
