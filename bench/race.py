@@ -40,11 +40,11 @@ def shakespeare() -> Path:
     )
 
 
-def run_race(spec: dict[str, Any], isa: str | None) -> list[dict[str, Any]]:
+def run_race(spec: dict[str, Any], isa: str | None, clock: str) -> list[dict[str, Any]]:
     """Start a racer and print its evaluations as they come; all of them are returned."""
     from bench.timing import thread_environment
 
-    environment = thread_environment(spec["threads"], isa)
+    environment = thread_environment(spec["threads"], isa, clock)
     spec = spec | {"started": time.time()}
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.racer", json.dumps(spec)],
@@ -71,15 +71,18 @@ def run_race(spec: dict[str, Any], isa: str | None) -> list[dict[str, Any]]:
 @click.option("--data", type=click.Path(path_type=Path), help="Another text.")
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]))
+@click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", help="As in train.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON at the end.")
-def command(peer, config, overrides, target, eval_every, eval_from, data, threads, isa, as_json):
+def command(
+    peer, config, overrides, target, eval_every, eval_from, data, threads, isa, clock, as_json
+):
     """Wall time to a validation loss, from a cold start."""
     spec = {
         "peer": peer or "ours", "config": config, "overrides": list(overrides), "target": target,
         "eval_every": eval_every, "eval_from": eval_from, "threads": threads,
         "data": str((data or shakespeare()).resolve()),
     }  # fmt: skip
-    found = run_race(spec, isa)
+    found = run_race(spec, isa, clock)
     last = found[-1]
     reached = last["loss"] <= target
     result = {**last, "reached": reached, "target": target, "peer": spec["peer"]}
