@@ -25,6 +25,8 @@ from pathlib import Path
 import numba
 from numba import prange
 
+from kernels import threads
+
 __all__ = ["cache_folder", "inline", "parallel", "prange", "serial"]
 
 # Of the fast-math licences only two are taken: `contract` (a*b+c in one rounding) and, where a loop
@@ -48,15 +50,20 @@ def parallel(function):
     """Compile a function of arrays and numbers whose prange loops share the threads.
 
     Two Python threads never run one at once: both would want the same cores, and Numba's simplest
-    pool (workqueue) aborts the process when two threads enter it.
+    pool (workqueue) aborts the process when two threads enter it. The number of threads is set
+    every time because Numba keeps one number for each Python thread.
     """
     compiled = _njit(function, parallel=True, fastmath=_SUMS)
+    if numba.config.DISABLE_JIT:
+        return compiled
 
     @functools.wraps(function)
     def run(*args):
         with _one_at_a_time:
+            numba.set_num_threads(min(threads.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
             return compiled(*args)
 
+    run.compiled = compiled  # for its statistics and inspect_types()
     return run
 
 
