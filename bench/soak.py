@@ -75,13 +75,17 @@ def worker(path: Path, config: Config) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def wait_for_a_step(process: subprocess.Popen, log: Path, wait: bool) -> None:
-    """Until training has written something new (without `wait` the kill may come at start-up)."""
-    before = log.stat().st_mtime_ns if log.exists() else 0
-    while wait and process.poll() is None:
-        if log.exists() and log.stat().st_mtime_ns != before:
+def wait_for_steps(process: subprocess.Popen, log: Path, count: int) -> None:
+    """Until training has written `count` new lines, or has ended."""
+    first = last = None
+    while process.poll() is None and (first is None or last - first < count):
+        if log.exists():
+            last = log.read_bytes().count(b"\n")
+            # A resumed process first rewinds the file to its checkpoint: count from the lowest.
+            first = last if first is None else min(first, last)
+        if count == 0:
             return
-        time.sleep(0.005)
+        time.sleep(0.003)
 
 
 def final_files(path: Path) -> dict[str, bytes]:
@@ -104,20 +108,22 @@ def kills(folder: Path, count: int, seed: int) -> bool:
     whole = time.monotonic() - started
     print(f"undisturbed: {config.training.steps} steps in {whole:.1f} s")
     expected, chance = final_files(folder / "straight"), random.Random(seed)
-    done, lives, finished, damaged, steps = 0, 0, 0, 0, []
+    done, lives, finished, damaged, drafts, steps = 0, 0, 0, 0, 0, []
     while done < count:
         path = folder / f"killed-{finished}"
         process = worker(path, config)
         lives += 1
-        try:
-            wait_for_a_step(process, path / "metrics.jsonl", chance.random() < 0.9)
-            process.wait(timeout=chance.uniform(0.0, 0.8))
-        except subprocess.TimeoutExpired:
+        # Up to four checkpoints into this life, at any point of a step; one in ten at start-up.
+        wait = chance.randrange(1, 40) if chance.random() < 0.9 else 0
+        wait_for_steps(process, path / "metrics.jsonl", wait)
+        time.sleep(chance.uniform(0.0, 0.05) if wait else chance.uniform(0.0, 0.5))
+        if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             process.wait()
             done += 1
             newest = checkpoints.listed(path / "checkpoints")
             steps.append(newest[0].step if newest else 0)
+            drafts += any((path / "checkpoints").glob("unfinished-*"))
             continue
         if process.returncode != 0:
             print(process.stderr.read().decode()[-2000:])
@@ -130,6 +136,7 @@ def kills(folder: Path, count: int, seed: int) -> bool:
     finished += 1
     damaged += final_files(path) != expected or not expected
     print(f"newest checkpoint at the kills: {sorted(steps)[:: max(1, count // 10)]}")
+    print(f"{drafts} kills came while a checkpoint was being written")
     print(
         f"{done} kills, {lives + 1} starts, {finished} runs brought to their end, "
         f"{damaged} of them with other bytes than the undisturbed one"

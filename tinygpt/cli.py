@@ -22,6 +22,7 @@ COMMANDS = {
     "tokenizer": ("tinygpt.cli_tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
     "plan": ("tinygpt.cli_training:plan", "Time and memory of a run before it starts."),
     "diagnose": ("tinygpt.cli_training:diagnose", "What is wrong with a trained model."),
+    "export": ("tinygpt.cli_training:export", "A run's report, CSV, TensorBoard files."),
     "quantize": ("tinygpt.cli_inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "doctor": ("tinygpt.cli_doctor:doctor", "This machine: what runs here, how fast, and why."),
 }

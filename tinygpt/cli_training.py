@@ -17,13 +17,14 @@ import click
               help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip
 @click.option("--resume", "go_on", is_flag=True, help="Go on with the run in --out.")
 @click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
+@click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard.")
 @click.option("--nice", is_flag=True, help="Let every other program go first.")
 @click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day.")
 @click.option("--max-hours", type=float, help="Save and stop after so many hours.")
 @click.option("--max-temperature", type=float, metavar="CELSIUS", help="Pause when hotter.")
 @click.option("--pause-on-battery", is_flag=True, help="Pause while the laptop is not plugged in.")
-def train(config, data, out, overrides, go_on, fit, nice, stop_at, max_hours, max_temperature,
-          pause_on_battery):  # fmt: skip
+def train(config, data, out, overrides, go_on, fit, tensorboard, nice, stop_at, max_hours,
+          max_temperature, pause_on_battery):  # fmt: skip
     """Train a GPT on stories, on Python's own library, or on your text.
 
     CONFIG is a TOML file or the name of one that ships: S, M, B, L (0.8 to 10.7 million
@@ -60,7 +61,12 @@ def train(config, data, out, overrides, go_on, fit, nice, stop_at, max_hours, ma
         chosen = _with_data(load_config(config, overrides), data)
         session = begin(chosen, out, say, _approval(fit, say))
     _announce_time(session, say)
-    outcome = Pretraining(session, [make_view(console)], write_sample, stops, pauses).run()
+    watchers = [make_view(console)]
+    if tensorboard:
+        from tinygpt.training.tensorboard import TensorBoard
+
+        watchers.append(TensorBoard())
+    outcome = Pretraining(session, watchers, write_sample, stops, pauses).run()
     return _conclude(console, session, outcome)
 
 
@@ -183,3 +189,48 @@ def _conclude(console, session, outcome) -> int:
     if outcome.interrupted:
         return 130
     return 0 if outcome.saved else 1
+
+
+@click.command()
+@click.argument("run")
+def diagnose(run):
+    """Say what is wrong with a trained model, and one thing to do about it.
+
+    RUN is the --out folder of a `tinygpt train`. Nothing in it is changed.
+    """
+    from rich.console import Console
+
+    from tinygpt.training.diagnose import diagnose as examine
+    from tinygpt.training.diagnose_view import show
+    from tinygpt.training.verdict import judge
+
+    console = Console(highlight=False, soft_wrap=True)
+    with console.status("opening") as status:
+        session, findings, gradients = examine(run, lambda text: status.update(text))
+    show(console, session, findings, gradients, judge(findings))
+
+
+@click.command()
+@click.argument("run")
+@click.option("--csv", type=click.Path(dir_okay=False), help="Write the metrics as a table.")
+@click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
+def export(run, csv, tensorboard):
+    """Write a run's report anew, and its metrics as CSV or for TensorBoard."""
+    from tinygpt.training import metrics as metrics_files
+    from tinygpt.training.files import replace_file
+    from tinygpt.training.plan import count_parameters
+    from tinygpt.training.report import read_baselines, render
+    from tinygpt.training.run import Run
+
+    opened = Run.open(run)
+    metrics = opened.path / "metrics.jsonl"
+    page = render(opened, count_parameters(opened.config.model), read_baselines(opened.path))
+    replace_file(opened.path / "report.html", page)
+    click.echo(f"{opened.path / 'report.html'}")
+    if csv:
+        click.echo(f"{csv}: {metrics_files.write_csv(metrics, csv)} rows")
+    if tensorboard:
+        from tinygpt.training.tensorboard import write_events
+
+        count = write_events(metrics, opened.path / "tensorboard")
+        click.echo(f"{opened.path / 'tensorboard'}: {count} scalars")

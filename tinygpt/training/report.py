@@ -65,14 +65,17 @@ class HtmlReport(Watcher):
 
 def _baselines(session: Session) -> dict[str, float]:
     """Losses of models without a network, computed once for a run and kept beside it."""
-    path = session.run.path / "baselines.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
-    if len(session.dataset.validation) < 2:
-        return {}
-    found = session.dataset.baselines()._asdict()
-    replace_file(path, json.dumps(found) + "\n")
+    found = read_baselines(session.run.path)
+    if not found and len(session.dataset.validation) > 1:
+        found = session.dataset.baselines()._asdict()
+        replace_file(session.run.path / "baselines.json", json.dumps(found) + "\n")
     return found
+
+
+def read_baselines(folder: Path) -> dict[str, float]:
+    """What baselines.json of a run holds; nothing if it has none."""
+    path = folder / "baselines.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def render(

@@ -1,0 +1,82 @@
+"""A diagnosis as a person reads it: the numbers, what is usual, then the verdict."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tinygpt.training.session import Session
+from tinygpt.training.verdict import Findings, Verdict
+
+BARS = 28  # cells of the longest bar
+
+
+def show(
+    console: Console, session: Session, f: Findings, gradients: dict[str, float], verdict: Verdict
+) -> None:
+    """Print everything."""
+    console.print(f"\n[bold]{session.run.path}[/bold]: step {f.step:,} of {f.steps:,}, "
+                  f"{f.parameters / 1e6:.2f} million parameters\n")  # fmt: skip
+    console.print(_losses(f))
+    console.print()
+    console.print(_signs(f))
+    console.print()
+    console.print(_gradients(gradients))
+    style = "green" if verdict.name == "healthy" else "yellow"
+    text = Text.assemble(verdict.why, "\n\n", ("What to do: ", "bold"), verdict.advice)
+    console.print()
+    console.print(Panel(text, title=verdict.name, border_style=style, width=min(console.width, 90)))
+
+
+def _losses(f: Findings) -> Table:
+    table = Table.grid(padding=(0, 2))
+    top = max(f.uniform, f.val_loss)
+    rows = [
+        ("uniform", f.uniform, "every token alike"), ("unigram", f.unigram, "by frequency"),
+        ("bigram", f.bigram, "by the token before"),
+        ("this model", f.val_loss, "on held-out text"),
+        ("this model", f.train_loss, "on its training text"),
+    ]  # fmt: skip
+    for name, loss, note in rows:
+        own = name == "this model"
+        finite = math.isfinite(loss)
+        bar = "█" * max(1, round(BARS * loss / top)) if finite else ""
+        table.add_row(
+            Text(name, style="bold" if own else ""), f"{loss:.3f}",
+            Text(bar, style="cyan" if own else "dim"), Text(note, style="dim"),
+        )  # fmt: skip
+    return table
+
+
+def _signs(f: Findings) -> Table:
+    table = Table.grid(padding=(0, 2))
+    rows = [
+        ("times the text was seen", f"{f.passes:.1f}", "1 to 20 for a small text"),
+        ("held-out minus training loss", f"{f.gap:+.3f}", "below a tenth of the loss"),
+        ("fall over the last fifth", f"{f.still_falling:.3f}", "near 0 when done"),
+        ("steps skipped, rollbacks", f"{f.skipped}, {f.rollbacks}", "0, 0"),
+        ("gradients that were clipped", f"{f.clipped:.0%}", "below 50 % after warmup"),
+        ("update to weight, peak rate", f"{f.update_ratio:.2%}", "0.05 to 1 %"),
+        ("hidden units that never answer", f"{f.dead_units:.0%}", "below 10 %"),
+        ("tokens too rare to learn", f"{f.rare_tokens:.0%}", "below 30 %"),
+        ("repetition in what it writes", f"{f.repetition:.0%}",
+         f"{f.text_repetition:.0%} in the text itself"),
+        ("copied from the text", f"{f.copying:.0%}", "below 20 %"),
+    ]  # fmt: skip
+    for name, value, usual in rows:
+        table.add_row(name, Text(value, style="bold"), Text(usual, style="dim"))
+    return table
+
+
+def _gradients(gradients: dict[str, float]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text("gradient norm by part", style="dim"))
+    top = max((g for g in gradients.values() if math.isfinite(g)), default=1.0) or 1.0
+    for name, norm in gradients.items():
+        share = norm / top if math.isfinite(norm) else 0.0
+        table.add_row(name, f"{norm:.3g}", Text("█" * max(1, round(BARS * share)), style="dim"))
+    return table

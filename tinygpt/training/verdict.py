@@ -1,0 +1,230 @@
+"""From measurements of a trained model to one paragraph: what is wrong, and one thing to do.
+
+The rules are tried in order of how surely they explain the rest: a rate that is too high makes
+every other number meaningless, overfitting makes "train longer" the wrong advice, and so on. They
+are rules of thumb, each with its number beside it, not laws.
+
+Read next: diagnose.py, which measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What diagnose.py measured.  Losses are in nats per token; shares are in 0..1.
+
+    val_loss, train_loss: now, on held-out and on training text.  best_val_loss, best_step: of the
+    evaluations on the way.  uniform, unigram, bigram: losses of models without a network.
+    still_falling: by how much the held-out loss fell over the last fifth of training.
+    rose: by how much the smoothed training loss lies above its lowest point.
+    passes: how often the training text was seen.  skipped: steps thrown away.
+    rare_tokens: share of the vocabulary seen fewer than 20 times in the training text.
+    repetition: share of a sample's 4-grams that had occurred in it before.
+    copying: share of a sample that stands word for word in the training text.
+    dead_units: share of hidden units that never answer.  update_ratio: |change| / |weight| of a
+    step at the peak rate, median over matrices.  clipped: share of steps whose gradient was cut.
+    """
+
+    step: int
+    steps: int
+    parameters: int
+    train_tokens: int
+    val_loss: float
+    train_loss: float
+    best_val_loss: float
+    best_step: int
+    uniform: float
+    unigram: float
+    bigram: float
+    still_falling: float
+    rose: float
+    passes: float
+    skipped: int
+    rollbacks: int
+    rare_tokens: float
+    repetition: float
+    copying: float
+    dead_units: float
+    update_ratio: float
+    clipped: float
+    lr: float
+    finite: bool
+    vocab_size: int
+    text_repetition: float
+
+    @property
+    def gap(self) -> float:
+        """Held-out loss above training loss, nats per token."""
+        return self.val_loss - self.train_loss
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """name: of the trouble, one or two words.  why: a few sentences.  advice: one thing to do."""
+
+    name: str
+    why: str
+    advice: str
+
+
+def judge(f: Findings) -> Verdict:
+    """The first rule that holds, or "healthy"."""
+    for rule in (
+        _broken, _rate_too_high, _nothing_learned, _overfitting, _tokenizer_too_large,
+        _too_few_steps, _dead, _too_small, _repeats,
+    ):  # fmt: skip
+        verdict = rule(f)
+        if verdict is not None:
+            return verdict
+    return Verdict(
+        "healthy",
+        f"The held-out loss {f.val_loss:.3f} is well below the bigram's {f.bigram:.3f}, training "
+        f"and held-out text are {f.gap:.3f} apart, and nothing that was measured is out of place.",
+        "For a lower loss give it more of everything: more text, more steps, then a larger model.",
+    )
+
+
+def _broken(f: Findings) -> Verdict | None:
+    if f.finite:
+        return None
+    return Verdict(
+        "broken weights",
+        "Some weights are not numbers, so whatever the model says means nothing. That comes from "
+        "an update that was made with a gradient that was not a number.",
+        "Go back to an earlier checkpoint, or train again: the current loop refuses such steps.",
+    )
+
+
+def _rate_too_high(f: Findings) -> Verdict | None:
+    shaky = f.rollbacks > 0 or f.skipped > 0.02 * max(f.step, 1)
+    stuck = f.step >= 200 and f.val_loss > f.unigram - 0.02
+    risen = f.rose > 0.12 * max(f.best_val_loss, 0.1) and f.rose > 0.15
+    # A text of nothing but noise is stuck too, but with small steps.
+    if not (shaky or risen or (stuck and f.update_ratio > 0.02)):
+        return None
+    signs = []
+    if shaky:
+        signs.append(f"{f.skipped} steps had to be skipped and {f.rollbacks} times training went "
+                     "back to a checkpoint")  # fmt: skip
+    if risen:
+        signs.append(f"the training loss ended {f.rose:.2f} above its lowest point")
+    if stuck:
+        signs.append(f"after {f.step} steps the loss is still that of mere frequencies")
+    if f.update_ratio > 0.01:
+        signs.append(f"a step changes the weights by {f.update_ratio:.1%} (0.1 % is usual)")
+    return Verdict(
+        "rate too high",
+        "The steps overshoot: " + ", and ".join(signs) + ".",
+        f"Train again with a lower rate: --set training.lr={f.lr / 4:.1e}",
+    )
+
+
+def _nothing_learned(f: Findings) -> Verdict | None:
+    if f.val_loss < f.unigram - 0.02:
+        return None
+    if f.step < f.steps or f.step < 200:
+        return Verdict(
+            "too few steps",
+            f"After {f.step} steps the loss {f.val_loss:.3f} is no better than knowing how often "
+            f"each token occurs ({f.unigram:.3f}); that is the first thing any model learns.",
+            f"Train on: --resume --set training.steps={max(2000, 5 * f.step)}",
+        )
+    return Verdict(
+        "nothing to learn, or a rate too low",
+        f"After {f.step} steps the loss {f.val_loss:.3f} is that of mere frequencies "
+        f"({f.unigram:.3f}). Either the order of tokens in this text is random, or the steps are "
+        f"too small (they change the weights by {f.update_ratio:.2%}).",
+        f"Look at the text; if it is in order, raise the rate: --set training.lr={4 * f.lr:.1e}",
+    )
+
+
+def _overfitting(f: Findings) -> Verdict | None:
+    past_best = f.val_loss > 1.01 * f.best_val_loss and f.best_step < 0.9 * f.step
+    if not (f.gap > 0.12 * f.val_loss and (past_best or f.gap > 0.3 * f.val_loss)):
+        return None
+    copied = f" and {f.copying:.0%} of what it writes stands word for word in the text" * (
+        f.copying > 0.3
+    )
+    best = f"The best was {f.best_val_loss:.3f} at step {f.best_step}. " * past_best
+    return Verdict(
+        "overfitting",
+        f"It knows its training text by heart: loss {f.train_loss:.3f} there and {f.val_loss:.3f} "
+        f"on text it has not seen{copied}. {best}The text was seen {f.passes:.0f} times by "
+        f"{f.parameters / 1e6:.1f} million parameters.",
+        "Give it more text; without more, --set model.dropout=0.2, a smaller model, or stop at "
+        f"step {f.best_step}.",
+    )
+
+
+def _tokenizer_too_large(f: Findings) -> Verdict | None:
+    if f.rare_tokens < 0.5 or f.vocab_size < 300:
+        return None
+    return Verdict(
+        "tokenizer too large for the data",
+        f"{f.rare_tokens:.0%} of the {f.vocab_size:,} tokens occur fewer than 20 times in the "
+        f"training text of {f.train_tokens:,} tokens: their rows in the model stay at what chance "
+        "gave them.",
+        f"Train with a smaller vocabulary: --set tokenizer.vocab_size={_rounded(f.vocab_size / 4)}",
+    )
+
+
+def _too_few_steps(f: Findings) -> Verdict | None:
+    falling = f.still_falling > 0.02 * f.val_loss
+    early = f.val_loss > f.bigram and f.passes < 20
+    if f.step < f.steps:
+        reason = f"Training stopped at step {f.step} of {f.steps}"
+    elif falling:
+        reason = f"The loss was still falling ({f.still_falling:.3f} over the last fifth)"
+    else:
+        reason = f"The text was seen only {f.passes:.1f} times"
+    if not (falling or early):
+        return None
+    bigram = (
+        f", and {f.val_loss:.3f} is not yet below what a table of pairs reaches ({f.bigram:.3f})"
+        if f.val_loss > f.bigram
+        else ""
+    )
+    goal = f.steps if f.step < f.steps else 2 * f.steps
+    change = "" if goal == f.steps else f" --set training.steps={goal}"
+    return Verdict("too few steps", f"{reason}{bigram}.", f"Train on: --resume{change}")
+
+
+def _dead(f: Findings) -> Verdict | None:
+    if f.dead_units < 0.3:
+        return None
+    return Verdict(
+        "dead units",
+        f"{f.dead_units:.0%} of the hidden units never answer to anything: the model is smaller "
+        "than it seems. A rate that was too high at the start does that.",
+        f"Train again with a longer warmup and a lower rate: --set training.lr={f.lr / 2:.1e}",
+    )
+
+
+def _too_small(f: Findings) -> Verdict | None:
+    if f.passes < 5 or f.gap > 0.03 * f.val_loss or f.still_falling > 0.01 * f.val_loss:
+        return None
+    return Verdict(
+        "model too small",
+        f"The loss no longer falls, and it is the same on training text ({f.train_loss:.3f}) and "
+        f"on held-out text ({f.val_loss:.3f}) although the text was seen {f.passes:.0f} times: "
+        f"{f.parameters / 1e6:.1f} million parameters hold no more of it.",
+        "Train a larger model: half as many layers again, or a width half again as large.",
+    )
+
+
+def _repeats(f: Findings) -> Verdict | None:
+    if f.repetition < 0.3 or f.repetition < 2 * f.text_repetition:
+        return None
+    return Verdict(
+        "repetition",
+        f"{f.repetition:.0%} of what it writes repeats what it has just written "
+        f"({f.text_repetition:.0%} in the text itself). Models that are sure too early do that.",
+        "Sample with more freedom (tinygpt generate --temperature 1.0 --top-p 0.95), or train on.",
+    )
+
+
+def _rounded(value: float) -> int:
+    return max(256, round(value / 256) * 256)
