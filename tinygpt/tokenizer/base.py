@@ -10,9 +10,11 @@ Read next: naive.py, then char.py and bpe.py.
 
 from __future__ import annotations
 
+import codecs
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -130,9 +132,14 @@ class Tokenizer(ABC):
 
 def _pattern(names: Iterable[str], text: Text, capture: bool = False) -> re.Pattern:
     """Matches any of `names`, the longest first, in a text of the type of `text`."""
+    return _compile(frozenset(names), isinstance(text, str), capture)
+
+
+@lru_cache(maxsize=32)
+def _compile(names: frozenset[str], for_str: bool, capture: bool) -> re.Pattern:
     choices = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     choices = f"({choices})" if capture else choices
-    return re.compile(choices if isinstance(text, str) else choices.encode())
+    return re.compile(choices if for_str else choices.encode())
 
 
 def _as_bytes(text: object) -> bytes:
@@ -151,8 +158,6 @@ class StreamingDecoder:
     """
 
     def __init__(self, tokenizer: Tokenizer):
-        import codecs
-
         self._tokenizer = tokenizer
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
