@@ -17,14 +17,15 @@ import click
               help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip
 @click.option("--resume", "go_on", is_flag=True, help="Go on with the run in --out.")
 @click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
+@click.option("--deterministic", is_flag=True, help="The same bytes with any number of threads.")
 @click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard.")
 @click.option("--nice", is_flag=True, help="Let every other program go first.")
 @click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day.")
 @click.option("--max-hours", type=float, help="Save and stop after so many hours.")
 @click.option("--max-temperature", type=float, metavar="CELSIUS", help="Pause when hotter.")
 @click.option("--pause-on-battery", is_flag=True, help="Pause while the laptop is not plugged in.")
-def train(config, data, out, overrides, go_on, fit, tensorboard, nice, stop_at, max_hours,
-          max_temperature, pause_on_battery):  # fmt: skip
+def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, nice, stop_at,
+          max_hours, max_temperature, pause_on_battery):  # fmt: skip
     """Train a GPT on stories, on Python's own library, or on your text.
 
     CONFIG is a TOML file or the name of one that ships: S, M, B, L (0.8 to 10.7 million
@@ -48,6 +49,8 @@ def train(config, data, out, overrides, go_on, fit, tensorboard, nice, stop_at, 
     stops += [manners.max_hours(max_hours)] if max_hours is not None else []
     pauses = [manners.cool(max_temperature)] if max_temperature is not None else []
     pauses += [manners.plugged_in()] if pause_on_battery else []
+    if deterministic:
+        overrides = (*overrides, "training.deterministic=true")
     if nice:
         manners.give_way()
     console = Console(highlight=False, soft_wrap=True)

@@ -103,6 +103,7 @@ class TrainingConfig:
     weight_decay: float = 0.1  # on matrices; norms, biases and embeddings are left alone
     clip: float | None = 1.0  # global gradient norm
     label_smoothing: float = 0.0
+    deterministic: bool = False  # the same bytes with any number of threads
     recompute: bool = False  # keep fewer activations, compute them again in backward
     eval_every: int | None = 250  # steps
     eval_tokens: int | None = 100_000  # held-out tokens looked at while training; None is all

@@ -129,6 +129,26 @@ def test_recomputed_activations_give_the_same_bytes(tiny_config, tmp_path, strai
     assert final_bytes(tmp_path / "run") == final_bytes(straight)
 
 
+@pytest.mark.parametrize("backend", ["c", "numpy", pytest.param("numba", marks=pytest.mark.slow)])
+def test_deterministic_training_is_the_same_with_any_number_of_threads(
+    tiny_config, tmp_path, backend
+):
+    config = tiny_config.replace("training", deterministic=True, steps=5, eval_every=None)
+    config = config.replace("model", d_model=48, context=40)  # odd shares for each thread
+    outcomes = []
+    for threads in (1, 3):
+        path = tmp_path / f"run{threads}"
+        toml = write_toml(config, tmp_path / "c.toml")
+        env = {**os.environ, "TINYGPT_THREADS": str(threads), "KERNELS_BACKEND": backend}
+        process = start(["train", toml, "--out", path], env=env)
+        output = process.communicate(timeout=120)[0]
+        if "not available" in output:
+            pytest.skip(output)
+        assert process.returncode == 0, output
+        outcomes.append(final_bytes(path)[0])
+    assert outcomes[0] == outcomes[1]
+
+
 def test_clipping_bounds_the_gradient_that_reaches_the_optimizer(tiny_config, tmp_path):
     session = begin(tiny_config.replace("training", clip=0.01), tmp_path / "run")
     scales = []

@@ -77,6 +77,8 @@ def resume(
     else:
         session.check_data(saved)
         session.restore(saved)
+        for text in session.differences(saved):
+            say(text)
         say(f"going on from step {saved.step}")
     return session
 

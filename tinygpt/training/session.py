@@ -6,8 +6,11 @@ Read next: pretrain.py, which drives it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+import minigrad
 from minigrad import optim
 from tinygpt.config import TrainingConfig
 from tinygpt.data import BatchLoader, Dataset
@@ -33,6 +36,8 @@ class Session:
         """run: where it is kept and what was asked for; dataset: tokens of its tokenizer."""
         recipe = run.config.training
         self.run, self.dataset, self.config = run, dataset, run.config
+        if recipe.deterministic:
+            fix_order()
         seeds = np.random.SeedSequence(recipe.seed).spawn(2)
         self.state = TrainState(rng=np.random.default_rng(seeds[0]))
         self.model = GPT(run.config.model, self.state.rng)
@@ -52,6 +57,7 @@ class Session:
             "train": self.state.to_dict(),
             "batches": self.batches.state_dict(),
             "data": self.dataset.manifest["made_from"],
+            "computes": how_it_computes(),
         }
         saved = checkpoints.save(
             self.run.checkpoints, self.state.step, self.model.state_dict(),
@@ -76,6 +82,17 @@ class Session:
         if with_data:
             self.batches.load_state_dict(state["batches"])
 
+    def differences(self, saved: Checkpoint) -> list[str]:
+        """Why this process may compute other bits than the one that saved, in words."""
+        before, now = saved.state().get("computes", {}), how_it_computes()
+        names = sorted({*before, *now})
+        return [
+            f"{name} was {before.get(name)} and is {now.get(name)}: training goes on, but not to "
+            "the bit"
+            for name in names
+            if before.get(name) != now.get(name)
+        ]
+
     def check_data(self, saved: Checkpoint) -> None:
         """Raise UserError if the data is not what the checkpoint was trained on."""
         before, now = saved.state()["data"], self.dataset.manifest["made_from"]
@@ -93,6 +110,26 @@ class Session:
         if len(tokens) <= self.config.model.context:
             return None
         return evaluate(self.model, tokens, limit, self.config.training.batch_size)
+
+
+def fix_order() -> None:
+    """Make every sum run in one order, whatever the number of threads.
+
+    The C and Numba kernels divide their work over results and never over a sum, so they do already.
+    NumPy's BLAS may not: where it multiplies matrices, it gets one thread.
+    """
+    if minigrad.report()["ops"]["matmul_forward"] == "numpy":
+        minigrad.set_num_threads(1)
+
+
+def how_it_computes() -> dict[str, Any]:
+    """What the bits of a step depend on, besides the run itself."""
+    report = minigrad.report()
+    backend = report["ops"]["matmul_forward"]
+    answer = {"backend": backend, "isa": report["isa"]}
+    if backend == "numpy":
+        answer["threads"] = minigrad.get_num_threads()
+    return answer
 
 
 def make_optimizer(model: GPT, recipe: TrainingConfig) -> optim.Optimizer:
