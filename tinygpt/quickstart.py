@@ -54,7 +54,7 @@ def quickstart(out: Path, minutes: float, console: Console) -> int:
     say("6. What it has learned", None)
     console.print(_compare(dataset.baselines(), outcome.val_loss))
     say("7. Three things to try next", None)
-    console.print(_next_commands(out), markup=False)
+    console.print(_next_commands(out), markup=False, soft_wrap=True)
     return 0
 
 
@@ -111,7 +111,7 @@ def _fit_to_time(config: Config, dataset: Dataset, seconds: float) -> Config:
         trial = Session(Run.create(Path(folder) / "trial", filled, dataset.tokenizer), dataset)
         measured = _seconds_per_step(trial)
     steps = max(MIN_STEPS, round(seconds / measured / 10) * 10)
-    every = max(1, steps // 3)
+    every = -(-steps // 3)  # the last of three samples is the end
     return config.replace(
         "training", steps=steps, warmup_steps=min(config.training.warmup_steps, steps // 10),
         eval_every=max(1, steps // 6), sample_every=every, checkpoint_every=every,
@@ -146,13 +146,13 @@ def _print_sample(console: Console, text: str) -> None:
 def _compare(baselines: Baselines, val_loss: float | None) -> Table:
     """The held-out loss beside three models that need no network."""
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("held-out text, never seen in training")
-    table.add_column("nats per token", justify="right")
-    table.add_column("as unsure as a choice among", justify="right")
+    table.add_column("on stories it has never seen", no_wrap=True)
+    table.add_column("loss", justify="right")
+    table.add_column("as unsure as among", justify="right")
     rows = [
-        ("uniform: every token alike", baselines.uniform),
-        ("unigram: how often each token occurs", baselines.unigram),
-        ("bigram: how often it follows the one before", baselines.bigram),
+        ("uniform: all tokens alike", baselines.uniform),
+        ("unigram: how common a token is", baselines.unigram),
+        ("bigram: what the last one predicts", baselines.bigram),
     ]
     if val_loss is not None:
         rows.append(("[bold]this model[/bold]", val_loss))
@@ -162,11 +162,12 @@ def _compare(baselines: Baselines, val_loss: float | None) -> Table:
 
 
 def _next_commands(out: Path) -> str:
-    return (
-        f'  tinygpt generate {out} --prompt "One day, Mia found"   let it go on from your words\n'
-        f"  tinygpt train S --data my.txt --out my-run   {' ' * max(0, len(str(out)) - 6)}"
-        "         learn from your own text\n"
-        f"  tinygpt train --out {out} --resume --set training.steps=5000   train this one longer\n"
-        f"\nThe curves:      {out / 'report.html'} (opens in any browser, offline)\n"
-        f"Every number:    {out / 'metrics.jsonl'}"
-    )
+    return f"""  tinygpt generate {out} --prompt "One day, Mia found"
+      let it go on from your own words
+  tinygpt train --out {out} --resume --set training.steps=5000
+      go on learning
+  tinygpt train S --data my.txt --out my-run
+      learn from your own text
+
+The curves: {out / "report.html"} (opens in any browser, offline)
+Every step: {out / "metrics.jsonl"}"""

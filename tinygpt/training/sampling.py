@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from tinygpt.inference.generate import stream_text
+from tinygpt.inference.sampling import Sampling
 from tinygpt.tokenizer import TokenizerError
 from tinygpt.training.session import Session
 
 LENGTH = 120  # tokens
+SAMPLING = Sampling(temperature=0.8)
 
 
 def write_sample(session: Session) -> str:
-    """Text that goes on from training.sample_prompt; the same step always writes the same."""
+    """training.sample_prompt and how it goes on; the same step always writes the same."""
     recipe = session.config.training
     rng = np.random.default_rng([recipe.seed, session.state.step])
     tokenizer, prompt = session.run.tokenizer, recipe.sample_prompt
@@ -22,8 +24,9 @@ def write_sample(session: Session) -> str:
         prompt = tokenizer.decode(session.dataset.train[:1])
     session.model.eval()
     try:
-        return "".join(
-            stream_text(session.model, tokenizer, prompt, max_tokens=LENGTH, rng=rng)
+        written = stream_text(
+            session.model, tokenizer, prompt, max_tokens=LENGTH, sampling=SAMPLING, rng=rng
         )
+        return prompt + "".join(written)
     finally:
         session.model.train()
