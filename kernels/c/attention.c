@@ -21,16 +21,17 @@
  * Threads share out blocks of queries (forward) or whole key heads (backward), whoever is free
  * takes the next; no two write to the same place and every sum has a fixed order, so the result
  * does not depend on how many threads there are. Scratch: per thread O(D) floats forward, O(Tq D)
- * backward. Memory: every pass reads k and v of a head once for each QUERIES queries, from cache.
+ * backward. k and v of a head are read once for every BLOCK queries forward, once in all backward.
  */
 #include "attention_tile.h"
 #include "kernels.h"
 #include "parallel.h"
 
 enum {
-    KEYS = 64,         /* keys in a block: its scores, 8 KB with AVX-512, stay in the L1 cache */
-    FEW_HEADS = 8,     /* with fewer than this, backward also divides a head's keys, */
-    RANGE_KEYS = 256,  /* yet not below this: each range prepares the queries for itself */
+    KEYS = 48,        /* keys in a block, a multiple of TILE_ROWS: 6 KB of scores with AVX-512 */
+    BLOCK = 64,       /* queries that share a block of keys forward, and one piece of work */
+    FEW_HEADS = 8,    /* with fewer than this, backward also divides a head's keys, */
+    RANGE_KEYS = 256, /* yet not below this: each range prepares the queries for itself */
 };
 static const float LOG2_E = 1.44269504f, LN_2 = 0.69314718f;
 static const float NO_SCORE = -3e38f; /* below any score, yet -inf minus it is -inf and not nan */
@@ -97,36 +98,58 @@ static void attention_softmax_block(const attention_shape *s, int64_t i, int64_t
     }
 }
 
-/* One panel of queries, those from i on, against all the keys that they see. */
-static void attention_forward_panel(const attention_shape *s, int64_t i, attention_rows q,
-                                    attention_rows k, attention_rows v, attention_rows y,
-                                    float *lse, float *scratch) {
-    int64_t D = s->D, count = attention_clamp(s->Tq - i, 0, QUERIES);
-    float *columns = scratch, *out = columns + D * QUERIES, *scores = out + D * QUERIES;
-    vf peak[VECTORS], total[VECTORS], keep[VECTORS];
-    for (int c = 0; c < VECTORS; c++) peak[c] = v_set1(NO_SCORE), total[c] = v_zero();
-    memset(out, 0, sizeof(float) * D * QUERIES);
-    attention_pack_columns(q.at + i * q.step, q.step, count, D, s->scale * LOG2_E, columns);
+/* A panel of queries on its way through the keys. */
+typedef struct {
+    float *columns, *out;              /* column panels (D, QUERIES): scaled queries, O^T so far */
+    vf peak[VECTORS], total[VECTORS];
+} attention_panel;
 
-    int64_t end = attention_seen(s, i + count - 1);
-    for (int64_t j = 0; j < end; j += KEYS) {
-        int64_t keys = end - j < KEYS ? end - j : KEYS;
-        attention_by_rows(keys, D, k.at + j * k.step, k.step, columns, scores);
-        attention_softmax_block(s, i, j, keys, scores, peak, total, keep);
-        attention_by_columns(D, keys, v.at + j * v.step, v.step, scores, keep, out);
-    }
-
+static void attention_forward_finish(const attention_shape *s, attention_panel *panel, int64_t i,
+                                     attention_rows y, float *lse) {
+    int64_t count = attention_clamp(s->Tq - i, 0, QUERIES);
     float sums[QUERIES], peaks[QUERIES];
+    vf inverse[VECTORS];
     for (int c = 0; c < VECTORS; c++) {
-        v_store(sums + c * LANES, total[c]);
-        v_store(peaks + c * LANES, peak[c]);
+        v_store(sums + c * LANES, panel->total[c]);
+        v_store(peaks + c * LANES, panel->peak[c]);
         /* A query that sees no key has sum 0 and output 0, and keeps them. */
-        vm none = v_less(total[c], v_set1(0x1p-126f));
-        total[c] = v_div(v_set1(1), v_select(none, v_set1(1), total[c]));
+        vm none = v_less(panel->total[c], v_set1(0x1p-126f));
+        inverse[c] = v_div(v_set1(1), v_select(none, v_set1(1), panel->total[c]));
     }
     for (int64_t n = 0; n < count; n++)
         lse[i + n] = sums[n] == 0 ? -INFINITY : peaks[n] * LN_2 + logf(sums[n]);
-    attention_unpack_columns(out, total, count, D, y.at + i * y.step, y.step);
+    attention_unpack_columns(panel->out, inverse, count, s->D, y.at + i * y.step, y.step);
+}
+
+/* The queries i0 .. i0 + BLOCK - 1, as panels, against all the keys that they see: each block of
+ * keys and values comes into the first-level cache once for all of them. */
+static void attention_forward_block(const attention_shape *s, int64_t i0, attention_rows q,
+                                    attention_rows k, attention_rows v, attention_rows y,
+                                    float *lse, float *scratch) {
+    int64_t D = s->D, size = D * QUERIES, last = attention_clamp(i0 + BLOCK, 0, s->Tq) - 1;
+    float *scores = scratch + 2 * BLOCK * D;
+    attention_panel panels[BLOCK / QUERIES];
+    for (int64_t i = i0, n = 0; i <= last; i += QUERIES, n++) {
+        attention_panel *panel = panels + n;
+        *panel = (attention_panel){scratch + 2 * n * size, scratch + (2 * n + 1) * size};
+        for (int c = 0; c < VECTORS; c++) panel->peak[c] = v_set1(NO_SCORE);
+        memset(panel->out, 0, sizeof(float) * size);
+        attention_pack_columns(q.at + i * q.step, q.step, attention_clamp(s->Tq - i, 0, QUERIES), D,
+                               s->scale * LOG2_E, panel->columns);
+    }
+    for (int64_t j = 0; j < attention_seen(s, last); j += KEYS)
+        for (int64_t i = i0, n = 0; i <= last; i += QUERIES, n++) {
+            attention_panel *panel = panels + n;
+            int64_t end = attention_seen(s, attention_clamp(i + QUERIES - 1, 0, last));
+            int64_t keys = attention_clamp(end - j, 0, KEYS);
+            vf keep[VECTORS];
+            if (keys == 0) continue;
+            attention_by_rows(keys, D, k.at + j * k.step, k.step, panel->columns, scores);
+            attention_softmax_block(s, i, j, keys, scores, panel->peak, panel->total, keep);
+            attention_by_columns(D, keys, v.at + j * v.step, v.step, scores, keep, panel->out);
+        }
+    for (int64_t i = i0, n = 0; i <= last; i += QUERIES, n++)
+        attention_forward_finish(s, panels + n, i, y, lse);
 }
 
 /* One query alone, as when a model writes text token by token. A panel would be nearly empty, so
@@ -179,7 +202,7 @@ void attention_forward(const attention_shape *s, const float *q, const float *k,
                        float *y, float *lse, float *scratch) {
     /* A panel costs the same however few queries are in it: about as much as QUERIES / 8 alone. */
     int alone = s->Tq <= QUERIES / 8;
-    int64_t pieces = alone ? s->Tq : attention_panels(s->Tq), group = s->H / s->Hkv;
+    int64_t pieces = alone ? s->Tq : (s->Tq + BLOCK - 1) / BLOCK, group = s->H / s->Hkv;
     int64_t packed[3] = {s->Tq * s->H * s->D, s->H * s->D, s->D}; /* y's strides */
     PARALLEL_REGION(2.0 * s->B * s->H * s->Tq * s->Tk * s->D) {
         float *mine = scratch + thread_index() * attention_share(s, 0);
@@ -192,7 +215,7 @@ void attention_forward(const attention_shape *s, const float *q, const float *k,
             if (alone)
                 attention_forward_query(s, i, qh, kh, vh, yh, lse_head, mine);
             else
-                attention_forward_panel(s, i * QUERIES, qh, kh, vh, yh, lse_head, mine);
+                attention_forward_block(s, i * BLOCK, qh, kh, vh, yh, lse_head, mine);
         }
     }
 }
@@ -232,7 +255,7 @@ static int64_t attention_ranges(const attention_shape *s) {
 }
 
 static int64_t attention_share(const attention_shape *s, int backward) {
-    return backward ? attention_lay_out(s, NULL).size : (2 * s->D + KEYS) * QUERIES;
+    return backward ? attention_lay_out(s, NULL).size : 2 * BLOCK * s->D + KEYS * QUERIES;
 }
 
 int64_t attention_scratch(const attention_shape *s, int backward) {

@@ -7,6 +7,7 @@ its largest value and its largest term (for dq, scale max |dy . v| max |k|). Fou
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -57,16 +58,21 @@ def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None):
 
 
 def _shape(q, k, v, causal, scale, grads=()):
-    """The C struct attention_shape."""
-    B, Tq, H, D = q.shape
-    Tk, Hkv = k.shape[1:3]
-    views = dict(zip(("q", "k", "v", "dq", "dk", "dv"), (q, k, v, *grads), strict=False))
+    """The C struct attention_shape; a model asks for the same few in every layer and step."""
+    steps = tuple(strides(view)[:3] for view in (q, k, v, *grads))
+    return _make_shape(library.current_isa(), q.shape, k.shape, steps, bool(causal), scale)
+
+
+@lru_cache(maxsize=256)
+def _make_shape(isa, q_shape, k_shape, steps, causal, scale):
+    """isa: the struct belongs to that module, so it is part of the key."""
+    (B, Tq, H, D), (_, Tk, Hkv, _) = q_shape, k_shape
     return library.ffi.new(
         "attention_shape *",
         {
             "B": B, "Tq": Tq, "Tk": Tk, "H": H, "Hkv": Hkv, "D": D,
-            "causal": bool(causal), "scale": 1 / math.sqrt(D) if scale is None else scale,
-            **{name: strides(view)[:3] for name, view in views.items()},
+            "causal": causal, "scale": 1 / math.sqrt(D) if scale is None else scale,
+            **dict(zip(("q", "k", "v", "dq", "dk", "dv"), steps, strict=False)),
         },
     )  # fmt: skip
 
