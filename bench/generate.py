@@ -1,0 +1,153 @@
+"""Tokens per second of generation, one text, ours and a peer's in turn.
+
+    python -m bench generate --config GPT2 --dtype int8 --peer ctranslate2 --json
+
+Each program runs in a process of its own and waits without using a core while the other works. A
+round is one turn of each; the figure is the median, the comparison the median of the round-by-round
+ratios. Weights are random. `GPT2` is the 124 M shape (12 layers, 768 wide, 50257 tokens).
+
+Read next: peers/writers.py.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import click
+
+from bench import timing
+
+GPT2 = {"vocab_size": 50257, "context": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}
+VOCABULARY = {"S": 65, "M": 65, "L": 65, "B": 4096}
+PEERS = {"ours": "Ours", "torch": "Torch", "ctranslate2": "CTranslate2"}
+TURN_SECONDS = 1.0
+
+
+def read_spec(config: str, dtype: str, threads: int) -> dict[str, Any]:
+    """The model's shape as the workers take it."""
+    if config == "GPT2":
+        return {**GPT2, "dtype": dtype, "threads": threads}
+    from tinygpt.config import load_config
+
+    model = load_config(config).model
+    shape = {key: getattr(model, key) for key in GPT2} | {"vocab_size": VOCABULARY[config]}
+    return {**shape, "dtype": dtype, "threads": threads}
+
+
+class Worker:
+    """A writer in a process of its own, driven by lines of JSON."""
+
+    def __init__(self, peer: str, spec: dict[str, Any], isa: str | None):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.generate", PEERS[peer], json.dumps(spec)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=timing.thread_environment(spec["threads"], isa),
+        )  # fmt: skip
+        self.name = self.ask("describe")
+
+    def ask(self, what: str, count: int | None = None) -> Any:
+        """Call a method of the writer."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps([what, count]) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise click.ClickException("a worker ended; its last words are above")
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+
+def work(kind: str, spec: dict[str, Any]) -> None:
+    """The worker's side: answer requests until the pipe closes."""
+    from bench.peers import writers
+
+    writer = getattr(writers, kind)(spec)
+    for line in sys.stdin:
+        what, count = json.loads(line)
+        if what == "peak_rss_bytes":
+            answer = timing.peak_rss_bytes()
+        else:
+            answer = getattr(writer, what)(*([] if count is None else [count]))
+        print(json.dumps(answer), flush=True)
+
+
+@click.command()
+@click.option("--config", type=click.Choice(["S", "M", "B", "L", "GPT2"]), default="B")
+@click.option("--dtype", type=click.Choice(["fp32", "int8", "int4", "nf4"]), default="fp32",
+              help="Of ours; the peer takes the same, or --peer-dtype.")  # fmt: skip
+@click.option("--peer", "peers", multiple=True, type=click.Choice(["torch", "ctranslate2"]))
+@click.option("--peer-dtype", type=click.Choice(["fp32", "int8"]))
+@click.option("--tokens", type=int, help="Tokens in a turn (default: about a second of them).")
+@click.option("--rounds", type=int, default=7, show_default=True)
+@click.option("--threads", type=int, default=2, show_default=True)
+@click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict all.")
+@click.option("--prompt", type=int, default=200, show_default=True, help="Of the prefill, tokens.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def command(config, dtype, peers, peer_dtype, tokens, rounds, threads, isa, prompt, as_json):
+    """Tokens per second of generation, one text."""
+    spec = read_spec(config, dtype, threads)
+    workers = {"ours": Worker("ours", spec, isa)}
+    for peer in peers:
+        workers[peer] = Worker(peer, {**spec, "dtype": peer_dtype or dtype}, isa)
+    room = spec["context"] - 18
+    counts = {}
+    for name, worker in workers.items():
+        seconds = worker.ask("decode", 4)  # warm-up
+        counts[name] = tokens or max(4, min(room, round(TURN_SECONDS / seconds)))
+    prompt = min(prompt, room)
+    decode: dict[str, list[float]] = {name: [] for name in workers}
+    prefill: dict[str, list[float]] = {name: [] for name in workers}
+    one_by_one = []
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            decode[name].append(worker.ask("decode", min(counts[name], room)))
+            prefill[name].append(worker.ask("prefill", prompt))
+        if len(one_by_one) < 3:
+            one_by_one.append(workers["ours"].ask("one_by_one", prompt))
+    result = {
+        "config": config, "dtype": dtype, "threads": threads, "isa": isa, "prompt": prompt,
+        "one_by_one_ms": 1e3 * timing.spread(one_by_one).median,
+        "prefill_speedup": timing.spread(one_by_one).median
+        / timing.spread(prefill["ours"]).median,
+        "machine": timing.headline(),
+    }  # fmt: skip
+    for name, worker in workers.items():
+        result[name] = {
+            "name": worker.name,
+            "tokens_per_second": 1 / timing.spread(decode[name]).median,
+            "prefill_ms": 1e3 * timing.spread(prefill[name]).median,
+            "peak_rss_bytes": worker.ask("peak_rss_bytes"),
+            "ratio": timing.ratio(decode, "ours", name).median,
+            "prefill_ratio": timing.ratio(prefill, "ours", name).median,
+        }
+        worker.close()
+    print(json.dumps(result)) if as_json else show(result, list(workers))
+
+
+def show(result: dict[str, Any], names: list[str]) -> None:
+    """The table for a reader."""
+    click.echo(f"{result['config']} {result['dtype']}, {result['threads']} threads")
+    click.echo(result["machine"])
+    click.echo(f"{'':28}{'tokens/s':>10}{'prefill ms':>12}{'peak MB':>9}{'ours is':>9}")
+    for name in names:
+        row = result[name]
+        click.echo(
+            f"{row['name'][:27]:28}{row['tokens_per_second']:10.0f}{row['prefill_ms']:12.1f}"
+            f"{row['peak_rss_bytes'] / 1e6:9.0f}{row['ratio']:8.2f}x"
+        )
+    click.echo(
+        f"a prompt of {result['prompt']} tokens at once is {result['prefill_speedup']:.1f} times "
+        "faster than token by token"
+    )
+
+
+if __name__ == "__main__":
+    work(sys.argv[1], json.loads(sys.argv[2]))
