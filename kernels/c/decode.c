@@ -1,15 +1,19 @@
 /* One token through the whole network in one call: numpy_ref/decode.py says what it computes.
  *
  * A token costs two operations for each weight, so a step is as fast as the weights can be read.
- * What is in the way of that is everything else: calls, allocation, waking threads. So the team is
- * woken once, and its threads walk the layers together; each takes its share of a matrix's outputs
- * (panels of 16) or of the heads, and a barrier stands where one phase reads what another wrote:
+ * What is in the way of that is everything else: calls, allocation, waking threads, waiting. So the
+ * team is woken once, and its threads walk through the phases of all layers together:
  *
- *     norm1 -> qkv | attention | proj + stream | norm2 -> up | down + stream      (| a barrier)
+ *     norm1 -> qkv | attention | proj + stream | norm2 -> up | down + stream
  *
- * The norms, and the rounding of activations to bytes, are so small that each thread does them for
- * itself rather than wait for another. Each output is computed by one thread in a fixed order: the
- * logits do not depend on the number of threads.
+ * A phase is a number of units: panels of 16 outputs, or heads. A thread claims units of its own
+ * share first, the same ones for every token, because its core's cache may still hold them; then
+ * what is left of the others' shares. The phase is over when its units are done, not when every
+ * thread has come by: one that the system has put aside for another program holds nobody up, as it
+ * would at a barrier. Norms and the rounding of activations to bytes are so small that each thread
+ * does them for itself, after its first claim: until that is done nobody can be a phase ahead and
+ * change what it reads. Each output is computed by one thread in a fixed order, so the logits do not
+ * depend on the number of threads.
  *
  * Shapes: B sequences, C channels, H heads of D, F the MLP's width. keys and values of a layer:
  * (B, context, C). scratch: decode_scratch() floats. No weight is copied or written.
@@ -18,13 +22,27 @@
 #include "panel.h"
 #include "parallel.h"
 
+enum { DECODE_GRAINS = 4 }; /* claims in which a thread takes its share */
+
+/* A count that threads change, alone in its cache line. */
+typedef struct {
+    int64_t count, padding[7];
+} decode_counter;
+
 /* What one thread sees: its place in the team, the shared activations, and its own. */
 typedef struct {
     const decode_network *net;
     int64_t batch, thread, threads;
+    decode_counter *phase;                   /* of this phase: units done, then claims by share */
     float *stream, *qkv, *attended, *hidden; /* shared: (B, C), (B, 3C), (B, C), (B, F) */
     float *normal, *scores, *rows;           /* own: (B, C); (context); (B, padded) and scales */
 } decode_state;
+
+static int64_t decode_phases(const decode_network *net) { return 5 * net->layers + 2; }
+
+static int64_t decode_counters(const decode_network *net, int64_t threads) {
+    return decode_phases(net) * (1 + threads); /* of 64 bytes */
+}
 
 static int64_t decode_widest(const decode_network *net) {
     return round_up(net->width > net->hidden ? net->width : net->hidden, NF4_GROUP);
@@ -35,16 +53,37 @@ static int64_t decode_own(const decode_network *net, int64_t batch) {
     return round_up(batch * net->width + net->context + batch * (widest + widest / 32 + 1), LANES);
 }
 
-int64_t decode_scratch(const void *network, int64_t batch, int64_t threads) {
-    const decode_network *net = network;
-    int64_t shared = batch * (5 * net->width + net->hidden);
-    return round_up(shared, LANES) + threads * decode_own(net, batch) + LANES;
+static int64_t decode_shared(const decode_network *net, int64_t batch) {
+    return round_up(batch * (5 * net->width + net->hidden), LANES);
 }
 
-/* The thread's share [*begin, *end) of `units` units. */
-static void decode_share(const decode_state *s, int64_t units, int64_t *begin, int64_t *end) {
-    *begin = units * s->thread / s->threads;
-    *end = units * (s->thread + 1) / s->threads;
+int64_t decode_scratch(const void *network, int64_t batch, int64_t threads) {
+    const decode_network *net = network;
+    return 16 * (1 + decode_counters(net, threads)) + decode_shared(net, batch) +
+           threads * decode_own(net, batch);
+}
+
+/* Take some units [*begin, *end) of the phase's `units`; 0 if none is left. */
+static int decode_claim(const decode_state *s, int64_t units, int64_t *begin, int64_t *end) {
+    const int64_t grain = 1 + (units - 1) / (DECODE_GRAINS * s->threads);
+    for (int64_t i = 0; i < s->threads; i++) {
+        int64_t owner = (s->thread + i) % s->threads;
+        int64_t first = units * owner / s->threads, last = units * (owner + 1) / s->threads;
+        *begin = first + atomic_add(&s->phase[1 + owner].count, grain);
+        *end = *begin + grain < last ? *begin + grain : last;
+        if (*begin < last) return 1;
+    }
+    return 0;
+}
+
+static void decode_done(const decode_state *s, int64_t units) {
+    atomic_add(&s->phase->count, units);
+}
+
+/* Wait for units that others still work on; the next phase begins. */
+static void decode_next(decode_state *s, int64_t units) {
+    for (int64_t tries = 0; atomic_read(&s->phase->count) < units; tries++) wait_a_moment(tries);
+    s->phase += 1 + s->threads;
 }
 
 /* Sixteen rows of W (n, k) times x: each row is read from its beginning to its end, four sums at a
@@ -78,39 +117,55 @@ static void float_panel(const float *w, const float *x, int64_t batch, int64_t k
     }
 }
 
-/* y = act(x W^T) + residual, this thread's share of the outputs.  x: (B, k). */
-static void decode_matmul(const decode_state *s, const decode_matrix *m, const float *x, float *y,
-                          const float *residual, int64_t activation) {
+/* Round x (B, k) to bytes, or lengthen it, as the scheme wants it; returns what to multiply. */
+static const float *decode_prepare(const decode_state *s, const decode_matrix *m, const float *x,
+                                   int64_t padded, int32_t *sums, int8_t *q) {
+    for (int64_t b = 0; b < s->batch; b++) {
+        const float *row = x + b * m->k;
+        if (m->scheme == 1)
+            quantize_row(row, q + b * padded, s->rows + b, m->k, padded, BYTE_BIAS, 0);
+        if (m->scheme == 2)
+            quantize_row(row, q + b * padded, s->rows + b, m->k, padded, 0,
+                         sums + b * (padded / INT4_GROUP));
+        if (m->scheme == 3 && padded != m->k) {
+            memcpy(s->rows + b * padded, row, m->k * sizeof *row);
+            memset(s->rows + b * padded + m->k, 0, (padded - m->k) * sizeof *row);
+        }
+    }
+    return m->scheme == 3 && padded != m->k ? s->rows : x;
+}
+
+static void decode_norm(const decode_state *s, const float *weight);
+
+/* y = act(x W^T) + residual, a phase.  x: (B, k), or norm(stream) if its weight is given. */
+static void decode_matmul(decode_state *s, const decode_matrix *m, const float *norm,
+                          const float *x, float *y, const float *residual, int64_t activation) {
     const panel_epilogue epilogue = {0, residual, y, m->n, activation};
     const int64_t padded = round_up(m->k, m->scheme == 1 ? 4 : m->scheme == 2 ? 32 : 64);
-    float *scale = s->rows;
-    int32_t *sums = (int32_t *)(scale + s->batch);
+    int32_t *sums = (int32_t *)(s->rows + s->batch);
     int8_t *q = (int8_t *)(sums + s->batch * (padded / INT4_GROUP));
-    if (m->scheme == 1 || m->scheme == 2)
-        for (int64_t b = 0; b < s->batch; b++)
-            quantize_row(x + b * m->k, q + b * padded, scale + b, m->k, padded,
-                         m->scheme == 1 ? BYTE_BIAS : 0,
-                         m->scheme == 2 ? sums + b * (padded / INT4_GROUP) : 0);
-    if (m->scheme == 3 && padded != m->k) {
-        for (int64_t b = 0; b < s->batch; b++) {
-            memcpy(s->rows + b * padded, x + b * m->k, m->k * sizeof *x);
-            memset(s->rows + b * padded + m->k, 0, (padded - m->k) * sizeof *x);
-        }
-        x = s->rows;
-    }
+    const float *ready = 0;
     int64_t begin, end;
-    decode_share(s, panel_count(m->n), &begin, &end);
-    for (int64_t panel = begin; panel < end; panel++) {
-        if (m->scheme == 0) float_panel(m->codes, x, s->batch, m->k, panel, &epilogue);
-        for (int64_t b = 0; m->scheme == 1 && b < s->batch; b++)
-            int8_linear_panel(q, padded, scale, m->codes, m->scale, m->offset, b, panel, 1,
-                              &epilogue);
-        for (int64_t b = 0; m->scheme == 2 && b < s->batch; b++)
-            int4_linear_panel(q, padded, scale, sums, m->codes, m->scale, b, panel, 1, &epilogue);
-        for (int64_t b = 0; m->scheme == 3 && b < s->batch; b++)
-            nf4_linear_panel(x, padded, m->codes, m->scale, s->net->levels, b, panel, 1,
-                             &epilogue);
+    while (decode_claim(s, panel_count(m->n), &begin, &end)) {
+        if (!ready) {
+            if (norm) decode_norm(s, norm);
+            ready = decode_prepare(s, m, norm ? s->normal : x, padded, sums, q);
+        }
+        for (int64_t panel = begin; panel < end; panel++) {
+            if (m->scheme == 0) float_panel(m->codes, ready, s->batch, m->k, panel, &epilogue);
+            for (int64_t b = 0; m->scheme == 1 && b < s->batch; b++)
+                int8_linear_panel(q, padded, s->rows, m->codes, m->scale, m->offset, b, panel, 1,
+                                  &epilogue);
+            for (int64_t b = 0; m->scheme == 2 && b < s->batch; b++)
+                int4_linear_panel(q, padded, s->rows, sums, m->codes, m->scale, b, panel, 1,
+                                  &epilogue);
+            for (int64_t b = 0; m->scheme == 3 && b < s->batch; b++)
+                nf4_linear_panel(ready, padded, m->codes, m->scale, s->net->levels, b, panel, 1,
+                                 &epilogue);
+        }
+        decode_done(s, end - begin);
     }
+    decode_next(s, panel_count(m->n));
 }
 
 /* y = row `id` of a matrix. */
@@ -133,15 +188,20 @@ static void decode_row(const decode_matrix *m, const float *levels, int64_t id, 
     }
 }
 
-/* stream = token[id] + position, by the first thread alone. */
-static void decode_embed(const decode_state *s, const int64_t *ids, int64_t position) {
+/* stream = token[id] + position, a phase. */
+static void decode_embed(decode_state *s, const int64_t *ids, int64_t position) {
     const int64_t C = s->net->width;
     const float *p = s->net->position + position * C;
-    for (int64_t b = 0; s->thread == 0 && b < s->batch; b++) {
-        float *x = s->stream + b * C;
-        decode_row(&s->net->token, s->net->levels, ids[b], x);
-        for (int64_t i = 0; i < C; i++) x[i] += p[i];
+    int64_t begin, end;
+    while (decode_claim(s, s->batch, &begin, &end)) {
+        for (int64_t b = begin; b < end; b++) {
+            float *x = s->stream + b * C;
+            decode_row(&s->net->token, s->net->levels, ids[b], x);
+            for (int64_t i = 0; i < C; i++) x[i] += p[i];
+        }
+        decode_done(s, end - begin);
     }
+    decode_next(s, s->batch);
 }
 
 /* normal = norm(stream): every thread for itself. */
@@ -156,69 +216,70 @@ static void decode_norm(const decode_state *s, const float *weight) {
     }
 }
 
-/* attended = sum_t p_t v_t, p = softmax(q . k_t / sqrt(D)), for this thread's share of the heads,
- * whose new key and value it stores first. */
-static void decode_attention(const decode_state *s, const decode_layer *layer, int64_t position) {
-    const int64_t C = s->net->width, H = s->net->heads, D = C / H, seen = position + 1;
+/* attended = sum_t p_t v_t, p = softmax(q . k_t / sqrt(D)), of one head of one sequence, whose new
+ * key and value are stored first. */
+static void decode_head(const decode_state *s, const decode_layer *layer, int64_t position,
+                        int64_t b, int64_t at) {
+    const int64_t C = s->net->width, D = C / s->net->heads, seen = position + 1;
+    const float *q = s->qkv + b * 3 * C + at;
     const float scale = 1 / sqrtf((float)D);
-    int64_t begin, end;
-    decode_share(s, s->batch * H, &begin, &end);
-    for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t b = unit / H, at = unit % H * D;
-        const float *q = s->qkv + b * 3 * C + at;
-        float *keys = layer->keys + b * s->net->context * C + at;
-        float *values = layer->values + b * s->net->context * C + at;
-        float *y = s->attended + b * C + at;
-        memcpy(keys + position * C, q + C, D * sizeof *q);
-        memcpy(values + position * C, q + 2 * C, D * sizeof *q);
-        for (int64_t t = 0; t < seen; t++) s->scores[t] = scale * float_dot(keys + t * C, q, D);
-        softmax_forward(s->scores, s->scores, 1, seen);
-        for (int64_t i = 0; i < D; i += LANES) {
-            const int64_t n = D - i < LANES ? D - i : LANES;
-            vf sum = v_zero();
-            for (int64_t t = 0; t < seen; t++)
-                sum = v_fma(v_set1(s->scores[t]), v_load_part(values + t * C + i, n), sum);
-            v_store_part(y + i, sum, n);
-        }
+    float *keys = layer->keys + b * s->net->context * C + at;
+    float *values = layer->values + b * s->net->context * C + at;
+    memcpy(keys + position * C, q + C, D * sizeof *q);
+    memcpy(values + position * C, q + 2 * C, D * sizeof *q);
+    for (int64_t t = 0; t < seen; t++) s->scores[t] = scale * float_dot(keys + t * C, q, D);
+    softmax_forward(s->scores, s->scores, 1, seen);
+    for (int64_t i = 0; i < D; i += LANES) {
+        const int64_t n = D - i < LANES ? D - i : LANES;
+        vf sum = v_zero();
+        for (int64_t t = 0; t < seen; t++)
+            sum = v_fma(v_set1(s->scores[t]), v_load_part(values + t * C + i, n), sum);
+        v_store_part(s->attended + b * C + at + i, sum, n);
     }
 }
 
-static void decode_layers(const decode_state *s, int64_t position, float *logits) {
+/* All heads of all sequences, a phase. */
+static void decode_attention(decode_state *s, const decode_layer *layer, int64_t position) {
+    const int64_t H = s->net->heads, D = s->net->width / H;
+    int64_t begin, end;
+    while (decode_claim(s, s->batch * H, &begin, &end)) {
+        for (int64_t unit = begin; unit < end; unit++)
+            decode_head(s, layer, position, unit / H, unit % H * D);
+        decode_done(s, end - begin);
+    }
+    decode_next(s, s->batch * H);
+}
+
+static void decode_layers(decode_state *s, int64_t position, float *logits) {
     const decode_network *net = s->net;
     for (int64_t l = 0; l < net->layers; l++) {
         const decode_layer *layer = net->layer + l;
-        decode_norm(s, layer->norm1);
-        decode_matmul(s, &layer->qkv, s->normal, s->qkv, 0, 0);
-        barrier();
+        decode_matmul(s, &layer->qkv, layer->norm1, 0, s->qkv, 0, 0);
         decode_attention(s, layer, position);
-        barrier();
-        decode_matmul(s, &layer->proj, s->attended, s->stream, s->stream, 0);
-        barrier();
-        decode_norm(s, layer->norm2);
-        decode_matmul(s, &layer->up, s->normal, s->hidden, 0, net->activation);
-        barrier();
-        decode_matmul(s, &layer->down, s->hidden, s->stream, s->stream, 0);
-        barrier();
+        decode_matmul(s, &layer->proj, 0, s->attended, s->stream, s->stream, 0);
+        decode_matmul(s, &layer->up, layer->norm2, 0, s->hidden, 0, net->activation);
+        decode_matmul(s, &layer->down, 0, s->hidden, s->stream, s->stream, 0);
     }
-    decode_norm(s, net->norm);
-    decode_matmul(s, &net->token, s->normal, logits, 0, 0);
+    decode_matmul(s, &net->token, net->norm, 0, logits, 0, 0);
 }
 
 void decode_step(const void *network, const int64_t *ids, int64_t batch, int64_t position,
                  float *logits, float *scratch) {
     const decode_network *net = network;
     const int64_t C = net->width, weights = net->layers * C * (4 * C + 2 * net->hidden);
-    PARALLEL_REGION(2.0 * batch * (weights + net->token.n * C)) {
-        decode_state s = {net, batch, thread_index(), thread_count(), scratch};
+    const double work = 2.0 * batch * (weights + net->token.n * C);
+    decode_counter *counters = (decode_counter *)round_up((int64_t)scratch, 64);
+    memset(counters, 0, decode_counters(net, team_for(work)) * sizeof *counters);
+    float *shared = (float *)(counters + decode_counters(net, team_for(work)));
+    PARALLEL_REGION(work) {
+        decode_state s = {net, batch, thread_index(), thread_count(), counters, shared};
         s.qkv = s.stream + batch * C;
         s.attended = s.qkv + batch * 3 * C;
         s.hidden = s.attended + batch * C;
-        s.normal = scratch + round_up(batch * (5 * C + net->hidden), LANES) +
-                   s.thread * decode_own(net, batch);
+        s.normal = shared + decode_shared(net, batch) + s.thread * decode_own(net, batch);
         s.scores = s.normal + batch * C;
         s.rows = s.scores + net->context;
         decode_embed(&s, ids, position);
-        barrier();
         decode_layers(&s, position, logits);
     }
 }

@@ -20,12 +20,31 @@
 #pragma once
 #include <stdint.h>
 
+#if defined(_WIN32)
+static inline void yield_core(void) {}
+#else
+#include <sched.h>
+static inline void yield_core(void) { sched_yield(); }
+#endif
+
 #define PARALLEL_WORTH 50e3 /* operations: some 5 us of one core's vector arithmetic */
 
 static int team_size = 1;
 
 void set_threads(int threads) { team_size = threads; }
 int get_threads(void) { return team_size; }
+
+/* For threads that share a phase's units by counting (decode.c). */
+static inline int64_t atomic_add(int64_t *count, int64_t n) {
+    return __atomic_fetch_add(count, n, __ATOMIC_ACQ_REL);
+}
+static inline int64_t atomic_read(const int64_t *count) {
+    return __atomic_load_n(count, __ATOMIC_ACQUIRE);
+}
+/* Between two looks at a count: at first only look, after some microseconds let others run. */
+static inline void wait_a_moment(int64_t tries) {
+    if (tries > 2000) yield_core();
+}
 
 static inline int team_for(double work) { return work >= PARALLEL_WORTH ? team_size : 1; }
 
