@@ -27,10 +27,10 @@ def floating(op: str, **arrays) -> None:
 
 def same_shape(op: str, **arrays) -> None:
     """Raise ValueError unless all arrays have one shape; None entries are passed over."""
-    given = {name: array.shape for name, array in arrays.items() if array is not None}
-    if len(set(given.values())) > 1:
-        listed = ", ".join(f"{name} {shape}" for name, shape in given.items())
-        raise ValueError(f"{op}: shapes differ: {listed}")
+    given = [array.shape for array in arrays.values() if array is not None]
+    if given.count(given[0]) != len(given):
+        listed = [f"{name} {array.shape}" for name, array in arrays.items() if array is not None]
+        raise ValueError(f"{op}: shapes differ: {', '.join(listed)}")
 
 
 def vector(op: str, size: int, **arrays) -> None:

@@ -11,7 +11,6 @@ def adamw_update(
     param, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
 ):  # fmt: skip
     """As numpy_ref.adamw_update, float32; param, m and v must be C-contiguous (ValueError)."""
-    checks.floating("adamw", param=param, grad=grad, m=m, v=v)
     checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
     for name, array in (("param", param), ("m", m), ("v", v)):
         if contiguous("adamw", array) is not array:

@@ -7,7 +7,7 @@ from kernels.c import ids, library
 from kernels.c.library import contiguous, pointer, pointer_or_null
 from kernels.c.matmul import scratch
 
-CHUNK = 1 << 21  # numbers in a chunk of logits, 8 MB
+CHUNK = 1 << 20  # numbers in a chunk of logits, 4 MB: 256 rows at V = 4096, 3 % off all at once
 MOST_ROWS = 2048  # in a chunk, where the vocabulary is small
 
 
