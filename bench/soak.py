@@ -236,7 +236,8 @@ def trouble(folder: Path) -> bool:
     """NaN gradients, garbage batches and a tenfold rate: the loss ends near the clean run's."""
     from bench.soak_trouble import run_all
 
-    return run_all(folder, tiny_config(write_text(folder), steps=600, checkpoint_every=50))
+    recipe = {"steps": 800, "lr": 1e-2, "min_lr": 1e-3, "checkpoint_every": 50}
+    return run_all(folder, tiny_config(write_text(folder), **recipe))
 
 
 def main() -> None:

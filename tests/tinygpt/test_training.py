@@ -194,14 +194,14 @@ def test_several_bad_steps_in_a_row_roll_back_and_training_recovers(tiny_config,
     assert outcome.step == 40 and outcome.saved
     assert ears.kinds() == ["skip"] * 5 + ["rollback"]
     assert "checkpoint of step 14" in ears.heard[-1][1]
-    assert session.state.lr_scale == 0.5
+    assert 0.5 < session.state.lr_scale < 0.6  # lowered, and climbing back
     assert outcome.val_loss < 2.7
 
 
 def test_nothing_but_nan_ends_with_one_sentence(tiny_config, tmp_path):
     session = begin(tiny_config, tmp_path / "run")
     poison(session, at=set(range(1000)))
-    with pytest.raises(UserError, match="skipped.*Lower the rate"):
+    with pytest.raises(UserError, match="bad steps in a row.*Lower the rate"):
         Pretraining(session).run()
 
 

@@ -77,6 +77,8 @@ def resume(
     else:
         session.check_data(saved)
         session.restore(saved)
+        if differences:
+            session.state.forget_usual()
         for text in session.differences(saved):
             say(text)
         say(f"going on from step {saved.step}")

@@ -150,12 +150,15 @@ def verify(checkpoint: Checkpoint) -> None:
             raise CheckpointError(f"{path} cannot be read ({error.strerror})") from error
 
 
-def newest_good(folder: Path, warn=None) -> Checkpoint | None:
+def newest_good(folder: Path, warn=None, before: int | None = None) -> Checkpoint | None:
     """The newest checkpoint that verifies, or None.
 
+    before: only those of a smaller step.
     warn: called with one sentence for each damaged one that is passed over.
     """
     for checkpoint in listed(folder):
+        if before is not None and checkpoint.step >= before:
+            continue
         try:
             verify(checkpoint)
             return checkpoint

@@ -18,7 +18,7 @@ from tinygpt.training.manners import PauseWhile
 from tinygpt.training.report import HtmlReport
 from tinygpt.training.session import Session
 from tinygpt.training.signals import StopSignals
-from tinygpt.training.trouble import judge_spikes
+from tinygpt.training.trouble import drifting, judge_spikes
 from tinygpt.training.watch import LogFile, MetricsFile, SamplesFile, Watcher
 
 PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
@@ -116,6 +116,10 @@ class Pretraining:
         if metrics.skipped:
             self._skipped(metrics)
             return None
+        rising = drifting(self.session.state)
+        if rising is not None:
+            self._roll_back(rising)
+            return None
         last = step == recipe.steps
         val_loss = None
         if last or (recipe.eval_every and step % recipe.eval_every == 0):
@@ -155,29 +159,35 @@ class Pretraining:
         state = self.session.state
         self._event("skip", f"step {metrics.step} skipped: {metrics.skipped}")
         if state.skipped_in_a_row >= PATIENCE:
-            self._roll_back()
+            self._roll_back(f"{PATIENCE} bad steps in a row")
 
-    def _roll_back(self) -> None:
-        """Return to the last good checkpoint, past the bad stretch of data, at a lower rate."""
+    def _roll_back(self, why: str) -> None:
+        """Return to the last good checkpoint, past the bad stretch of data, at a lower rate.
+
+        Good means undamaged, and from when the loss was still low.
+        """
         session, state = self.session, self.session.state
-        saved = session.run.newest_good(self._warn)
+        saved = session.run.newest_good(self._warn, before=state.low_step + 1)
+        saved = saved or session.run.newest_good()
         self._rollbacks_here += 1
         if saved is None or self._rollbacks_here > MAX_ROLLBACKS:
+            tried = ", after several returns to a checkpoint" if saved else ""
+            lower = self.session.config.training.lr / 4
             raise UserError(
-                f"training fails: {PATIENCE} steps in a row had to be skipped at step "
-                f"{state.step}" + (", after several returns to a checkpoint" if saved else "")
-                + ". Lower the rate, for example with --set training.lr="
-                f"{self.session.config.training.lr / 4:.1e}, or look for damage in the data."
-            )  # fmt: skip
+                f"training fails at step {state.step}: {why}{tried}. Lower the rate, for example "
+                f"with --set training.lr={lower:.1e}, or look for damage in the data."
+            )
         where, scale, rollbacks = state.step, state.lr_scale, state.rollbacks + 1
-        skipped = state.skipped
+        ceiling, skipped = state.lr_ceiling, state.skipped
         session.restore(saved, with_data=False)
         state.lr_scale = min(scale, state.lr_scale) * RATE_AFTER_ROLLBACK
+        # The first time the data may be to blame and the rate climbs back; later it stays low.
+        state.lr_ceiling = ceiling if rollbacks == 1 else state.lr_scale
         state.rollbacks, state.skipped, state.skipped_in_a_row = rollbacks, skipped, 0
         self._event(
             "rollback",
-            f"{PATIENCE} bad steps in a row: back from step {where} to the checkpoint of step "
-            f"{saved.step}, past that stretch of data, at {state.lr_scale:g} of the rate",
+            f"{why}: back from step {where} to the checkpoint of step {saved.step}, past that "
+            f"stretch of data, at {state.lr_scale:.2g} of the rate",
         )
 
     def _stop_or_pause(self, signals: StopSignals) -> str | None:

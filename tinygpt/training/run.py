@@ -90,9 +90,12 @@ class Run:
         replace_file(self.path / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
         self.config = config
 
-    def newest_good(self, warn=None) -> Checkpoint | None:
-        """The newest checkpoint whose checksums hold, or None; warn hears about damaged ones."""
-        return checkpoints.newest_good(self.checkpoints, warn)
+    def newest_good(self, warn=None, before: int | None = None) -> Checkpoint | None:
+        """The newest checkpoint (of a step below `before`) whose checksums hold, or None.
+
+        warn: hears about damaged ones.
+        """
+        return checkpoints.newest_good(self.checkpoints, warn, before)
 
     def find(self, which: str | int = "last", warn=None) -> Checkpoint:
         """A verified checkpoint: "last", "best" (lowest validation loss) or a step.

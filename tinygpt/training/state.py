@@ -21,8 +21,10 @@ class TrainState:
 
     step: optimizer steps behind us (skipped ones count: their data is used up).
     tokens: tokens seen.  seconds: spent in the loop, over all sessions.
-    lr_scale: factor on the schedule's rate, lowered by each rollback.
+    lr_scale: factor on the schedule's rate, lowered by each rollback.  lr_ceiling: what it climbs
+        back to while steps are good.
     losses, norms: the last accepted ones, by which a spike is recognised (trouble.py).
+    low, low_step: lowest mean of recent losses so far, and when that was.
     skipped: steps thrown away; skipped_in_a_row ends with the next good step.
     rollbacks: returns to a checkpoint because of trouble.
     best_loss, best_step: lowest loss on the validation split, nats per token.
@@ -33,14 +35,21 @@ class TrainState:
     tokens: int = 0
     seconds: float = 0.0
     lr_scale: float = 1.0
+    lr_ceiling: float = 1.0
     losses: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
+    low: float | None = None
+    low_step: int = 0
     skipped: int = 0
     skipped_in_a_row: int = 0
     rollbacks: int = 0
     best_loss: float | None = None
     best_step: int | None = None
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
+
+    def forget_usual(self) -> None:
+        """Start anew in learning what losses are usual, because the recipe has changed."""
+        self.losses, self.norms, self.low, self.low_step = [], [], None, self.step
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; floats keep every bit there (repr round-trips)."""

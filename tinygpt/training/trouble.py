@@ -6,6 +6,9 @@ Several in a row mean that the weights themselves are bad: the consumer goes bac
 
 A spike is judged by its z-score against the last WINDOW accepted steps, z = (x - mean) / deviation.
 Both are taken on log x: losses and norms vary by factors, and norms have a long upper tail.
+
+A rate that is too high need not jump: the loss can drift up a little at every step. `drifting`
+compares the mean of the last RECENT steps with the lowest such mean so far.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from tinygpt.training.state import TrainState
 WINDOW = 100  # steps that define what is usual
 QUORUM = 30  # fewer than this and nothing is called unusual
 Z_LIMIT = 6.0  # deviations above the mean
+RECOVERY = 2 ** (1 / 200)  # growth of a lowered rate at each good step: it doubles in 200
+RECENT, DRIFT = 30, 0.10  # steps in a mean, and the rise of it that is trouble
 # Deviations (of the logarithm) assumed at least: a smooth run would otherwise call 2 % a spike.
 LOSS_FLOOR, NORM_FLOOR = 0.03, 0.25
 
@@ -45,10 +50,31 @@ def judge_spikes(state: TrainState, loss: float, norm: float) -> str | None:
         state.skipped_in_a_row += 1
         return reason
     state.skipped_in_a_row = 0
+    state.lr_scale = min(state.lr_ceiling, state.lr_scale * RECOVERY)
     for window, value in ((state.losses, loss), (state.norms, norm)):
         window.append(value)
         del window[:-WINDOW]
+    if len(state.losses) >= RECENT:
+        recent = sum(state.losses[-RECENT:]) / RECENT
+        if state.low is None or recent < state.low:
+            state.low, state.low_step = recent, state.step
     return None
+
+
+def drifting(state: TrainState) -> str | None:
+    """Why the last steps as a whole have gone the wrong way, in words, or None."""
+    if state.low is None or len(state.losses) < WINDOW:
+        return None
+    recent = sum(state.losses[-RECENT:]) / RECENT
+    logs = [math.log(max(x, 1e-30)) for x in state.losses]
+    mean = sum(logs) / len(logs)
+    noise = math.sqrt(sum((x - mean) ** 2 for x in logs) / len(logs) / RECENT)
+    if recent - state.low < 0.05 or recent < state.low * (1 + max(DRIFT, 8 * noise)):
+        return None
+    return (
+        f"the loss has risen to {recent:.3f} over the last {RECENT} steps; at step "
+        f"{state.low_step} it was {state.low:.3f}"
+    )
 
 
 def _spike(name: str, value: float, window: list[float], floor: float) -> str | None:

@@ -1,0 +1,103 @@
+"""Trouble planted in a training: a NaN gradient, a stretch of garbage, a rate ten times too high.
+
+Run through `python -m bench.soak trouble`. Each training ends within 2 % of the clean one's loss
+on held-out text, or the line says FAIL.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinygpt.config import Config
+from tinygpt.training.begin import begin
+from tinygpt.training.pretrain import Outcome, Pretraining
+from tinygpt.training.session import Session
+from tinygpt.training.watch import Watcher
+
+TOLERANCE = 0.02
+
+
+class Count(Watcher):
+    """Counts events by kind."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, int] = {}
+
+    def event(self, step: int, kind: str, text: str) -> None:
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+
+
+def nan_gradient(session: Session) -> None:
+    """Forward passes 300 and 420 give a loss that is not a number."""
+    real, passes = session.model.loss, iter(range(10**9))
+
+    def loss(ids, targets, label_smoothing=0.0):
+        value = real(ids, targets, label_smoothing)
+        if session.model.training and next(passes) in (300, 420):
+            return value * np.float32("nan")
+        return value
+
+    session.model.loss = loss  # type: ignore[method-assign]
+
+
+def garbage(session: Session) -> None:
+    """Batches 300 to 302 are random tokens with random answers."""
+    _replace_batches(session, range(300, 303))
+
+
+def long_garbage(session: Session) -> None:
+    """Batches 300 to 306 are garbage: longer than the patience, so training rolls back."""
+    _replace_batches(session, range(300, 307))
+
+
+def _replace_batches(session: Session, which: range) -> None:
+    loader, rng, count = session.batches, np.random.default_rng(0), iter(range(10**9))
+    vocabulary = session.config.model.vocab_size
+
+    class Garbled:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            ids, targets = next(loader)
+            if next(count) in which:
+                return tuple(rng.integers(0, vocabulary, ids.shape) for _ in range(2))
+            return ids, targets
+
+        def state_dict(self):
+            return loader.state_dict()
+
+        def load_state_dict(self, state):
+            loader.load_state_dict(state)
+
+    session.batches = Garbled()  # type: ignore[assignment]
+
+
+def tenfold_rate(session: Session) -> None:
+    """From step 300 the schedule gives ten times its rate, until training lowers it."""
+    real = session.schedule
+    session.schedule = lambda step: (10.0 if step >= 300 else 1.0) * real(step)
+
+
+def run_all(folder: Path, config: Config) -> bool:
+    """Train clean, then with each trouble.  Returns whether all recovered."""
+    clean, _ = _run(folder / "clean", config, None)
+    print(f"{'clean':14} held-out {clean.val_loss:.4f}")
+    passed = True
+    for plant in (nan_gradient, garbage, long_garbage, tenfold_rate):
+        outcome, events = _run(folder / plant.__name__, config, plant)
+        ratio = outcome.val_loss / clean.val_loss
+        good = outcome.step == config.training.steps and ratio <= 1 + TOLERANCE
+        passed &= good
+        print(f"{plant.__name__:14} held-out {outcome.val_loss:.4f}, {ratio:.4f} of clean, "
+              f"{events or 'no events'}  {'ok' if good else 'FAIL'}", flush=True)  # fmt: skip
+    return passed
+
+
+def _run(path: Path, config: Config, plant) -> tuple[Outcome, dict[str, int]]:
+    session, count = begin(config, path), Count()
+    if plant is not None:
+        plant(session)
+    return Pretraining(session, [count]).run(), count.kinds
