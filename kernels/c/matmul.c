@@ -56,12 +56,13 @@ enum {
     NV = 2,
     NR = NV * LANES,
     KC = 256,
+    SIDE = (MR + LANES - 1) / LANES * LANES,
     PITCH = KC + 16, /* not a power of two: the rows of a tile lie in different cache sets */
     MC = 98 / MR * MR,
     CHUNK = 1 << 18,     /* floats of packed b */
-    CHUNK_DEPTH = 1024,  /* at most this many of them along k */
-    SLACK = 64,          /* floats that a vector store may touch behind the end of packed a */
-    A_BLOCK = MC * PITCH + SLACK,
+    WIDE = 1024,
+    TILE = SIDE * PITCH,
+    A_BLOCK = (MC / MR + 1) * TILE,
 };
 
 int64_t gemm_scratch(int64_t threads) { return CHUNK + threads * A_BLOCK + 16; }
@@ -123,8 +124,8 @@ static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, co
 #define GEMM_ROWS(n)                                          \
     case n:                                                   \
         if (n > MR) break;                             \
-        if (by_k && columns > LANES) GEMM_TILE(n, 2, 1, n);   \
-        else if (by_k) GEMM_TILE(n, 1, 1, n);                 \
+        if (by_k && columns > LANES) GEMM_TILE(n, 2, 1, SIDE);   \
+        else if (by_k) GEMM_TILE(n, 1, 1, SIDE);                 \
         else if (columns > LANES) GEMM_TILE(n, 2, PITCH, 1);  \
         else GEMM_TILE(n, 1, PITCH, 1);                       \
         break;
@@ -184,21 +185,11 @@ static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64
     }
 }
 
-/* One tile of a: `rows` x `depth`, times `factor` if there is one. Returns nothing; the layout is
- * [k][row] if by_k, else [row][k] with PITCH. */
-static void gemm_pack_a(const float *a, const float *factor, int64_t a_row, int64_t a_inner,
-                        int rows, int64_t depth, int by_k, float *to) {
-    if (by_k) { /* a_row == 1: the rows of the tile lie side by side */
-        for (int64_t k = 0; k < depth; k++, to += rows)
-            for (int64_t i = 0; i < rows; i += LANES) {
-                int64_t at = k * a_inner + i, n = gemm_least(rows - i, LANES);
-                vf v = v_load_part(a + at, n);
-                if (factor) v = v_mul(v, v_load_part(factor + at, n));
-                v_store(to + i, v); /* what it writes too much, the next k overwrites: SLACK */
-            }
-        return;
-    }
-    for (int i = 0; i < rows; i++, to += PITCH) {
+/* One tile of a whose rows lie along k (a_inner == 1, or any strides): [row][k], one row every PITCH
+ * floats, times `factor` if there is one. */
+static void gemm_pack_rows(const float *a, const float *factor, int64_t a_row, int64_t a_inner,
+                           int64_t rows, int64_t depth, float *to) {
+    for (int64_t i = 0; i < rows; i++, to += PITCH) {
         int64_t k = 0, at = i * a_row;
         if (a_inner == 1)
             for (; k + LANES <= depth; k += LANES) {
@@ -245,7 +236,7 @@ static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64
                        int64_t columns, int64_t k, int64_t depth, const float *a, const float *b) {
     const int by_k = p->a_row == 1 && p->a_inner != 1;
     const int64_t tiles = gemm_ceil(last - first, MR);
-    for (int64_t t = 0; t < tiles; t++, a += MR * PITCH) {
+    for (int64_t t = 0; t < tiles; t++, a += TILE) {
         int64_t row = first + gemm_part(last - first, t, tiles), row_step;
         int rows = (int)(first + gemm_part(last - first, t + 1, tiles) - row);
         float *c = p->c + row * p->c_row + column;
@@ -255,17 +246,36 @@ static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64
     }
 }
 
-static void gemm_pack_a_block(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
-                              int64_t depth, float *to) {
+/* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each k
+ * is read once, from one end to the other, and dealt to the tiles. */
+static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
+                        int64_t depth, float *to) {
     const int by_k = p->a_row == 1 && p->a_inner != 1;
     const int64_t tiles = gemm_ceil(last - first, MR);
-    for (int64_t t = 0; t < tiles; t++, to += MR * PITCH) {
-        int64_t row = first + gemm_part(last - first, t, tiles);
-        int rows = (int)(first + gemm_part(last - first, t + 1, tiles) - row);
-        int64_t at = row * p->a_row + k * p->a_inner;
-        gemm_pack_a(p->a + at, p->a_factor ? p->a_factor + at : NULL, p->a_row, p->a_inner, rows,
-                    depth, by_k, to);
+    const float *a = p->a + k * p->a_inner;
+    const float *factor = p->a_factor ? p->a_factor + k * p->a_inner : NULL;
+    if (!by_k) {
+        for (int64_t t = 0; t < tiles; t++) {
+            int64_t row = first + gemm_part(last - first, t, tiles);
+            int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row, at = row * p->a_row;
+            gemm_pack_rows(a + at, factor ? factor + at : NULL, p->a_row, p->a_inner, rows, depth,
+                           to + t * TILE);
+        }
+        return;
     }
+    int64_t begin[MC / MR + 2];
+    for (int64_t t = 0; t <= tiles; t++) begin[t] = first + gemm_part(last - first, t, tiles);
+    for (int64_t i = 0; i < depth; i++, a += p->a_inner, factor += factor ? p->a_inner : 0)
+        for (int64_t t = 0; t < tiles; t++) {
+            const int64_t rows = begin[t + 1] - begin[t];
+            float *tile = to + t * TILE + i * SIDE;
+            for (int64_t r = 0; r < rows; r += LANES) {
+                int64_t at = begin[t] + r, n = gemm_least(rows - r, LANES);
+                vf v = v_load_part(a + at, n);
+                if (factor) v = v_mul(v, v_load_part(factor + at, n));
+                v_store(tile + r, v); /* what it writes too much, the next k overwrites: SLACK */
+            }
+        }
 }
 
 /* Rows [first, last) of c and panels [panel, panel_end) of one packed chunk of b. */
@@ -276,7 +286,7 @@ static void gemm_block(const gemm_problem *p, const gemm_chunk *chunk, int64_t f
         const int64_t begin = gemm_part(chunk->depth, s, steps);
         const int64_t depth = gemm_part(chunk->depth, s + 1, steps) - begin;
         const int64_t k = chunk->inner + begin;
-        gemm_pack_a_block(p, first, last, k, depth, packed_a);
+        gemm_pack_a(p, first, last, k, depth, packed_a);
         for (int64_t j = panel; j < panel_end; j++) {
             const float *b = packed_b + (j * chunk->depth + begin) * NR;
             const int64_t column = j * NR;
@@ -341,8 +351,11 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
 }
 
 static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
-    const int64_t depths = p->inner > CHUNK_DEPTH ? gemm_ceil(p->inner, CHUNK_DEPTH) : 1;
-    const int64_t most = CHUNK / CHUNK_DEPTH / NR * NR; /* columns of a chunk */
+    int64_t deep = CHUNK / gemm_least(p->columns < NR ? NR : p->columns, WIDE) / KC * KC;
+    if (deep < KC) deep = KC;
+    const int64_t depths = p->inner > deep ? gemm_ceil(p->inner, deep) : 1;
+    const int64_t depth1 = gemm_ceil(p->inner, depths);
+    const int64_t most = depth1 ? CHUNK / depth1 / NR * NR : p->columns; /* columns of a chunk */
     for (int64_t column = 0; column < p->columns; column += most)
         for (int64_t d = 0; d < depths; d++) {
             const int64_t inner = gemm_part(p->inner, d, depths);
