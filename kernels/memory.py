@@ -12,13 +12,14 @@ the system for nothing.
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections import defaultdict, deque
 from math import prod
 
 import numpy as np
 
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+HUGE = 1 << 21  # bytes: from here on, ask for pages of 2 MB
 SMALLEST = 1 << 15  # bytes: below, malloc keeps what it has freed anyway and is quicker than we are
 PATIENCE = 5000  # requests during which a block may lie unused; a training step makes some hundreds
 
@@ -34,24 +35,22 @@ class Pool:
 
     def __init__(self) -> None:
         # size in bytes -> (request number when it was freed, block), the longest unused first
-        self.free: defaultdict[int, deque[tuple[int, np.ndarray]]] = defaultdict(deque)
+        self.free: defaultdict[int, deque[tuple[int, mmap.mmap]]] = defaultdict(deque)
         self.requests = 0
 
-    def take(self, nbytes: int) -> np.ndarray:
-        """A uint8 block of at least nbytes, its data aligned, its contents arbitrary."""
+    def take(self, nbytes: int) -> mmap.mmap:
+        """A block of at least nbytes, its contents arbitrary."""
         self.requests += 1
         size = round_up(nbytes)
         try:
             return self.free[size].pop()[1]
         except IndexError:
             self.drop_unused()
-        raw = np.empty(size + ALIGNMENT, np.uint8)
-        start = -raw.__array_interface__["data"][0] % ALIGNMENT
-        return raw[start : start + size]
+        return _pages(size)
 
-    def give_back(self, block: np.ndarray) -> None:
+    def give_back(self, block: mmap.mmap) -> None:
         """A block that nobody refers to any more."""
-        self.free[block.size].append((self.requests, block))
+        self.free[len(block)].append((self.requests, block))
 
     def drop_unused(self) -> None:
         """Return to the system what has not been wanted for PATIENCE requests."""
@@ -74,25 +73,25 @@ def round_up(nbytes: int) -> int:
     return -(-nbytes // step) * step
 
 
-pool = Pool()
+def _pages(nbytes: int) -> mmap.mmap:
+    """Memory from the system: aligned to 4 kB, zeroed and mapped when first touched."""
+    block = mmap.mmap(-1, nbytes)
+    if nbytes >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        block.madvise(mmap.MADV_HUGEPAGE)  # fewer faults, fewer look-ups of addresses
+    return block
 
 
-class _Lease:
+class _Lease(np.ndarray):
     """The base of an array from the pool: gone with the last view, it gives the block back."""
 
-    __slots__ = ("__array_interface__", "block")
+    __slots__ = ()
 
-    def __init__(self, block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype):
-        self.block = block
-        self.__array_interface__ = {
-            "shape": shape,
-            "typestr": dtype.str,
-            "data": (block.__array_interface__["data"][0], False),
-            "version": 3,
-        }
+    def __del__(self):
+        if pool is not None:  # None: the interpreter is ending
+            pool.give_back(self.base)
 
-    def __del__(self, pool=pool):
-        pool.give_back(self.block)
+
+pool = Pool()
 
 
 def empty(shape, dtype=np.float32):
@@ -100,12 +99,14 @@ def empty(shape, dtype=np.float32):
 
     shape: a tuple of sizes (or one size); dtype: any NumPy dtype without Python objects.
     """
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if type(shape) is not tuple:
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
     dtype = np.dtype(dtype)
     nbytes = prod(shape) * dtype.itemsize
     if nbytes < SMALLEST:
         return np.empty(shape, dtype)
-    return np.asarray(_Lease(pool.take(nbytes), shape, dtype))
+    block = pool.take(nbytes)
+    return np.ndarray(shape, dtype, _Lease((len(block),), np.uint8, block))
 
 
 def scratch(size):

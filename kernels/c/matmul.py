@@ -57,26 +57,28 @@ def _operand(*arrays):
 def _product(a, b, c, leading=()):
     """c = a b; a, b: (..., M, K), (..., K, N) views, c contiguous (*leading, M, N)."""
     (M, K), N = a.shape[-2:], b.shape[-1]
-    batch = math.prod(leading)
     if not c.size:
         return
-    a_row, a_inner = (step // 4 for step in a.strides[-2:])
-    b_inner, b_column = (step // 4 for step in b.strides[-2:])
-    offsets = library.INT64_POINTER
+    a_row, a_inner = a.strides[-2:]
+    b_inner, b_column = b.strides[-2:]
     library.lib.matmul(
-        strided_pointer(a), ffi.from_buffer(offsets, _offsets(a, leading)), a_row, a_inner,
-        strided_pointer(b), ffi.from_buffer(offsets, _offsets(b, leading)), b_inner, b_column,
-        pointer(c), batch, M, N, K, pointer(scratch()),
+        _address(a), _offsets(a, leading), a_row >> 2, a_inner >> 2,
+        _address(b), _offsets(b, leading), b_inner >> 2, b_column >> 2,
+        pointer(c), math.prod(leading), M, N, K, pointer(scratch()),
     )  # fmt: skip
 
 
-_ZERO = np.zeros(1, np.int64)
+def _address(array):
+    """`float *` to the first element: for a whole array, transposed or not, the quick way."""
+    if array.flags.c_contiguous:
+        return pointer(array)
+    return pointer(array.T) if array.flags.f_contiguous else strided_pointer(array)
 
 
 def _offsets(array, leading):
-    """Where each product of the batch begins in `array`, in elements: (batch,) int64."""
+    """Where each product of the batch begins in `array`, in elements: int64_t[batch]."""
     if not leading:
-        return _ZERO
+        return _AT_ZERO
     at = np.zeros(leading, np.int64)
     for axis, (size, step) in enumerate(
         zip(array.shape[-3::-1], array.strides[-3::-1], strict=True)
@@ -84,7 +86,10 @@ def _offsets(array, leading):
         if size > 1:  # a repeated axis adds nothing
             shape = (size,) + (1,) * axis
             at += (np.arange(size) * (step // 4)).reshape(shape)
-    return at.reshape(-1)
+    return ffi.from_buffer(library.INT64_POINTER, at)
+
+
+_AT_ZERO = ffi.from_buffer(library.INT64_POINTER, np.zeros(1, np.int64))
 
 
 def _broadcast(a, b):
