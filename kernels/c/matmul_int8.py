@@ -12,7 +12,7 @@ from kernels.packing import Packed
 ACTIVATIONS = {None: 0, "gelu": 1, "relu2": 2}
 
 
-def buffer(kind: str, array: np.ndarray):
+def buffer(kind: str, array: np.ndarray | None):
     """A pointer `kind *` to a C-contiguous array of any dtype."""
     return ffi.from_buffer(f"{kind}[]", array)
 

@@ -107,7 +107,8 @@ def load_quantized(path: str | Path) -> tuple[GPT, Any]:
         _fill(model, matrices, tensors)
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise _damaged(path, f"its parts do not fit together ({error})") from error
-    return model.eval(), _tokenizer(metadata["tokenizer"])
+    model.eval()
+    return model, _tokenizer(metadata["tokenizer"])
 
 
 def _damaged(path: Path, what: str) -> UserError:
@@ -172,6 +173,7 @@ def _tensors(model: GPT) -> tuple[dict[str, np.ndarray], dict[str, list]]:
         matrices[name] = [packed.scheme, *packed.shape]
         tensors[f"{name}.codes"] = packed.codes
         if packed.scheme == "int8":
+            assert packed.offset is not None
             tensors[f"{name}.scale"] = packed.scale
             tensors[f"{name}.offset"] = packed.offset
         else:
@@ -185,7 +187,7 @@ def _tensors(model: GPT) -> tuple[dict[str, np.ndarray], dict[str, list]]:
 
 def _fill(model: GPT, matrices: dict[str, list], tensors: dict[str, np.ndarray]) -> None:
     """Install the file's arrays in a model of zeros."""
-    modules = dict(model.named_modules())
+    modules: dict[str, Any] = dict(model.named_modules())
     for name, (scheme, n, k) in matrices.items():
         if scheme not in SCHEMES:
             raise ValueError(f"unknown scheme {scheme!r}")

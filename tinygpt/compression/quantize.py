@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from tinygpt.model import GPT
 SCHEMES = ("int8", "int4", "nf4")
 
 
-def quantizable(model: GPT) -> dict[str, nn.Module]:
+def quantizable(model: GPT) -> dict[str, Any]:
     """Dotted name -> every Linear and Embedding that is still float, in order."""
     return {
         name: module
@@ -35,7 +36,7 @@ def scheme_of(name: str, scheme: str) -> str:
     return "int8" if name == "position_embedding" else scheme
 
 
-def quantized(name: str, module: nn.Module, scheme: str) -> nn.Module:
+def quantized(name: str, module: Any, scheme: str) -> nn.Module:
     """The quantized form of a Linear or Embedding.
 
     Raises UserError for an unknown scheme or weights that are not finite.
@@ -47,8 +48,9 @@ def quantized(name: str, module: nn.Module, scheme: str) -> nn.Module:
             f"the weights of {name} hold nan or infinity, which no integer can stand for. "
             "Quantize an earlier checkpoint, or train again."
         )
-    make = QuantizedLinear.from_linear if type(module) is nn.Linear else _embedding
-    return make(module, scheme_of(name, scheme))
+    if type(module) is nn.Linear:
+        return QuantizedLinear.from_linear(module, scheme_of(name, scheme))
+    return QuantizedEmbedding.from_embedding(module, scheme_of(name, scheme))
 
 
 def quantize_model(model: GPT, scheme: str) -> GPT:
@@ -61,7 +63,8 @@ def quantize_model(model: GPT, scheme: str) -> GPT:
         lambda _, module: id(module) in names,
         lambda module: quantized(names[id(module)], module, scheme),
     )
-    return model.eval()
+    model.eval()
+    return model
 
 
 @contextmanager
@@ -74,7 +77,3 @@ def only_quantized(model: GPT, name: str, scheme: str) -> Iterator[None]:
         yield
     finally:
         replace_modules(model, lambda _, module: module is after, lambda _: before)
-
-
-def _embedding(embedding: nn.Embedding, scheme: str) -> QuantizedEmbedding:
-    return QuantizedEmbedding.from_embedding(embedding, scheme)

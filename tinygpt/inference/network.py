@@ -5,6 +5,8 @@ No weight is copied: the network reads the model's own arrays, float or quantize
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigrad import nn
 from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
 from minigrad.ops.decode import LayerWeights, Matrix, Network
@@ -29,6 +31,7 @@ class _Unknown(Exception):
 
 def _network(model: GPT) -> Network:
     config = model.config
+    blocks: Any = model.blocks  # whatever they are by now: _norm and _matrix look closely
     layers = tuple(
         LayerWeights(
             norm1=_norm(block.norm1),
@@ -38,9 +41,9 @@ def _network(model: GPT) -> Network:
             up=_matrix(block.mlp.up, config.activation),
             down=_matrix(block.mlp.down),
         )
-        for block in model.blocks
+        for block in blocks
     )
-    positions = model.position_embedding
+    positions: Any = model.position_embedding
     if type(positions) is QuantizedEmbedding:
         position = positions.dequantized()
     elif type(positions) is nn.Embedding:
@@ -55,17 +58,17 @@ def _network(model: GPT) -> Network:
         heads=config.n_heads,
         norm_kind=config.norm,
         activation=config.activation,
-        eps=model.norm.eps,
+        eps=blocks[0].norm1.eps,
     )
 
 
-def _norm(norm: nn.Module):
+def _norm(norm: Any):
     if type(norm) not in (nn.LayerNorm, nn.RMSNorm) or getattr(norm, "bias", None) is not None:
         raise _Unknown
     return norm.weight.data
 
 
-def _table(embedding: nn.Module) -> Matrix:
+def _table(embedding: Any) -> Matrix:
     if type(embedding) is QuantizedEmbedding:
         return embedding.packed
     if type(embedding) is nn.Embedding:
@@ -73,7 +76,7 @@ def _table(embedding: nn.Module) -> Matrix:
     raise _Unknown
 
 
-def _matrix(linear: nn.Module, activation: str | None = None) -> Matrix:
+def _matrix(linear: Any, activation: str | None = None) -> Matrix:
     if type(linear) not in (nn.Linear, QuantizedLinear):
         raise _Unknown
     if linear.bias is not None or linear.activation != activation:

@@ -11,11 +11,14 @@ Read next: generate.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinygpt.errors import UserError
+
+History = Sequence[Sequence[int] | np.ndarray]  # of each row of a batch, the ids so far
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,11 @@ def sample(
     logits: np.ndarray,
     sampling: Sampling,
     rng: np.random.Generator,
-    history: list[np.ndarray] | None = None,
+    history: History | None = None,
 ) -> np.ndarray:
     """Draw one token per row.
 
-    logits: (B, V) float32, not written to.  history: B arrays of the ids so far, read by the
-    repetition penalty.  rng: one uniform number is drawn per row, none at temperature 0.
+    logits: (B, V) float32, not written to.  history: read by the repetition penalty.  rng: one uniform number is drawn per row, none at temperature 0.
     Returns ids (B,) int64.
     Raises UserError if a row holds nan: the model's weights are broken.
     """
@@ -104,11 +106,13 @@ def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
     return softmax(logits)
 
 
-def penalise(logits: np.ndarray, history: list[np.ndarray], penalty: float) -> np.ndarray:
+def penalise(
+    logits: np.ndarray, history: History, penalty: float
+) -> np.ndarray:
     """Make each row's tokens that occur in its history less likely.  Returns a new (B, V)."""
     logits = logits.copy()
     for row, ids in zip(logits, history, strict=True):
-        seen = np.unique(ids)
+        seen = np.unique(np.asarray(ids, dtype=np.int64))
         row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
     return logits
 
