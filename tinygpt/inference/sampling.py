@@ -67,7 +67,8 @@ def sample(
 ) -> np.ndarray:
     """Draw one token per row.
 
-    logits: (B, V) float32, not written to.  history: read by the repetition penalty.  rng: one uniform number is drawn per row, none at temperature 0.
+    logits: (B, V) float32, not written to.  history: read by the repetition penalty.
+    rng: one uniform number is drawn per row, none at temperature 0.
     Returns ids (B,) int64.
     Raises UserError if a row holds nan: the model's weights are broken.
     """
