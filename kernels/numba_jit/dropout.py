@@ -5,7 +5,7 @@ import numpy as np
 from kernels import checks, memory
 from kernels.numba_jit.jit import inline, parallel, prange
 
-FIRST, SECOND = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+FIRST, SECOND, LOW_32 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(0xFFFFFFFF)
 
 
 def dropout_forward(x, p, key):
@@ -26,9 +26,9 @@ def dropout_backward(dy, p, key):
 
 @inline
 def _mix(h):
-    """MurmurHash3's finaliser.  Each product is cut to 32 bits at once: Numba makes it 64 wide."""
-    h = np.uint32((h ^ (h >> np.uint32(16))) * FIRST)
-    h = np.uint32((h ^ (h >> np.uint32(13))) * SECOND)
+    """MurmurHash3's finaliser.  A product of 32-bit numbers is made in 64 bits, then cut."""
+    h = np.uint32((np.uint64(h ^ (h >> np.uint32(16))) * FIRST) & LOW_32)
+    h = np.uint32((np.uint64(h ^ (h >> np.uint32(13))) * SECOND) & LOW_32)
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
