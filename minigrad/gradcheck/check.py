@@ -6,6 +6,7 @@ Read first: docs/gradients.md.  Then compare.py, differences.py, kinks.py, mutat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,31 @@ from minigrad.gradcheck.report import GradientError, GradReport
 from minigrad.gradcheck.suspects import shape_suspect
 
 RTOL = 1e-7  # of the norm; differences in float64 reach 1e-10 and say so when they do not
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What check_grads was asked for; its docstring says what each means."""
+
+    order: int
+    directions: int | Literal["full"]
+    eps: float | Literal["auto"]
+    atol: float | None
+    rtol: float | None
+    kinks: Literal["detect", "ignore"]
+    min_power: float
+    seed: int | None
+
+    def __post_init__(self) -> None:
+        if self.order not in (1, 2):
+            raise ValueError(f"check_grads: order must be 1 or 2, not {self.order!r}")
+        full = self.directions == "full"
+        if not full and not (isinstance(self.directions, int) and self.directions >= 1):
+            raise ValueError(
+                f"check_grads: directions must be >= 1 or 'full', not {self.directions!r}"
+            )
+        if self.kinks not in ("detect", "ignore"):
+            raise ValueError(f"check_grads: kinks must be 'detect' or 'ignore', not {self.kinks!r}")
 
 
 def check_grads(
@@ -56,10 +82,10 @@ def check_grads(
     Returns a GradReport. Raises GradientError (an AssertionError) if it failed or was vacuous and
     raise_exception holds, ValueError for an argument that makes no sense.
     """
-    _refuse(order, modes, directions, kinks)
-    problem = from_tensors(f, args)
-    settings = (order, directions, eps, atol, rtol, kinks, min_power)
-    report = _check(problem, settings, seed)
+    if set(modes) != {"rev"}:
+        raise ValueError(f"check_grads: modes {modes!r}: minigrad differentiates in ('rev',) only")
+    settings = Settings(order, directions, eps, atol, rtol, kinks, min_power, seed)
+    report = _check(from_tensors(f, args), settings)
     precision.compare(report, f, args, max(rtol or 0.0, precision.RTOL))
     return _finish(report, raise_exception)
 
@@ -85,21 +111,8 @@ def check_vjp(
     array, or a tuple in the order of args (None, or left out, for integer arguments).
     The other arguments are those of check_grads.
     """
-    _refuse(order, ("rev",), directions, kinks)
-    problem = from_arrays(f, vjp, args)
-    settings = (order, directions, eps, atol, rtol, kinks, min_power)
-    return _finish(_check(problem, settings, seed), raise_exception)
-
-
-def _refuse(order: int, modes: Sequence[str], directions: Any, kinks: str) -> None:
-    if order not in (1, 2):
-        raise ValueError(f"check_grads: order must be 1 or 2, not {order!r}")
-    if set(modes) != {"rev"}:
-        raise ValueError(f"check_grads: modes {modes!r}: minigrad differentiates in ('rev',) only")
-    if directions != "full" and not (isinstance(directions, int) and directions >= 1):
-        raise ValueError(f"check_grads: directions must be >= 1 or 'full', not {directions!r}")
-    if kinks not in ("detect", "ignore"):
-        raise ValueError(f"check_grads: kinks must be 'detect' or 'ignore', not {kinks!r}")
+    settings = Settings(order, directions, eps, atol, rtol, kinks, min_power, seed)
+    return _finish(_check(from_arrays(f, vjp, args), settings), raise_exception)
 
 
 def _finish(report: GradReport, raise_exception: bool) -> GradReport:
@@ -109,29 +122,30 @@ def _finish(report: GradReport, raise_exception: bool) -> GradReport:
 
 
 @np.errstate(all="ignore")  # a wrong gradient may well be inf: that is for the report to say
-def _check(problem: Problem, settings: tuple, seed: int | None) -> GradReport:
-    order, directions, eps, atol, rtol, look_for_kinks, min_power = settings
+def _check(problem: Problem, settings: Settings) -> GradReport:
+    if not problem.xs:
+        raise ValueError("check_grads: no argument is floating point, so none has a gradient")
+    seed = settings.seed
     seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     rng = np.random.default_rng(seed)
-    tolerance = Tolerance(atol or 0.0, RTOL if rtol is None else rtol)
-    how = "every entry of the Jacobian" if directions == "full" else f"{directions} directions"
+    full = settings.directions == "full"
+    how = "every entry of the Jacobian" if full else f"{settings.directions} directions"
     report = GradReport(
         "passed", seed, f"vjp with central differences, float64, {how}, random cotangents",
         [f"{n} {x.shape}" for n, x in zip(problem.names, problem.xs, strict=True)],
     )  # fmt: skip
-    if not problem.xs:
-        raise ValueError("check_grads: no argument is floating point, so none has a gradient")
+    tolerance = Tolerance(settings.atol or 0.0, RTOL if settings.rtol is None else settings.rtol)
     before = [x.copy() for x in problem.xs]
-    point = Point(problem, tolerance, None if eps == "auto" else eps)
+    point = Point(problem, tolerance, None if settings.eps == "auto" else settings.eps)
     if not _usable(report, point, before, rng):
         return report
-    if look_for_kinks == "detect":
+    if settings.kinks == "detect":
         point = _set_kinks_aside(report, point, rng)
-    comparisons = _compare(point, directions, rng)
+    comparisons = _compare(point, settings.directions, rng)
     _judge(report, point, comparisons)
     if report.status != "failed":
-        _measure_power(report, problem, comparisons, min_power, rng)
-    if order == 2 and report.status in ("passed", "kink"):
+        _measure_power(report, problem, comparisons, settings.min_power, rng)
+    if settings.order == 2 and report.status in ("passed", "kink"):
         second.compare(report, point, rng)
     return report
 

@@ -8,8 +8,7 @@ mixed         one backend's forward, another's backward: what is saved belongs t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -41,33 +40,10 @@ def backends() -> dict[str, str]:
     return found
 
 
-def provides(backend: str, op: Op) -> bool:
-    """Whether a backend has its own version of all kernels that an operation rests on."""
-    module = kernels.load(backend.partition(":")[0])
-    return bool(op.kernels) and all(hasattr(module, name) for name in op.kernels)
-
-
-@contextmanager
-def running(backend: str) -> Iterator[None]:
-    """Answer with one backend ("numpy", "numba", "c:avx2", ...); gaps with the reference."""
+def running(backend: str) -> AbstractContextManager[None]:
+    """A with block in which one backend ("numpy", "numba", "c:avx2", ...) answers."""
     name, _, isa = backend.partition(":")
-    reference, module = kernels.load(REFERENCE), kernels.load(name)
-    kernels.active.softmax_forward  # noqa: B018  (fills the table on first use)
-    before = dict(vars(kernels.active))
-    isa_before = module.current_isa() if isa else ""
-    try:
-        if isa:
-            module.use_isa(isa)
-        for op in kernels.OPS:
-            own = getattr(reference, op, None)
-            if own is not None:
-                fast = getattr(module, op, own)
-                setattr(kernels.active, op, kernels._by_dtype(fast, own))
-        yield
-    finally:
-        if isa:
-            module.use_isa(isa_before)
-        vars(kernels.active).update(before)
+    return kernels.using(name, isa or None)
 
 
 def against_differences(op: Op, case: Case, seed: int = 0, **options) -> GradReport:
