@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinygpt.tokenizer import CharTokenizer, train_bpe
@@ -21,15 +21,20 @@ def bpe(request):
     return train_bpe(TEXT, 300, pattern=request.param)
 
 
-@settings(deadline=None)
-@given(st.text(alphabet="ab1 .'s\n\r\t中", max_size=300), st.integers(1, 40))
-def test_blocks_cut_where_the_patterns_cut(bpe, text, size):
-    data = text.encode()
+@settings(deadline=None, max_examples=400)
+@example(b"\n\na", 1)
+@example("a中".encode(), 2)
+@given(
+    st.text(alphabet="abs1²' .\n\r\t\u3000中é\u0301", max_size=60).map(str.encode)
+    | st.binary(max_size=40),
+    st.integers(1, 40),
+)
+def test_blocks_cut_where_the_patterns_cut(bpe, data, size):
     parts = list(blocks(io.BytesIO(data), size))
     assert b"".join(parts) == data
     if bpe.pattern in PATTERNS:
         ids = [token for part in parts for token in bpe.encode(part)]
-        assert ids == bpe.encode(text)
+        assert ids == bpe.encode(data)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

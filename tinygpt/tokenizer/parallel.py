@@ -4,27 +4,30 @@ cffi releases the interpreter's lock while C encodes, so plain threads are enoug
 next block of text and has its own cache of words. A few blocks are in flight at a time, so memory
 stays at some tens of megabytes however long the text is.
 
-A long text is cut into blocks only where every known pattern cuts it anyway: between a line end and
-a letter, or between a letter and a space or line end. So the ids are those of the text in one go.
+A long text is cut into blocks only where every known pattern cuts it anyway, whatever stands on
+either side: after a letter that no letter follows, and between a number and white space. (Not in
+or after white space: patterns look ahead there.) So the ids are those of the text in one go.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 import numpy as np
+import regex
 
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.bpe import BPETokenizer
-from tinygpt.tokenizer.pretokenize import PATTERNS
+from tinygpt.tokenizer.pretokenize import PATTERNS, to_bytes, to_str
 
 _BLOCK = 4 << 20  # bytes
-_SAFE_CUT = re.compile(rb"(?<=\n)(?=[A-Za-z])|(?<=[A-Za-z])(?=[ \n])")
+_TAIL = 4096  # bytes at the end of a block where a cut is looked for first
+# Surrogates stand for bytes that are not UTF-8, or not yet: a character may lack its last bytes.
+_SAFE_CUT = regex.compile(r"(?<=\p{L})(?=[^\p{L}\p{Cs}])|(?<=\p{N})(?=\s)")
 
 
 def encode_many(
@@ -95,8 +98,9 @@ def blocks(stream: BinaryIO, size: int = _BLOCK) -> Iterator[bytes]:
 
 def _last_safe_cut(data: bytes) -> int:
     """Position of the last safe cut, 0 if there is none."""
-    for start in (max(0, len(data) - 4096), 0):
-        cut = max((match.start() for match in _SAFE_CUT.finditer(data, start)), default=0)
+    for start in (max(0, len(data) - _TAIL), 0):
+        tail = to_str(data[start:])
+        cut = max((match.start() for match in _SAFE_CUT.finditer(tail)), default=0)
         if cut:
-            return cut
+            return start + len(to_bytes(tail[:cut]))
     return 0
