@@ -17,10 +17,12 @@ LEFT, WIDTH, ROW, TOP = 150, 470, 34, 64
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1c2733 }
   .title { font-size: 16px; font-weight: 600 } .dim { fill: #6b7785; font-size: 11px }
+  .in { fill: #ffffff; font-size: 11px }
   .bar { fill: #3b7dd8 } .grid { stroke: #d9dfe6 } .roof { stroke: #d0463b; stroke-width: 2 }
   .page { fill: #ffffff }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6ebf0 } .dim { fill: #93a0ae } .grid { stroke: #2e3a46 } .page { fill: #14191f }
+    text { fill: #e6ebf0 } .dim { fill: #93a0ae } .in { fill: #ffffff }
+    .grid { stroke: #2e3a46 } .page { fill: #14191f }
   }
 """
 
@@ -53,13 +55,15 @@ def draw(ladder: Ladder, results: list[Result]) -> str:
     for row, result in enumerate(results):
         y = TOP + ROW * row
         end = x(result.rate)
+        inside = end - LEFT > 110  # a long bar holds its own label, clear of the roofline
+        kind, at, anchor = ("in", end - 8, "end") if inside else ("dim", end + 6, "start")
         parts.append(
             f'<text x="{LEFT - 10}" y="{y + 21}" text-anchor="end">'
             f"{escape(result.rung.name)}</text>"
             f'<rect class="bar" x="{LEFT}" y="{y + 6}" width="{max(1.0, end - LEFT):.1f}" '
             f'height="{ROW - 12}" rx="3"><title>{escape(result.rung.idea)}</title></rect>'
-            f'<text class="dim" x="{end + 6:.1f}" y="{y + 21}">{result.rate:.3g} '
-            f"({result.share:.1%})</text>"
+            f'<text class="{kind}" x="{at:.1f}" y="{y + 21}" text-anchor="{anchor}">'
+            f"{result.rate:.3g} ({100 * result.share:.2g} %)</text>"
         )
     at = x(roof)
     parts.append(f'<line class="roof" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{bottom}"/>')
