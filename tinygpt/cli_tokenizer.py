@@ -73,12 +73,12 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
             words, vocab_size, special_tokens, min_count,
             lambda done, wanted: progress.update(merging, completed=done, total=wanted),
         )  # fmt: skip
-        n_words = "more than memory holds of" if words.spilled else f"{len(words):,}"
+        n_words, place = len(words), "on disk" if words.spilled else "in memory"
     made.save(out, form)
     seconds = time.perf_counter() - started
     click.echo(f"{out}: {made.vocab_size} tokens, {len(made.merges)} merges, {made.pattern}")
     click.echo(
-        f"learned from {n_bytes / 1e6:.1f} MB, {n_words} distinct words, "
+        f"learned from {n_bytes / 1e6:.1f} MB, {n_words:,} distinct words {place}, "
         f"in {seconds:.1f} s ({counted:.1f} s of it counting)"
     )
     if made.vocab_size < vocab_size:

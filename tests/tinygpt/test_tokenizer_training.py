@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tinygpt.tokenizer import BPETokenizer, TokenizerError, compiled, counting, naive, train_bpe
 from tinygpt.tokenizer.bpe import BYTE_IDS
 from tinygpt.tokenizer.counting import WordCounts
-from tinygpt.tokenizer.pretokenize import PATTERNS
+from tinygpt.tokenizer.pretokenize import PATTERNS, split
 from tinygpt.tokenizer.trainer import learn_merges, train_on_words
 
 needs_c = pytest.mark.skipif(not compiled.available(), reason="needs the C extension")
@@ -78,6 +78,7 @@ def test_a_limit_on_memory_changes_nothing_but_the_place():
         words.add_stream(io.BytesIO(text))
         assert words.spilled and words._folder is not None
         limited = train_on_words(words, 400)
+        assert len(words) == len(set(split(text, "gpt2")))
         folder = Path(words._folder)
         assert folder.is_dir()
     assert limited.merges == free.merges

@@ -44,6 +44,7 @@ class WordCounts:
         self._budget = 0  # bytes for tables; 0 means no limit
         self._folder: str | None = None
         self._runs: list[str] = []
+        self._distinct: int | None = None
         if max_memory is not None:
             self._set_limit(max_memory)
 
@@ -71,7 +72,9 @@ class WordCounts:
         return bool(self._runs)
 
     def __len__(self) -> int:
-        """Distinct words in memory (some of which may be on disk as well)."""
+        """Distinct words; while some are on disk, those in memory until `trainer` adds them up."""
+        if self._distinct is not None:
+            return self._distinct
         return len(self._counts) if self._counter is None else len(self._counter)
 
     def __bool__(self) -> bool:
@@ -139,13 +142,15 @@ class WordCounts:
         self._spill()
         self._counter = compiled.Counter(self.pattern)  # gives the old table's memory back
         try:
-            return compiled.TapeTrainer(self._runs, str(self._folder), BYTE_IDS, self._budget)
+            tape = compiled.TapeTrainer(self._runs, str(self._folder), BYTE_IDS, self._budget)
         except OSError:
             raise self._disk_error() from None
         except MemoryError:
             raise TokenizerError(
                 "the limit on memory is too small for the counts of this text's pairs. Allow more."
             ) from None
+        self._distinct = tape.n_words
+        return tape
 
     def _index_bytes(self) -> int:
         """What MergeTrainer holds at its peak, roughly from above, and the words beside it."""
