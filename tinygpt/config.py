@@ -76,6 +76,7 @@ class DataConfig:
     split: tuple[float, ...] = (0.8, 0.1, 0.1)  # train, validation, test
     by_position: bool = False  # cut a single text where it stands instead of by document
     stories_mb: float = 8.0  # size of the generated corpus, millions of characters
+    errors: Literal["strict", "replace"] = "strict"  # bytes that are not UTF-8: stop, or U+FFFD
 
     def __post_init__(self):
         parts = self.split

@@ -343,3 +343,16 @@ def test_special_names_in_the_text_are_ordinary_characters(tmp_path):
 def test_a_folder_without_tokens_is_not_a_dataset(tmp_path):
     with pytest.raises(DataError, match="no prepared tokens"):
         open_dataset(tmp_path)
+
+
+def test_errors_replace_is_a_setting_of_the_run(tmp_path):
+    from tinygpt.config import load_config
+    from tinygpt.training.begin import prepare_data
+
+    path = write(tmp_path / "a.txt", b"caf\xe9 au lait\n" * 50)
+    settings = [f"data.source={path}", "tokenizer.kind=char", "data.split=0.8,0.1,0.1"]
+    with pytest.raises(DataError, match="data.errors=replace"):
+        prepare_data(load_config(None, settings), tmp_path / "t", None)
+    config = load_config(None, [*settings, "data.errors=replace"])
+    data = prepare_data(config, tmp_path / "t", None)
+    assert "caf\ufffd" in data.tokenizer.decode(data.train[:20])

@@ -227,6 +227,6 @@ def _decode(path: Path, data: bytes, offset: int, errors: str) -> str:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not UTF-8: byte 0x{data[error.start]:02x} at offset "
-            f"{offset + error.start}. Convert it with `iconv -t utf-8`, or read on with "
-            'errors="replace".'
+            f"{offset + error.start}. Convert it with `iconv -t utf-8`, or read on with U+FFFD "
+            "in its place: --set data.errors=replace."
         ) from None

@@ -99,7 +99,7 @@ def prepare_data(config: Config, folder: Path, say: Say | None, tokenizer=None) 
         source.source, tokenizer or kind.kind, folder,
         seed=config.training.seed, split=source.split, by_position=source.by_position,
         stories_mb=source.stories_mb, vocab_size=kind.vocab_size, pattern=kind.pattern,
-        progress=progress,
+        errors=source.errors, progress=progress,
     )  # fmt: skip
 
 
@@ -113,7 +113,9 @@ def reopen_data(run: Run, say: Say) -> Dataset:
         return prepare_data(run.config, folder, say, run.tokenizer)
     try:
         seed = run.config.training.seed
-        now = load_corpus(source.source, seed=seed, stories_mb=source.stories_mb).fingerprint
+        now = load_corpus(
+            source.source, seed=seed, stories_mb=source.stories_mb, errors=source.errors
+        ).fingerprint
     except DataError as error:
         say(f"{error} Going on with the tokens prepared when the run began.")
         return dataset
