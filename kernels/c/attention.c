@@ -5,13 +5,13 @@
  * read and written where they lie. What it all means, and the derivation of the gradients, is in
  * numpy_ref/attention.py.
  *
- * The (Tq, Tk) matrix of scores never exists. A block of QUERIES queries meets KEYS keys at a time;
- * their scores fill a few kilobytes of first-level cache, are turned into probabilities there, weigh
- * the values, and are forgotten. Softmax does not need the whole row: with the largest score m so
- * far, the sum l of e^(s-m) and the output o so far, a block with a larger score m' only has to
- * shrink both by e^(m-m') before it adds its own (Milakov and Gimelshein 2018; Rabe and Staats 2021;
- * Dao et al. 2022). Backward computes the scores again and gets p = e^(s - lse) with no maximum and
- * no sum. Blocks of keys that lie wholly after their queries are skipped.
+ * The (Tq, Tk) matrix of scores never exists. A panel of QUERIES queries meets KEYS keys at a time;
+ * their scores fill a few kilobytes of first-level cache, become probabilities there, weigh the
+ * values, and are forgotten. Softmax does not need the whole row: with the largest score m so far,
+ * the sum l of e^(s-m) and the output o so far, a block with a larger score m' only has to shrink
+ * both by e^(m-m') before it adds its own (Milakov and Gimelshein 2018; Rabe and Staats 2021; Dao
+ * et al. 2022). Backward computes the scores again and gets p = e^(s - lse) without a maximum or a
+ * sum. Blocks of keys that lie wholly after their queries are skipped.
  *
  * All of it is one small product (attention_tile.h), and what makes it fast is where queries stand:
  * side by side in the lanes of a vector. Scores are kept transposed, S^T = K Q^T, a row for each
@@ -84,7 +84,8 @@ static void attention_softmax_block(const attention_shape *s, int64_t i, int64_t
         }
     for (int c = 0; c < VECTORS; c++) {
         vf top = peak[c];
-        for (int64_t j = 0; j < keys; j++) top = v_max(top, v_load(scores + j * QUERIES + c * LANES));
+        for (int64_t j = 0; j < keys; j++)
+            top = v_max(top, v_load(scores + j * QUERIES + c * LANES));
         keep[c] = attention_exp2(v_sub(peak[c], top));
         vf sum = v_mul(keep[c], total[c]);
         for (int64_t j = 0; j < keys; j++) {
@@ -169,8 +170,10 @@ static void attention_forward_query(const attention_shape *s, int64_t i, attenti
         for (int l = 0; l < LANES; l++) {
             dot[l] = v_zero();
             const float *key = k.at + (j + l) * k.step;
-            for (int64_t d = 0; l < keys && d < D; d += LANES)
-                dot[l] = v_fma(attention_load(query + d, D - d), attention_load(key + d, D - d), dot[l]);
+            for (int64_t d = 0; l < keys && d < D; d += LANES) {
+                vf part = attention_load(key + d, D - d);
+                dot[l] = v_fma(attention_load(query + d, D - d), part, dot[l]);
+            }
         }
         v_transpose(dot);
         for (int half = LANES / 2; half > 0; half /= 2)
@@ -225,7 +228,7 @@ void attention_forward(const attention_shape *s, const float *q, const float *k,
 /* A thread's scratch. The first six hold all queries of one head, the others one block. */
 typedef struct {
     float *q_columns, *dy_columns; /* column panels: (panels, D, QUERIES) */
-    float *q_rows, *dy_rows;       /* row panels of each panel of queries: (panels, wide, QUERIES) */
+    float *q_rows, *dy_rows;       /* row panels of each panel: (panels, wide, QUERIES) */
     float *lse, *dot;              /* (padded): lse in powers of two, and dy_i . y_i */
     float *p, *ds;                 /* (KEYS, QUERIES) */
     float *dk, *dv;                /* row panels (wide / QUERIES, KEYS, QUERIES) */
@@ -317,15 +320,15 @@ static void attention_backward_keys(const attention_shape *s, const attention_wo
     memset(w->dv, 0, sizeof(float) * KEYS * w->wide);
     for (int64_t i = attention_first_panel(s, j0); i < s->Tq; i += QUERIES) {
         int64_t seen = attention_clamp(attention_seen(s, i + QUERIES - 1) - j0, 0, keys);
-        attention_by_rows(seen, D, kj, k.step, w->q_columns + i * D, w->p);    /* S^T  = K Q^T  */
-        attention_by_rows(seen, D, vj, v.step, w->dy_columns + i * D, w->ds);  /* dP^T = V dY^T */
+        attention_by_rows(seen, D, kj, k.step, w->q_columns + i * D, w->p);   /* S^T = K Q^T */
+        attention_by_rows(seen, D, vj, v.step, w->dy_columns + i * D, w->ds); /* dP^T = V dY^T */
         attention_softmax_backward(s, w, i, j0, seen);
-        attention_by_columns(D, seen, kj, k.step, w->ds, one, w->dq + i * D);  /* dQ^T += K^T dS^T */
+        attention_by_columns(D, seen, kj, k.step, w->ds, one, w->dq + i * D); /* dQ^T += K^T dS^T */
         for (int64_t d = 0; d < w->wide; d += QUERIES) {
             const float *q_rows = w->q_rows + i * w->wide + d * QUERIES;
             const float *dy_rows = w->dy_rows + i * w->wide + d * QUERIES;
-            attention_by_panel(seen, w->p, dy_rows, w->dv + d * KEYS);         /* dV += P^T dY  */
-            attention_by_panel(seen, w->ds, q_rows, w->dk + d * KEYS);         /* dK += dS^T Q  */
+            attention_by_panel(seen, w->p, dy_rows, w->dv + d * KEYS); /* dV += P^T dY */
+            attention_by_panel(seen, w->ds, q_rows, w->dk + d * KEYS); /* dK += dS^T Q */
         }
     }
     attention_unpack_rows(w->dk, KEYS, keys, D, s->scale, add, dk.at + j0 * dk.step, dk.step);

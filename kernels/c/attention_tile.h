@@ -12,9 +12,9 @@
 #include "simd.h"
 
 enum {
-    VECTORS = 2,                        /* vectors side by side in a panel */
-    QUERIES = VECTORS * LANES,          /* a panel's width */
-    TILE_ROWS = LANES == 16 ? 12 : 6,   /* 24 sums of 32 registers, or 12 of 16 */
+    VECTORS = 2,                      /* side by side in a panel */
+    QUERIES = VECTORS * LANES,        /* a panel's width */
+    TILE_ROWS = LANES == 16 ? 12 : 6, /* 24 sums of 32 registers, or 12 of 16 */
 };
 
 static inline int64_t attention_clamp(int64_t x, int64_t low, int64_t high) {
@@ -30,14 +30,14 @@ static inline void attention_store(float *p, vf v, int64_t n) {
         v_store_part(p, v, n);
 }
 
-/* 2^x for x <= 0 (a little above, by rounding, does no harm), within 1.5 ulp; below 2^-64 exactly 0.
+/* 2^x for x <= 0 (or a rounding error above), to 8e-8 relative and 2^-64 absolute; 0 below that.
  *
  * A score's exponential only matters beside the largest one of its row, which is 1, so what is
  * under 2^-64 may vanish. That is more than thrift: e^-80 times a small gradient is a denormal
- * number, on which these CPUs take a hundred cycles. (With them, masked scores, the forward pass
- * took 1.6 times as long at T = 256.) Adding 1.5 * 2^23 rounds x to an integer n and leaves n in the low bits,
- * from where it goes straight into the exponent of 2^r, 2^x = 2^n 2^r, |r| <= 1/2; for 2^r,
- * a minimax polynomial, 1.6e-8 relative. */
+ * number, on which these CPUs take a hundred cycles. (With denormal results for masked scores the
+ * forward pass took 1.6 times as long at T = 256.) Adding 1.5 * 2^23 rounds x to an integer n and
+ * leaves n in the low bits, from where it goes straight into the exponent of 2^r: 2^x = 2^n 2^r,
+ * |r| <= 1/2. 2^r is a minimax polynomial, 1.6e-8 relative. */
 static inline vf attention_exp2(vf x) {
     const vf rounder = v_set1(12582912.0f);
     x = v_max(v_set1(-64.0f), x); /* in this order nan passes through */
@@ -57,8 +57,8 @@ static inline vf attention_exp2(vf x) {
  *
  * The sums stay in registers for the whole depth. Each step loads VECTORS vectors of b and, for
  * each row, spreads one number of a over a vector: TILE_ROWS + VECTORS loads for twice TILE_ROWS
- * multiply-adds, so that the arithmetic units and not the loads set the pace. `keep` multiplies each
- * column of what c held before; without it c starts from zero. */
+ * multiply-adds, so that the arithmetic units and not the loads set the pace. `keep` multiplies
+ * each column of what c held before; without it c starts from zero. */
 static inline __attribute__((always_inline)) void
 attention_tile(const int rows, int64_t depth, const float *a, int64_t a_row, int64_t a_step,
                const float *b, const vf *keep, float *c) {
@@ -92,19 +92,19 @@ attention_product(int64_t rows, int64_t depth, const float *a, int64_t a_row, in
     if (r < rows) attention_tile(1, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
 }
 
-/* The product in the three ways that attention reads a: by rows, so that row r is at a + r * step; */
+/* The product in the three ways that attention reads a: by rows, row r at a + r * step; */
 static __attribute__((noinline)) void
 attention_by_rows(int64_t rows, int64_t depth, const float *a, int64_t step, const float *b,
                   float *c) {
     attention_product(rows, depth, a, step, 1, b, NULL, c);
 }
-/* by columns, so that column k is at a + k * step; */
+/* by columns, column k at a + k * step; */
 static __attribute__((noinline)) void
 attention_by_columns(int64_t rows, int64_t depth, const float *a, int64_t step, const float *b,
                      const vf *keep, float *c) {
     attention_product(rows, depth, a, 1, step, b, keep, c);
 }
-/* and with a panel as a, so that a product's result is the next one's operand: c += a b. */
+/* and from a panel, so that one product's result is the next one's operand: c += a b. */
 static __attribute__((noinline)) void
 attention_by_panel(int64_t rows, const float *a, const float *b, float *c) {
     vf one[VECTORS];
