@@ -155,6 +155,17 @@ def using(backend: str | None = None, isa: str | None = None) -> Iterator[None]:
         use(before.get("backend"), before.get("isa"))
 
 
+def in_use() -> dict[str, Any]:
+    """Which backend answers for each op (ops) and the instruction set (isa, None without C).
+
+    Imports nothing that is not in use: Numba alone is 60 MB.
+    """
+    if not _chosen:
+        use()
+    c_answers = "c" in _origin.values()
+    return {"ops": dict(_origin), "isa": load("c").current_isa() if c_answers else None}
+
+
 def report() -> dict[str, Any]:
     """What runs and why.
 
@@ -173,8 +184,7 @@ def report() -> dict[str, Any]:
     c_ready = available["c"] == "ready"
     return {
         "backend": _chosen["backend"],
-        "isa": load("c").current_isa() if "c" in _origin.values() else None,
-        "ops": dict(_origin),
+        **in_use(),
         "available": available,
         "isas": load("c").available_isas() if c_ready else {},
     }

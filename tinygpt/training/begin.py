@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from tinygpt.config import Config, ConfigError
-from tinygpt.data import DataError, Dataset, load_corpus, open_dataset, prepare
+from tinygpt.data import DataError, Dataset, baselines, load_corpus, open_dataset, prepare
 from tinygpt.data.loader import check_length
 from tinygpt.errors import UserError
+from tinygpt.training.files import replace_file
 from tinygpt.training.run import Run
 from tinygpt.training.session import Session
 
+BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB
 Say = Callable[[str], None]
 
 
@@ -42,7 +45,9 @@ def begin(
     config = config.replace("model", vocab_size=dataset.vocab_size)
     if approve is not None:
         config = approve(config, dataset)
-    return Session(Run.create(out, config, dataset.tokenizer), dataset)
+    run = Run.create(out, config, dataset.tokenizer)
+    _keep_baselines(run, dataset)
+    return Session(run, dataset)
 
 
 def resume(
@@ -83,6 +88,16 @@ def resume(
             say(text)
         say(f"going on from step {saved.step}")
     return session
+
+
+def _keep_baselines(run: Run, dataset: Dataset) -> None:
+    """Write baselines.json for the report, now, while no model takes memory beside it."""
+    if len(dataset.validation) > 1:
+        found = baselines(
+            dataset.train[:BASELINE_TOKENS], dataset.validation[:BASELINE_TOKENS],
+            dataset.vocab_size,
+        )  # fmt: skip
+        replace_file(run.path / "baselines.json", json.dumps(found._asdict()) + "\n")
 
 
 def prepare_data(config: Config, folder: Path, say: Say | None, tokenizer=None) -> Dataset:

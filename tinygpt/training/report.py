@@ -56,20 +56,11 @@ class HtmlReport(Watcher):
     def _write(self, running: bool) -> None:
         session = self._session
         try:
-            baselines = _baselines(session)
+            baselines = read_baselines(session.run.path)
             page = render(session.run, session.model.count_parameters(), baselines, running)
             replace_file(session.run.path / "report.html", page)
         except OSError:
             pass  # a full disk: metrics.jsonl has warned already, and holds everything
-
-
-def _baselines(session: Session) -> dict[str, float]:
-    """Losses of models without a network, computed once for a run and kept beside it."""
-    found = read_baselines(session.run.path)
-    if not found and len(session.dataset.validation) > 1:
-        found = session.dataset.baselines()._asdict()
-        replace_file(session.run.path / "baselines.json", json.dumps(found) + "\n")
-    return found
 
 
 def read_baselines(folder: Path) -> dict[str, float]:

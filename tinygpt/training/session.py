@@ -118,15 +118,15 @@ def fix_order() -> None:
     The C and Numba kernels divide their work over results and never over a sum, so they do already.
     NumPy's BLAS may not: where it multiplies matrices, it gets one thread.
     """
-    if minigrad.report()["ops"]["matmul_forward"] == "numpy":
+    if minigrad.in_use()["ops"]["matmul_forward"] == "numpy":
         minigrad.set_num_threads(1)
 
 
 def how_it_computes() -> dict[str, Any]:
     """What the bits of a step depend on, besides the run itself."""
-    report = minigrad.report()
-    backend = report["ops"]["matmul_forward"]
-    answer = {"backend": backend, "isa": report["isa"]}
+    used = minigrad.in_use()
+    backend = used["ops"]["matmul_forward"]
+    answer = {"backend": backend, "isa": used["isa"]}
     if backend == "numpy":
         answer["threads"] = minigrad.get_num_threads()
     return answer
