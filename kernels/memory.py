@@ -15,6 +15,7 @@ from __future__ import annotations
 import mmap
 import threading
 from collections import defaultdict, deque
+from contextlib import suppress
 from math import prod
 
 import numpy as np
@@ -55,8 +56,9 @@ class Pool:
     def drop_unused(self) -> None:
         """Return to the system what has not been wanted for PATIENCE requests."""
         for blocks in list(self.free.values()):
-            while blocks and self.requests - blocks[0][0] > PATIENCE:
-                blocks.popleft()
+            with suppress(IndexError):  # another thread may take the last one meanwhile
+                while self.requests - blocks[0][0] > PATIENCE:
+                    blocks.popleft()
 
     def clear(self) -> None:
         """Return every free block to the system."""
