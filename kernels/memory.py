@@ -111,6 +111,14 @@ def empty(shape, dtype=np.float32):
     return np.ndarray(shape, dtype, _Lease((len(block),), np.uint8, block))
 
 
+def is_view(array):
+    """True if array shows memory of another array, which others may hold as well.
+
+    What `empty` gives is not a view: only the pool is behind it.
+    """
+    return isinstance(array.base, np.ndarray) and type(array.base) is not _Lease
+
+
 def scratch(size):
     """float32 (size,), uninitialised: the calling thread's until its next call of scratch.
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.memory import empty
+from kernels.memory import empty, is_view
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -150,7 +150,7 @@ def _add_to_leaf(leaf: Tensor, grad: np.ndarray, shared: bool) -> None:
         grad = unbroadcast(grad, leaf.data.shape)
     if leaf.grad is not None:
         np.add(leaf.grad, grad, out=leaf.grad)
-    elif shared or isinstance(grad.base, np.ndarray) or not grad.flags.writeable:
+    elif shared or is_view(grad) or not grad.flags.writeable:
         leaf.grad = grad.copy(order="C")
     else:
         leaf.grad = grad

@@ -88,3 +88,11 @@ def test_a_training_loop_settles():
         return {address(a) for a in kept}
 
     assert step() == step() == step()
+
+
+def test_only_the_pool_is_behind_an_array():
+    for size in (100, 100_000):
+        a = memory.empty(size)
+        assert not memory.is_view(a)
+        for view in (a[1:], a.reshape(-1, 10), a.T, a[...]):
+            assert memory.is_view(view)
