@@ -136,14 +136,20 @@ def show(records: list[dict], peers: list[str], threads: int, isa: str) -> None:
 @click.option("--isa", type=click.Choice(["auto", "avx2"]), multiple=True, help="Both without it.")
 @click.option("--threads", type=int, multiple=True, help="May be given twice; 1 and 2 without it.")
 @click.option("--rounds", default=11, show_default=True)
+@click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,
+              help="cpu: CPU time, for one thread on a busy machine.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON a setting.")
-def command(shapes, configs, peers, isa, threads, rounds, as_json):
+def command(shapes, configs, peers, isa, threads, rounds, clock, as_json):
     """Matrix products on GPT shapes against NumPy's and PyTorch's."""
     peers = list(peers) or ["numpy", "torch"]
+    threads = threads or ((1,) if clock == "cpu" else (1, 2))
+    if clock == "cpu" and threads != (1,):
+        raise click.BadParameter("CPU time is a time for --threads 1 only", param_hint="--clock")
     for one_isa in isa or ("auto", "avx2"):
-        for count in threads or (1, 2):
+        for count in threads:
             job = {"shapes": shapes, "configs": configs, "peers": peers, "rounds": rounds}
-            environment = timing.thread_environment(count, None if one_isa == "auto" else one_isa)
+            forced = None if one_isa == "auto" else one_isa
+            environment = timing.thread_environment(count, forced, clock)
             worker = [sys.executable, "-m", "bench.matmul", json.dumps({**job, "threads": count})]
             output = subprocess.run(
                 worker, env=environment, check=True, stdout=subprocess.PIPE, text=True

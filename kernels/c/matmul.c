@@ -7,35 +7,37 @@
  * memory. The textbook's three loops load two numbers for each multiplication. All that follows
  * serves one end: to use a number many times at each level before it is dropped.
  *
- * 1. Registers: the tile.  MR x NR elements of c stay in registers while k runs. A
- *    step in k loads one row of b's tile (2 vectors) and MR single elements of a, each copied
- *    to all lanes, and does 2 MR multiply-adds. With AVX-512: 14 x 32, 28 of the 32
- *    registers hold sums, 16 loads feed 28 multiply-adds: 14 cycles of arithmetic, 8 of loading.
- *    28 independent sums also hide that one multiply-add takes four cycles to finish.
+ * 1. Registers: the tile.  MR x NR elements of c stay in registers while k runs. A step in k loads
+ *    one row of b's tile (two vectors) and MR single elements of a, each copied to all lanes, and
+ *    does 2 MR multiply-adds. With AVX-512 the tile is 14 x 32: 28 of the 32 registers hold sums, 16
+ *    loads feed 28 multiply-adds, 8 cycles of loading hide behind 14 of arithmetic. And 28 sums that
+ *    do not depend on each other hide that one multiply-add takes four cycles to finish.
  *
- * 2. L1: the panel of b.  k runs over KC values only. Then the panel of b that a tile needs,
- *    KC x NR floats = 32 KB (16 KB with AVX2), fits the L1 of 48 (32) KB, and tile
- *    after tile down the rows of c reuses it; the KC x MR floats of a stream past it.
- *    A larger KC would save passes over c, for each begins and ends with reading and writing it.
+ * 2. L1: the panel of b.  k runs over KC values only. Then the panel of b that a tile needs, KC x NR
+ *    floats = 32 KB (16 KB with AVX2), fits an L1 of 48 (32) KB, and tile after tile down the rows
+ *    of c reuses it; the KC x MR floats of a stream past it. A larger KC would save passes over c,
+ *    each of which begins with reading and ends with writing it.
  *
- * 3. L2: the block of a.  MC x KC floats of a (about 100 KB) are used again for each
- *    panel of b, and so stay in L2. A block is also the unit of work that a thread takes.
+ * 3. L2: the block of a.  MC x KC floats of a (100 KB) are used again for each panel of b, and stay
+ *    in L2. A block is also the unit of work that a thread takes.
  *
  * 4. L2 and L3: the chunk of b.  CHUNK floats (1 MB) of b are packed at a time, by all threads
- *    together, and then read by all.
+ *    together, and then read by all. Deep and narrow rather than wide and shallow: a chunk that ends
+ *    along k costs a pass over all of c, one that ends along the columns packs a once more.
  *
  * Packing copies b and a into the very order in which the tile will read them. Then every read is of
  * the next address: the hardware fetches ahead, no cache set is overused by a stride that is a power
  * of two, one page follows the other. The copy is K N + M K moves against M N K multiplications, and
  * it is where transposition disappears: a transposed operand is read along its other stride.
  *
- *     packed b:  panels of NR columns, each [k][column], padded with zeros
- *     packed a:  tiles of up to MR rows, each [row][k], one row every PITCH floats, or, where
- *                a is transposed and the rows lie side by side in memory, [k][row]
+ *     packed b:  panels of NR columns, each [k][NR], padded with zeros
+ *     packed a:  tiles of up to MR rows, each [row][PITCH], k along the row, or, where a is
+ *                transposed and its rows lie side by side in memory, [k][SIDE]
  *
  * The five loops, from the outside: columns of c in chunks, k in chunks (gemm_run); blocks of rows,
- * shared among the threads; k by KC and panels of b (gemm_block); tiles down the block. The
- * threads meet only when a chunk of b is packed and when it is used up.
+ * shared among the threads (gemm_run_chunk); k by KC and panels of b (gemm_block); tiles down the
+ * block (gemm_panel). The threads meet only when a chunk of b is packed and when it is used up, and
+ * none ever adds to another's sums: an element of c is summed in the order of k, whoever does it.
  *
  * What surrounds the product costs no pass over memory: bias and residual are where the sums start
  * instead of at zero, the activation is applied to a tile that was just written and is still in L1.
@@ -53,16 +55,16 @@
 
 enum {
     MR = LANES == 16 ? 14 : 6, /* 28 sums of thirty-two registers, or 12 of sixteen */
-    NV = 2,
+    NV = 2,                    /* vectors across the tile */
     NR = NV * LANES,
     KC = 256,
-    SIDE = (MR + LANES - 1) / LANES * LANES, /* MR in whole vectors */
-    PITCH = KC + 16, /* not a power of two: the rows of a tile lie in different cache sets */
     MC = 98 / MR * MR,
-    CHUNK = 1 << 18,     /* floats of packed b */
-    WIDE = 1024,         /* columns of c, if it has as many, that a chunk is meant to reach */
-    THIN = 4,            /* rows of c: at most so many do not repay packing b */
-    TILE = SIDE * PITCH,
+    CHUNK = 1 << 18,  /* floats of packed b */
+    WIDE = 512,       /* columns that a chunk has at least, if c has as many, before it is deeper */
+    THIN = 8,         /* rows of c: so few do not repay packing b */
+    PITCH = KC + 16,  /* not a power of two: the rows of a tile lie in different cache sets */
+    SIDE = (MR + LANES - 1) / LANES * LANES, /* MR in whole vectors: every store is aligned */
+    TILE = SIDE * PITCH,                     /* floats set aside for a packed tile of a */
     A_BLOCK = (MC / MR + 1) * TILE,
 };
 
@@ -124,7 +126,7 @@ static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, co
     gemm_tile(n, vectors, a_row, a_inner, depth, a, b, start, start_row, c, c_row, tail)
 #define GEMM_ROWS(n)                                          \
     case n:                                                   \
-        if (n > MR) break;                             \
+        if (n > MR) break;                                    \
         if (by_k && columns > LANES) GEMM_TILE(n, 2, 1, SIDE);   \
         else if (by_k) GEMM_TILE(n, 1, 1, SIDE);                 \
         else if (columns > LANES) GEMM_TILE(n, 2, PITCH, 1);  \
@@ -297,8 +299,6 @@ static void gemm_block(const gemm_problem *p, const gemm_chunk *chunk, int64_t f
     }
 }
 
-enum { MOST_THREADS = 64 };
-
 typedef struct { /* what the threads of one product share */
     int threads;
     float *packed_b, *packed_a;
@@ -334,7 +334,8 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
                     gemm_least(chunk->columns - column, NR),
                     team->packed_b + column * chunk->depth);
     }
-    /* As many blocks for each thread; with too few rows for that the columns are shared instead. */
+    /* As many blocks for each thread as for the others; with too few rows for that, the threads
+     * share the columns instead and each packs all of a. */
     const int few_rows = p->rows < 4 * MR * threads;
     const int64_t groups = few_rows ? gemm_least(threads, panels) : 1;
     int64_t blocks = gemm_ceil(p->rows, MC);
@@ -351,12 +352,14 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
     }
 }
 
+/* Chunk after chunk: columns outside, k inside, so that c's columns are finished one group at a time.
+ * All of k if it fits beside WIDE columns, and then as many columns as fit beside it. */
 static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
-    int64_t deep = CHUNK / gemm_least(p->columns < NR ? NR : p->columns, WIDE) / KC * KC;
-    if (deep < KC) deep = KC;
-    const int64_t depths = p->inner > deep ? gemm_ceil(p->inner, deep) : 1;
-    const int64_t depth1 = gemm_ceil(p->inner, depths);
-    const int64_t most = depth1 ? CHUNK / depth1 / NR * NR : p->columns; /* columns of a chunk */
+    const int64_t width = gemm_least(gemm_ceil(p->columns, NR) * NR, WIDE);
+    const int64_t depth = CHUNK / width / KC * KC;
+    const int64_t depths = p->inner > depth ? gemm_ceil(p->inner, depth) : 1;
+    const int64_t deepest = gemm_ceil(p->inner, depths);
+    const int64_t most = deepest ? CHUNK / deepest / NR * NR : p->columns; /* columns of a chunk */
     for (int64_t column = 0; column < p->columns; column += most)
         for (int64_t d = 0; d < depths; d++) {
             const int64_t inner = gemm_part(p->inner, d, depths);

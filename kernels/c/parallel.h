@@ -31,7 +31,8 @@ static inline void yield_core(void) { sched_yield(); }
 
 static int team_size = 1;
 
-void set_threads(int threads) { team_size = threads; }
+enum { MOST_THREADS = 64 };
+void set_threads(int threads) { team_size = threads < MOST_THREADS ? threads : MOST_THREADS; }
 int get_threads(void) { return team_size; }
 
 /* For threads that share a phase's units by counting (decode.c). */
