@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 @pytest.mark.filterwarnings("ignore")  # torch's own, about versions and deprecations
 def test_agrees_with_torch(name):
     op = REGISTRY[name]
-    for seed in range(30):
-        case = op.sample(RandomSource(np.random.default_rng(seed), telling=seed < 10))
+    for seed in range(18):
+        case = op.sample(RandomSource(np.random.default_rng(seed), telling=seed < 6))
         ours = certify.values_and_gradients(op, case, np.float64)
         theirs = torch_values_and_gradients(name, case)
         for got, right in zip(ours, theirs, strict=True):
