@@ -40,7 +40,8 @@ def _slope(point: Point, c: Comparison, group) -> float:
     """Slope of F, by differences, when the coordinates of a group move together."""
     vs = [np.zeros_like(s) for s in point.scales]
     vs[c.argument] = _step(point, c, group)
-    slope = float(differentiate(point.curve(c.us, vs), c.noise, 0.0, point.eps).value[0])
+    target = 1e-9 * c.scale(c.grad)
+    slope = float(differentiate(point.curve(c.us, vs), c.noise, target, point.eps).value[0])
     return slope / float(vs[c.argument].max()) if len(group) == 1 else slope
 
 

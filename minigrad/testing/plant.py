@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad import engine
 from minigrad.gradcheck.mutations import KINDS, mutate
-from minigrad.testing.certify import against_differences
+from minigrad.testing import certify
 from minigrad.testing.registry import Case, Op
 
 __all__ = ["KINDS", "caught_by_differences", "planted"]
@@ -52,4 +52,4 @@ def planted(kind: str, argument: int, seed: int = 0) -> Iterator[list[bool]]:
 
 def caught_by_differences(op: Op, case: Case, seed: int) -> bool:
     """Whether check_grads fails (nothing less: vacuous would be no catch)."""
-    return against_differences(op, case, seed, order=1).status == "failed"
+    return certify.against_differences(op, case, seed, order=1).status == "failed"
