@@ -176,8 +176,8 @@ def override(values: dict[str, Any], overrides: list[str] | tuple) -> dict[str, 
 
 def from_dict(values: dict[str, Any]) -> Config:
     """Build and check a Config from nested plain values.  Raises ConfigError."""
-    sections = {f.name: f.default_factory for f in dataclasses.fields(Config)}
-    parts = {}
+    sections = typing.get_type_hints(Config)
+    parts: dict[str, Any] = {}
     for section, keys in values.items():
         if section not in sections:
             raise ConfigError(_unknown("section", section, sections))

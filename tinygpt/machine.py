@@ -22,6 +22,7 @@ def memory_bytes() -> tuple[int, int] | None:
     try:
         with open("/proc/meminfo", encoding="utf-8") as info:
             sizes = dict(line.split(":", 1) for line in info)
-        return tuple(int(sizes[key].split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))
+        total, available = (int(sizes[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
+        return total * 1024, available * 1024
     except (OSError, KeyError):
         return None

@@ -23,7 +23,7 @@ _isa = ""
 _FLOAT32 = np.dtype(np.float32)
 _FLOATS = ffi.typeof("float[]")
 _FLOAT_POINTER = ffi.typeof("float *")
-INT64_POINTER = ffi.typeof("int64_t[]")
+INT64_POINTER: Any = ffi.typeof("int64_t[]")
 _REBUILD = "rebuild it with gcc 9 or newer: `pip install --force-reinstall --no-deps .`"
 
 

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import numba
 from numba import prange
@@ -132,16 +133,17 @@ def _njit(function, **options):
 
 def _pick_threading_layer() -> None:
     """OpenMP, else TBB, else workqueue: the first that is installed, unless the user named one."""
-    if numba.config.THREADING_LAYER != "default":
+    config: Any = numba.config  # numba sets its attributes when it is imported
+    if config.THREADING_LAYER != "default":
         return
     for layer, module in (("omp", "omppool"), ("tbb", "tbbpool")):
         try:
             importlib.import_module(f"numba.np.ufunc.{module}")
         except ImportError:
             continue
-        numba.config.THREADING_LAYER = layer
+        config.THREADING_LAYER = layer
         return
-    numba.config.THREADING_LAYER = "workqueue"
+    config.THREADING_LAYER = "workqueue"
 
 
 _CACHE = cache_folder()

@@ -9,11 +9,13 @@ Read next: linear.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
 from minigrad.tensor import Tensor
+
+M = TypeVar("M", bound="Module")  # train() and eval() return the type they are called on
 
 
 class Parameter(Tensor):
@@ -94,17 +96,17 @@ class Module:
         for name, array in own.items():
             np.copyto(array, state[name], casting="same_kind")
 
-    def train(self, training: bool = True) -> Module:
+    def train(self: M, training: bool = True) -> M:
         """Set training (dropout drops) or evaluation on the whole tree; returns self."""
         for module in self.modules():
             module.training = training
         return self
 
-    def eval(self) -> Module:
+    def eval(self: M) -> M:
         """Same as train(False)."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad: bool = True) -> Module:
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Freeze or unfreeze every parameter; returns self."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
@@ -122,24 +124,24 @@ class Module:
         return head + ("\n  " + "\n  ".join(lines) + "\n)" if lines else ")")
 
 
-class ModuleList(Module):
+class ModuleList(Module, Generic[M]):
     """Modules in a list; children are named "0", "1", ..."""
 
-    def __init__(self, modules: Sequence[Module] = ()):
+    def __init__(self, modules: Sequence[M] = ()):
         for i, module in enumerate(modules):
             setattr(self, str(i), module)
 
-    def __iter__(self) -> Iterator[Module]:
-        return (child for _, child in self.named_children())
+    def __iter__(self) -> Iterator[M]:
+        return (cast(M, child) for _, child in self.named_children())
 
     def __len__(self) -> int:
         return sum(1 for _ in self.named_children())
 
-    def __getitem__(self, index: int) -> Module:
+    def __getitem__(self, index: int) -> M:
         return list(self)[index]
 
 
-class Sequential(ModuleList):
+class Sequential(ModuleList[Module]):
     """Modules applied one after another."""
 
     def __init__(self, *modules: Module):

@@ -34,15 +34,16 @@ class Block(nn.Module):
         # Each of the 2 L branches adds to the stream: scaled down, their sum starts at unit size
         # (Radford et al. 2019).
         residual_std = 0.02 / (2 * config.n_layers) ** 0.5
-        shared = {"bias": False, "dropout": config.dropout, "rng": rng}
         self.norm1 = make_norm(config)
         self.attention = nn.CausalSelfAttention(
-            config.d_model, config.n_heads, residual_std=residual_std, **shared
-        )
+            config.d_model, config.n_heads, bias=False, dropout=config.dropout,
+            residual_std=residual_std, rng=rng,
+        )  # fmt: skip
         self.norm2 = make_norm(config)
         self.mlp = nn.MLP(
-            config.d_model, activation=config.activation, residual_std=residual_std, **shared
-        )
+            config.d_model, activation=config.activation, bias=False, dropout=config.dropout,
+            residual_std=residual_std, rng=rng,
+        )  # fmt: skip
 
     def forward(
         self, branch: Tensor, stream: Tensor | None, cache: LayerCache | None = None

@@ -87,7 +87,8 @@ class GPT(nn.Module):
     def decay_groups(self, weight_decay: float) -> list[dict]:
         """Parameter groups for the optimizer: matrices decay; norms, biases, embeddings do not."""
         embeddings = {id(self.token_embedding.weight), id(self.position_embedding.weight)}
-        decay, keep = [], []
+        decay: list[Tensor] = []
+        keep: list[Tensor] = []
         for parameter in self.parameters():
             matrix = parameter.data.ndim >= 2 and id(parameter) not in embeddings
             (decay if matrix else keep).append(parameter)

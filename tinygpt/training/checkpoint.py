@@ -219,7 +219,7 @@ def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> dict[str, A
     with DurableFile(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for array in tensors.values():
-            file.write(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"")
+            file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
     return file.summary()
 
 
