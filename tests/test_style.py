@@ -12,5 +12,6 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.parametrize("command", [["ruff", "check", "."], ["mypy"]], ids=["ruff", "mypy"])
 def test_the_checker_has_nothing_to_say(command):
     pytest.importorskip(command[0])
-    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", *command]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -146,7 +146,7 @@ def _dead_units(session: Session, threshold: float = 0.01) -> float:
 
     layers = [block.mlp.up for block in model.blocks]
     for up in layers:
-        up.forward = listen(up)
+        up.forward = listen(up)  # type: ignore[method-assign]
     try:
         with no_grad():
             model.hidden(ids.astype(np.int64))

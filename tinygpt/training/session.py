@@ -135,7 +135,8 @@ def how_it_computes() -> dict[str, Any]:
 def make_optimizer(model: GPT, recipe: TrainingConfig) -> optim.Optimizer:
     """The optimizer that the recipe names, over the model's parameter groups."""
     matrices, others = model.decay_groups(recipe.weight_decay)
-    adamw: dict[str, Any] = {"lr": recipe.lr, "betas": (recipe.beta1, recipe.beta2), "eps": recipe.eps}
+    betas = (recipe.beta1, recipe.beta2)
+    adamw: dict[str, Any] = {"lr": recipe.lr, "betas": betas, "eps": recipe.eps}
     if recipe.optimizer == "adamw":
         return optim.AdamW([matrices, others], **adamw)
     if recipe.optimizer == "adamw8bit":
