@@ -211,10 +211,13 @@ def _corrected(
 ) -> Memory:
     """Put what the trial used, beyond what the shape implies, under activations."""
     virtual = limit is not None and limit.virtual
-    peak = measured.peak_virtual if virtual else measured.peak
-    runtime = measured.base_virtual if virtual else measured.base
-    fixed = memory.weights + memory.gradients + memory.moments + runtime
-    seen = max(peak - fixed, 0)
+    if virtual:
+        base, peak = measured.base_virtual, measured.peak_virtual
+    else:
+        base, peak = measured.base, measured.peak
+    seen = max(peak - base - memory.weights - memory.gradients - memory.moments, 0)
+    # This process holds data, log and display too, which the trial did without.
+    runtime = max(base, memory.runtime)
     # What counting misses (buffers of threads and libraries) does not grow with the batch.
     counted = activation_bytes(
         tried.model, tried.training.batch_size, tried.training.recompute

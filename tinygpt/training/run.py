@@ -54,10 +54,7 @@ class Run:
             run = cls(path, config, tokenizer)
             run.write_config(config)
         except OSError as error:
-            raise UserError(
-                f"cannot write to {path}: {error.strerror or error}. Free some space or choose "
-                "another folder with --out."
-            ) from error
+            raise UserError(_refused(path, error)) from error
         return run
 
     @classmethod
@@ -86,8 +83,12 @@ class Run:
         return self.path / "checkpoints"
 
     def write_config(self, config: Config) -> None:
-        """Make `config` the run's.  Raises OSError."""
-        replace_file(self.path / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+        """Make `config` the run's.  Raises UserError if it cannot be written."""
+        text = json.dumps(config.to_dict(), indent=2) + "\n"
+        try:
+            replace_file(self.path / "config.json", text)
+        except OSError as error:
+            raise UserError(_refused(self.path, error)) from error
         self.config = config
 
     def newest_good(self, warn=None, before: int | None = None) -> Checkpoint | None:
@@ -122,7 +123,8 @@ class Run:
         model = GPT(self.config.model, np.random.default_rng(0))
         found = self.find(which, warn)
         fill(model.state_dict(), found.tensors("model"), str(found.path))
-        return model.eval()
+        model.eval()
+        return model
 
 
 def fill(target: dict[str, np.ndarray], tensors: Iterable, source: str) -> None:
@@ -143,6 +145,13 @@ def fill(target: dict[str, np.ndarray], tensors: Iterable, source: str) -> None:
         missing.discard(name)
     if missing:
         raise CheckpointError(f"{source} lacks {min(missing)!r}. {_OTHER}")
+
+
+def _refused(path: Path, error: OSError) -> str:
+    return (
+        f"cannot write to {path}: {error.strerror or error}. Nothing there was changed; free some "
+        "space, allow writing, or choose another folder with --out."
+    )
 
 
 _OTHER = "It belongs to a model of another shape: use the config.json it was trained with."
