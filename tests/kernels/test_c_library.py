@@ -1,0 +1,86 @@
+"""Which compiled module answers, and what happens where one is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+c = pytest.importorskip("kernels.c", reason="the C extension is not built")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def library():
+    from kernels.c import library
+
+    before = library.current_isa()
+    yield library
+    library.use_isa(before)
+
+
+def test_every_instruction_set_has_a_reason():
+    reasons = c.available_isas()
+    assert list(reasons) == ["generic", "avx2", "avx512"]
+    assert reasons["generic"] == "ready"
+
+
+def test_auto_takes_the_fastest_that_is_ready(library):
+    c.use_isa("auto")
+    ready = [isa for isa, reason in c.available_isas().items() if reason == "ready"]
+    assert c.current_isa() == ready[-1]
+
+
+def test_the_set_changes_while_the_program_runs(library):
+    for isa, reason in c.available_isas().items():
+        if reason == "ready":
+            c.use_isa(isa)
+            assert c.current_isa() == isa
+
+
+def test_an_unknown_set_is_an_error(library):
+    with pytest.raises(ValueError, match="unknown instruction set 'sse9'; choose from generic"):
+        c.use_isa("sse9")
+
+
+def test_a_set_that_the_cpu_lacks_is_an_error_and_changes_nothing(library, monkeypatch):
+    before = c.current_isa()
+    monkeypatch.setattr(library, "_load", lambda isa: (None, f"this CPU does not support {isa}"))
+    with pytest.raises(RuntimeError, match="KERNELS_ISA=avx512: this CPU does not .* `unset"):
+        c.use_isa("avx512")
+    assert c.current_isa() == before
+
+
+def test_a_set_that_was_not_built_names_the_mending_command(library, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kernels.c._avx2", None)  # importing it raises ImportError
+    reason = c.available_isas()["avx2"]
+    if "does not support" in reason:
+        pytest.skip(reason)
+    assert "pip install" in reason
+    with pytest.raises(RuntimeError, match="not built"):
+        c.use_isa("avx2")
+
+
+def test_the_forced_set_of_the_environment_is_met_or_an_error():
+    program = "import kernels; kernels.use(); print(kernels.report()['isa'])"
+    for isa, reason in c.available_isas().items():
+        if reason == "ready":
+            environment = {"KERNELS_ISA": isa, "KERNELS_BACKEND": "auto", "PYTHONPATH": str(ROOT)}
+            result = subprocess.run(
+                [sys.executable, "-c", program], env=environment, capture_output=True, text=True,
+                check=True,
+            )  # fmt: skip
+            assert result.stdout.strip() == isa
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_build_succeeds_and_leaves_nothing(tmp_path):
+    """What `CC=/bin/false pip install .` runs, without pip."""
+    result = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", str(tmp_path / "lib"),
+         "--build-temp", str(tmp_path / "temp")],
+        cwd=ROOT, env={"CC": "/bin/false", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert not list((tmp_path).rglob("_avx2*.so"))
