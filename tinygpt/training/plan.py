@@ -23,7 +23,7 @@ from tinygpt.training.probe import Measured, measure
 from tinygpt.training.session import KEEP
 
 FLOAT = 4  # bytes
-MARGIN = 0.93  # share of what is available that a plan may take: predictions are not perfect
+MARGIN = 0.9  # share of what is available that a plan may take: predictions are not perfect
 LOGITS = 2 * 8 << 20  # bytes of a chunk of logits and of its gradient (linear_cross_entropy)
 MOMENT_BYTES = {"adamw": 8.0, "adamw8bit": 2.04, "muon": 4.5}  # a parameter
 
