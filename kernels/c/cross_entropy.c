@@ -7,6 +7,9 @@
  * target is negative is left out: its loss and its gradient are 0 (Python writes -1 where it finds
  * ignore_index). Forward reads memory once (maximum, then sum, both within the cache), backward
  * reads and writes it once.
+ *
+ * Accuracy: lse and the mean loss within 3e-7 (1 + |value|) of float64, a gradient within 1.5e-6 of
+ * the largest it can be, scale: twice the largest errors found up to V = 4096 (tests/kernels).
  */
 #include "kernels.h"
 #include "parallel.h"

@@ -8,6 +8,9 @@
  * Memory is passed over once: a row, up to some thousand floats, stays in the L1 cache for its
  * sweeps. Mean and variance take a sweep each, because the one-sweep form E[s^2] - E[s]^2 loses
  * every digit where the mean is large.
+ *
+ * Accuracy: each result within 5e-7 of its largest value, against float64: about twice the largest
+ * error found over rows of 3 to 1600 normal numbers, on every instruction set (tests/kernels).
  */
 #include "kernels.h"
 #include "parallel.h"

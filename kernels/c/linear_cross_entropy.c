@@ -14,6 +14,8 @@
  * each exponential computed once. logits: (chunk, V), lent by Python. The product adds to dweight
  * where it lies, so a chunk costs a pass over dweight, 8 V width bytes, beside its 6 chunk V width
  * operations: from some 256 rows on that is small.
+ *
+ * Accuracy: as cross_entropy.c; dx and dweight within 2e-6 of the largest value in each.
  */
 #include "gemm.h"
 #include "kernels.h"

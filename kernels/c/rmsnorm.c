@@ -3,6 +3,9 @@
  *     s = x + residual,   y = s rstd weight,   rstd = 1 / sqrt(mean(s^2) + eps)
  *
  * Shapes, NULLs, aliasing and passes over memory as in layernorm.c, which is this with a mean.
+ *
+ * Accuracy: each result within 5e-7 of its largest value, against float64: about twice the largest
+ * error found over rows of 3 to 1600 normal numbers, on every instruction set (tests/kernels).
  */
 #include "kernels.h"
 #include "parallel.h"

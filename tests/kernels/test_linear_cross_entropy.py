@@ -8,7 +8,7 @@ from judge import exact, floats, worst
 
 from kernels import numpy_ref
 
-BOUND = 3e-6
+BOUND = 2e-6
 SIZES = ((1, 1, 1), (5, 3, 2), (17, 15, 7), (31, 16, 65), (129, 192, 65), (300, 33, 1025))
 
 
