@@ -101,6 +101,11 @@ def test_requires_grad_cannot_be_switched_on_a_result():
         y.requires_grad_(False)
 
 
+def test_an_operation_on_a_bare_array_says_to_wrap_it():
+    with pytest.raises(TypeError, match="expected a Tensor, not ndarray; wrap it"):
+        ops.softmax(np.ones(3))
+
+
 def test_reshape_to_another_size_names_both():
     with pytest.raises(ValueError, match=r"\(2, 3\) has 6 elements"):
         Tensor(np.ones((2, 3))).reshape(4, 2)
