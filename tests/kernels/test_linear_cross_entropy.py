@@ -75,3 +75,12 @@ def test_bad_input_is_refused(fast):
         fast.linear_cross_entropy_gradients(x, weight, np.array([0, 5, 7]))
     with pytest.raises(ValueError, match=r"\(3, 4\).*\(5, 3\)"):
         fast.linear_cross_entropy_forward(x, weight[:, :3], targets)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_not_a_number_is_not_hidden(fast, bad):
+    x, weight, targets = problem(31, 16, 65)
+    x[3, 4] = bad
+    with np.errstate(invalid="ignore"):
+        loss, dx, _ = fast.linear_cross_entropy_gradients(x, weight, targets)
+    assert np.isnan(loss) and np.isnan(dx[3]).all() and np.isfinite(np.delete(dx, 3, 0)).all()
