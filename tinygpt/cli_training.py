@@ -188,7 +188,7 @@ def _conclude(console, session, outcome) -> int:
         say(f"Done: {outcome.step} steps{held_out}, {session.state.seconds:.0f} s of training.")
     if outcome.saved:
         say(f"Read it:     tinygpt generate {path}")
-        say(f"Examine it:  tinygpt diagnose {path}")
+        say(f"Examine it:  tinygpt diagnose {path}, and open {path / 'report.html'}")
     if outcome.interrupted:
         return 130
     return 0 if outcome.saved else 1

@@ -66,6 +66,13 @@ def test_a_thinned_curve_is_bounded_and_keeps_the_mean():
     assert sum(curve.y) / len(curve.y) == pytest.approx(50_000, rel=0.03)
 
 
+def test_a_rollback_takes_a_curve_back():
+    curve = Thinned(100)
+    for x, y in ((1, 5.0), (2, 4.0), (3, 9.0), (4, 9.0), (3, 3.5), (4, 3.0)):
+        curve.add(x, y)
+    assert (curve.x, curve.y) == ([1, 2, 3, 4], [5.0, 4.0, 3.5, 3.0])
+
+
 def test_smoothing_does_not_shift_a_slope():
     line = [float(i) for i in range(200)]
     assert smooth(line, 0.1) == pytest.approx(line)

@@ -49,15 +49,16 @@ class MetricsLog:
         """One line for something that happened: skip, rollback, pause, resume, warning ..."""
         self._write({"step": step, "event": event, "text": text})
 
-    def rewind(self, step: int) -> None:
-        """Forget all after `step` and any torn last line.  Raises OSError."""
-        if self.path.exists():
-            kept = [json.dumps(values) for values in read(self.path) if values["step"] <= step]
-            replace_file(self.path, "".join(line + "\n" for line in kept))
-
     def _write(self, values: dict[str, Any]) -> None:
         clean = {k: _rounded(v) if isinstance(v, float) else v for k, v in values.items()}
         self._log.line(json.dumps(clean))
+
+
+def rewind(path: Path, step: int) -> None:
+    """Forget all lines after `step` and any torn last line.  Raises OSError."""
+    if path.exists():
+        kept = [json.dumps(values) for values in read(path) if values["step"] <= step]
+        replace_file(path, "".join(line + "\n" for line in kept))
 
 
 def _rounded(value: float) -> float | None:

@@ -111,6 +111,8 @@ def _collect(path: Path) -> dict[str, Any]:
             if m.get(name) is not None:
                 curve.add(m["step"], m[name])
         if m.get("val_loss") is not None:
+            while data["val"] and data["val"][-1][0] >= m["step"]:
+                data["val"].pop()  # a rollback: the curve goes on from there
             data["val"].append((m["step"], m["val_loss"]))
     return data
 

@@ -13,7 +13,10 @@ class Thinned:
         self._sum, self._count = 0.0, 0
 
     def add(self, x: float, y: float) -> None:
-        """Append a value."""
+        """Append a value; an x that was passed already (a rollback) takes the curve back to it."""
+        while self.x and self.x[-1] >= x:
+            self.x.pop()
+            self.y.pop()
         self._sum, self._count = self._sum + y, self._count + 1
         if self._count == self.stride:
             self.x.append(x)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tinygpt.errors import UserError
 from tinygpt.training.files import AppendLog
 from tinygpt.training.loop import StepMetrics
-from tinygpt.training.metrics import MetricsLog
+from tinygpt.training.metrics import MetricsLog, rewind
 
 if TYPE_CHECKING:
     from tinygpt.training.session import Session
@@ -45,16 +45,10 @@ class MetricsFile(Watcher):
     """Everything but samples into metrics.jsonl."""
 
     def __init__(self, path: Path, warn):
-        self._log = MetricsLog(path, warn)
+        self.path, self._log = path, MetricsLog(path, warn)
 
     def start(self, session: Session) -> None:
-        try:
-            self._log.rewind(session.state.step)
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {session.run.path} ({error.strerror}). Nothing there was "
-                "touched; free some space or allow writing, then --resume."
-            ) from error
+        _rewind(self.path, session)
 
     def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
         self._log.step(metrics, val_loss)
@@ -67,7 +61,10 @@ class SamplesFile(Watcher):
     """What the model writes along the way into samples.jsonl: {"step": ..., "text": ...}."""
 
     def __init__(self, path: Path, warn):
-        self._log = AppendLog(path, warn)
+        self.path, self._log = path, AppendLog(path, warn)
+
+    def start(self, session: Session) -> None:
+        _rewind(self.path, session)
 
     def sample(self, step: int, text: str) -> None:
         self._log.line(json.dumps({"step": step, "text": text}))
@@ -99,6 +96,17 @@ class LogFile(Watcher):
 
     def _say(self, text: str) -> None:
         self._log.line(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}")
+
+
+def _rewind(path: Path, session: Session) -> None:
+    """Bring a log back to the step that training goes on from."""
+    try:
+        rewind(path, session.state.step)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {path.parent} ({error.strerror}). Nothing there was touched; free "
+            "some space or allow writing, then --resume."
+        ) from error
 
 
 def describe(metrics: StepMetrics, steps: int, val_loss: float | None = None) -> str:
