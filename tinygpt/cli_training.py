@@ -36,14 +36,12 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     tinygpt train B --data python --set training.steps=1000 --out night --nice
     tinygpt train --out run --resume
     """
-    from rich.console import Console
-
     from tinygpt.config import load_config
     from tinygpt.training import manners
     from tinygpt.training.begin import begin
     from tinygpt.training.pretrain import Pretraining
     from tinygpt.training.sampling import write_sample
-    from tinygpt.training.view import make_view
+    from tinygpt.training.view import LastingConsole, make_view
 
     stops = [manners.stop_at(stop_at)] if stop_at else []
     stops += [manners.max_hours(max_hours)] if max_hours is not None else []
@@ -53,7 +51,7 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
         overrides = (*overrides, "training.deterministic=true")
     if nice:
         manners.give_way()
-    console = Console(highlight=False, soft_wrap=True)
+    console = LastingConsole(highlight=False, soft_wrap=True)
 
     def say(text):
         console.print(text, markup=False)

@@ -319,7 +319,16 @@ def write_toml(config, path):
     return path
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_training_goes_on_when_its_reader_leaves(tiny_config, tmp_path):
+    toml = write_toml(tiny_config.replace("training", steps=400), tmp_path / "c.toml")
+    process = start(["train", toml, "--out", tmp_path / "run"])
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert checkpoints.newest_good(tmp_path / "run/checkpoints").step == 400
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_exits_130_and_resume_finishes(tiny_config, tmp_path, number):
     config = tiny_config.replace("training", steps=3000, eval_every=None, checkpoint_every=None)
     toml = write_toml(config, tmp_path / "c.toml")

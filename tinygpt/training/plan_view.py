@@ -37,7 +37,7 @@ def one_line(plan: Plan, dataset: Dataset) -> str:
     tokens = recipe.steps * recipe.batch_size * recipe.accumulation * shape.context
     available = f" of {plan.limit.size / MB:,.0f} available" if plan.limit else ""
     return (
-        f"{plan.parameters / 1e6:.2f} million parameters, {tokens / 1e6:.1f} million tokens in "
+        f"{plan.parameters / 1e6:.2f} million parameters, {_amount(tokens)} tokens in "
         f"{recipe.steps:,} steps ({_passes(tokens, dataset)} the text), about "
         f"{plan.memory.total / MB:,.0f} MB of memory{available}."
     )
@@ -65,9 +65,9 @@ def _facts(plan: Plan, dataset: Dataset, out: Path | None) -> list[tuple[str, st
         ("Model", f"{plan.parameters / 1e6:.2f} million parameters: {shape.n_layers} layers, "
                   f"{shape.n_heads} heads, width {shape.d_model}, context {shape.context}, "
                   f"vocabulary {shape.vocab_size:,}"),
-        ("Text", f"{len(dataset.train) / 1e6:.2f} million tokens to learn from, "
-                 f"{len(dataset.validation) / 1e6:.2f} million held out"),
-        ("Training", f"{recipe.steps:,} steps of {batch}: {tokens / 1e6:.1f} million tokens, "
+        ("Text", f"{_amount(len(dataset.train))} tokens to learn from, "
+                 f"{_amount(len(dataset.validation))} held out"),
+        ("Training", f"{recipe.steps:,} steps of {batch}: {_amount(tokens)} tokens, "
                      f"{_passes(tokens, dataset)} the text"
                      + (", activations recomputed" if recipe.recompute else "")),
     ]  # fmt: skip
@@ -99,6 +99,10 @@ def _verdict(plan: Plan) -> Text:
     if plan.fits:
         return Text(f"It fits: {have}.", style="green")
     return Text(f"It does not fit: {have}, of which a plan may take {MARGIN:.0%}.", style="red")
+
+
+def _amount(count: int) -> str:
+    return f"{count / 1e6:.2f} million" if count >= 100_000 else f"{count:,}"
 
 
 def _passes(tokens: int, dataset: Dataset) -> str:

@@ -1,10 +1,14 @@
-"""Ctrl-C and SIGTERM: the first asks training to save and stop, the second leaves at once."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first asks to save and stop, the second leaves at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from types import FrameType
+
+STOPPING = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    STOPPING.append(signal.SIGHUP)
 
 
 class StopSignals:
@@ -19,7 +23,9 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPPING:
+                if signal.getsignal(number) == signal.SIG_IGN:
+                    continue  # nohup: whoever started us wants us to live on
                 self._before[number] = signal.signal(number, self._handle)
         return self
 

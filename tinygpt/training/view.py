@@ -6,7 +6,7 @@ nohup gets one line every few seconds and no control codes.
 
 from __future__ import annotations
 
-import sys
+import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_EVERY = 10.0  # seconds between two lines when not on a terminal
+
+
+class LastingConsole(Console):
+    """A console whose reader may leave (a closed pipe): what trains goes on without it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())  # what is still buffered goes there
+        os.close(nowhere)
 
 
 def make_view(console: Console | None = None) -> Watcher:
@@ -82,8 +92,6 @@ class PlainView(Watcher):
 
     def _say(self, text: str) -> None:
         self.console.print(f"{time.strftime('%H:%M:%S')}  {text}", markup=False, soft_wrap=True)
-        if self.console.file is sys.stdout:
-            sys.stdout.flush()
 
 
 class LiveView(Watcher):
