@@ -144,7 +144,7 @@ def _dead_units(session: Session, threshold: float = 0.01) -> float:
 
         return forward
 
-    layers = [block.mlp.up for block in model.blocks]  # type: ignore[attr-defined]
+    layers = [block.mlp.up for block in model.blocks]
     for up in layers:
         up.forward = listen(up)  # type: ignore[method-assign]
     try:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, a closed terminal: the first asks to save and stop, the second leaves at once."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first asks to save and stop, the second to leave."""
 
 from __future__ import annotations
 
