@@ -62,6 +62,8 @@ enum {
     CHUNK = 1 << 18,  /* floats of packed b */
     WIDE = 512,       /* columns that a chunk has at least, if c has as many, before it is deeper */
     THIN = 8,         /* rows of c: so few do not repay packing b */
+    AHEAD = 8,        /* rows that packing fetches in advance: each lies in another page, where the
+                       * hardware does not look ahead by itself */
     PITCH = KC + 16,  /* not a power of two: the rows of a tile lie in different cache sets */
     SIDE = (MR + LANES - 1) / LANES * LANES, /* MR in whole vectors: every store is aligned */
     TILE = SIDE * PITCH,                     /* floats set aside for a packed tile of a */
@@ -170,6 +172,7 @@ static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64
         for (int64_t k = 0; k < depth; k++, b += b_inner, to += NR)
             for (int64_t j = 0; j < NR; j += LANES) {
                 int64_t n = columns - j;
+                prefetch(b + j + AHEAD * b_inner);
                 v_store(to + j, n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero());
             }
         return;
@@ -272,6 +275,8 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
         for (int64_t t = 0; t < tiles; t++) {
             const int64_t rows = begin[t + 1] - begin[t];
             float *tile = to + t * TILE + i * SIDE;
+            prefetch(a + begin[t] + AHEAD * p->a_inner);
+            if (factor) prefetch(factor + begin[t] + AHEAD * p->a_inner);
             for (int64_t r = 0; r < rows; r += LANES) {
                 int64_t at = begin[t] + r, n = gemm_least(rows - r, LANES);
                 vf v = v_load_part(a + at, n);
