@@ -4,14 +4,14 @@ A kernel that does little arithmetic should take as long as its arrays take to t
 kernel this counts the bytes it must move (every input read once, every output written once), times
 it beside a plain copy, and prints GB/s and the share of the copy's GB/s. All rivals take turns
 within a round, so that a slow minute of a shared machine hits them alike; figures are medians over
-the rounds, shares are medians of the rounds' ratios.
+the rounds, shares are medians of the rounds' ratios. On a busy machine: `--threads 1` under
+BENCH_CLOCK=cpu (timing.py).
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +19,7 @@ import click
 import numpy as np
 
 import kernels
+from bench import timing
 from kernels import memory
 
 ADAMW = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.1}
@@ -120,9 +121,9 @@ def seconds(call: Call, repeats: int) -> float:
     """Fewest seconds of `repeats` calls."""
     best = float("inf")
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = timing.clock()
         call()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, timing.clock() - start)
     return best
 
 
