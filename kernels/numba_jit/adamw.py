@@ -56,8 +56,8 @@ def _update(
 def _squares(x, parts):
     size = (x.size + PARTS - 1) // PARTS
     for part in prange(PARTS):
-        total = 0.0
-        for i in range(part * size, min((part + 1) * size, x.size)):
-            wide = np.float64(x[i])
+        piece, total = x[part * size : (part + 1) * size], 0.0  # loops from 0 are vectorised
+        for i in range(piece.size):
+            wide = np.float64(piece[i])
             total += wide * wide
         parts[part] = total

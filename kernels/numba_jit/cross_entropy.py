@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels import checks, memory
 from kernels.numba_jit.jit import parallel, prange
-from kernels.numba_jit.vector_math import exp
+from kernels.numba_jit.vector_math import exp, row_max
 
 ZERO = np.float32(0)
 
@@ -45,9 +45,7 @@ def forward(logits, targets, smoothing, losses, lse):
     """Fill losses and lse, both (R,); a row with a negative target has loss 0."""
     rows, size = logits.shape
     for r in prange(rows):
-        peak = -np.float32(np.inf)
-        for j in range(size):
-            peak = logits[r, j] if logits[r, j] > peak else peak
+        peak = row_max(logits[r])
         total = ZERO
         for j in range(size):
             total += exp(logits[r, j] - peak)

@@ -9,10 +9,10 @@ STRIP = 64  # columns of dweight that one thread owns at a time
 
 
 def embedding_forward(weight, ids):
-    """As numpy_ref.embedding_forward: NumPy's own gather is a copy already."""
+    """As numpy_ref.embedding_forward: NumPy's own gather, which mode="clip" spares a buffer."""
     checks.floating("embedding", weight=weight)
     checks.ids("embedding", ids, len(weight))
-    return np.take(weight, ids, axis=0, out=memory.empty((*ids.shape, weight.shape[1])))
+    return np.take(weight, ids, 0, memory.empty((*ids.shape, weight.shape[1])), mode="clip")
 
 
 def embedding_backward(dy, ids, num_embeddings):
@@ -33,9 +33,8 @@ def _backward(dy, ids, dweight):
     for strip in prange((width + STRIP - 1) // STRIP):
         first, end = strip * STRIP, min((strip + 1) * STRIP, width)
         for v in range(size):
-            for c in range(first, end):
-                dweight[v, c] = np.float32(0)
+            dweight[v, first:end] = np.float32(0)
         for r in range(ids.size):
-            v = ids[r]
-            for c in range(first, end):
-                dweight[v, c] += dy[r, c]
+            to, grad = dweight[ids[r], first:end], dy[r, first:end]
+            for c in range(to.size):
+                to[c] += grad[c]

@@ -7,7 +7,7 @@ import numpy as np
 
 from kernels import checks, memory
 from kernels.numba_jit.jit import parallel, prange
-from kernels.numba_jit.vector_math import exp
+from kernels.numba_jit.vector_math import exp, row_max
 
 
 def softmax_forward(x):
@@ -35,9 +35,7 @@ def softmax_backward(dy, y):
 @parallel
 def _forward(x, y):
     for row in prange(x.shape[0]):
-        peak = x[row, 0]
-        for j in range(x.shape[1]):
-            peak = x[row, j] if x[row, j] > peak else peak
+        peak = row_max(x[row])
         if peak == -np.inf:  # every entry masked: zeros, not nan
             y[row] = 0
             continue

@@ -27,6 +27,10 @@ E2, E3 = np.float32(0.49999994), np.float32(0.16666521)
 E4, E5, E6 = np.float32(0.04166839), np.float32(0.008368717), np.float32(0.0013814599)
 
 
+LOW_31 = np.int32(0x7FFFFFFF)
+MINUS_INFINITY_KEY = np.int32(-0x7F800001)  # what _key makes of the bits of -inf
+
+
 @inline
 def exp(x):
     """e^x for a float32, within 1e-7 relative; 0 below -87.33, inf above 88.72, nan for nan.
@@ -43,3 +47,21 @@ def exp(x):
     y = y if x >= LOWEST else ZERO
     y = y if x <= HIGHEST else INFINITY
     return y if x == x else x
+
+
+@inline
+def row_max(x):
+    """The largest of a row of float32, -inf if it is empty; a nan may win or be passed over.
+
+    LLVM will not vectorise a maximum of floats (nan has no order), but one of integers it does:
+    with the lower bits of negative numbers flipped, floats and their bits sort alike.
+    """
+    best = MINUS_INFINITY_KEY
+    for i in range(x.size):
+        best = max(best, _key(np.float32(x[i]).view(np.int32)))
+    return np.int32(_key(best)).view(np.float32)
+
+
+@inline
+def _key(bits):
+    return np.int32(bits ^ ((bits >> np.int32(31)) & LOW_31))
