@@ -158,12 +158,23 @@ def show(record: dict) -> str:
 @click.option("--peer", type=click.Choice(["torch"]), help="Also time PyTorch's.")
 @click.option("--threads", type=int, help="Threads of everybody; default: physical cores.")
 @click.option("--rounds", default=20, show_default=True, help="Rounds; figures are medians.")
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="cpu: by CPU time, for a machine that others keep busy; with --threads 1 only.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON record a line.")
 @click.option("--child", is_flag=True, hidden=True)
-def attention(lengths, head_sizes, backend, isa, peer, threads, rounds, as_json, child) -> None:
+def attention(
+    lengths, head_sizes, backend, isa, peer, threads, rounds, clock, as_json, child
+) -> None:
     """GFLOP/s of attention, the share of a matrix product's, and the ratio to PyTorch."""
+    if clock == "cpu" and threads != 1:
+        raise click.BadParameter("CPU time needs --threads 1", param_hint="--clock")
     if not child:  # libraries read their instruction set once, when they are loaded
-        environment = timing.thread_environment(threads or kernels.get_num_threads(), isa)
+        environment = timing.thread_environment(threads or kernels.get_num_threads(), isa, clock)
         again = [sys.executable, "-m", "bench", *sys.argv[1:], "--child"]
         sys.exit(subprocess.run(again, env=environment, check=False).returncode)
     kernels.use(backend, isa)
