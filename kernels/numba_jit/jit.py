@@ -34,6 +34,7 @@ __all__ = ["cache_folder", "inline", "parallel", "prange", "serial"]
 # sums, `reassoc` (one partial sum a lane). The rest assume that no -inf occurs: masked scores are.
 _SUMS = {"contract", "reassoc"}
 
+config: Any = numba.config  # it makes its attributes as it goes
 _one_at_a_time = threading.Lock()
 
 
@@ -55,13 +56,13 @@ def parallel(function):
     every time because Numba keeps one number for each Python thread.
     """
     compiled = _njit(function, parallel=True, fastmath=_SUMS)
-    if numba.config.DISABLE_JIT:
+    if config.DISABLE_JIT:
         return compiled
 
     @functools.wraps(function)
     def run(*args):
         with _one_at_a_time:
-            numba.set_num_threads(min(threads.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+            numba.set_num_threads(min(threads.get_num_threads(), config.NUMBA_NUM_THREADS))
             return compiled(*args)
 
     run.compiled = compiled  # for its statistics and inspect_types()
@@ -123,17 +124,16 @@ def _njit(function, **options):
     options.update(error_model="numpy", nogil=True)
     if _CACHE is None:
         return numba.njit(function, **options)
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_CACHE)
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_CACHE)
     try:
         return numba.njit(function, cache=True, **options)
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def _pick_threading_layer() -> None:
     """OpenMP, else TBB, else workqueue: the first that is installed, unless the user named one."""
-    config: Any = numba.config  # numba sets its attributes when it is imported
     if config.THREADING_LAYER != "default":
         return
     for layer, module in (("omp", "omppool"), ("tbb", "tbbpool")):
