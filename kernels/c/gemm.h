@@ -29,8 +29,8 @@ typedef struct {
     float *c; /* c[m * c_row + n]; overlaps nothing but, exactly, residual */
     int64_t c_row;
     const float *bias;     /* (N) */
-    const float *residual; /* laid out as c; c itself: the product is added to what is there */
-    int activation;        /* 0 none, 1 gelu, 2 relu2; not together with residual = c */
+    const float *residual; /* laid out as c; c itself (without bias and activation): c += a b */
+    int activation;        /* 0 none, 1 gelu, 2 relu2 */
     float *dact;           /* laid out as c: receives the activation's derivative */
 } gemm_problem;
 

@@ -191,8 +191,8 @@ static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64
     }
 }
 
-/* One tile of a whose rows lie along k (a_inner == 1, or any strides): [row][k], one row every PITCH
- * floats, times `factor` if there is one. */
+/* One tile of a whose rows lie along k (or have any strides): [row][PITCH], times `factor` if there
+ * is one. */
 static void gemm_pack_rows(const float *a, const float *factor, int64_t a_row, int64_t a_inner,
                            int64_t rows, int64_t depth, float *to) {
     for (int64_t i = 0; i < rows; i++, to += PITCH) {
@@ -252,8 +252,8 @@ static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64
     }
 }
 
-/* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each k
- * is read once, from one end to the other, and dealt to the tiles. */
+/* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each
+ * k is read once, from one end to the other, and dealt to the tiles: [k][SIDE]. */
 static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
                         int64_t depth, float *to) {
     const int by_k = p->a_row == 1 && p->a_inner != 1;
@@ -281,7 +281,7 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
                 int64_t at = begin[t] + r, n = gemm_least(rows - r, LANES);
                 vf v = v_load_part(a + at, n);
                 if (factor) v = v_mul(v, v_load_part(factor + at, n));
-                v_store(tile + r, v); /* what it writes too much, the next k overwrites: SLACK */
+                v_store(tile + r, v); /* whole vectors: behind the rows is SIDE's room */
             }
         }
 }
@@ -332,7 +332,8 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
                            int self) {
     const int threads = team->threads;
     const int64_t panels = gemm_ceil(chunk->columns, NR);
-    for (int64_t j = gemm_part(panels, self, threads); j < gemm_part(panels, self + 1, threads); j++) {
+    const int64_t last_panel = gemm_part(panels, self + 1, threads);
+    for (int64_t j = gemm_part(panels, self, threads); j < last_panel; j++) {
         const int64_t column = j * NR;
         gemm_pack_b(p->b + chunk->inner * p->b_inner + (chunk->column + column) * p->b_column,
                     p->b_inner, p->b_column, chunk->depth,
@@ -351,14 +352,15 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
     gemm_meet(team);
     for (int64_t item; (item = gemm_take(team, self)) >= 0;) {
         const int64_t block = item / groups, group = item % groups;
-        gemm_block(p, chunk, gemm_part(p->rows, block, blocks), gemm_part(p->rows, block + 1, blocks),
+        gemm_block(p, chunk, gemm_part(p->rows, block, blocks),
+                   gemm_part(p->rows, block + 1, blocks),
                    gemm_part(panels, group, groups), gemm_part(panels, group + 1, groups),
                    team->packed_b, team->packed_a + self * A_BLOCK);
     }
 }
 
-/* Chunk after chunk: columns outside, k inside, so that c's columns are finished one group at a time.
- * All of k if it fits beside WIDE columns, and then as many columns as fit beside it. */
+/* Chunk after chunk: columns outside, k inside, so that one group of c's columns is finished after
+ * the other. All of k if it fits beside WIDE columns, and then as many columns as fit beside it. */
 static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
     const int64_t width = gemm_least(gemm_ceil(p->columns, NR) * NR, WIDE);
     const int64_t depth = CHUNK / width / KC * KC;
