@@ -280,6 +280,8 @@ def test_generate_command_reads_a_quantized_file(model, tokenizer, tmp_path):
     assert first.exit_code == 0, first.output
     assert first.output == again.output
     assert first.output.startswith("HELLO") and first.output.count("HELLO") == 2
+    long = CliRunner().invoke(command, [str(tmp_path / "m"), "--prompt", "A" * 40])
+    assert "prompt is 40 tokens long, the model's context 32: it reads the last 32" in long.output
     missing = CliRunner().invoke(command, [str(tmp_path / "nothing")])
     assert isinstance(missing.exception, UserError)
 
