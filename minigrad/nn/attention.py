@@ -28,7 +28,8 @@ class CausalSelfAttention(Module):
 
     One projection makes all three, packed (B, T, (H + 2 Hkv) D); heads are read in place.
     n_kv_heads: fewer key heads than query heads (grouped queries, Ainslie et al. 2023).
-    residual_std: standard deviation of the projection back, which adds to the residual stream.
+    std: standard deviation of the first projection's initial weights.
+    residual_std: of the projection back, which adds to the residual stream.
     dropout: on the output, in training.
     """
 
@@ -39,6 +40,7 @@ class CausalSelfAttention(Module):
         n_kv_heads: int | None = None,
         bias: bool = True,
         dropout: float = 0.0,
+        std: float = 0.02,
         residual_std: float = 0.02,
         *,
         rng: np.random.Generator | None,
@@ -52,7 +54,7 @@ class CausalSelfAttention(Module):
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
         self.head_dim = d_model // n_heads
         packed = (n_heads + 2 * n_kv_heads) * self.head_dim
-        self.qkv = Linear(d_model, packed, bias=bias, std=0.02, rng=rng)
+        self.qkv = Linear(d_model, packed, bias=bias, std=std, rng=rng)
         self.proj = Linear(d_model, d_model, bias=bias, std=residual_std, rng=rng)
         self.dropout = Dropout(dropout, rng)
 

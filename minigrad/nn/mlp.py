@@ -14,7 +14,8 @@ class MLP(Module):
     """W2 activation(W1 x).
 
     hidden: width in the middle, None for 4 d_model (Vaswani et al. 2017).
-    residual_std: standard deviation of W2, which adds to the residual stream.
+    std: standard deviation of W1's initial weights.
+    residual_std: of W2, which adds to the residual stream.
     """
 
     def __init__(
@@ -24,12 +25,13 @@ class MLP(Module):
         activation: str = "gelu",
         bias: bool = True,
         dropout: float = 0.0,
+        std: float = 0.02,
         residual_std: float = 0.02,
         *,
         rng: np.random.Generator | None,
     ):
         hidden = hidden or 4 * d_model
-        self.up = Linear(d_model, hidden, bias=bias, activation=activation, std=0.02, rng=rng)
+        self.up = Linear(d_model, hidden, bias=bias, activation=activation, std=std, rng=rng)
         self.down = Linear(hidden, d_model, bias=bias, std=residual_std, rng=rng)
         self.dropout = Dropout(dropout, rng)
 
