@@ -15,11 +15,16 @@ static inline vm v_first(int64_t n) { return _mm256_castsi256_ps(vi_first_avx2(n
 
 static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void v_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
+/* A masked store is slow where it is microcode (AMD before Zen 4: 42 micro-operations), and callers
+ * often hold a whole vector: a branch that is nearly always taken the same way costs nothing. */
 static inline vf v_load_part(const float *p, int64_t n) {
-    return _mm256_maskload_ps(p, vi_first_avx2(n));
+    return n >= LANES ? v_load(p) : _mm256_maskload_ps(p, vi_first_avx2(n));
 }
 static inline void v_store_part(float *p, vf v, int64_t n) {
-    _mm256_maskstore_ps(p, vi_first_avx2(n), v);
+    if (n >= LANES)
+        v_store(p, v);
+    else
+        _mm256_maskstore_ps(p, vi_first_avx2(n), v);
 }
 static inline void v_stream(float *p, vf v) { _mm256_stream_ps(p, v); }
 static inline void v_stream_end(void) { _mm_sfence(); }
