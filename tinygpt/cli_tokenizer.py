@@ -12,6 +12,7 @@ from tinygpt.errors import UserError
 
 # Heavy modules are imported inside the functions, so that --help answers at once.
 
+
 @click.group()
 def tokenizer():
     """Train, use, look into and compare tokenizers.

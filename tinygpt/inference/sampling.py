@@ -107,9 +107,7 @@ def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
     return softmax(logits)
 
 
-def penalise(
-    logits: np.ndarray, history: History, penalty: float
-) -> np.ndarray:
+def penalise(logits: np.ndarray, history: History, penalty: float) -> np.ndarray:
     """Make each row's tokens that occur in its history less likely.  Returns a new (B, V)."""
     logits = logits.copy()
     for row, ids in zip(logits, history, strict=True):

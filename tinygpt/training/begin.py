@@ -2,6 +2,8 @@
 
     session = begin(load_config("S"), "run")      a new run
     session = resume("run")                       where it was left
+
+Read next: session.py.
 """
 
 from __future__ import annotations

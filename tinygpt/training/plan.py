@@ -141,9 +141,7 @@ def make_plan(config: Config, runtime: int, trial: bool = True) -> Plan:
         step, total = _times(config, tried.training.batch_size, measured)
     parameters = count_parameters(config.model)
     checkpoint = int(FLOAT * parameters + MOMENT_BYTES[config.training.optimizer] * parameters)
-    return Plan(
-        config, parameters, memory, limit, step, total, checkpoint, (KEEP + 1) * checkpoint
-    )
+    return Plan(config, parameters, memory, limit, step, total, checkpoint, (KEEP + 1) * checkpoint)
 
 
 def fit(config: Config, runtime: int, say: Callable[[str], None] | None = None) -> Plan:
@@ -219,9 +217,7 @@ def _corrected(
     # This process holds data, log and display too, which the trial did without.
     runtime = max(base, memory.runtime)
     # What counting misses (buffers of threads and libraries) does not grow with the batch.
-    counted = activation_bytes(
-        tried.model, tried.training.batch_size, tried.training.recompute
-    )
+    counted = activation_bytes(tried.model, tried.training.batch_size, tried.training.recompute)
     grows = min(seen, counted) / counted * memory.activations
     return dataclasses.replace(
         memory, runtime=runtime, activations=int(grows + max(seen - counted, 0))

@@ -76,9 +76,11 @@ def _facts(plan: Plan, dataset: Dataset, out: Path | None) -> list[tuple[str, st
         facts.append(("Time", time_line(plan.step_seconds[0], total, low, high)))
     free = shutil.disk_usage(_existing(out or Path())).free
     short = "" if free > 1.2 * plan.disk_bytes else " (not enough)"
-    facts.append(("Disk", f"{plan.disk_bytes / MB:,.0f} MB for checkpoints of "
-                          f"{plan.checkpoint_bytes / MB:,.0f} MB, {free / MB:,.0f} MB free{short}"))
-    return facts  # fmt: skip
+    disk = (
+        f"{plan.disk_bytes / MB:,.0f} MB for checkpoints of {plan.checkpoint_bytes / MB:,.0f} MB, "
+        f"{free / MB:,.0f} MB free{short}"
+    )
+    return [*facts, ("Disk", disk)]
 
 
 def _memory_rows(plan: Plan) -> list[tuple[str, int]]:
@@ -118,4 +120,3 @@ def _existing(path: Path) -> Path:
 def show(console: Console, plan: Plan, dataset: Dataset, out: Path | None = None) -> None:
     """Print the whole plan."""
     console.print(plan_table(plan, dataset, out))
-

@@ -69,9 +69,7 @@ def read_baselines(folder: Path) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def render(
-    run: Run, parameters: int, baselines: dict[str, float], running: bool = False
-) -> str:
+def render(run: Run, parameters: int, baselines: dict[str, float], running: bool = False) -> str:
     """The page as text."""
     data = _collect(run.path / "metrics.jsonl")
     samples = _samples(run.path / "samples.jsonl")

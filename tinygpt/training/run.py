@@ -11,6 +11,8 @@
 
     run = Run.open("run")
     model = run.load_model()
+
+Read next: checkpoint.py, metrics.py.
 """
 
 from __future__ import annotations

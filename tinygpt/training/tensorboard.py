@@ -1,6 +1,8 @@
 """Scalars for TensorBoard, written through the `tensorboard` package itself (no torch needed).
 
     pip install 'tinygpt[tensorboard]';  tinygpt train ... --tensorboard;  tensorboard --logdir run
+
+SCALARS gives each number that training measures its name there.
 """
 
 from __future__ import annotations
