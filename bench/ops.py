@@ -34,6 +34,9 @@ def arrays(rows: int, width: int) -> dict[str, np.ndarray]:
     large = ("x", "dy", "residual", "param", "m", "v")
     made = {name: rng.standard_normal((rows, width), dtype=np.float32) for name in large}
     made["v"] **= 2
+    size, blocks = rows * width, -(-rows * width // 256)
+    made["m_codes"], made["v_codes"] = np.zeros(size, np.int8), np.zeros(size, np.uint8)
+    made["m_scale"], made["v_scale"] = np.zeros((2, blocks), np.float32)
     made["weight"], made["bias"] = rng.standard_normal((2, width), dtype=np.float32)
     made["mean"], made["rstd"] = made["x"].mean(-1), 1 / made["x"].std(-1)
     made["ids"] = rng.integers(0, 4096, rows)
@@ -49,6 +52,7 @@ def cases(a: dict[str, np.ndarray]) -> dict[str, tuple[float, Call]]:
     x, dy, residual, weight, bias = a["x"], a["dy"], a["residual"], a["weight"], a["bias"]
     mean, rstd, ids, targets = a["mean"], a["rstd"], a["ids"], a["targets"]
     adamw = (a["param"], dy, a["m"], a["v"])
+    adamw8bit = (a["param"], dy, a["m_codes"], a["m_scale"], a["v_codes"], a["v_scale"])
     return {
         "gelu_forward": (2, lambda: k.gelu_forward(x)),
         "gelu_backward": (3, lambda: k.gelu_backward(dy, x)),
@@ -72,6 +76,7 @@ def cases(a: dict[str, np.ndarray]) -> dict[str, tuple[float, Call]]:
         "embedding_forward": (2, lambda: k.embedding_forward(a["table"], ids)),
         "embedding_backward": (1, lambda: k.embedding_backward(dy, ids, 4096)),
         "adamw_update": (7, lambda: k.adamw_update(*adamw, **ADAMW, step=10)),
+        "adamw8bit_update": (4, lambda: k.adamw8bit_update(*adamw8bit, **ADAMW, step=10)),
         "sum_of_squares": (1, lambda: k.sum_of_squares(x)),
     }  # fmt: skip
 

@@ -42,7 +42,7 @@ OPS = (
     "linear_cross_entropy_forward", "linear_cross_entropy_gradients",
     "embedding_forward", "embedding_backward",
     "dropout_forward", "dropout_backward",
-    "adamw_update", "sum_of_squares",
+    "adamw_update", "adamw8bit_update", "sum_of_squares",
     "quantize_rows", "matmul_int8",
     "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward",
     "decode_step",

@@ -15,6 +15,7 @@ Read next: softmax.py and softmax.c (the smallest whole example), simd.h, then m
 """
 
 from kernels.c.adamw import adamw_update, sum_of_squares
+from kernels.c.adamw8bit import adamw8bit_update
 from kernels.c.attention import attention_backward, attention_forward
 from kernels.c.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.c.decode import decode_step
@@ -36,6 +37,7 @@ from kernels.c.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.c.softmax import softmax_backward, softmax_forward
 
 __all__ = [
+    "adamw8bit_update",
     "adamw_update",
     "attention_backward",
     "attention_forward",

@@ -7,33 +7,18 @@
  * root_correction = 1 / sqrt(1 - beta2^step): the bias corrections, pulled out of the loop.
  * One pass: each of param, m and v is read once and written once, grad is read once.
  */
+#include "adamw.h"
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
 
 #define ADAMW_BLOCK 4096 /* elements in one iteration of the parallel loop */
 
-typedef struct {
-    vf grad_scale, toward1, toward2, decay, rate, root_correction, eps;
-} AdamwFactors;
-
-static inline vf adamw_lanes(vf param, vf grad, vf *m, vf *v, const AdamwFactors *f) {
-    vf g = v_mul(grad, f->grad_scale);
-    *m = v_fma(v_sub(g, *m), f->toward1, *m);
-    *v = v_fma(v_fma(g, g, v_sub(v_zero(), *v)), f->toward2, *v);
-    vf step = v_div(v_mul(*m, f->rate), v_fma(v_sqrt(*v), f->root_correction, f->eps));
-    return v_sub(v_mul(param, f->decay), step);
-}
-
 void adamw_update(
-    float *param, const float *grad, float *m, float *v, int64_t n, float grad_scale,
-    float toward1, float toward2, float decay, float rate, float root_correction, float eps
+    float *param, const float *grad, float *m, float *v, int64_t n, const adamw_factors *factors
 ) {
     PARALLEL_FOR(block, (n + ADAMW_BLOCK - 1) / ADAMW_BLOCK, 30 * ADAMW_BLOCK) {
-        const AdamwFactors f = {
-            v_set1(grad_scale), v_set1(toward1), v_set1(toward2), v_set1(decay),
-            v_set1(rate), v_set1(root_correction), v_set1(eps),
-        };
+        const AdamwVectors f = adamw_vectors(factors);
         int64_t i = block * ADAMW_BLOCK, end = i + ADAMW_BLOCK < n ? i + ADAMW_BLOCK : n;
         for (; i + LANES <= end; i += LANES) {
             vf a = v_load(m + i), b = v_load(v + i);

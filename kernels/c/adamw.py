@@ -1,10 +1,9 @@
 """The Python side of adamw.c: check, call."""
 
-import math
-
 from kernels import checks
 from kernels.c import library
 from kernels.c.library import contiguous, pointer
+from kernels.numpy_ref.adamw import factors
 
 
 def adamw_update(
@@ -17,9 +16,13 @@ def adamw_update(
             raise ValueError(f"adamw: {name} {array.shape} is updated in place: make it contiguous")
     library.lib.adamw_update(
         pointer(param), pointer(contiguous("adamw", grad)), pointer(m), pointer(v), param.size,
-        grad_scale, 1 - beta1, 1 - beta2, 1 - lr * weight_decay, lr / (1 - beta1**step),
-        1 / math.sqrt(1 - beta2**step), eps,
+        pack(lr, beta1, beta2, eps, weight_decay, step, grad_scale),
     )  # fmt: skip
+
+
+def pack(*settings):
+    """numpy_ref.adamw.factors as kernels.h's adamw_factors."""
+    return library.ffi.new("adamw_factors *", factors(*settings))
 
 
 def sum_of_squares(x):

@@ -21,11 +21,19 @@ void exp_array(const float *x, float *y, int64_t n);
 void tanh_array(const float *x, float *y, int64_t n);
 
 /* adamw.c */
+typedef struct {
+    float grad_scale, toward1, toward2, decay, rate, root_correction, eps;
+} adamw_factors; /* numpy_ref/adamw.py: factors */
 void adamw_update(
-    float *param, const float *grad, float *m, float *v, int64_t n, float grad_scale,
-    float toward1, float toward2, float decay, float rate, float root_correction, float eps
+    float *param, const float *grad, float *m, float *v, int64_t n, const adamw_factors *factors
 );
 double sum_of_squares(const float *x, int64_t n);
+
+/* adamw8bit.c */
+void adamw8bit_update(
+    float *param, const float *grad, int8_t *m, float *m_scale, uint8_t *v, float *v_scale,
+    int64_t n, uint32_t dither, const adamw_factors *factors
+);
 
 /* attention.c */
 typedef struct {

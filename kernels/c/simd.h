@@ -34,6 +34,7 @@
  *                                        x is handed over with BYTE_BIAS added to each byte, and
  *                                        the sum is then too large by BYTE_BIAS sum(w)
  *     vi_dot_nibbles(acc, u, x)          likewise, u bytes 0 .. 15, x signed bytes, no bias
+ *     vi_load_bytes(p)                   LANES signed bytes, one a lane
  *     vi_store_bytes(p, v)               the low byte of every lane: LANES bytes
  *     v_lookup(table, vi)                table[low four bits of each lane], table of 16 floats
  *

@@ -120,10 +120,14 @@ static inline vi vi_dot_nibbles(vi acc, vi u, vi x) {
     vi pairs = _mm256_maddubs_epi16(u, x);
     return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
+static inline vi vi_load_bytes(const int8_t *p) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
 static inline void vi_store_bytes(int8_t *p, vi v) {
-    int32_t lanes[8];
-    vi_store(lanes, v);
-    for (int i = 0; i < 8; i++) p[i] = (int8_t)lanes[i];
+    const __m256i low = _mm256_set1_epi32(0x0C080400); /* the first byte of each lane, per half */
+    v = _mm256_shuffle_epi8(v, low);
+    __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64((__m128i *)p, both);
 }
 /* vpermps picks among eight by the low three bits; the fourth bit, moved to the sign, decides. */
 static inline vf v_lookup(const float *table, vi index) {

@@ -88,6 +88,9 @@ static inline void v_transpose(vf r[16]) {
 #define BYTE_BIAS 128
 static inline vi vi_dot_signed(vi acc, vi w, vi x) { return _mm512_dpbusd_epi32(acc, x, w); }
 static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return _mm512_dpbusd_epi32(acc, u, x); }
+static inline vi vi_load_bytes(const int8_t *p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
 static inline void vi_store_bytes(int8_t *p, vi v) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(v));
 }

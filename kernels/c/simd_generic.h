@@ -99,6 +99,7 @@ static inline vi vi_dot_signed(vi acc, vi w, vi x) {
     return acc;
 }
 static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return vi_dot_signed(acc, u, x); }
+static inline vi vi_load_bytes(const int8_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
 static inline void vi_store_bytes(int8_t *p, vi v) {
     for (int i = 0; i < LANES; i++) p[i] = (int8_t)v[i];
 }

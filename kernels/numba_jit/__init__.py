@@ -5,6 +5,7 @@ jit.py how these are compiled, cached and threaded.
 """
 
 from kernels.numba_jit.adamw import adamw_update, sum_of_squares
+from kernels.numba_jit.adamw8bit import adamw8bit_update
 from kernels.numba_jit.attention import attention_backward, attention_forward
 from kernels.numba_jit.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.numba_jit.decode import decode_step
@@ -25,6 +26,7 @@ from kernels.numba_jit.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numba_jit.softmax import softmax_backward, softmax_forward
 
 __all__ = [
+    "adamw8bit_update",
     "adamw_update",
     "attention_backward",
     "attention_forward",

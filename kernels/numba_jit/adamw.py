@@ -3,12 +3,11 @@
 Also written in: c/adamw.c.  One pass: param, m and v are read and written once, grad is read once.
 """
 
-import math
-
 import numpy as np
 
 from kernels import checks
 from kernels.numba_jit.jit import parallel, prange
+from kernels.numpy_ref.adamw import factors
 
 PARTS = 64  # fixed ranges of sum_of_squares, so that the sum does not depend on the threads
 
@@ -24,9 +23,7 @@ def adamw_update(
             raise ValueError(f"adamw: {name} {array.shape} is updated in place: make it contiguous")
     _update(
         param.reshape(-1), np.ascontiguousarray(grad).reshape(-1), m.reshape(-1), v.reshape(-1),
-        np.float32(grad_scale), np.float32(1 - beta1), np.float32(1 - beta2),
-        np.float32(1 - lr * weight_decay), np.float32(lr / (1 - beta1**step)),
-        np.float32(1 / math.sqrt(1 - beta2**step)), np.float32(eps),
+        *map(np.float32, factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)),
     )  # fmt: skip
 
 
@@ -42,12 +39,9 @@ def sum_of_squares(x):
 def _update(
     param, grad, m, v, grad_scale, toward1, toward2, decay, rate, root_correction, eps
 ):  # fmt: skip
-    # lr m_hat / (sqrt(v_hat) + eps), the bias corrections pulled out of the loop:
-    # rate = lr / (1 - beta1^step), root_correction = 1 / sqrt(1 - beta2^step)
     for i in prange(param.size):
         g = grad[i] * grad_scale
-        a = m[i] + (g - m[i]) * toward1
-        b = v[i] + (g * g - v[i]) * toward2
+        a, b = m[i] + (g - m[i]) * toward1, v[i] + (g * g - v[i]) * toward2
         m[i], v[i] = a, b
         param[i] = param[i] * decay - rate * a / (np.sqrt(b) * root_correction + eps)
 

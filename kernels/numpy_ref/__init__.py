@@ -5,6 +5,7 @@ Finite differences in float64 certify these functions; these functions certify a
 """
 
 from kernels.numpy_ref.adamw import adamw_update, sum_of_squares
+from kernels.numpy_ref.adamw8bit import adamw8bit_update
 from kernels.numpy_ref.attention import attention_backward, attention_forward
 from kernels.numpy_ref.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.numpy_ref.decode import decode_step
@@ -25,6 +26,7 @@ from kernels.numpy_ref.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numpy_ref.softmax import softmax_backward, softmax_forward
 
 __all__ = [
+    "adamw8bit_update",
     "adamw_update",
     "attention_backward",
     "attention_forward",

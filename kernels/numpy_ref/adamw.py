@@ -3,6 +3,8 @@
 Also written in: numba_jit/adamw.py, c/adamw.c.  Used by: minigrad/optim/adamw.py.
 """
 
+import math
+
 import numpy as np
 
 from kernels import checks
@@ -28,6 +30,17 @@ def adamw_update(
     v_hat = v / param.dtype.type(1 - beta2**step)
     param *= param.dtype.type(1 - lr * weight_decay)
     param -= param.dtype.type(lr) * m_hat / (np.sqrt(v_hat) + param.dtype.type(eps))
+
+
+def factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale):
+    """What the fast versions' loops multiply by: the same rule with the corrections pulled out.
+
+        param = decay param - rate m / (sqrt(v) root_correction + eps)
+
+    Returns (grad_scale, 1 - beta1, 1 - beta2, decay, rate, root_correction, eps), Python floats.
+    """
+    rate, root_correction = lr / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
+    return grad_scale, 1 - beta1, 1 - beta2, 1 - lr * weight_decay, rate, root_correction, eps
 
 
 def sum_of_squares(x):

@@ -8,8 +8,8 @@ from tests.oracles import ORACLES
 # Kernels that no gradient goes through: the optimizer's, and inference on quantized weights.
 # They are compared with the reference in tests/kernels.
 WITHOUT_GRADIENT = {
-    "adamw_update", "sum_of_squares", "quantize_rows", "matmul_int8", "linear_int8_forward",
-    "linear_int4_forward", "linear_nf4_forward", "decode_step",
+    "adamw_update", "adamw8bit_update", "sum_of_squares", "quantize_rows", "matmul_int8",
+    "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward", "decode_step",
 }  # fmt: skip
 
 
