@@ -24,10 +24,11 @@
 
 enum { DECODE_GRAINS = 4 }; /* claims in which a thread takes its share */
 
-/* A step that reads less than this stays on the calling thread. It takes one core some 2 ms, faster
- * than anyone reads, while waking a second one gains at most half of that and on a busy machine
- * loses far more: 36 tokens/s instead of 2000 (M, twelve programs on two cores). */
-#define DECODE_TEAM_BYTES 32e6
+/* A step over fewer weights than this, counted once for each sequence, stays on the calling thread.
+ * Two threads are 1.3 to 2.3 times as fast from 2.7 million weights on, in any scheme, and slower at
+ * 0.8 million (bench/LOG.md). While another program keeps one of the two cores busy, they are half as fast
+ * as one: still 1500 tokens/s for those 2.7 million. */
+#define DECODE_TEAM_WEIGHTS 2e6
 
 /* A count that threads change, alone in its cache line. */
 typedef struct {
@@ -43,11 +44,9 @@ typedef struct {
     float *normal, *scores, *rows;           /* own: (B, C); (context); (B, padded) and scales */
 } decode_state;
 
-static double decode_bytes(const decode_network *net) {
-    const double bytes[] = {4, 1, 0.5, 0.5}; /* a weight, by scheme */
+static double decode_weights(const decode_network *net) {
     const double c = (double)net->width;
-    return bytes[net->token.scheme] * c *
-           (net->layers * (4 * c + 2 * net->hidden) + net->token.n);
+    return c * (net->layers * (4 * c + 2 * net->hidden) + net->token.n);
 }
 
 static int64_t decode_phases(const decode_network *net) { return 5 * net->layers + 2; }
@@ -98,33 +97,49 @@ static void decode_next(decode_state *s, int64_t units) {
     s->phase += 1 + s->threads;
 }
 
-/* Sixteen rows of W (n, k) times x: each row is read from its beginning to its end, four sums at a
- * time, and the row after it follows in memory: one stream for the prefetcher. */
-INLINE float float_dot(const float *w, const float *x, int64_t k) {
-    vf a = v_zero(), b = v_zero(), c = v_zero(), d = v_zero();
-    int64_t i = 0;
-    for (; i + 4 * LANES <= k; i += 4 * LANES) {
-        prefetch(w + i + 1024);
-        a = v_fma(v_load(w + i), v_load(x + i), a);
-        b = v_fma(v_load(w + i + LANES), v_load(x + i + LANES), b);
-        c = v_fma(v_load(w + i + 2 * LANES), v_load(x + i + 2 * LANES), c);
-        d = v_fma(v_load(w + i + 3 * LANES), v_load(x + i + 3 * LANES), d);
+enum { DOT_ROWS = 4 };
+
+/* x times LANES rows of W, `stride` floats apart: four rows together, which share each load of x and
+ * whose successors are fetched meanwhile. Beyond `rows` the first row is read instead. */
+INLINE vf float_dots(const float *w, int64_t stride, int64_t rows, const float *x, int64_t k) {
+    vf sum[LANES];
+    for (int first = 0; first < LANES; first += DOT_ROWS) {
+        const float *row[DOT_ROWS];
+        vf even[DOT_ROWS], odd[DOT_ROWS]; /* vectors: eight sums, none waits for the one before */
+        UNROLL for (int r = 0; r < DOT_ROWS; r++) {
+            row[r] = w + (first + r < rows ? first + r : 0) * stride;
+            even[r] = odd[r] = v_zero();
+        }
+        int64_t i = 0;
+        for (; i + 2 * LANES <= k; i += 2 * LANES) {
+            vf x0 = v_load(x + i), x1 = v_load(x + i + LANES);
+            UNROLL for (int r = 0; r < DOT_ROWS; r++) {
+                prefetch(row[r] + i + DOT_ROWS * stride);
+                even[r] = v_fma(v_load(row[r] + i), x0, even[r]);
+                odd[r] = v_fma(v_load(row[r] + i + LANES), x1, odd[r]);
+            }
+        }
+        for (; i < k; i += LANES) {
+            int64_t n = k - i < LANES ? k - i : LANES;
+            vf some = v_load_part(x + i, n);
+            UNROLL for (int r = 0; r < DOT_ROWS; r++)
+                even[r] = v_fma(v_load_part(row[r] + i, n), some, even[r]);
+        }
+        UNROLL for (int r = 0; r < DOT_ROWS; r++) sum[first + r] = v_add(even[r], odd[r]);
     }
-    for (; i + LANES <= k; i += LANES) a = v_fma(v_load(w + i), v_load(x + i), a);
-    if (i < k) a = v_fma(v_load_part(w + i, k - i), v_load_part(x + i, k - i), a);
-    return v_reduce_add(v_add(v_add(a, b), v_add(c, d)));
+    v_transpose(sum);
+    UNROLL for (int r = 1; r < LANES; r++) sum[0] = v_add(sum[0], sum[r]);
+    return sum[0];
 }
 
 static void float_panel(const float *w, const float *x, int64_t batch, int64_t k, int64_t panel,
                         const panel_epilogue *e) {
-    int64_t count = e->n - panel * PANEL;
-    if (count > PANEL) count = PANEL;
+    int64_t left = e->n - panel * PANEL;
     w += panel * PANEL * k;
     for (int64_t row = 0; row < batch; row++) { /* beyond the first from the cache */
-        float sums[PANEL] = {0};
         vf y[PANEL_VECTORS];
-        for (int64_t i = 0; i < count; i++) sums[i] = float_dot(w + i * k, x + row * k, k);
-        for (int i = 0; i < PANEL_VECTORS; i++) y[i] = v_load(sums + i * LANES);
+        for (int i = 0; i < PANEL_VECTORS && i * LANES < left; i++)
+            y[i] = float_dots(w + i * LANES * k, k, left - i * LANES, x + row * k, k);
         panel_finish(y, e, row, panel);
     }
 }
@@ -135,10 +150,10 @@ static const float *decode_prepare(const decode_state *s, const decode_matrix *m
     for (int64_t b = 0; b < s->batch; b++) {
         const float *row = x + b * m->k;
         if (m->scheme == 1)
-            quantize_row(row, q + b * padded, s->rows + b, m->k, padded, BYTE_BIAS, 0);
+            quantize_row_int8(row, q + b * ready_bytes(m->k), s->rows + b, m->k);
         if (m->scheme == 2)
-            quantize_row(row, q + b * padded, s->rows + b, m->k, padded, 0,
-                         sums + b * (padded / INT4_GROUP));
+            quantize_row_int4(row, q + b * padded, s->rows + b, m->k, padded,
+                              sums + b * (padded / INT4_GROUP));
         if (m->scheme == 3 && padded != m->k) {
             memcpy(s->rows + b * padded, row, m->k * sizeof *row);
             memset(s->rows + b * padded + m->k, 0, (padded - m->k) * sizeof *row);
@@ -153,7 +168,7 @@ static void decode_norm(const decode_state *s, const float *weight);
 static void decode_matmul(decode_state *s, const decode_matrix *m, const float *norm,
                           const float *x, float *y, const float *residual, int64_t activation) {
     const panel_epilogue epilogue = {0, residual, y, m->n, activation};
-    const int64_t padded = round_up(m->k, m->scheme == 1 ? 4 : m->scheme == 2 ? 32 : 64);
+    const int64_t padded = round_up(m->k, m->scheme == 2 ? INT4_GROUP : NF4_GROUP);
     int32_t *sums = (int32_t *)(s->rows + s->batch);
     int8_t *q = (int8_t *)(sums + s->batch * (padded / INT4_GROUP));
     const float *ready = 0;
@@ -166,7 +181,7 @@ static void decode_matmul(decode_state *s, const decode_matrix *m, const float *
         for (int64_t panel = begin; panel < end; panel++) {
             if (m->scheme == 0) float_panel(m->codes, ready, s->batch, m->k, panel, &epilogue);
             for (int64_t b = 0; m->scheme == 1 && b < s->batch; b++)
-                int8_linear_panel(q, padded, s->rows, m->codes, m->scale, m->offset, b, panel, 1,
+                int8_linear_panel(q, m->k, s->rows, m->codes, m->scale, m->offset, b, panel, 1,
                                   &epilogue);
             for (int64_t b = 0; m->scheme == 2 && b < s->batch; b++)
                 int4_linear_panel(q, padded, s->rows, sums, m->codes, m->scale, b, panel, 1,
@@ -228,6 +243,19 @@ static void decode_norm(const decode_state *s, const float *weight) {
     }
 }
 
+/* y = sum_t p_t v_t, `vectors` vectors of n floats each; rows of v are `stride` apart. */
+INLINE void decode_average(const float *p, const float *v, int64_t seen, int64_t stride,
+                           const int vectors, int64_t n, float *y) {
+    vf sum[4];
+    UNROLL for (int j = 0; j < vectors; j++) sum[j] = v_zero();
+    for (int64_t t = 0; t < seen; t++, v += stride) {
+        vf weight = v_set1(p[t]);
+        UNROLL for (int j = 0; j < vectors; j++)
+            sum[j] = v_fma(weight, v_load_part(v + j * LANES, n), sum[j]);
+    }
+    UNROLL for (int j = 0; j < vectors; j++) v_store_part(y + j * LANES, sum[j], n);
+}
+
 /* attended = sum_t p_t v_t, p = softmax(q . k_t / sqrt(D)), of one head of one sequence, whose new
  * key and value are stored first. */
 static void decode_head(const decode_state *s, const decode_layer *layer, int64_t position,
@@ -239,15 +267,17 @@ static void decode_head(const decode_state *s, const decode_layer *layer, int64_
     float *values = layer->values + b * s->net->context * C + at;
     memcpy(keys + position * C, q + C, D * sizeof *q);
     memcpy(values + position * C, q + 2 * C, D * sizeof *q);
-    for (int64_t t = 0; t < seen; t++) s->scores[t] = scale * float_dot(keys + t * C, q, D);
-    softmax_forward(s->scores, s->scores, 1, seen);
-    for (int64_t i = 0; i < D; i += LANES) {
-        const int64_t n = D - i < LANES ? D - i : LANES;
-        vf sum = v_zero();
-        for (int64_t t = 0; t < seen; t++)
-            sum = v_fma(v_set1(s->scores[t]), v_load_part(values + t * C + i, n), sum);
-        v_store_part(s->attended + b * C + at + i, sum, n);
+    for (int64_t t = 0; t < seen; t += LANES) {
+        vf some = v_mul(v_set1(scale), float_dots(keys + t * C, C, seen - t, q, D));
+        v_store_part(s->scores + t, some, seen - t < LANES ? seen - t : LANES);
     }
+    softmax_forward(s->scores, s->scores, 1, seen);
+    float *y = s->attended + b * C + at;
+    int64_t i = 0;
+    for (; i + 4 * LANES <= D; i += 4 * LANES)
+        decode_average(s->scores, values + i, seen, C, 4, LANES, y + i);
+    for (; i < D; i += LANES)
+        decode_average(s->scores, values + i, seen, C, 1, D - i < LANES ? D - i : LANES, y + i);
 }
 
 /* All heads of all sequences, a phase. */
@@ -279,7 +309,7 @@ void decode_step(const void *network, const int64_t *ids, int64_t batch, int64_t
                  float *logits, float *scratch) {
     const decode_network *net = network;
     const int64_t C = net->width;
-    const double work = batch * decode_bytes(net) < DECODE_TEAM_BYTES ? 0 : 1e9;
+    const double work = batch * decode_weights(net) < DECODE_TEAM_WEIGHTS ? 0 : 1e9;
     decode_counter *counters = (decode_counter *)round_up((int64_t)scratch, 64);
     memset(counters, 0, decode_counters(net, team_for(work)) * sizeof *counters);
     float *shared = (float *)(counters + decode_counters(net, team_for(work)));

@@ -13,7 +13,7 @@ void linear_int4_forward(const float *x, const uint8_t *codes, const float *scal
     int32_t *x_sums = (int32_t *)(x_scale + rows);
     int8_t *q = (int8_t *)(x_sums + rows * groups);
     PARALLEL_FOR(row, rows, 5 * k)
-    quantize_row(x + row * k, q + row * padded, x_scale + row, k, padded, 0, x_sums + row * groups);
+    quantize_row_int4(x + row * k, q + row * padded, x_scale + row, k, padded, x_sums + row * groups);
     PARALLEL_FOR(panel, panel_count(n), 2 * rows * k) {
         int64_t row = 0;
         for (; row + PANEL_ROWS <= rows; row += PANEL_ROWS)

@@ -31,6 +31,11 @@ def epilogue(op: str, rows_shape, n: int, bias, activation, residual):
     return bias, residual, ACTIVATIONS[activation]
 
 
+def ready_floats(k: int) -> int:
+    """Floats that hold a row of k codes made ready: at most two bytes each, 16 at a time."""
+    return 8 * -(-k // 16)
+
+
 def quantize_rows(x):
     """As numpy_ref.quantize_rows, float32."""
     x = contiguous("quantize_rows", x)
@@ -51,7 +56,7 @@ def matmul_int8(x, weight: Packed):
     N, K = weight.shape
     y = np.empty((*x.shape[:-1], N), np.int32)
     rows = y.size // N
-    scratch = memory.empty((rows * (K + 4) // 4 + 1,))
+    scratch = memory.empty((rows * ready_floats(K),))
     library.lib.matmul_int8(
         buffer("int8_t", x), buffer("int8_t", weight.codes), buffer("int32_t", weight.offset),
         buffer("int32_t", y), rows, N, K, buffer("int8_t", scratch),
@@ -67,7 +72,7 @@ def linear_int8_forward(x, weight: Packed, bias=None, activation=None, residual=
     bias, residual, number = epilogue("linear_int8", x.shape[:-1], N, bias, activation, residual)
     y = memory.empty((*x.shape[:-1], N))
     rows = y.size // N
-    scratch = memory.empty((rows * (1 + (K + 3) // 4),))
+    scratch = memory.empty((rows * (1 + ready_floats(K)),))
     library.lib.linear_int8_forward(
         pointer(x), buffer("int8_t", weight.codes), pointer(weight.scale),
         buffer("int32_t", weight.offset), pointer_or_null(bias), pointer_or_null(residual),

@@ -48,31 +48,47 @@ INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t
     }
 }
 
-/* q = round(x / scale) + bias, scale = max|x| / 127; the bytes up to `padded` are filled as well.
- * sums, if given, gets the sum of each group of INT4_GROUP rounded values. */
-static void quantize_row(const float *x, int8_t *q, float *scale, int64_t k, int64_t padded,
-                         int bias, int32_t *sums) {
+/* Bytes of a row of k numbers made ready for int8_panel: whole vectors on every instruction set. */
+static inline int64_t ready_bytes(int64_t k) { return X_BYTES * round_up(k, PANEL); }
+
+/* What the codes of a row are multiplied by: max|x| / 127, 0 for a row of nothing. */
+static float row_scale(const float *x, int64_t k) {
     vf peaks = v_zero();
     int64_t i = 0;
     for (; i + LANES <= k; i += LANES) peaks = v_max(v_abs(v_load(x + i)), peaks);
     if (i < k) peaks = v_max(v_abs(v_load_part(x + i, k - i)), peaks);
     float peak = v_reduce_max(peaks);
-    *scale = peak < 1e-30f ? 0 : peak / 127.0f;
-    vf inverse = v_set1(*scale == 0 ? 0 : 1 / *scale);
-    vi offset = vi_set1(bias);
-    for (i = 0; i + LANES <= k; i += LANES)
-        vi_store_bytes(q + i, vi_add(v_to_int(v_mul(v_load(x + i), inverse)), offset));
-    if (i < k) {
-        int8_t last[LANES];
-        vi_store_bytes(last, vi_add(v_to_int(v_mul(v_load_part(x + i, k - i), inverse)), offset));
-        memcpy(q + i, last, k - i);
-    }
-    memset(q + k, bias, padded - k);
-    for (int64_t g = 0; sums && g < padded / INT4_GROUP; g++) {
+    return peak < 1e-30f ? 0 : peak / 127.0f;
+}
+
+/* round(x / scale) of the numbers from i on, zeros beyond k. */
+INLINE vi row_codes(const float *x, int64_t i, int64_t k, vf inverse) {
+    int64_t left = k - i;
+    vf v = left >= LANES ? v_load(x + i) : v_load_part(x + i, left > 0 ? left : 0);
+    return v_to_int(v_mul(v, inverse));
+}
+
+INLINE vf row_inverse(float scale) { return v_set1(scale == 0 ? 0 : 1 / scale); }
+
+/* q = round(x / scale) as bytes, zeros from k to `padded`, and the sum of each INT4_GROUP of them. */
+static void quantize_row_int4(const float *x, int8_t *q, float *scale, int64_t k, int64_t padded,
+                              int32_t *sums) {
+    *scale = row_scale(x, k);
+    vf inverse = row_inverse(*scale);
+    for (int64_t i = 0; i < padded; i += LANES) vi_store_bytes(q + i, row_codes(x, i, k, inverse));
+    for (int64_t g = 0; g < padded / INT4_GROUP; g++) {
         int32_t sum = 0;
         for (int j = 0; j < INT4_GROUP; j++) sum += q[g * INT4_GROUP + j];
         sums[g] = sum;
     }
+}
+
+/* Likewise, made ready for int8_panel.  q: ready_bytes(k). */
+static void quantize_row_int8(const float *x, int8_t *q, float *scale, int64_t k) {
+    *scale = row_scale(x, k);
+    vf inverse = row_inverse(*scale);
+    for (int64_t i = 0; i < k; i += LANES)
+        vx_store(q + X_BYTES * i, row_codes(x, i, k, inverse));
 }
 
 /* Four neighbouring bytes of x in every lane. */
@@ -82,9 +98,9 @@ INLINE vi bytes_at(const int8_t *x) {
     return vi_set1(word);
 }
 
-/* The exact integer sums of one panel: x (rows, stride) bytes with BYTE_BIAS, w the panel's codes,
- * offset its 16 corrections for a bias of 128, steps = K / 4. With one row the steps are dealt to
- * four sums in turn: an addition waits some five cycles for the one before it. */
+/* The exact integer sums of one panel: x (rows, stride) as quantize_row_int8 writes it, w the
+ * panel's codes, offset its 16 corrections for an X_BIAS of 128, steps = K / 4. With one row the steps are
+ * dealt to four sums in turn: an addition waits some five cycles for the one before it. */
 INLINE void int8_panel(const int8_t *x, int64_t stride, const int8_t *w, const int32_t *offset,
                        int64_t steps, const int rows, vi sum[][PANEL_VECTORS]) {
     const int chains = rows == 1 ? 4 : 1;
@@ -93,17 +109,22 @@ INLINE void int8_panel(const int8_t *x, int64_t stride, const int8_t *w, const i
         acc[r][i] = vi_set1(0);
     int64_t step = 0;
     for (; step + chains <= steps; step += chains)
-        UNROLL for (int c = 0; c < chains; c++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
-            vi weights = vi_load(w + (step + c) * 4 * PANEL + i * 4 * LANES);
-            UNROLL for (int r = 0; r < rows; r++)
-                acc[r * chains + c][i] = vi_dot_signed(acc[r * chains + c][i], weights,
-                                                       bytes_at(x + r * stride + (step + c) * 4));
+        UNROLL for (int c = 0; c < chains; c++) {
+            vw weights[PANEL_VECTORS];
+            UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+                weights[i] = vw_load(w + (step + c) * 4 * PANEL + i * 4 * LANES);
+            UNROLL for (int r = 0; r < rows; r++) {
+                vx four = vx_load(x + r * stride + (step + c) * 4 * X_BYTES);
+                UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+                    acc[r * chains + c][i] =
+                        vi_dot_signed(acc[r * chains + c][i], weights[i], four);
+            }
         }
     for (; step < steps; step++) /* with several rows chains is 1 and nothing is left */
         UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
-            acc[0][i] = vi_dot_signed(acc[0][i], vi_load(w + step * 4 * PANEL + i * 4 * LANES),
-                                      bytes_at(x + step * 4));
-    const vi sign = vi_set1(BYTE_BIAS ? -1 : 0); /* - offset, or nothing */
+            acc[0][i] = vi_dot_signed(acc[0][i], vw_load(w + step * 4 * PANEL + i * 4 * LANES),
+                                      vx_load(x + step * 4 * X_BYTES));
+    const vi sign = vi_set1(X_BIAS ? -1 : 0); /* - offset, or nothing */
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
         vi total = vi_mul(vi_load(offset + i * LANES), sign);
         UNROLL for (int c = 0; c < chains; c++) total = vi_add(total, acc[r * chains + c][i]);
@@ -111,14 +132,16 @@ INLINE void int8_panel(const int8_t *x, int64_t stride, const int8_t *w, const i
     }
 }
 
-/* y = s_x s_w sum: the int8 panel of a dense layer.  x_scale: one a row; scale: (n). */
-INLINE void int8_linear_panel(const int8_t *x, int64_t stride, const float *x_scale,
+/* y = s_x s_w sum: the int8 panel of a dense layer.  x: rows of ready_bytes(k); x_scale: one a row;
+ * scale: (n). */
+INLINE void int8_linear_panel(const int8_t *x, int64_t k, const float *x_scale,
                               const int8_t *codes, const float *scale, const int32_t *offset,
                               int64_t row, int64_t panel, const int rows,
                               const panel_epilogue *e) {
     vi sum[PANEL_ROWS][PANEL_VECTORS];
-    int8_panel(x + row * stride, stride, codes + panel * PANEL * stride, offset + panel * PANEL,
-               stride / 4, rows, sum);
+    const int64_t steps = round_up(k, 4) / 4, stride = ready_bytes(k);
+    int8_panel(x + row * stride, stride, codes + panel * PANEL * 4 * steps,
+               offset + panel * PANEL, steps, rows, sum);
     for (int r = 0; r < rows; r++) {
         vf y[PANEL_VECTORS];
         vf factor = v_set1(x_scale[row + r]);
@@ -132,7 +155,7 @@ INLINE void int8_linear_panel(const int8_t *x, int64_t stride, const float *x_sc
     }
 }
 
-/* int4: groups of 32 k, their exact sums scaled and added in float.  x: bytes without bias;
+/* int4: groups of 32 k, their exact sums scaled and added in float.  x: (rows, stride) bytes;
  * x_sums: (rows, groups) the sum of each group of x, which takes the codes' 8 off. */
 INLINE void int4_linear_panel(const int8_t *x, int64_t stride, const float *x_scale,
                               const int32_t *x_sums, const uint8_t *codes, const float *scale,

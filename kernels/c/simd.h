@@ -30,10 +30,13 @@
  *
  * Bytes, four to a 32-bit lane (int8 and 4-bit weights; numpy_ref/matmul_int8.py explains):
  *
- *     vi_dot_signed(acc, w, x)           acc + the four products of signed bytes, exact in 32 bits;
- *                                        x is handed over with BYTE_BIAS added to each byte, and
- *                                        the sum is then too large by BYTE_BIAS sum(w)
- *     vi_dot_nibbles(acc, u, x)          likewise, u bytes 0 .. 15, x signed bytes, no bias
+ *     vw, vw_load(p)                     four weights a lane, signed bytes, as products want them
+ *     vx, vx_load(p)                     four x in every lane, from a row that vx_store wrote
+ *     vx_store(p, v)                     v, LANES integers that fit signed bytes, made ready for
+ *                                        products: X_BYTES for each, one or two
+ *     vi_dot_signed(acc, w, x)           acc + the four products of each lane, exact in 32 bits, and
+ *                                        X_BIAS (0 or 128) times the sum of the weights
+ *     vi_dot_nibbles(acc, u, x)          acc + the four products of bytes of vi: u 0 .. 15, x signed
  *     vi_load_bytes(p)                   LANES signed bytes, one a lane
  *     vi_store_bytes(p, v)               the low byte of every lane: LANES bytes
  *     v_lookup(table, vi)                table[low four bits of each lane], table of 16 floats

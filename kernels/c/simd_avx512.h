@@ -85,8 +85,16 @@ static inline void v_transpose(vf r[16]) {
 
 /* Bytes (AVX-512 VNNI): vpdpbusd adds four products of unsigned and signed bytes to each lane,
  * in 32 bits without saturation. The signed product gets its x with 128 added. */
-#define BYTE_BIAS 128
-static inline vi vi_dot_signed(vi acc, vi w, vi x) { return _mm512_dpbusd_epi32(acc, x, w); }
+#define X_BIAS 128
+#define X_BYTES 1
+typedef vi vw, vx;
+static inline vw vw_load(const int8_t *p) { return vi_load(p); }
+static inline vx vx_load(const int8_t *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return vi_set1(word);
+}
+static inline vi vi_dot_signed(vi acc, vw w, vx x) { return _mm512_dpbusd_epi32(acc, x, w); }
 static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return _mm512_dpbusd_epi32(acc, u, x); }
 static inline vi vi_load_bytes(const int8_t *p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
@@ -94,6 +102,7 @@ static inline vi vi_load_bytes(const int8_t *p) {
 static inline void vi_store_bytes(int8_t *p, vi v) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(v));
 }
+static inline void vx_store(int8_t *p, vi v) { vi_store_bytes(p, vi_add(v, vi_set1(X_BIAS))); }
 static inline vf v_lookup(const float *table, vi index) {
     return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table)); /* reads the low four bits */
 }

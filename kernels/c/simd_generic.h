@@ -92,8 +92,16 @@ static inline void v_transpose(vf r[4]) {
 }
 
 /* Bytes: one at a time, moved to the top of the lane and back for its sign. */
-#define BYTE_BIAS 0
-static inline vi vi_dot_signed(vi acc, vi w, vi x) {
+#define X_BIAS 0
+#define X_BYTES 1
+typedef vi vw, vx;
+static inline vw vw_load(const int8_t *p) { return vi_load(p); }
+static inline vx vx_load(const int8_t *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return vi_set1(word);
+}
+static inline vi vi_dot_signed(vi acc, vw w, vx x) {
     for (int shift = 24; shift >= 0; shift -= 8)
         acc = vi_add(acc, vi_mul((w << shift) >> 24, (x << shift) >> 24));
     return acc;
@@ -103,6 +111,7 @@ static inline vi vi_load_bytes(const int8_t *p) { return (vi){p[0], p[1], p[2], 
 static inline void vi_store_bytes(int8_t *p, vi v) {
     for (int i = 0; i < LANES; i++) p[i] = (int8_t)v[i];
 }
+static inline void vx_store(int8_t *p, vi v) { vi_store_bytes(p, v); }
 static inline vf v_lookup(const float *table, vi index) {
     return (vf){table[index[0] & 15], table[index[1] & 15], table[index[2] & 15],
                 table[index[3] & 15]};
