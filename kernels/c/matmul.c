@@ -59,6 +59,7 @@ enum {
     NR = NV * LANES,
     KC = 256,
     MC = 98 / MR * MR,
+    SHARES = 8,        /* blocks that each thread should find at least */
     CHUNK = 1 << 18,  /* floats of packed b */
     WIDE = 512,       /* columns that a chunk has at least, if c has as many, before it is deeper */
     THIN = 8,         /* rows of c: so few do not repay packing b */
@@ -312,8 +313,9 @@ typedef struct { /* what the threads of one product share */
     } queue[MOST_THREADS];
 } gemm_team;
 
-/* The next item: of one's own share, then of whoever is behind (another program may be on its
- * core); -1 when all are taken. Who computes an item does not change what it computes. */
+/* The next item: of one's own share, then of whoever is behind; -1 when all are taken. Cores are not
+ * equally fast: another program may be on one, or on its hyperthread, and many laptops have two
+ * kinds of them. Who computes an item does not change what it computes. */
 static int64_t gemm_take(gemm_team *team, int self) {
     for (int i = 0; i < team->threads; i++) {
         int other = (self + i) % team->threads;
@@ -340,12 +342,14 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
                     gemm_least(chunk->columns - column, NR),
                     team->packed_b + column * chunk->depth);
     }
-    /* As many blocks for each thread as for the others; with too few rows for that, the threads
-     * share the columns instead and each packs all of a. */
-    const int few_rows = p->rows < 4 * MR * threads;
-    const int64_t groups = few_rows ? gemm_least(threads, panels) : 1;
-    int64_t blocks = gemm_ceil(p->rows, MC);
-    if (!few_rows) blocks = gemm_ceil(blocks, threads) * threads;
+    /* SHARES blocks for each thread, so that there is something to take over from a slow one; with
+     * too few rows for that, the columns are shared too and each item packs its own a. */
+    int64_t blocks = gemm_ceil(p->rows, MC), groups = 1;
+    if (threads > 1) {
+        const int64_t most = gemm_ceil(p->rows, 2 * MR), wanted = SHARES * threads;
+        if (blocks < wanted) blocks = gemm_least(wanted, most);
+        if (blocks < wanted) groups = gemm_least(gemm_ceil(wanted, blocks), panels);
+    }
     const int64_t items = blocks * groups;
     team->queue[self].next = gemm_part(items, self, threads);
     team->queue[self].end = gemm_part(items, self + 1, threads);
