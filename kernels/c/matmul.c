@@ -65,6 +65,7 @@ enum {
     THIN = 8,         /* rows of c: so few do not repay packing b */
     AHEAD = 8,        /* rows that packing fetches in advance: each lies in another page, where the
                        * hardware does not look ahead by itself */
+    CACHE_LINE = 16,  /* floats */
     PITCH = KC + 16,  /* not a power of two: the rows of a tile lie in different cache sets */
     SIDE = (MR + LANES - 1) / LANES * LANES, /* MR in whole vectors: every store is aligned */
     TILE = SIDE * PITCH,                     /* floats set aside for a packed tile of a */
@@ -74,6 +75,9 @@ enum {
 int64_t gemm_scratch(int64_t threads) { return CHUNK + threads * A_BLOCK + 16; }
 
 static inline int64_t gemm_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t gemm_clamp(int64_t n, int64_t low, int64_t high) {
+    return n < low ? low : n > high ? high : n;
+}
 static inline int64_t gemm_ceil(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 /* ---- The tile ------------------------------------------------------------------------------- */
@@ -253,6 +257,16 @@ static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64
     }
 }
 
+/* One k of a tile of transposed a: SIDE numbers, of which the tile uses its rows; what lies beyond
+ * a's last row (`left` from here) is not read. */
+static inline void gemm_pack_side(const float *a, const float *factor, int64_t left, float *to) {
+    UNROLL for (int r = 0; r < SIDE; r += LANES) {
+        int64_t n = left >= SIDE ? LANES : gemm_clamp(left - r, 0, LANES);
+        vf v = v_load_part(a + r, n);
+        v_store(to + r, factor ? v_mul(v, v_load_part(factor + r, n)) : v);
+    }
+}
+
 /* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each
  * k is read once, from one end to the other, and dealt to the tiles: [k][SIDE]. */
 static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
@@ -272,19 +286,15 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
     }
     int64_t begin[MC / MR + 2];
     for (int64_t t = 0; t <= tiles; t++) begin[t] = first + gemm_part(last - first, t, tiles);
-    for (int64_t i = 0; i < depth; i++, a += p->a_inner, factor += factor ? p->a_inner : 0)
-        for (int64_t t = 0; t < tiles; t++) {
-            const int64_t rows = begin[t + 1] - begin[t];
-            float *tile = to + t * TILE + i * SIDE;
-            prefetch(a + begin[t] + AHEAD * p->a_inner);
-            if (factor) prefetch(factor + begin[t] + AHEAD * p->a_inner);
-            for (int64_t r = 0; r < rows; r += LANES) {
-                int64_t at = begin[t] + r, n = gemm_least(rows - r, LANES);
-                vf v = v_load_part(a + at, n);
-                if (factor) v = v_mul(v, v_load_part(factor + at, n));
-                v_store(tile + r, v); /* whole vectors: behind the rows is SIDE's room */
-            }
+    for (int64_t i = 0; i < depth; i++, a += p->a_inner, factor += factor ? p->a_inner : 0) {
+        for (int64_t r = first; r < last; r += CACHE_LINE) {
+            prefetch(a + r + AHEAD * p->a_inner);
+            if (factor) prefetch(factor + r + AHEAD * p->a_inner);
         }
+        for (int64_t t = 0; t < tiles; t++)
+            gemm_pack_side(a + begin[t], factor ? factor + begin[t] : NULL, p->rows - begin[t],
+                           to + t * TILE + i * SIDE);
+    }
 }
 
 /* Rows [first, last) of c and panels [panel, panel_end) of one packed chunk of b. */
