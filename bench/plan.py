@@ -36,8 +36,8 @@ counted = plans.make_plan(config, runtime, trial=False)
 made = plans.fit(config, runtime) if fit else plans.make_plan(config, runtime)
 recipe = made.config.training
 print(json.dumps({"total": made.memory.total, "counted": counted.memory.total,
-                  "step": made.step_seconds, "settings": [recipe.batch_size, recipe.accumulation,
-                  recipe.recompute]}))
+                  "step": made.step_seconds, "others": made.others,
+                  "settings": [recipe.batch_size, recipe.accumulation, recipe.recompute]}))
 """
 
 TRAIN = """
@@ -90,7 +90,8 @@ def compare(name: str, data: str, steps: int, group: Path | None, folder: Path) 
         f"{name}: batch {batch} x {accumulation}{', recomputed' if recompute else ''}; memory "
         f"counted {plan['counted'] / 2**20:.0f}, planned {total / 2**20:.0f}, measured "
         f"{peak / 2**20:.0f} MB (planned / measured {total / peak:.3f}); step planned "
-        f"{planned:.3f}, measured {seconds:.3f} s ({planned / seconds:.3f})",
+        f"{planned:.3f}, measured {seconds:.3f} s ({planned / seconds:.3f}), others "
+        f"had {plan['others']:.0%} of the processors during the trial",
         flush=True,
     )
 

@@ -226,7 +226,8 @@ def checkpoint(function: Callable, *inputs: Tensor | None) -> Any:
     function: takes Tensors (or None), returns a Tensor or a tuple of them; parameters it uses by
     other ways (a module's weights) get their gradients too.  Only `inputs` stay alive.
     The second run draws the same random keys (see draw_key), so gradients are the same bytes as
-    without checkpointing.  Cost: one more forward.  Source: Chen et al. 2016.
+    without checkpointing.  Cost: one more forward (figures: tinygpt/model/gpt.py).
+    Source: Chen et al. 2016.
     """
     from minigrad.tensor import Tensor
 

@@ -1,6 +1,10 @@
 """A plan counts right, fits what can be fitted, and refuses the rest."""
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ import pytest
 from tinygpt.config import ConfigError, from_dict, load_config
 from tinygpt.model import GPT
 from tinygpt.training import plan as plans
+from tinygpt.training import probe
 from tinygpt.training.memory import Limit
 from tinygpt.training.probe import Measured, time_in_place
 
@@ -81,6 +86,28 @@ def test_a_trial_corrects_memory_and_gives_times(monkeypatch, config):
     likely, low, high = plan.step_seconds
     assert low < likely < high and likely == pytest.approx(2.1)
     assert plan.total_seconds[0] == pytest.approx(210)
+
+
+def test_a_busy_machine_is_said(monkeypatch, config):
+    from tinygpt.training import plan_view
+
+    data = SimpleNamespace(train=np.zeros(1000), validation=np.zeros(100))
+    for others, said in ((0.02, False), (0.4, True)):
+        measured = Measured(RUNTIME, RUNTIME, RUNTIME, RUNTIME, (0.9, 1.0, 1.2), 0.1, others)
+        monkeypatch.setattr(plans, "measure", lambda config, seen=measured: seen)
+        facts = plan_view._facts(plans.make_plan(config, RUNTIME), data, None)
+        assert any("40%" in text for _, text in facts) is said
+
+
+def test_a_trial_sees_what_other_programs_take():
+    if not Path("/proc/stat").exists():
+        pytest.skip("only Linux says what other programs take")
+    worked, own, clock = probe._processors()
+    other = subprocess.run([sys.executable, "-c", "sum(range(20_000_000))"], check=True)
+    after = probe._processors()
+    assert other.returncode == 0
+    assert (after[0] - worked) - (after[1] - own) > 0.1  # seconds
+    assert after[2] > clock
 
 
 def test_timing_a_session_leaves_it_as_it_was(tiny_config, tmp_path):

@@ -50,7 +50,8 @@ class Plan:
 
     parameters: trained values.  memory: at the peak.  limit: the tightest bound on it, None if
     unknown.  step_seconds: (likely, low, high) for one optimizer step, None if not tried.
-    total_seconds: the same for the whole run.  checkpoint_bytes: of one; disk_bytes: of all kept.
+    total_seconds: the same for the whole run.  others: share of the processors that other programs
+    took while it was tried.  checkpoint_bytes: of one; disk_bytes: of all kept.
     """
 
     config: Config
@@ -61,6 +62,7 @@ class Plan:
     total_seconds: tuple[float, float, float] | None
     checkpoint_bytes: int
     disk_bytes: int
+    others: float = 0.0
 
     @property
     def fits(self) -> bool:
@@ -141,7 +143,10 @@ def make_plan(config: Config, runtime: int, trial: bool = True) -> Plan:
         step, total = _times(config, tried.training.batch_size, measured)
     parameters = count_parameters(config.model)
     checkpoint = int(FLOAT * parameters + MOMENT_BYTES[config.training.optimizer] * parameters)
-    return Plan(config, parameters, memory, limit, step, total, checkpoint, (KEEP + 1) * checkpoint)
+    others = measured.others if measured is not None else 0.0
+    return Plan(
+        config, parameters, memory, limit, step, total, checkpoint, (KEEP + 1) * checkpoint, others
+    )
 
 
 def fit(config: Config, runtime: int, say: Callable[[str], None] | None = None) -> Plan:

@@ -15,6 +15,7 @@ from tinygpt.training.plan import MARGIN, Plan
 from tinygpt.training.view import duration
 
 MB = 2**20
+BUSY = 0.1  # share of the processors for others from which the time is worth a warning
 
 
 def plan_table(plan: Plan, dataset: Dataset, out: Path | None = None) -> Group:
@@ -74,6 +75,9 @@ def _facts(plan: Plan, dataset: Dataset, out: Path | None) -> list[tuple[str, st
     if plan.step_seconds and plan.total_seconds:
         total, low, high = plan.total_seconds
         facts.append(("Time", time_line(plan.step_seconds[0], total, low, high)))
+    if plan.others > BUSY:
+        share = f"{plan.others:.0%} of the processor"
+        facts.append(("", f"Other programs took {share} meanwhile: without them it is faster."))
     free = shutil.disk_usage(_existing(out or Path())).free
     short = "" if free > 1.2 * plan.disk_bytes else " (not enough)"
     disk = (

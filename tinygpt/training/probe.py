@@ -8,6 +8,7 @@ trial that exhausts the memory must not take the caller with it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -33,6 +34,8 @@ class Measured:
     address space.
     pass_seconds: (lower quartile, median, upper quartile) of forward and backward of one
     micro-batch.  update_seconds: of the optimizer's update.
+    others: share of the processors' time that other programs took meanwhile (0 if unknown). One
+        that keeps one of two cores busy doubles the times: a step waits for its slower thread.
     """
 
     base: int
@@ -41,6 +44,7 @@ class Measured:
     peak_virtual: int
     pass_seconds: tuple[float, float, float]
     update_seconds: float
+    others: float = 0.0
 
 
 def measure(config: Config, seconds: float = SECONDS) -> Measured | None:
@@ -92,7 +96,7 @@ def _trial(config: Config, seconds: float) -> Measured:
     optimizer = make_optimizer(model, recipe)
     passes: list[float] = []
     updates: list[float] = []
-    end = time.perf_counter() + seconds
+    end, before = time.perf_counter() + seconds, _processors()
     while len(passes) <= LEAST or (time.perf_counter() < end and len(passes) <= MOST):
         optimizer.zero_grad()
         for _ in range(min(recipe.accumulation, 2)):  # the second adds to gradients that exist
@@ -104,11 +108,24 @@ def _trial(config: Config, seconds: float) -> Measured:
         optim.global_norm(optimizer.parameters())
         optimizer.step(lr=0.0)
         updates.append(time.perf_counter() - start)
+    worked, own, gone_by = (now - then for now, then in zip(_processors(), before, strict=True))
     low, middle, high = np.quantile(passes[1:], (0.25, 0.5, 0.75)).tolist()  # the first warms up
     return Measured(
         base, peak_bytes(), base_virtual, peak_virtual_bytes(), (low, middle, high),
         float(np.median(updates[1:] or updates)),
+        max(0.0, worked - own) / (gone_by * (os.cpu_count() or 1)),
     )  # fmt: skip
+
+
+def _processors() -> tuple[float, float, float]:
+    """Seconds that all processors have worked (0 if not on Linux), this process, and the clock."""
+    own, clock = time.process_time(), time.perf_counter()
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, _idle, _wait, *others = map(int, file.readline().split()[1:9])
+    except OSError:
+        return 0.0, own, clock
+    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK"), own, clock
 
 
 if __name__ == "__main__":
