@@ -12,10 +12,22 @@ from typing import Any
 import numpy as np
 
 from kernels import threads
-from kernels.c import _generic  # type: ignore[attr-defined]  # built by build.py
 
 ISAS = ("generic", "avx2", "avx512")  # from the slowest to the fastest; cpu.c uses the indices
 
+
+def _load_generic() -> Any:
+    """The module that runs on any CPU.  Raises ModuleNotFoundError if build.py did not make it."""
+    name = "kernels.c._generic"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ModuleNotFoundError("the C extension was not built", name=name) from None
+
+
+_generic = _load_generic()
 ffi: Any = _generic.ffi
 lib: Any = None
 _isa = ""

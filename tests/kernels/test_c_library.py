@@ -1,5 +1,7 @@
 """Which compiled module answers, and what happens where one is missing."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +74,25 @@ def test_the_forced_set_of_the_environment_is_met_or_an_error():
                 check=True,
             )  # fmt: skip
             assert result.stdout.strip() == isa
+
+
+def test_without_the_extension_the_message_says_so_and_how_to_build_it(tmp_path):
+    shutil.copytree(ROOT / "kernels", tmp_path / "kernels", ignore=shutil.ignore_patterns("*.so"))
+    program = "import kernels; kernels.use(); print(kernels.report()['available']['c'])"
+
+    def run(backend):
+        environment = {**os.environ, "KERNELS_BACKEND": backend, "PYTHONPATH": str(tmp_path)}
+        environment.pop("KERNELS_ISA", None)
+        return subprocess.run(
+            [sys.executable, "-c", program], env=environment, cwd=tmp_path,
+            capture_output=True, text=True,
+        )  # fmt: skip
+
+    forced, chosen = run("c"), run("numpy")
+    assert forced.returncode == 1
+    for text in (forced.stderr.splitlines()[-1], chosen.stdout):
+        assert "(the C extension was not built)" in text
+        assert "pip install" in text and "circular" not in text
 
 
 @pytest.mark.slow
