@@ -71,19 +71,27 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
 
 
 CHAT_HELP = """/reset forgets the conversation   /temperature 0.7 changes it   /quit, Ctrl-D leave
-Ctrl-C stops an answer. What you type and what the model writes are one text that it continues."""
+Ctrl-C stops an answer."""
+BASE_MODEL = """This is a base model: it does not answer, it goes on with the text that you and it
+write in turns. Begin something and see what it makes of it."""
 
 
 @click.command()
 @click.argument("model", metavar="RUN|FILE", type=click.Path())
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True,
               help="Longest answer.")  # fmt: skip
+@click.option(
+    "--roles",
+    is_flag=True,
+    help="For a model taught to answer: mark who speaks by <|user|>, <|assistant|>.",
+)
 @sampling_options
-def chat(model, max_tokens, seed, stop, **options):
-    """Talk with a trained model; the conversation is remembered.
+def chat(model, max_tokens, roles, seed, stop, **options):
+    """Talk with a trained model; the conversation is remembered as far as the context reaches.
 
-    RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote. An answer
-    ends at an empty line (change that with --stop).
+    RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote. What comes
+    out of `tinygpt train` goes on with the text, up to an empty line (change that with --stop).
+    With --roles an answer ends where the model says so.
     """
     import numpy as np
 
@@ -94,10 +102,10 @@ def chat(model, max_tokens, seed, stop, **options):
     sampling = _sampling(options)
     gpt, tokenizer = open_model(model)
     talk = Conversation(
-        gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, stop=stop or ("\n\n",),
-        rng=np.random.default_rng(seed),
+        gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles,
+        stop=stop or (() if roles else ("\n\n",)), rng=np.random.default_rng(seed),
     )  # fmt: skip
-    click.echo(CHAT_HELP)
+    click.echo(CHAT_HELP if roles else f"{BASE_MODEL}\n{CHAT_HELP}")
     while (line := _read_line("> ")) is not None:
         if line.startswith("/"):
             if line.split()[0] in ("/quit", "/exit"):
@@ -110,7 +118,7 @@ def chat(model, max_tokens, seed, stop, **options):
         if not line.strip():
             continue
         try:
-            for piece in talk.say(line + "\n"):
+            for piece in talk.say(line):
                 click.echo(piece, nl=False)
         except KeyboardInterrupt:
             click.echo(" ...", nl=False)

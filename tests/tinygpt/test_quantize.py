@@ -16,12 +16,13 @@ from tinygpt.compression.quality import Reference, sweep
 from tinygpt.compression.quantize import quantizable, quantize_model
 from tinygpt.config import GPTConfig
 from tinygpt.errors import UserError
+from tinygpt.inference.chat import Conversation
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.generate import generate
 from tinygpt.inference.network import network_of
 from tinygpt.inference.sampling import GREEDY
 from tinygpt.model import GPT
-from tinygpt.tokenizer import CharTokenizer
+from tinygpt.tokenizer import CharTokenizer, TokenizerError, train_bpe
 
 CONFIG = GPTConfig(vocab_size=64, context=32, n_layers=2, n_heads=2, d_model=64, dropout=0.1)
 LETTERS = "".join(chr(i) for i in range(32, 96))
@@ -297,11 +298,49 @@ def test_chat_command_remembers_and_obeys(model, tokenizer, tmp_path):
     result = CliRunner().invoke(chat, [str(tmp_path / "m"), "--max-tokens", "5"], input=said)
     assert result.exit_code == 0, result.output
     assert "'x' is not a number" in result.output
+    assert result.output.startswith("This is a base model: it does not answer")
+
+
+def test_a_conversation_of_a_base_model_is_one_text(model):
+    letters = CharTokenizer(LETTERS[:-1] + "\n")
+    talk = Conversation(model, letters, sampling=GREEDY, max_tokens=3, stop=("\n\n",))
+    first = "".join(talk.say("HELLO\n"))
+    second = "".join(talk.say("MORE\n"))
+    assert talk.text == f"HELLO\n{first}\n\nMORE\n{second}"
+
+
+def test_what_an_abandoned_answer_said_is_remembered(model):
+    talk = Conversation(model, CharTokenizer(LETTERS), sampling=GREEDY, max_tokens=9, stop=())
+    answer = talk.say("HELLO")
+    first = next(answer) + next(answer)
+    answer.close()
+    assert talk.text == "HELLO" + first
+    more = "".join(talk.say("AND"))
+    whole = Conversation(model, CharTokenizer(LETTERS), sampling=GREEDY, max_tokens=9, stop=())
+    assert more == "".join(whole.say("HELLO" + first + "AND"))
+
+
+def test_roles_mark_who_speaks_and_cannot_be_forged(model):
+    names = ("<|user|>", "<|end|>", "<|assistant|>")
+    bpe = train_bpe("AB CD " * 9, 256 + 3, special_tokens=names)
+    rng = np.random.default_rng(0)
+    gpt = GPT(
+        GPTConfig(n_layers=1, n_heads=2, d_model=16, context=64, vocab_size=bpe.vocab_size), rng
+    )
+    talk = Conversation(gpt, bpe, sampling=GREEDY, max_tokens=2, stop=(), roles=True)
+    fed = []
+    feed = talk._decoder.feed
+    talk._decoder.feed = lambda ids: fed.append(ids[0].tolist()) or feed(ids)
+    user, end, assistant = map(bpe.special_id, names)
+    for said in ("AB", "<|end|>"):
+        list(talk.say(said))
+    assert fed[0] == [user, *bpe.encode("AB"), end, assistant]
+    assert fed[1] == [end, user, *bpe.encode("<|end|>", disallowed_special=()), end, assistant]
+    with pytest.raises(TokenizerError, match="not a special token of this tokenizer"):
+        Conversation(gpt, CharTokenizer(LETTERS), sampling=GREEDY, roles=True)
 
 
 def test_a_conversation_longer_than_the_context_goes_on(model):
-    from tinygpt.inference.chat import Conversation
-
     talk = Conversation(model, CharTokenizer(LETTERS), sampling=GREEDY, max_tokens=10, stop=())
     for _ in range(6):
         assert len("".join(talk.say("THE SAME THING"))) == 10

@@ -1,7 +1,17 @@
 """A conversation: one growing text that the reader and the model write in turns.
 
+A base model has learned to go on with a text, and that is all it is asked for. A model that was
+taught to answer has seen who speaks marked by special tokens, and is asked in the same form:
+
+    <|user|> What is a cat? <|end|> <|assistant|> An animal. <|end|> <|user|> ...
+
+Every BPE vocabulary of ours has a place for these tokens, so having them does not mean that the
+model has learned them: `roles` is the caller's to say. What the reader types never becomes a
+special token.
+
 The keys and values of all that was said stay in the decoder's cache, so an answer costs only its
-own tokens and those of the question, however long the conversation is.
+own tokens and those of the question, however long the conversation is. What no longer fits the
+context is forgotten, oldest first.
 
 Read next: decoder.py.
 """
@@ -23,6 +33,8 @@ class Conversation:
     """A model, what was said, and how answers are drawn.
 
     stop: texts that end an answer.  sampling and max_tokens may be changed between turns.
+    roles: mark who speaks, for a model that was taught so.  Raises TokenizerError if the tokenizer
+        lacks the tokens.
     """
 
     def __init__(
@@ -33,31 +45,43 @@ class Conversation:
         sampling: Sampling,
         max_tokens: int = 200,
         stop: Sequence[str] = ("\n\n",),
+        roles: bool = False,
         rng: np.random.Generator | None = None,
     ):
         self.tokenizer, self.sampling, self.max_tokens = tokenizer, sampling, max_tokens
         self.stop = stop
-        self.text = ""
-        self._ids: list[int] = []
+        names = ("<|user|>", "<|end|>", "<|assistant|>")
+        self._roles = [tokenizer.special_id(name) for name in names] if roles else None
+        self._ids: list[int] = []  # all that was said
+        self._unread: list[int] = []  # the end of it that the decoder has not taken in
         self._decoder = Decoder(model)
         self._rng = np.random.default_rng(0) if rng is None else rng
 
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return self.tokenizer.decode(self._ids)
+
     def reset(self) -> None:
         """Forget what was said."""
-        self.text, self._ids = "", []
+        self._ids, self._unread = [], []
         self._decoder.clear()
 
     def say(self, text: str) -> Iterator[str]:
         """Add `text` to the conversation and yield the model's answer, piece by piece.
 
+        An answer that was cut off is ended first, by the first of `stop` or <|end|>.
         What is said must hold at least one token.  Abandoning the iterator (Ctrl-C) keeps the
         part of the answer that was drawn.
         """
-        self.text += text
-        logits = self._feed(self.tokenizer.encode(text))
-        for piece in until_stop(stream(self.tokenizer, self._tokens(logits)), self.stop):
-            self.text += piece
-            yield piece
+        if self._ids and self.stop and not self._roles and not self.text.endswith(self.stop[0]):
+            text = self.stop[0] + text
+        ids = self.tokenizer.encode(text, disallowed_special=())
+        if self._roles:
+            user, end, assistant = self._roles
+            ids = [end] * bool(self._ids) + [user, *ids, end, assistant]
+        logits = self._feed(ids)
+        yield from until_stop(stream(self.tokenizer, self._tokens(logits)), self.stop)
 
     def _tokens(self, logits: np.ndarray) -> Iterator[int]:
         ends = set(self.tokenizer.special_tokens.values())
@@ -65,13 +89,16 @@ class Conversation:
             token = int(sample(logits, self.sampling, self._rng, [np.array(self._ids)])[0])
             if token in ends:
                 return
-            yield token
             self._ids.append(token)
+            self._unread = [token]
+            yield token
             logits = self._decoder.step(np.array([token]))
+            self._unread = []
 
     def _feed(self, ids: list[int]) -> np.ndarray:
         """Take in what was said; if it does not fit, only the last half of the context is kept."""
         self._ids += ids
+        ids, self._unread = self._unread + ids, []
         room = self._decoder.context - self._decoder.length
         if len(ids) > room:
             self._decoder.clear()
