@@ -82,21 +82,27 @@ static void attention_softmax_block(const attention_shape *s, int64_t i, int64_t
             vm hidden = attention_hidden(s, i, c, j0 + j);
             v_store(at, v_select(hidden, v_set1(-INFINITY), v_load(at)));
         }
-    for (int c = 0; c < VECTORS; c++) {
-        vf top = peak[c];
-        for (int64_t j = 0; j < keys; j++)
-            top = v_max(top, v_load(scores + j * QUERIES + c * LANES));
-        keep[c] = attention_exp2(v_sub(peak[c], top));
-        vf sum = v_mul(keep[c], total[c]);
-        for (int64_t j = 0; j < keys; j++) {
-            float *at = scores + j * QUERIES + c * LANES;
-            vf e = attention_exp2(v_sub(v_load(at), top));
-            v_store(at, e);
-            sum = v_add(sum, e);
-        }
-        peak[c] = top;
-        total[c] = sum;
+    vf top[VECTORS], sum[VECTORS];
+    UNROLL for (int c = 0; c < VECTORS; c++) top[c] = peak[c];
+    for (int64_t j = 0; j < keys; j++)
+        UNROLL for (int c = 0; c < VECTORS; c++)
+            top[c] = v_max(top[c], v_load(scores + j * QUERIES + c * LANES));
+    UNROLL for (int c = 0; c < VECTORS; c++) {
+        keep[c] = attention_exp2(v_sub(peak[c], top[c]));
+        sum[c] = v_mul(keep[c], total[c]);
+        peak[c] = top[c];
     }
+    for (int64_t j = 0; j < keys; j++) {
+        float *at = scores + j * QUERIES;
+        vf e[VECTORS];
+        UNROLL for (int c = 0; c < VECTORS; c++) e[c] = v_sub(v_load(at + c * LANES), top[c]);
+        attention_exp2_each(VECTORS, e);
+        UNROLL for (int c = 0; c < VECTORS; c++) {
+            v_store(at + c * LANES, e[c]);
+            sum[c] = v_add(sum[c], e[c]);
+        }
+    }
+    UNROLL for (int c = 0; c < VECTORS; c++) total[c] = sum[c];
 }
 
 /* A panel of queries on its way through the keys. */
@@ -294,15 +300,22 @@ static void attention_backward_prepare(const attention_shape *s, const attention
 /* p = e^(s - lse) in place of the scores, and ds = p (dp - dot) in place of dp. */
 static void attention_softmax_backward(const attention_shape *s, const attention_work *w, int64_t i,
                                        int64_t j0, int64_t keys) {
-    for (int c = 0; c < VECTORS; c++) {
-        vf lse = v_load(w->lse + i + c * LANES), dot = v_load(w->dot + i + c * LANES);
-        for (int64_t j = 0; j < keys; j++) {
-            float *p_at = w->p + j * QUERIES + c * LANES, *ds_at = w->ds + j * QUERIES + c * LANES;
-            vf p = attention_exp2(v_sub(v_load(p_at), lse));
-            if (attention_masked(s, i, j0 + j))
-                p = v_select(attention_hidden(s, i, c, j0 + j), v_zero(), p);
-            v_store(p_at, p);
-            v_store(ds_at, v_mul(p, v_sub(v_load(ds_at), dot)));
+    vf lse[VECTORS], dot[VECTORS];
+    UNROLL for (int c = 0; c < VECTORS; c++) {
+        lse[c] = v_load(w->lse + i + c * LANES);
+        dot[c] = v_load(w->dot + i + c * LANES);
+    }
+    for (int64_t j = 0; j < keys; j++) {
+        float *p_at = w->p + j * QUERIES, *ds_at = w->ds + j * QUERIES;
+        vf p[VECTORS];
+        UNROLL for (int c = 0; c < VECTORS; c++) p[c] = v_sub(v_load(p_at + c * LANES), lse[c]);
+        attention_exp2_each(VECTORS, p);
+        if (attention_masked(s, i, j0 + j))
+            UNROLL for (int c = 0; c < VECTORS; c++)
+                p[c] = v_select(attention_hidden(s, i, c, j0 + j), v_zero(), p[c]);
+        UNROLL for (int c = 0; c < VECTORS; c++) {
+            v_store(p_at + c * LANES, p[c]);
+            v_store(ds_at + c * LANES, v_mul(p[c], v_sub(v_load(ds_at + c * LANES), dot[c])));
         }
     }
 }

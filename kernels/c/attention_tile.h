@@ -37,20 +37,31 @@ static inline void attention_store(float *p, vf v, int64_t n) {
  * number, on which these CPUs take a hundred cycles. (With denormal results for masked scores the
  * forward pass took 1.6 times as long at T = 256.) Adding 1.5 * 2^23 rounds x to an integer n and
  * leaves n in the low bits, from where it goes straight into the exponent of 2^r: 2^x = 2^n 2^r,
- * |r| <= 1/2. 2^r is a minimax polynomial, 1.6e-8 relative. */
-static inline vf attention_exp2(vf x) {
+ * |r| <= 1/2. 2^r is a minimax polynomial, 1.6e-8 relative.
+ *
+ * Each of its twelve steps waits for the one before, some 45 cycles in all, while a CPU can start
+ * several in each cycle. So `n` vectors, a constant, go through side by side. */
+INLINE void attention_exp2_each(const int n, vf *x) {
+    static const float terms[] = {0.00015353362f, 0.0013398875f, 0.0096184369f, 0.055503324f,
+                                  0.24022648f, 0.69314718f, 1.0f};
     const vf rounder = v_set1(12582912.0f);
-    x = v_max(v_set1(-64.0f), x); /* in this order nan passes through */
-    vf shifted = v_add(x, rounder), r = v_sub(x, v_sub(shifted, rounder));
-    vf power = v_set1(0.00015353362f);
-    power = v_fma(power, r, v_set1(0.0013398875f));
-    power = v_fma(power, r, v_set1(0.0096184369f));
-    power = v_fma(power, r, v_set1(0.055503324f));
-    power = v_fma(power, r, v_set1(0.24022648f));
-    power = v_fma(power, r, v_set1(0.69314718f));
-    power = v_fma(power, r, v_set1(1.0f));
-    vi bits = vi_add(v_as_int(power), vi_shift_left(v_as_int(shifted), 23));
-    return v_sub(v_as_float(bits), v_set1(0x1p-64f)); /* rounds away unless x was near -64 */
+    vf shifted[VECTORS], r[VECTORS], power[VECTORS];
+    UNROLL for (int i = 0; i < n; i++) {
+        x[i] = v_max(v_set1(-64.0f), x[i]); /* in this order nan passes through */
+        shifted[i] = v_add(x[i], rounder);
+        r[i] = v_sub(x[i], v_sub(shifted[i], rounder));
+        power[i] = v_set1(terms[0]);
+    }
+    UNROLL for (int k = 1; k < 7; k++) UNROLL for (int i = 0; i < n; i++)
+        power[i] = v_fma(power[i], r[i], v_set1(terms[k]));
+    UNROLL for (int i = 0; i < n; i++) {
+        vi bits = vi_add(v_as_int(power[i]), vi_shift_left(v_as_int(shifted[i]), 23));
+        x[i] = v_sub(v_as_float(bits), v_set1(0x1p-64f)); /* rounds away unless x was near -64 */
+    }
+}
+static inline vf attention_exp2(vf x) {
+    attention_exp2_each(1, &x);
+    return x;
 }
 
 /* c (rows, QUERIES) = keep c + a b, with a (rows, depth) anywhere, b (depth, QUERIES) a panel.
@@ -66,7 +77,7 @@ attention_tile(const int rows, int64_t depth, const float *a, int64_t a_row, int
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < VECTORS; v++)
             sum[r][v] = keep ? v_mul(keep[v], v_load(c + r * QUERIES + v * LANES)) : v_zero();
-    for (int64_t k = 0; k < depth; k++, a += a_step, b += QUERIES) {
+    _Pragma("GCC unroll 4") for (int64_t k = 0; k < depth; k++, a += a_step, b += QUERIES) {
         vf column[VECTORS];
         for (int v = 0; v < VECTORS; v++) column[v] = v_load(b + v * LANES);
         for (int r = 0; r < rows; r++) {
@@ -78,18 +89,28 @@ attention_tile(const int rows, int64_t depth, const float *a, int64_t a_row, int
         for (int v = 0; v < VECTORS; v++) v_store(c + r * QUERIES + v * LANES, sum[r][v]);
 }
 
-/* `rows` is a constant in each call of attention_tile: its loops unroll, its sums are registers. */
+/* `rows` is a constant in each call of attention_tile: its loops unroll, its sums are registers.
+ * The last rows are dealt to two tiles of about equal height: a low tile has too few sums to keep
+ * the arithmetic units busy, and takes nearly as long as a high one. */
 static inline __attribute__((always_inline)) void
 attention_product(int64_t rows, int64_t depth, const float *a, int64_t a_row, int64_t a_step,
                   const float *b, const vf *keep, float *c) {
-    int64_t r = 0;
-    for (; r + TILE_ROWS <= rows; r += TILE_ROWS)
-        attention_tile(TILE_ROWS, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
-    for (; r + 4 <= rows; r += 4)
-        attention_tile(4, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
-    for (; r + 2 <= rows; r += 2)
-        attention_tile(2, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
-    if (r < rows) attention_tile(1, depth, a + r * a_row, a_row, a_step, b, keep, c + r * QUERIES);
+    while (rows > 0) {
+        int64_t height = rows >= 2 * TILE_ROWS ? TILE_ROWS
+                         : rows > TILE_ROWS    ? (rows + 1) / 2
+                                               : rows;
+#define ATTENTION_ROWS(n)                                                                  \
+    case n:                                                                                \
+        if (n <= TILE_ROWS) attention_tile(n, depth, a, a_row, a_step, b, keep, c);        \
+        break;
+        switch (height) {
+            ATTENTION_ROWS(1) ATTENTION_ROWS(2) ATTENTION_ROWS(3) ATTENTION_ROWS(4)
+            ATTENTION_ROWS(5) ATTENTION_ROWS(6) ATTENTION_ROWS(7) ATTENTION_ROWS(8)
+            ATTENTION_ROWS(9) ATTENTION_ROWS(10) ATTENTION_ROWS(11) ATTENTION_ROWS(12)
+        }
+#undef ATTENTION_ROWS
+        rows -= height, a += height * a_row, c += height * QUERIES;
+    }
 }
 
 /* The product in the three ways that attention reads a: by rows, row r at a + r * step; */
