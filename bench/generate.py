@@ -50,7 +50,6 @@ class Worker:
 
     def ask(self, what: str, count: int | None = None) -> Any:
         """Call a method of the writer."""
-        assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps([what, count]) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -60,7 +59,6 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        assert self.process.stdin
         self.process.stdin.close()
         self.process.wait(timeout=30)
 

@@ -50,7 +50,6 @@ def run_race(spec: dict[str, Any], isa: str | None, clock: str) -> list[dict[str
         [sys.executable, "-m", "bench.racer", json.dumps(spec)],
         cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdout is not None
     found = []
     for line in process.stdout:
         found.append(json.loads(line))

@@ -64,13 +64,11 @@ class Worker:
         self.sgemm: dict[str, float] = {}
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return self._read()
 
     def _read(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise click.ClickException(
@@ -88,7 +86,6 @@ class Worker:
             self.sgemm[name] = max(rate, self.sgemm.get(name, 0.0))
 
     def close(self) -> None:
-        assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait(timeout=30)
 

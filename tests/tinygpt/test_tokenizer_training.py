@@ -105,7 +105,7 @@ def test_a_full_disk_is_said(monkeypatch, tmp_path):
         words.add("some words")
         words._folder = str(tmp_path / "gone")
         with pytest.raises(TokenizerError, match="cannot write the words to .*gone"):
-            words._spill()
+            words._spill(words._counter)
 
 
 def test_a_limit_without_c_says_how_to_get_it(monkeypatch):

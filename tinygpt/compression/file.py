@@ -172,8 +172,7 @@ def _tensors(model: GPT) -> tuple[dict[str, np.ndarray], dict[str, list]]:
         packed = module.packed
         matrices[name] = [packed.scheme, *packed.shape]
         tensors[f"{name}.codes"] = packed.codes
-        if packed.scheme == "int8":
-            assert packed.offset is not None
+        if packed.offset is not None:  # int8
             tensors[f"{name}.scale"] = packed.scale
             tensors[f"{name}.offset"] = packed.offset
         else:

@@ -126,9 +126,7 @@ def prepare(
         made = _make_tokenizer(tokenizer, corpus, plan, vocab_size, pattern)
         with replaced_folder(folder) as aside:
             _write(aside, corpus, plan, made, made_from, report)
-        manifest = read_manifest(folder)
-        assert manifest is not None
-    return Dataset(folder, manifest, tokenizers.load(folder / "tokenizer.json"))
+    return open_dataset(folder)
 
 
 def open_dataset(folder: str | Path) -> Dataset:

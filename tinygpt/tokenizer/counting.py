@@ -86,7 +86,7 @@ class WordCounts:
             for piece in split(text, self.pattern):
                 self._counts[piece] += 1
             return
-        self._add_bytes(to_bytes(text), is_last=True)
+        self._add_bytes(self._counter, to_bytes(text), is_last=True)
 
     def add_stream(self, stream: BinaryIO) -> None:
         """Count the pre-tokens of one document read piece by piece.
@@ -99,26 +99,24 @@ class WordCounts:
             return
         rest = b""
         while chunk := stream.read(max(_CHUNK, len(rest))):
-            rest = self._add_bytes(rest + chunk, is_last=False)
-        self._add_bytes(rest, is_last=True)
+            rest = self._add_bytes(self._counter, rest + chunk, is_last=False)
+        self._add_bytes(self._counter, rest, is_last=True)
 
-    def _add_bytes(self, data: bytes, is_last: bool) -> bytes:
+    def _add_bytes(self, counter: compiled.Counter, data: bytes, is_last: bool) -> bytes:
         """Count `data`, writing runs as the limit demands; returns what more text could change."""
-        assert self._counter is not None
         while True:
-            taken = self._counter.add(data, is_last, self._budget)
+            taken = counter.add(data, is_last, self._budget)
             data = data[taken:]
-            if not data or not self._counter.is_full:
+            if not data or not counter.is_full:
                 return data
-            self._spill()
+            self._spill(counter)
 
-    def _spill(self) -> None:
-        assert self._counter is not None
+    def _spill(self, counter: compiled.Counter) -> None:
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="tinygpt-words-")
         path = os.path.join(self._folder, f"run{len(self._runs)}")
         try:
-            self._counter.spill(path)
+            counter.spill(path)
         except OSError:
             raise self._disk_error() from None
         self._runs.append(path)
@@ -137,9 +135,10 @@ class WordCounts:
         """The compiled trainer over these words, in memory or on disk.  Call it once."""
         if self._counter is None:
             raise RuntimeError("these words were counted without C")
-        if not self._runs and not (self._budget and self._index_bytes() > self._budget):
+        too_large = self._budget and self._index_bytes(self._counter) > self._budget
+        if not self._runs and not too_large:
             return compiled.MergeTrainer(self._counter, BYTE_IDS)
-        self._spill()
+        self._spill(self._counter)
         self._counter = compiled.Counter(self.pattern)  # gives the old table's memory back
         try:
             tape = compiled.TapeTrainer(self._runs, str(self._folder), BYTE_IDS, self._budget)
@@ -152,12 +151,12 @@ class WordCounts:
         self._distinct = tape.n_words
         return tape
 
-    def _index_bytes(self) -> int:
+    @staticmethod
+    def _index_bytes(counter: compiled.Counter) -> int:
         """What MergeTrainer holds at its peak, roughly from above, and the words beside it."""
-        assert self._counter is not None
-        words, text = len(self._counter), self._counter.text_size
+        words, text = len(counter), counter.text_size
         # Symbols 4 a byte; lists 8, three times when they grow; see c/train.c. Tables of pairs.
-        return self._counter.memory + 28 * text + 40 * words + (32 << 20)
+        return counter.memory + 28 * text + 40 * words + (32 << 20)
 
 
 def resident_bytes() -> int:

@@ -180,8 +180,12 @@ def candidates(config: Config) -> Iterator[Config]:
 
 
 def refusal(plan: Plan) -> str:
-    """What is too much, and the largest setting that would do, in two sentences."""
-    assert plan.limit is not None
+    """What is too much, and the largest setting that would do, in two sentences.
+
+    Raises ValueError for a plan that nothing limits.
+    """
+    if plan.limit is None:
+        raise ValueError("a plan without a limit has nothing to refuse")
     need, have = plan.memory.total / 2**20, plan.limit.size / 2**20
     text = f"this training needs about {need:,.0f} MB, and there are {have:,.0f}"
     text += f" ({plan.limit.name})."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import words
 from .teller import FINDS, Dice, Teller
-from .world import Person, Spot, Thing, World
+from .world import Person, Thing, World
 
 FEELS = {
     "sad": ("felt sad", "was very sad", "began to cry", "sat down and cried a little"),
@@ -148,8 +148,7 @@ def thanks(t: Teller, A: Person, B: Person) -> None:
 
 def search(t: Teller, A: Person, thing: Thing) -> None:
     """A looks in wrong spots first, then goes to the right place and finds the thing there."""
-    assert isinstance(thing.where, Spot)
-    target = thing.where
+    target = thing.spot
     for _ in range(1 + int(t.dice.random() * 2)):
         spot = t.spot()
         if spot == target:

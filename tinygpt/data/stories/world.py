@@ -64,6 +64,20 @@ class Thing:
         """The place it is at, through whoever or whatever holds it; None once it is gone."""
         return None if self.where is None else self.where.place
 
+    @property
+    def holder(self) -> Person:
+        """Who has it in hand.  Raises Impossible if nobody does."""
+        if not isinstance(self.where, Person):
+            raise Impossible(f"nobody holds the {self.noun}")
+        return self.where
+
+    @property
+    def spot(self) -> Spot:
+        """Where it lies.  Raises Impossible if it is held, inside something or gone."""
+        if not isinstance(self.where, Spot):
+            raise Impossible(f"the {self.noun} lies nowhere")
+        return self.where
+
 
 class Impossible(Exception):
     """A plot asked for something that the world does not allow: always a bug of the plot."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..scenes import elder, evening, feel, moral, search
 from ..teller import Teller
-from ..world import Spot
+from ..world import Person, Spot, Thing
 
 
 def locked_box(t: Teller) -> None:
@@ -16,7 +16,6 @@ def locked_box(t: Teller) -> None:
     box = t.thing("box", t.spot(A.place), nouns=["box", "chest"], is_open=False)
     key = t.thing("treasure", t.spot(hidden=True), nouns=["key"])
     inside = t.thing(t.dice.pick(("treasure", "toy")), box)
-    assert isinstance(box.where, Spot)
     t.say(
         ("{A} saw {t.a} {w}.", "{w} {A} found {t.a}.", "There was {t.a} {w}."),
         A=A,
@@ -142,7 +141,23 @@ def gift(t: Teller) -> None:
     )
     t.go(A, away)
     t.flush()
-    spot = t.spot(away)
+    present, box = _find_present(t, A, B)
+    t.go(A, here, ("went back to {p}", "came back to {p}"))
+    t.flush()
+    t.paragraph()
+    _unpack(t, A, B, present, box)
+    moral(
+        t,
+        "{A.name} found that giving is as nice as getting.",
+        "The best gifts come from the heart.",
+        A=A,
+    )
+    evening(t, A, B)
+
+
+def _find_present(t: Teller, A: Person, B: Person) -> tuple[Thing, Thing | None]:
+    """A finds it and perhaps puts it into a box.  Returns (present, box)."""
+    spot = t.spot(A.place)
     present = t.thing(t.dice.pick(("toy", "treasure", "cloth")), spot)
     t.say(
         ("There {A.he} found {t.a} {w}.", "{w} {A.he} saw {t.a}.", "There {t.was} {t.a} {w}."),
@@ -152,15 +167,18 @@ def gift(t: Teller) -> None:
     )
     t.speak(A, ("This is just right!", "{you} will love this.", "What a nice gift!"), you=B.name)
     t.take(A, present)
-    box = t.thing("box", A, nouns=["box", "basket"], is_open=True) if t.dice.chance(0.5) else None
-    if box is not None:
-        t.say("{A} also had {t.a}.", A=A, t=box)
-        t.put(A, present, box)
-        t.close(A, box)
-        t.flush()
-    t.go(A, here, ("went back to {p}", "came back to {p}"))
+    if not t.dice.chance(0.5):
+        return present, None
+    box = t.thing("box", A, nouns=["box", "basket"], is_open=True)
+    t.say("{A} also had {t.a}.", A=A, t=box)
+    t.put(A, present, box)
+    t.close(A, box)
     t.flush()
-    t.paragraph()
+    return present, box
+
+
+def _unpack(t: Teller, A: Person, B: Person, present: Thing, box: Thing | None) -> None:
+    """The birthday itself."""
     t.say(
         (
             'The next day {A.name} said, "Close your eyes!"',
@@ -190,10 +208,3 @@ def gift(t: Teller) -> None:
     if box is not None and t.dice.chance(0.7):
         t.take(B, present)
         t.flush()
-    moral(
-        t,
-        "{A.name} found that giving is as nice as getting.",
-        "The best gifts come from the heart.",
-        A=A,
-    )
-    evening(t, A, B)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .. import words
 from ..scenes import an, elder, evening, feel, moral, thanks
 from ..teller import Teller
-from ..world import Person
+from ..world import Person, Thing
 
 
 def share(t: Teller) -> None:
@@ -86,19 +86,50 @@ def share(t: Teller) -> None:
 def new_friend(t: Teller) -> None:
     """A stranger is shy, until somebody asks."""
     A, B = t.hero, t.friend
-    she = t.dice.chance(0.5)
-    used = {A.name, B.name}
-    animal = A.kind not in ("girl", "boy")
-    pool = (
-        (words.SHE_ANIMALS if she else words.HE_ANIMALS)
-        if animal
-        else (words.GIRLS if she else words.BOYS)
+    C = _stranger(t)
+    _first_words(t, A, B, C)
+    t.paragraph()
+    owner, toy = _play_of_three(t, A, C)
+    if t.dice.chance(0.6):
+        receiver = C if owner is A else A
+        t.give(owner, receiver, toy)
+        t.flush()
+        t.speak(
+            owner,
+            ("You can keep {t.them}.", "Take {t.them} home today.", "{t.It} {t.is_} for you."),
+            receiver,
+            t=toy,
+        )
+    moral(
+        t,
+        "Now they were three friends.",
+        "A kind word is all it takes.",
+        "{A.name} had made a new friend.",
+        A=A,
     )
-    kinds = [k for k in words.ANIMALS if k not in (A.kind, B.kind)]
-    kind = t.dice.pick(kinds) if animal else "girl" if she else "boy"
-    C = Person(t.dice.pick([n for n in pool if n not in used]), kind, she, A.place)
+    evening(t, A, C)
+
+
+def _stranger(t: Teller) -> Person:
+    """Somebody new at the hero's place: an animal among animals, a child among children."""
+    A, B = t.hero, t.friend
+    she = t.dice.chance(0.5)
+    if A.kind not in ("girl", "boy"):
+        pool = words.SHE_ANIMALS if she else words.HE_ANIMALS
+        kind = t.dice.pick([k for k in words.ANIMALS if k not in (A.kind, B.kind)])
+    else:
+        pool = words.GIRLS if she else words.BOYS
+        kind = "girl" if she else "boy"
+    name = t.dice.pick([n for n in pool if n not in (A.name, B.name)])
+    C = Person(name, kind, she, A.place)
     t.world.add_person(C)
-    fixture = t.spot(A.place, hidden=True)
+    return C
+
+
+def _first_words(t: Teller, A: Person, B: Person, C: Person) -> None:
+    """C stands there, B wonders, A asks, C answers."""
+    kind, he = C.kind, C.pronouns[0]
+    where = t.spot(A.place, hidden=True)
     t.say(
         (
             f"A new {kind} stood {{w}}.",
@@ -106,7 +137,7 @@ def new_friend(t: Teller) -> None:
             f"{{A.name}} saw {an(kind)} {{w}}.",
         ),
         A=A,
-        w=str(fixture) if fixture.prep != "in" else "alone",
+        w=str(where) if where.prep != "in" else "alone",
     )
     t.say(
         (
@@ -114,15 +145,10 @@ def new_friend(t: Teller) -> None:
             "{h} only looked at the ground.",
             "{h} was shy and had no one to play with.",
         ),
-        h="She" if she else "He",
+        h=he.capitalize(),
     )
-    t.speak(
-        B,
-        ("Who is that?", "I do not know that {k}.", "Why does {he} not come to us?"),
-        A,
-        k=kind,
-        he="she" if she else "he",
-    )
+    asks = ("Who is that?", "I do not know that {k}.", "Why does {he} not come to us?")
+    t.speak(B, asks, A, k=kind, he=he)
     t.say(
         (
             "{A.name} went over and smiled.",
@@ -131,21 +157,17 @@ def new_friend(t: Teller) -> None:
         ),
         A=A,
     )
-    t.speak(
-        A,
-        (
-            "Hello! What is your name?",
-            "Hi, I am {me}. Who are you?",
-            "Do you want to play with us?",
-        ),
-        me=A.name,
-    )
+    hello = (
+        "Hello! What is your name?", "Hi, I am {me}. Who are you?", "Do you want to play with us?",
+    )  # fmt: skip
+    t.speak(A, hello, me=A.name)
     t.speak(C, ("My name is {me}.", "I am {me}. I am new here.", "{me} is my name."), me=C.name)
-    t.paragraph()
+
+
+def _play_of_three(t: Teller, A: Person, C: Person) -> tuple[Person, Thing]:
+    """A game with a toy that A or C has brought.  Returns its owner and the toy."""
     toy = t.thing("toy", t.dice.pick((A, C)))
-    owner = toy.where
-    assert isinstance(owner, Person)
-    toy.owner = owner
+    toy.owner = owner = toy.holder
     t.say(
         ("{A} had {t.a} with {A.him}.", "{A} took out {t.a}.", "{A} showed them {t.a}."),
         A=owner,
@@ -166,24 +188,7 @@ def new_friend(t: Teller) -> None:
         ),
         C=C,
     )
-    if t.dice.chance(0.6):
-        receiver = C if owner is A else A
-        t.give(owner, receiver, toy)
-        t.flush()
-        t.speak(
-            owner,
-            ("You can keep {t.them}.", "Take {t.them} home today.", "{t.It} {t.is_} for you."),
-            receiver,
-            t=toy,
-        )
-    moral(
-        t,
-        "Now they were three friends.",
-        "A kind word is all it takes.",
-        "{A.name} had made a new friend.",
-        A=A,
-    )
-    evening(t, A, C)
+    return owner, toy
 
 
 def quarrel(t: Teller) -> None:
@@ -214,60 +219,8 @@ def quarrel(t: Teller) -> None:
     )
     feel(t, B, "angry", "{B} did not share", B=A)
     t.paragraph()
-    way = t.dice.pick(("turns", "elder", "away"))
-    if way == "turns":
-        t.say("Then {A.name} had an idea.", A=A)
-        t.speak(
-            A,
-            ("Let's take turns. You go first.", "You can have a turn now, and then I have one."),
-            B,
-        )
-        t.give(A, B, thing)
-        t.flush()
-        if t.dice.chance(0.5):
-            t.say("After a while it was {A.name}'s turn.", A=A)
-            t.give(B, A, thing)
-            t.flush()
-    elif way == "elder":
-        big = elder(t, A.place)
-        t.say("{A.name} heard them and came.", A=big)
-        t.speak(
-            big,
-            (
-                "Give me the {n}.",
-                "Then no one can have the {n}.",
-                "I will keep the {n} until you are friends again.",
-            ),
-            n=thing.noun,
-        )
-        t.give(A, big, thing)
-        t.flush()
-        feel(t, A, "sorry")
-        t.speak(A, "I am sorry.", B)
-        t.speak(B, ("I am sorry, too.", "Let's be friends again."))
-        if t.dice.chance(0.6):
-            t.give(big, t.dice.pick((A, B)), thing)
-            t.flush()
-    else:
-        far = t.dice.pick([place for place in t.world.places if place is not A.place])
-        t.go(B, far)
-        t.flush()
-        feel(t, A, "lonely", "{B} was not there", B=B)
-        t.say(("It was no fun to play alone.", "{t.the} {t.was} boring without a friend."), t=thing)
-        t.go(A, far)
-        t.flush()
-        t.speak(
-            A,
-            (
-                "I am sorry. Here, you can have {t.them}.",
-                "Please play with me again.",
-                "A friend is better than a toy.",
-            ),
-            B,
-            t=thing,
-        )
-        t.give(A, B, thing)
-        t.flush()
+    way = t.dice.pick((_take_turns, _elder_decides, _come_after))
+    way(t, A, B, thing)
     t.say(
         (
             "They played together until evening.",
@@ -275,7 +228,66 @@ def quarrel(t: Teller) -> None:
             "Now there was no more shouting.",
         )
     )
-    if way != "elder":
+    if way is not _elder_decides:
         t.speak(B, ("Thank you!", "Now I am happy again.", "You are my best friend."))
     moral(t, "A thing can be shared, but a friend cannot be replaced.", "Taking turns is fun.")
     evening(t, A, B)
+
+
+def _take_turns(t: Teller, A: Person, B: Person, thing: Thing) -> None:
+    """A way out of a quarrel: B first, then perhaps A again."""
+    t.say("Then {A.name} had an idea.", A=A)
+    turns = ("Let's take turns. You go first.", "You can have a turn now, and then I have one.")
+    t.speak(A, turns, B)
+    t.give(A, B, thing)
+    t.flush()
+    if t.dice.chance(0.5):
+        t.say("After a while it was {A.name}'s turn.", A=A)
+        t.give(B, A, thing)
+        t.flush()
+
+
+def _elder_decides(t: Teller, A: Person, B: Person, thing: Thing) -> None:
+    """A way out of a quarrel: a grown-up takes it until both are sorry."""
+    big = elder(t, A.place)
+    t.say("{A.name} heard them and came.", A=big)
+    t.speak(
+        big,
+        (
+            "Give me the {n}.",
+            "Then no one can have the {n}.",
+            "I will keep the {n} until you are friends again.",
+        ),
+        n=thing.noun,
+    )
+    t.give(A, big, thing)
+    t.flush()
+    feel(t, A, "sorry")
+    t.speak(A, "I am sorry.", B)
+    t.speak(B, ("I am sorry, too.", "Let's be friends again."))
+    if t.dice.chance(0.6):
+        t.give(big, t.dice.pick((A, B)), thing)
+        t.flush()
+
+
+def _come_after(t: Teller, A: Person, B: Person, thing: Thing) -> None:
+    """A way out of a quarrel: B walks off, and A, alone with the toy, follows."""
+    far = t.dice.pick([place for place in t.world.places if place is not A.place])
+    t.go(B, far)
+    t.flush()
+    feel(t, A, "lonely", "{B} was not there", B=B)
+    t.say(("It was no fun to play alone.", "{t.the} {t.was} boring without a friend."), t=thing)
+    t.go(A, far)
+    t.flush()
+    t.speak(
+        A,
+        (
+            "I am sorry. Here, you can have {t.them}.",
+            "Please play with me again.",
+            "A friend is better than a toy.",
+        ),
+        B,
+        t=thing,
+    )
+    t.give(A, B, thing)
+    t.flush()

@@ -5,7 +5,11 @@ from __future__ import annotations
 from .. import words
 from ..scenes import elder, evening, feel, moral
 from ..teller import Teller
-from ..world import Person
+from ..world import Person, Spot, Thing
+
+IN_THE_DARK = (
+    "a little kitten", "a small dog", "a sleepy owl", "a tiny mouse", "a fat hen", "a lost lamb",
+)  # fmt: skip
 
 
 def hide_and_seek(t: Teller) -> None:
@@ -21,11 +25,32 @@ def hide_and_seek(t: Teller) -> None:
         hider,
     )
     spot = t.spot(hidden=True)
-    held = (
-        t.thing(t.dice.pick(("toy", "cloth", "treasure")), hider, hider)
-        if t.dice.chance(0.5)
-        else None
+    held = _hide(t, seeker, hider, spot)
+    t.paragraph()
+    _seek(t, seeker, hider, spot)
+    t.say(("{A} came out and laughed.", "{A} jumped out.", "Laughing, {A.name} came out."), A=hider)
+    if held is not None and t.dice.chance(0.6):
+        won = (f"You won, so you can have my {held.noun}.", "Here is a prize for you.")
+        t.speak(hider, won, seeker)
+        t.give(hider, seeker, held)
+        t.flush()
+    t.speak(
+        hider,
+        (
+            "Now it is my turn to look!",
+            "Again!",
+            "You found me so fast!",
+            "Next time I will find a better place.",
+        ),
     )
+    evening(t, A, B)
+
+
+def _hide(t: Teller, seeker: Person, hider: Person, spot: Spot) -> Thing | None:
+    """The one counts, the other creeps away.  Returns what the hider has in hand, if anything."""
+    held = None
+    if t.dice.chance(0.5):
+        held = t.thing(t.dice.pick(("toy", "cloth", "treasure")), hider, hider)
     t.act(
         seeker,
         ("closed both eyes and counted", "counted slowly", "turned around and counted to ten"),
@@ -40,7 +65,11 @@ def hide_and_seek(t: Teller) -> None:
         ("{A} was as quiet as a mouse.", "{A} held {A.his} breath.", "{A} tried not to laugh."),
         A=hider,
     )
-    t.paragraph()
+    return held
+
+
+def _seek(t: Teller, seeker: Person, hider: Person, spot: Spot) -> None:
+    """Up to three wrong spots, then a sound gives the hider away."""
     t.speak(seeker, ("Here I come!", "Ready or not!", "I will find you!"))
     for _ in range(1 + int(t.dice.random() * 3)):
         wrong = t.spot()
@@ -71,23 +100,6 @@ def hide_and_seek(t: Teller) -> None:
         A=seeker,
     )
     t.speak(seeker, (f"There you are, {spot}!", f"I see you {spot}!", "I have found you!"))
-    t.say(("{A} came out and laughed.", "{A} jumped out.", "Laughing, {A.name} came out."), A=hider)
-    if held is not None and t.dice.chance(0.6):
-        t.speak(
-            hider, (f"You won, so you can have my {held.noun}.", "Here is a prize for you."), seeker
-        )
-        t.give(hider, seeker, held)
-        t.flush()
-    t.speak(
-        hider,
-        (
-            "Now it is my turn to look!",
-            "Again!",
-            "You found me so fast!",
-            "Next time I will find a better place.",
-        ),
-    )
-    evening(t, A, B)
 
 
 def noise(t: Teller) -> None:
@@ -95,65 +107,14 @@ def noise(t: Teller) -> None:
     A, B = t.hero, t.friend
     place = t.dice.pick(t.world.places)
     light = t.thing("treasure", t.spot(A.place), nouns=["lantern"])
-    t.say(
-        (
-            "It grew dark.",
-            "Night came.",
-            "Later that day the sun went down.",
-            "There was no moon that night.",
-        )
-    )
-    t.say(
-        (
-            "All at once they heard a strange sound.",
-            "Bump! Bump! What was that?",
-            "Something was moving in the dark.",
-        )
-    )
-    feel(t, B, "scared", "it was so dark")
-    t.speak(B, ("Is it a monster?", "What was that?", "Let's go home!", "I am afraid."), A)
-    t.speak(
-        A, ("Let's go and see.", "I am not afraid.", "We have to be brave.", "Stay close to me."), B
-    )
+    _dark(t, A, B)
     t.act(A, "saw {t.a} {w}", t=light, w=str(light.where))
     t.take(A, light)
     t.flush()
     if place is not A.place:
         t.go_together(A, B, place)
     t.paragraph()
-    spot = t.spot(place, hidden=True)
-    t.say(
-        (
-            "The sound came from {f}.",
-            "Slowly they went to {f}.",
-            "{A.name} held {t.the} up and looked at {f}.",
-        ),
-        A=A,
-        t=light,
-        f=spot.fixture,
-    )
-    thing = t.dice.pick(
-        (
-            "a little kitten",
-            "a small dog",
-            "a sleepy owl",
-            "a tiny mouse",
-            "a fat hen",
-            "a lost lamb",
-        )
-    )
-    noun = thing.split()[-1]
-    t.say(
-        (f"It was only {thing} {{w}}!", f"There, {{w}}, sat {thing}.", f"Out came {thing}."),
-        w=str(spot),
-    )
-    t.say(
-        (
-            f"The {noun} was more afraid than they were.",
-            f"The {noun} looked at them with big eyes.",
-            f"The {noun} wanted to play.",
-        )
-    )
+    _what_it_was(t, A, light, t.spot(place, hidden=True))
     t.say(
         (
             "{A.name} and {B.name} laughed.",
@@ -176,13 +137,62 @@ def noise(t: Teller) -> None:
     evening(t, A, B)
 
 
+def _dark(t: Teller, A: Person, B: Person) -> None:
+    """Night, a sound, and A, who is the braver one."""
+    t.say(
+        (
+            "It grew dark.",
+            "Night came.",
+            "Later that day the sun went down.",
+            "There was no moon that night.",
+        )
+    )
+    t.say(
+        (
+            "All at once they heard a strange sound.",
+            "Bump! Bump! What was that?",
+            "Something was moving in the dark.",
+        )
+    )
+    feel(t, B, "scared", "it was so dark")
+    t.speak(B, ("Is it a monster?", "What was that?", "Let's go home!", "I am afraid."), A)
+    t.speak(
+        A, ("Let's go and see.", "I am not afraid.", "We have to be brave.", "Stay close to me."), B
+    )
+
+
+def _what_it_was(t: Teller, A: Person, light: Thing, spot: Spot) -> None:
+    """An animal, by the light of the lantern."""
+    t.say(
+        (
+            "The sound came from {f}.",
+            "Slowly they went to {f}.",
+            "{A.name} held {t.the} up and looked at {f}.",
+        ),
+        A=A,
+        t=light,
+        f=spot.fixture,
+    )
+    animal = t.dice.pick(IN_THE_DARK)
+    noun = animal.split()[-1]
+    t.say(
+        (f"It was only {animal} {{w}}!", f"There, {{w}}, sat {animal}.", f"Out came {animal}."),
+        w=str(spot),
+    )
+    t.say(
+        (
+            f"The {noun} was more afraid than they were.",
+            f"The {noun} looked at them with big eyes.",
+            f"The {noun} wanted to play.",
+        )
+    )
+
+
 def race(t: Teller) -> None:
     """Two run to a place; the one who thinks it easy loses, or stops to help."""
     A, B = t.hero, t.friend
     goal = t.dice.pick([place for place in t.world.places if place is not A.place])
     prize = t.thing(t.dice.pick(("treasure", "food")), elder(t, goal))
-    holder = prize.where
-    assert isinstance(holder, Person)
     t.say(
         (
             "{A.name} was very fast.",
@@ -201,64 +211,70 @@ def race(t: Teller) -> None:
         ),
         B,
     )
-    t.say("{A.name} was {g} with {t.a} for the winner.", A=holder, g=goal.at, t=prize)
+    t.say("{A.name} was {g} with {t.a} for the winner.", A=prize.holder, g=goal.at, t=prize)
     t.say(("One, two, three, go!", "They both ran off.", "Ready, steady, go!"))
     t.paragraph()
-    kind_end = t.dice.chance(0.5)
-    if kind_end:
-        t.say(
-            (
-                "Then {B.name} fell and hurt {B.his} knee.",
-                "But {B.name} fell over a root.",
-                "Half way there {B.name} fell down.",
-            ),
-            B=B,
-        )
-        t.say(
-            (
-                "{A} stopped and came back.",
-                "{A} heard it and turned around.",
-                "{A} could have won, but {A.he} stopped.",
-            ),
-            A=A,
-        )
-        t.speak(A, ("Are you hurt?", "Take my hand.", "Come, I will help you up."), B)
-        t.go_together(A, B, goal)
-        t.flush()
-        t.speak(
-            holder,
-            ("You both won!", "That was better than winning.", "A good friend is worth a prize."),
-        )
-        t.give(holder, A, prize)
-        t.flush()
-        winner = A
-        if prize.kind == "food":
-            t.speak(A, f"We will share {'them' if prize.plural else 'it'}.", B)
-    else:
-        t.say(
-            (
-                "{A.name} was far ahead and sat down to rest.",
-                "{A.name} stopped to look at a butterfly.",
-                "{A.name} was so sure that {A.he} lay down and slept.",
-            ),
-            A=A,
-        )
-        t.say(
-            (
-                "{A.name} was slow but did not stop.",
-                "{A.name} went on, step by step.",
-                "{A.name} ran and ran.",
-            ),
-            A=B,
-        )
-        t.go(B, goal, ("came to {p} first", "was the first to reach {p}"))
-        t.flush()
-        t.go(A, goal, ("came to {p} too late", "ran to {p}, but it was too late"))
-        t.flush()
-        t.give(holder, B, prize)
-        t.flush()
-        winner = B
-        feel(t, A, t.dice.pick(("surprised", "sad", "angry")))
-        moral(t, "Slow and steady is sometimes fast enough.", "It is not over before the end.")
-    feel(t, winner, "proud")
+    end = _stop_to_help if t.dice.chance(0.5) else _rest_too_soon
+    end(t, A, B, goal, prize)
+    feel(t, prize.holder, "proud")
     evening(t, A, B)
+
+
+def _stop_to_help(t: Teller, A: Person, B: Person, goal: words.Place, prize: Thing) -> None:
+    """B falls, A turns back, they arrive together; A gets the prize."""
+    t.say(
+        (
+            "Then {B.name} fell and hurt {B.his} knee.",
+            "But {B.name} fell over a root.",
+            "Half way there {B.name} fell down.",
+        ),
+        B=B,
+    )
+    t.say(
+        (
+            "{A} stopped and came back.",
+            "{A} heard it and turned around.",
+            "{A} could have won, but {A.he} stopped.",
+        ),
+        A=A,
+    )
+    t.speak(A, ("Are you hurt?", "Take my hand.", "Come, I will help you up."), B)
+    t.go_together(A, B, goal)
+    t.flush()
+    judge = prize.holder
+    t.speak(
+        judge,
+        ("You both won!", "That was better than winning.", "A good friend is worth a prize."),
+    )
+    t.give(judge, A, prize)
+    t.flush()
+    if prize.kind == "food":
+        t.speak(A, f"We will share {'them' if prize.plural else 'it'}.", B)
+
+
+def _rest_too_soon(t: Teller, A: Person, B: Person, goal: words.Place, prize: Thing) -> None:
+    """A is far ahead and stops; B goes on and gets the prize."""
+    t.say(
+        (
+            "{A.name} was far ahead and sat down to rest.",
+            "{A.name} stopped to look at a butterfly.",
+            "{A.name} was so sure that {A.he} lay down and slept.",
+        ),
+        A=A,
+    )
+    t.say(
+        (
+            "{A.name} was slow but did not stop.",
+            "{A.name} went on, step by step.",
+            "{A.name} ran and ran.",
+        ),
+        A=B,
+    )
+    t.go(B, goal, ("came to {p} first", "was the first to reach {p}"))
+    t.flush()
+    t.go(A, goal, ("came to {p} too late", "ran to {p}, but it was too late"))
+    t.flush()
+    t.give(prize.holder, B, prize)
+    t.flush()
+    feel(t, A, t.dice.pick(("surprised", "sad", "angry")))
+    moral(t, "Slow and steady is sometimes fast enough.", "It is not over before the end.")

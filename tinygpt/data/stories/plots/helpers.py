@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from ..scenes import elder, evening, feel, moral
 from ..teller import Teller
-from ..world import Person, Spot, Thing
+from ..world import Person, Thing
+
+# trouble of the animal: (kind of thing that helps, which nouns of it (None: any), what A says)
+AID = {
+    "cold": ("cloth", ["blanket", "scarf", "coat", "sweater"], "It needs something warm."),
+    "thirsty": ("tool", ["cup", "pot"], "It needs water."),
+    "hungry": ("food", None, "It needs something to eat."),
+    "hurt": ("cloth", ["blanket", "scarf", "coat", "sweater"], "It must rest on something soft."),
+}
+MEALS = ("soup", "bread", "pancakes", "jam", "a birthday cake", "apple pie")
+INGREDIENTS = ("milk", "flour", "salt", "sugar", "honey", "butter", "water", "eggs")
 
 
 def errand(t: Teller) -> None:
@@ -63,8 +73,7 @@ def errand(t: Teller) -> None:
         t.go_together(A, B, home)
     else:
         t.go(A, home, ("went back to {p}", "ran back to {p}", "came back to {p}"))
-    carrier = want.where
-    assert isinstance(carrier, Person)
+    carrier = want.holder
     t.give(carrier, big, want)
     t.flush()
     t.speak(
@@ -95,7 +104,7 @@ def hurt_animal(t: Teller) -> None:
         A=A,
         w=str(spot),
     )
-    trouble = t.dice.pick(("cold", "thirsty", "hungry", "hurt"))
+    trouble = t.dice.pick(tuple(AID))
     t.say(
         (
             f"The {pet} was {trouble}.",
@@ -104,50 +113,53 @@ def hurt_animal(t: Teller) -> None:
         )
     )
     t.speak(B, ("We have to help it!", "Poor thing!", "What can we do?", "It needs us."), A)
-    kind, line = {
-        "cold": ("cloth", "It needs something warm."),
-        "thirsty": ("tool", "It needs water."),
-        "hungry": ("food", "It needs something to eat."),
-        "hurt": ("cloth", "It must rest on something soft."),
-    }[trouble]
+    kind, nouns, line = AID[trouble]
     if t.dice.chance(0.6):
         t.speak(A, line)
-    nouns = {
-        "cloth": ["blanket", "scarf", "coat", "sweater"],
-        "tool": ["cup", "pot"],
-        "food": None,
-    }[kind]
     aid = t.thing(kind, t.spot(), nouns=nouns)
-    home = A.place
-    assert isinstance(aid.where, Spot)
     t.paragraph()
     helper = t.dice.pick((A, B))
-    if aid.where.place is home:
-        t.act(helper, "saw {t.a} {w}", t=aid, w=str(aid.where))
+    _fetch(t, helper, aid)
+    _use(t, helper, aid, pet)
+    _recovery(t, A, pet)
+    moral(
+        t,
+        "Even small friends need help sometimes.",
+        "Being kind costs nothing.",
+        f"{{A.name}} was glad that the {pet} was well.",
+        A=A,
+    )
+    evening(t, A, B)
+
+
+def _fetch(t: Teller, helper: Person, aid: Thing) -> None:
+    """The helper takes what is needed, here or from where it lies, and is back."""
+    home, there = helper.place, aid.spot
+    if there.place is home:
+        t.act(helper, "saw {t.a} {w}", t=aid, w=str(there))
         t.take(helper, aid)
-        t.flush()
     else:
-        t.go(helper, aid.where.place)
-        t.act(helper, "found {t.a} {w}", t=aid, w=str(aid.where))
+        t.go(helper, there.place)
+        t.act(helper, "found {t.a} {w}", t=aid, w=str(there))
         t.take(helper, aid)
         t.go(helper, home, ("ran back to {p}", "hurried back to {p}"))
-        t.flush()
-    if trouble in ("cold", "hurt"):
-        t.say(
-            (f"{{A}} put {{t.the}} around the {pet}.", f"{{A}} laid the {pet} on {{t.the}}."),
-            A=helper,
-            t=aid,
-        )
-    elif trouble == "thirsty":
+    t.flush()
+
+
+def _use(t: Teller, helper: Person, aid: Thing, pet: str) -> None:
+    """A cloth warms, a cup or pot brings water, food is shared."""
+    if aid.kind == "cloth":
+        lines = (f"{{A}} put {{t.the}} around the {pet}.", f"{{A}} laid the {pet} on {{t.the}}.")
+        t.say(lines, A=helper, t=aid)
+    elif aid.kind == "tool":
         t.say(f"{{A}} filled {{t.the}} with water, and the {pet} drank.", A=helper, t=aid)
     else:
-        t.say(
-            f"{{A}} gave a piece of {{t.the}} to the {pet}."
-            if not aid.plural
-            else f"{{A}} gave some of {{t.the}} to the {pet}.",
-            A=helper,
-            t=aid,
-        )
+        part = "some" if aid.plural else "a piece"
+        t.say(f"{{A}} gave {part} of {{t.the}} to the {pet}.", A=helper, t=aid)
+
+
+def _recovery(t: Teller, A: Person, pet: str) -> None:
+    """The animal feels better, is looked after, and goes home or stays."""
     t.say(
         (
             f"Soon the {pet} felt better.",
@@ -172,25 +184,14 @@ def hurt_animal(t: Teller) -> None:
             ),
             A=A,
         )
-    moral(
-        t,
-        "Even small friends need help sometimes.",
-        "Being kind costs nothing.",
-        f"{{A.name}} was glad that the {pet} was well.",
-        A=A,
-    )
-    evening(t, A, B)
 
 
 def cook(t: Teller) -> None:
     """Something is made from things that have to be fetched first."""
     A, B = t.hero, t.friend
-    home = A.place
-    big = elder(t, home)
-    meal = t.dice.pick(("soup", "bread", "pancakes", "jam", "a birthday cake", "apple pie"))
-    needs = t.dice.several(
-        ("milk", "flour", "salt", "sugar", "honey", "butter", "water", "eggs"), 2
-    )
+    big = elder(t, A.place)
+    meal = t.dice.pick(MEALS)
+    needs = t.dice.several(INGREDIENTS, 2)
     t.speak(A, (f"Let's make {meal}!", f"Can we make {meal}?", f"I want to make {meal}."), big)
     t.speak(
         big,
@@ -202,17 +203,46 @@ def cook(t: Teller) -> None:
     )
     t.paragraph()
     for who, need in zip((A, B), needs, strict=True):
-        far = t.dice.pick([place for place in t.world.places if place is not home])
-        goods = Thing(need, "fresh", "food", need == "eggs")
-        t.world.add_thing(goods, t.spot(far, tidy=True))
-        t.go(who, far)
-        t.act(who, "found some {n} {w}", n=need, w=str(goods.where))
-        t.world.take(who, goods)
-        t.go(who, home, ("went back to {p}", "ran back to {p}", "came back to {p}"))
-        t.world.give(who, big, goods)
-        t.act(who, "gave the {n} to {B}", n=need, B=big)
-        t.flush()
+        _bring(t, who, big, need)
     t.paragraph()
+    _at_the_stove(t, A, B, big, needs)
+    t.say(
+        (
+            "Then they all sat down and ate.",
+            "It tasted sweet and good.",
+            "Everyone ate two plates.",
+            "Nothing was left in the end.",
+        )
+    )
+    t.speak(
+        B,
+        (
+            "This is the best food in the world!",
+            "Can we do it again tomorrow?",
+            "I am so full!",
+            "We made it together!",
+        ),
+    )
+    evening(t, A, B)
+
+
+def _bring(t: Teller, who: Person, big: Person, need: str) -> None:
+    """From some other place to the grown-up who cooks."""
+    home = who.place
+    far = t.dice.pick([place for place in t.world.places if place is not home])
+    goods = Thing(need, "fresh", "food", need == "eggs")
+    t.world.add_thing(goods, t.spot(far, tidy=True))
+    t.go(who, far)
+    t.act(who, "found some {n} {w}", n=need, w=str(goods.where))
+    t.world.take(who, goods)
+    t.go(who, home, ("went back to {p}", "ran back to {p}", "came back to {p}"))
+    t.world.give(who, big, goods)
+    t.act(who, "gave the {n} to {B}", n=need, B=big)
+    t.flush()
+
+
+def _at_the_stove(t: Teller, A: Person, B: Person, big: Person, needs: list[str]) -> None:
+    """The last two things brought are used up; everybody waits."""
     t.say(
         (
             "{A} put everything into a big bowl.",
@@ -251,21 +281,3 @@ def cook(t: Teller) -> None:
             "It was hot, so they had to wait.",
         )
     )
-    t.say(
-        (
-            "Then they all sat down and ate.",
-            "It tasted sweet and good.",
-            "Everyone ate two plates.",
-            "Nothing was left in the end.",
-        )
-    )
-    t.speak(
-        B,
-        (
-            "This is the best food in the world!",
-            "Can we do it again tomorrow?",
-            "I am so full!",
-            "We made it together!",
-        ),
-    )
-    evening(t, A, B)

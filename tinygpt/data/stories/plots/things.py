@@ -10,6 +10,19 @@ from ..scenes import elder, evening, feel, moral, outside, search, thanks
 from ..teller import Teller
 from ..world import Person, Spot, Thing
 
+ACCIDENTS = (
+    "But {A} dropped {t.the}, and {t.it} broke.",
+    "{A} ran too fast and fell, and {t.the} broke.",
+    "{A} held {t.the} too tight, and {t.it} broke.",
+    "{A} fell over a stone, and {t.the} broke in two.",
+)
+REPAIRS = (
+    "mended {t.the} with some glue",
+    "took some string and fixed {t.the}",
+    "put the pieces of {t.the} back together",
+    "fixed {t.the} with a nail and some glue",
+)
+
 
 def _treasured(t: Teller, A: Person, where: object, *kinds: str, **how: object) -> Thing:
     """Something that belongs to A, introduced in a sentence."""
@@ -50,9 +63,8 @@ def lost(t: Teller) -> None:
     t.ask_where(A, B, thing)
     if t.dice.chance(0.4):  # B knows
         t.tell_where(B, A, thing)
-        assert isinstance(thing.where, Spot)
-        t.go(A, thing.where.place)
-        t.act(A, "looked {w}", w=str(thing.where))
+        t.go(A, thing.spot.place)
+        t.act(A, "looked {w}", w=str(thing.spot))
         t.take(A, thing)
         t.flush()
     else:
@@ -97,8 +109,7 @@ def broken(t: Teller) -> None:
     """Somebody breaks another's thing, tells the truth, and it is mended."""
     A, B = t.hero, t.friend
     kind = "toy" if t.dice.chance(0.6) else "treasure"
-    pool = [n for n in words.FRAGILE if n in words.SINGULAR[kind]]
-    thing = t.thing(kind, B, B, nouns=pool)
+    thing = t.thing(kind, B, B, nouns=[n for n in words.FRAGILE if n in words.SINGULAR[kind]])
     t.say(("{A} had {t.a}.", "{A} came with {t.a}.", "{A} had brought {t.a}."), A=B, t=thing)
     t.speak(
         A, ("Can I hold {t.them}?", "May I play with {t.them}?", "Can I see {t.them}?"), B, t=thing
@@ -106,30 +117,11 @@ def broken(t: Teller) -> None:
     t.speak(B, ("Yes, but be careful.", "Yes, you can.", "Of course."))
     t.give(B, A, thing)
     t.flush()
-    t.damage(
-        A,
-        thing,
-        t.dice.pick(
-            (
-                "But {A} dropped {t.the}, and {t.it} broke.",
-                "{A} ran too fast and fell, and {t.the} broke.",
-                "{A} held {t.the} too tight, and {t.it} broke.",
-                "{A} fell over a stone, and {t.the} broke in two.",
-            )
-        ),
-    )
+    t.damage(A, thing, t.dice.pick(ACCIDENTS))
     t.paragraph()
     hides = t.dice.chance(0.4)
     if hides:
-        feel(t, A, "scared")
-        t.put(A, thing, t.spot(A.place, hidden=True))
-        t.flush()
-        t.ask_where(B, A, thing)
-        t.say(("At first {A} said nothing.", "{A} looked at the ground."), A=A)
-        t.speak(A, "It broke, and I hid it. I am sorry.")
-        t.take(A, thing)
-        t.give(A, B, thing)
-        t.flush()
+        _hide_and_confess(t, A, B, thing)
     else:
         t.speak(
             A,
@@ -140,24 +132,39 @@ def broken(t: Teller) -> None:
             t.give(A, B, thing)
             t.flush()
     feel(t, B, t.dice.pick(("sad", "angry")), "{t.the} {t.was} broken", t=thing)
+    _mend(t, A, B, thing)
+    moral(
+        t,
+        *(["Telling the truth was hard, but it felt good."] if hides else []),
+        "{A.name} was glad to have told the truth.",
+        "A broken thing can be mended, and so can a friendship.",
+        A=A,
+    )
+    evening(t, A, B)
+
+
+def _hide_and_confess(t: Teller, A: Person, B: Person, thing: Thing) -> None:
+    """A puts the pieces out of sight; B asks; A tells and gives them back."""
+    feel(t, A, "scared")
+    t.put(A, thing, t.spot(A.place, hidden=True))
+    t.flush()
+    t.ask_where(B, A, thing)
+    t.say(("At first {A} said nothing.", "{A} looked at the ground."), A=A)
+    t.speak(A, "It broke, and I hid it. I am sorry.")
+    t.take(A, thing)
+    t.give(A, B, thing)
+    t.flush()
+
+
+def _mend(t: Teller, A: Person, B: Person, thing: Thing) -> None:
+    """A mends it, or a grown-up whom A asks; B has it back whole."""
     helper = A if t.dice.chance(0.5) else elder(t, A.place)
     if helper is not A:
         t.say("{A} asked {h.name} for help.", A=A, h=helper)
         t.speak(helper, ("Let me see.", "We can mend it.", "Do not cry. I can fix it."))
     else:
         t.speak(A, ("I can fix it.", "Let me try to mend it.", "I will make it good again."))
-    t.mend(
-        helper,
-        thing,
-        t.dice.pick(
-            (
-                "mended {t.the} with some glue",
-                "took some string and fixed {t.the}",
-                "put the pieces of {t.the} back together",
-                "fixed {t.the} with a nail and some glue",
-            )
-        ),
-    )
+    t.mend(helper, thing, t.dice.pick(REPAIRS))
     if thing.where is A:
         t.give(A, B, thing)
     t.flush()
@@ -170,23 +177,14 @@ def broken(t: Teller) -> None:
         t=thing,
     )
     feel(t, B, "happy", "{t.the} {t.was} whole again", t=thing)
-    moral(
-        t,
-        *(["Telling the truth was hard, but it felt good."] if hides else []),
-        "{A.name} was glad to have told the truth.",
-        "A broken thing can be mended, and so can a friendship.",
-        A=A,
-    )
-    evening(t, A, B)
 
 
 def stuck(t: Teller) -> None:
     """A thing flies up into a tree, and nobody can reach it, until somebody has an idea."""
     A, B = t.hero, t.friend
     outside(t)
-    flyers = [n for n in words.FLYERS]
     kind = t.dice.pick(("toy", "cloth", "treasure"))
-    thing = t.thing(kind, A, A, nouns=[n for n in flyers if n in words.SINGULAR[kind]])
+    thing = t.thing(kind, A, A, nouns=[n for n in words.FLYERS if n in words.SINGULAR[kind]])
     t.say(
         ("{A} had {t.a}.", "{A} was playing with {t.a}.", "{A} showed {B.name} {t.a}."),
         A=A,
@@ -227,9 +225,8 @@ def stuck(t: Teller) -> None:
     elif way == "tool":
         tool = t.thing("tool", t.spot(), nouns=["ladder", "broom", "rope", "net"])
         t.speak(B, f"We need the {tool.noun}!", A)
-        assert isinstance(tool.where, Spot)
         home = B.place
-        t.go(B, tool.where.place)
+        t.go(B, tool.spot.place)
         t.take(B, tool)
         t.go(B, home, ("went back to {p}", "ran back to {p}", "came back to {p}"))
         t.flush()

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from ..scenes import evening, feel, moral, outside
 from ..teller import Teller
-from ..world import Spot
+from ..world import Person, Spot
+
+SEEDS = (  # what it looks like, what it becomes
+    ("a tiny seed", "flower"),
+    ("a brown seed", "pumpkin"),
+    ("a round seed", "tree"),
+    ("a small bean", "bean plant"),
+    ("a strange seed", "sunflower"),
+)
 
 
 def storm(t: Teller) -> None:
@@ -89,15 +97,39 @@ def grow(t: Teller) -> None:
     """A seed, water and patience."""
     A, B = t.hero, t.friend
     outside(t)
-    seed, plant = t.dice.pick(
+    seed, plant = t.dice.pick(SEEDS)
+    _sow(t, A, B, seed)
+    t.paragraph()
+    _wait(t, A, B)
+    t.say(
         (
-            ("a tiny seed", "flower"),
-            ("a brown seed", "pumpkin"),
-            ("a round seed", "tree"),
-            ("a small bean", "bean plant"),
-            ("a strange seed", "sunflower"),
+            f"It grew and grew until it was a big {plant}.",
+            f"In the summer it was a tall {plant}.",
+            f"It became the most beautiful {plant} of all.",
         )
     )
+    feel(t, A, t.dice.pick(("happy", "proud", "surprised")), "{A.his} plant was so big")
+    if t.dice.chance(0.5):
+        beside = Spot(A.place, "beside", "the plant")
+        fruit = t.thing("food", beside, nouns=["pear", "apple", "peach"])
+        t.say("{t.a} lay beside the plant.", t=fruit)
+        picker = t.dice.pick((A, B))
+        t.take(picker, fruit)
+        if t.dice.chance(0.5):
+            t.eat(picker, fruit)
+        t.flush()
+    moral(
+        t,
+        "{A.name} learned to wait.",
+        "Small things can become big.",
+        "With water and time, much can grow.",
+        A=A,
+    )
+    evening(t, A, B)
+
+
+def _sow(t: Teller, A: Person, B: Person, seed: str) -> None:
+    """A seed is found, and a tool, and a hole is dug."""
     t.say(
         (
             "{A} found {s} on the ground.",
@@ -118,7 +150,10 @@ def grow(t: Teller) -> None:
     if t.dice.chance(0.6):
         t.put(A, tool, t.spot(A.place))
         t.flush()
-    t.paragraph()
+
+
+def _wait(t: Teller, A: Person, B: Person) -> None:
+    """Water every day, and for a long time only earth."""
     t.say(
         (
             "Every morning {A.name} gave it water.",
@@ -145,29 +180,3 @@ def grow(t: Teller) -> None:
             "At last something green looked out of the earth.",
         )
     )
-    t.say(
-        (
-            f"It grew and grew until it was a big {plant}.",
-            f"In the summer it was a tall {plant}.",
-            f"It became the most beautiful {plant} of all.",
-        )
-    )
-    feel(t, A, t.dice.pick(("happy", "proud", "surprised")), "{A.his} plant was so big")
-    if t.dice.chance(0.5):
-        fruit = t.thing(
-            "food", Spot(A.place, "beside", "the plant"), nouns=["pear", "apple", "peach"]
-        )
-        t.say("{t.a} lay beside the plant.", t=fruit)
-        picker = t.dice.pick((A, B))
-        t.take(picker, fruit)
-        if t.dice.chance(0.5):
-            t.eat(picker, fruit)
-        t.flush()
-    moral(
-        t,
-        "{A.name} learned to wait.",
-        "Small things can become big.",
-        "With water and time, much can grow.",
-        A=A,
-    )
-    evening(t, A, B)
