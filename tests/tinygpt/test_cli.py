@@ -1,4 +1,4 @@
-"""tinygpt/cli.py: exit codes, one-sentence errors, and a light --help."""
+"""tinygpt/cli: exit codes, one-sentence errors, and a light --help."""
 
 import os
 import subprocess

@@ -275,7 +275,7 @@ def test_double_quantization_is_near():
 
 
 def test_generate_command_reads_a_quantized_file(model, tokenizer, tmp_path):
-    from tinygpt.cli_inference import generate as command
+    from tinygpt.cli.inference import generate as command
 
     save_quantized(quantize_model(model, "int4"), tokenizer, tmp_path / "m")
     arguments = [str(tmp_path / "m"), "--prompt", "HELLO", "--max-tokens", "9", "--samples", "2"]
@@ -290,7 +290,7 @@ def test_generate_command_reads_a_quantized_file(model, tokenizer, tmp_path):
 
 
 def test_chat_command_remembers_and_obeys(model, tokenizer, tmp_path):
-    from tinygpt.cli_inference import chat
+    from tinygpt.cli.inference import chat
 
     letters = CharTokenizer(LETTERS[:-1] + "\n")
     save_quantized(quantize_model(model, "int8"), letters, tmp_path / "m")

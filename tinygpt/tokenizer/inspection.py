@@ -1,4 +1,4 @@
-"""What a tokenizer learned, as plain data: cli_tokenizer.py puts it on the screen.
+"""What a tokenizer learned, as plain data: tinygpt/cli/tokenizer.py puts it on the screen.
 
 Choosing a vocabulary size is a trade: more tokens make text shorter, and cost a row of the
 embedding each, which a small model pays for with its parameters. `measure` gives the numbers.

@@ -1,4 +1,4 @@
-"""`tinygpt train`, `plan` and `diagnose`: options in, calls out."""
+"""`tinygpt train`, `plan`, `diagnose` and `export`: options in, calls out."""
 
 from __future__ import annotations
 

@@ -15,16 +15,16 @@ from tinygpt.errors import UserError
 
 # name: (module:function, help). The helps stand here so that --help imports no command.
 COMMANDS = {
-    "quickstart": ("tinygpt.cli_quickstart:quickstart", "Train a GPT in two minutes and read it."),
-    "train": ("tinygpt.cli_training:train", "Train a GPT on stories, python or your own text."),
-    "generate": ("tinygpt.cli_inference:generate", "Let a trained model go on from a prompt."),
-    "chat": ("tinygpt.cli_inference:chat", "Talk with a trained model."),
-    "tokenizer": ("tinygpt.cli_tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
-    "plan": ("tinygpt.cli_training:plan", "Time and memory of a run before it starts."),
-    "diagnose": ("tinygpt.cli_training:diagnose", "What is wrong with a trained model."),
-    "export": ("tinygpt.cli_training:export", "A run's report, CSV, TensorBoard files."),
-    "quantize": ("tinygpt.cli_inference:quantize", "Make a model smaller: int8, int4, nf4."),
-    "doctor": ("tinygpt.cli_doctor:doctor", "This machine: what runs here, how fast, and why."),
+    "quickstart": ("tinygpt.cli.quickstart:quickstart", "Train a GPT in two minutes and read it."),
+    "train": ("tinygpt.cli.training:train", "Train a GPT on stories, python or your own text."),
+    "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
+    "chat": ("tinygpt.cli.inference:chat", "Talk with a trained model."),
+    "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
+    "plan": ("tinygpt.cli.training:plan", "Time and memory of a run before it starts."),
+    "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),
+    "export": ("tinygpt.cli.training:export", "A run's report, CSV, TensorBoard files."),
+    "quantize": ("tinygpt.cli.inference:quantize", "Make a model smaller: int8, int4, nf4."),
+    "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }
 
 
