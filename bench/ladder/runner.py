@@ -76,7 +76,7 @@ def c_rungs(op: str, size: int, idea: dict[str, str], first: Any = None) -> list
     return [
         Rung(f"C, {isa}", idea[isa], lambda *a: take(function(*a)), size, isa)
         for isa in ("generic", "avx2", "avx512")
-        if isa in library.available_isas()
+        if library.available_isas()[isa] == "ready"
     ]
 
 
