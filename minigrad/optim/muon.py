@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from kernels import active
+from kernels.memory import empty
 from minigrad.optim.adamw import AdamW
 from minigrad.tensor import Tensor
 
@@ -30,18 +31,38 @@ def orthogonalize(matrix: np.ndarray, iterations: int = 5) -> np.ndarray:
 
     matrix: (M, N) float.  Returns (M, N).
     """
-    # A polynomial of X X^T acts on the singular values alone:
-    #   (a + b X X^T + c (X X^T)^2) X  =  U (a s + b s^3 + c s^5) V^T
-    # and this quintic, repeated, drives every s in (0, 1] towards 1. It is steep at 0 (small s grow
-    # fast) and does not quite settle, which training does not mind.
+    weights = whiten(matrix, iterations)
+    wide = matrix.shape[0] <= matrix.shape[1]
+    return active.matmul_forward(*((weights, matrix) if wide else (matrix, weights)))
+
+
+def whiten(matrix: np.ndarray, iterations: int = 5) -> np.ndarray:
+    """W with orthogonalize(matrix) = W X for a wide matrix X (M <= N), or X W for a tall one.
+
+    matrix: (M, N) float.  Returns (m, m), symmetric, m = min(M, N).
+    """
+    # A polynomial p of G = X X^T = U S^2 U^T, times X, acts on the singular values alone:
+    #   p(G) X = U p(S^2) S V^T
+    # The quintic s (a + b s^2 + c s^4), repeated, drives every s in (0, 1] towards 1. It is steep
+    # at 0 (small s grow fast) and does not quite settle, which training does not mind. One round
+    # multiplies X by p = a + b G + c G^2, hence G by p^2; and since all of them are polynomials of
+    # the first G they commute. So X itself, the long one, can wait: W gathers the p of all rounds.
     a, b, c = (matrix.dtype.type(x) for x in QUINTIC)
-    x = matrix / (np.linalg.norm(matrix) + matrix.dtype.type(1e-7))  # all s <= 1
-    wide = x.shape[0] <= x.shape[1]
-    x = x if wide else np.ascontiguousarray(x.T)  # X X^T is the smaller of the two
-    for _ in range(iterations):
-        gram = active.matmul_forward(x, x.T)
-        x = a * x + active.matmul_forward(b * gram + c * active.matmul_forward(gram, gram), x)
-    return x if wide else np.ascontiguousarray(x.T)
+    product = active.matmul_forward
+    wide = matrix.shape[0] <= matrix.shape[1]
+    gram = product(matrix, matrix.T) if wide else product(matrix.T, matrix)
+    squared_norm = np.trace(gram) + matrix.dtype.type(1e-14)
+    gram /= squared_norm  # that of X / |X|: all s <= 1
+    whole = np.eye(len(gram), dtype=gram.dtype) / np.sqrt(squared_norm)
+    for rounds_left in reversed(range(iterations)):
+        p = product(gram, gram)
+        p *= c
+        p += b * gram
+        p.flat[:: len(p) + 1] += a
+        whole = product(p, whole)
+        if rounds_left:
+            gram = product(p, product(gram, p))
+    return whole
 
 
 class Muon(AdamW):
@@ -82,12 +103,14 @@ class Muon(AdamW):
         # grad_scale does not matter: orthogonalising forgets the length of the momentum. It weighs
         # this gradient against earlier ones, as clipping means it to.
         as_dtype = param.data.dtype.type
-        grad = param.grad * as_dtype(grad_scale)
-        momentum = state["momentum"]
+        momentum, decay = state["momentum"], 1 - group["lr"] * group["weight_decay"]
+        grad = np.multiply(param.grad, as_dtype(grad_scale), out=empty(param.shape, param.dtype))
         momentum *= as_dtype(self.momentum)
         momentum += grad
-        ahead = grad + as_dtype(self.momentum) * momentum
+        ahead = np.multiply(momentum, as_dtype(self.momentum), out=empty(param.shape, param.dtype))
+        ahead += grad
         step = orthogonalize(ahead, self.iterations)
-        size = 0.2 * math.sqrt(max(param.data.shape))
-        param.data *= as_dtype(1 - group["lr"] * group["weight_decay"])
-        param.data -= as_dtype(group["lr"] * size) * step
+        step *= as_dtype(group["lr"] * 0.2 * math.sqrt(max(param.shape)))
+        if decay != 1:
+            param.data *= as_dtype(decay)
+        param.data -= step
