@@ -30,6 +30,21 @@ def fan_in_uniform(shape: tuple[int, int], rng: np.random.Generator | None) -> P
     return Parameter((rng.random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
 
 
+def sinusoids(shape: tuple[int, int], amplitude: float = 0.05) -> Parameter:
+    """Row t holds sines and cosines of t at C / 2 rates, so that near positions look alike.
+
+    shape: (T, C). The rates fall geometrically from 1 radian a position to 2 / T: the fastest tells
+    neighbours apart, the slowest passes through a third of its circle along the whole context.
+    Source: Vaswani et al. 2017 fix such a table; here it is only where learning starts.
+    """
+    positions, channels = shape
+    half = (channels + 1) // 2
+    rates = (max(positions, 2) / 2) ** -(np.arange(half) / half)
+    angles = np.arange(positions)[:, None] * rates
+    table = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)[:, :channels]
+    return Parameter((amplitude * table).astype(np.float32))
+
+
 def zeros(shape: tuple[int, ...]) -> Parameter:
     """float32 zeros: biases."""
     return Parameter(np.zeros(shape, dtype=np.float32))

@@ -70,7 +70,8 @@ class Muon(AdamW):
 
     matrices: 2-D Tensors of hidden layers, each with one momentum (4 bytes a parameter).
     others: groups as AdamW takes them.
-    momentum: of the matrices, Nesterov's form.  weight_decay: of the matrices, per unit of lr.
+    momentum: of the matrices, Nesterov's form; 0.95 is usual for long runs, ours are short.
+    weight_decay: of the matrices, per unit of lr.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Muon(AdamW):
         matrices: Iterable[Tensor],
         others: Iterable[dict[str, Any]],
         lr: float = 1e-2,
-        momentum: float = 0.95,
+        momentum: float = 0.9,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,

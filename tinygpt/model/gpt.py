@@ -37,6 +37,8 @@ class GPT(nn.Module):
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.d_model, rng=rng)
         self.position_embedding = nn.Embedding(config.context, config.d_model, rng=rng)
+        if rng is not None:  # drawn at random, each position has to be learned by itself
+            self.position_embedding.weight = nn.init.sinusoids((config.context, config.d_model))
         self.dropout = nn.Dropout(config.dropout, rng=rng)
         self.blocks = nn.ModuleList([Block(config, rng) for _ in range(config.n_layers)])
         self.norm = make_norm(config)
