@@ -2,7 +2,7 @@
 
     python -m bench race --peer torch                      nanoGPT's recipe in PyTorch
     python -m bench race                                   the same recipe, ours
-    python -m bench race --set training.optimizer=muon ... our own
+    python -m bench race --config S                        our own
 
 The text is split 90/10 by position and the loss is that of the whole held-out tenth, in windows of
 the model's context side by side. The clock starts before the interpreter does and stands still
@@ -62,7 +62,12 @@ def run_race(spec: dict[str, Any], isa: str | None, clock: str) -> list[dict[str
 
 @click.command()
 @click.option("--peer", type=click.Choice(["torch"]), help="Race PyTorch instead of ourselves.")
-@click.option("--config", default="S", show_default=True, help="A shipped recipe or a TOML file.")
+@click.option(
+    "--config",
+    default=str(ROOT / "bench/nanogpt.toml"),
+    show_default="nanoGPT's recipe",
+    help="A shipped recipe (S, M, ...) or a TOML file.",
+)
 @click.option("--set", "overrides", multiple=True, help="section.key=value, as in tinygpt train.")
 @click.option("--target", type=float, default=1.88, show_default=True, help="Nats per character.")
 @click.option("--eval-every", type=int, default=100, show_default=True, help="Steps.")

@@ -14,8 +14,8 @@ def test_shipped_configuration_loads_and_survives_a_round_trip(name):
 def test_s_is_nanogpts_cpu_recipe():
     config = load_config("S")
     training = config.training
-    assert (training.batch_size, config.model.context, training.steps) == (12, 64, 2000)
-    assert (training.lr, training.min_lr, training.warmup_steps) == (1e-3, 1e-4, 100)
+    assert (training.batch_size, config.model.context, training.steps) == (12, 64, 800)
+    assert (training.optimizer, training.lr, training.warmup_steps) == ("muon", 1e-2, 5)
     assert (training.beta2, training.weight_decay, training.clip) == (0.99, 0.1, 1.0)
     assert config.model.dropout == 0.0
 
