@@ -105,7 +105,8 @@ class Muon(AdamW):
         # this gradient against earlier ones, as clipping means it to.
         as_dtype = param.data.dtype.type
         momentum, decay = state["momentum"], 1 - group["lr"] * group["weight_decay"]
-        grad = np.multiply(param.grad, as_dtype(grad_scale), out=empty(param.shape, param.dtype))
+        grad: Any = param.grad  # not None: `step` has looked
+        grad = np.multiply(grad, as_dtype(grad_scale), out=empty(param.shape, param.dtype))
         momentum *= as_dtype(self.momentum)
         momentum += grad
         ahead = np.multiply(momentum, as_dtype(self.momentum), out=empty(param.shape, param.dtype))

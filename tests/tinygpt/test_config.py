@@ -11,7 +11,7 @@ def test_shipped_configuration_loads_and_survives_a_round_trip(name):
     assert from_dict(config.to_dict()) == config
 
 
-def test_s_is_nanogpts_cpu_recipe():
+def test_s_is_the_model_of_nanogpts_cpu_run():
     config = load_config("S")
     training = config.training
     assert (training.batch_size, config.model.context, training.steps) == (12, 64, 800)
