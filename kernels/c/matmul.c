@@ -19,7 +19,8 @@
  *    each of which begins with reading and ends with writing it.
  *
  * 3. L2: the block of a.  MC x KC floats of a (100 KB) are used again for each panel of b, and stay
- *    in L2. A block is also the unit of work that a thread takes.
+ *    in L2. A block is also the unit of work that a thread takes: smaller where there would be
+ *    fewer than SHARES a thread, so that a fast core can take over what a slow one has not begun.
  *
  * 4. L2 and L3: the chunk of b.  CHUNK floats (1 MB) of b are packed at a time, by all threads
  *    together, and then read by all. Deep and narrow rather than wide and shallow: a chunk that ends
@@ -30,10 +31,7 @@
  * of two, one page follows the other. The copy is K N + M K moves against M N K multiplications, and
  * it is where transposition disappears: a transposed operand is read along its other stride.
  *
- *     packed b:  panels of NR columns, each [k][NR], padded with zeros
- *     packed a:  tiles of up to MR rows, each [row][PITCH], k along the row, or, where a is
- *                transposed and its rows lie side by side in memory, [k][SIDE]
- *
+ * The tile is in gemm_tile.h, with all sizes; packing in gemm_pack.h; the loops are here.
  * The five loops, from the outside: columns of c in chunks, k in chunks (gemm_run); blocks of rows,
  * shared among the threads (gemm_run_chunk); k by KC and panels of b (gemm_block); tiles down the
  * block (gemm_panel). The threads meet only when a chunk of b is packed and when it is used up, and
@@ -43,202 +41,25 @@
  * instead of at zero, the activation is applied to a tile that was just written and is still in L1.
  *
  * Products with few rows (one token at a time) use each element of b once or twice and cannot be
- * faster than memory. They read b where it lies: gemm_thin.
+ * faster than memory. They read b where it lies: gemm_thin.h.
  *
  * Source: Goto and van de Geijn 2008; the five loops and the names as in BLIS, Van Zee and van de
  * Geijn 2015. Measurements behind the constants: bench/LOG.md.
  */
 #include "gemm.h"
-#include "gelu.h"
+#include "gemm_pack.h"
+#include "gemm_thin.h"
+#include "gemm_tile.h"
 #include "kernels.h"
 #include "parallel.h"
 
-enum {
-    MR = LANES == 16 ? 14 : 6, /* 28 sums of thirty-two registers, or 12 of sixteen */
-    NV = 2,                    /* vectors across the tile */
-    NR = NV * LANES,
-    KC = 256,
-    MC = 98 / MR * MR,
-    SHARES = 8,        /* blocks that each thread should find at least */
-    CHUNK = 1 << 18,  /* floats of packed b */
-    WIDE = 512,       /* columns that a chunk has at least, if c has as many, before it is deeper */
-    THIN = 8,         /* rows of c: so few do not repay packing b */
-    AHEAD = 8,        /* rows that packing fetches in advance: each lies in another page, where the
-                       * hardware does not look ahead by itself */
-    CACHE_LINE = 16,  /* floats */
-    PITCH = KC + 16,  /* not a power of two: the rows of a tile lie in different cache sets */
-    SIDE = (MR + LANES - 1) / LANES * LANES, /* MR in whole vectors: every store is aligned */
-    TILE = SIDE * PITCH,                     /* floats set aside for a packed tile of a */
-    A_BLOCK = (MC / MR + 1) * TILE,
-};
-
 int64_t gemm_scratch(int64_t threads) { return CHUNK + threads * A_BLOCK + 16; }
-
-static inline int64_t gemm_least(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t gemm_clamp(int64_t n, int64_t low, int64_t high) {
-    return n < low ? low : n > high ? high : n;
-}
-static inline int64_t gemm_ceil(int64_t n, int64_t step) { return (n + step - 1) / step; }
-
-/* ---- The tile ------------------------------------------------------------------------------- */
-
-/* c = start + a b for `rows` x (vectors * LANES) elements, the last vector's `tail` columns only.
- *
- * a[row * a_row + k * a_inner], b[k * NR + column] are packed. `rows`, `vectors` and a's
- * strides are constants wherever this is called: the loops over them unroll, and `sum` is registers.
- * start: where the sums begin, NULL for zero; start_row = 0 repeats one row (a bias). */
-INLINE void gemm_tile(const int rows, const int vectors, const int64_t a_row, const int64_t a_inner,
-                      int64_t depth, const float *a, const float *b, const float *start,
-                      int64_t start_row, float *c, int64_t c_row, int64_t tail) {
-    vf sum[MR][NV];
-    const int last = vectors - 1;
-    UNROLL for (int i = 0; i < rows; i++) {
-        prefetch_write(c + i * c_row);
-        UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = v_zero();
-    }
-    if (start) {
-        UNROLL for (int i = 0; i < rows; i++) {
-            const float *from = start + i * start_row;
-            UNROLL for (int j = 0; j < last; j++) sum[i][j] = v_load(from + j * LANES);
-            sum[i][last] = tail == LANES ? v_load(from + last * LANES)
-                                         : v_load_part(from + last * LANES, tail);
-        }
-    }
-    for (int64_t k = 0; k < depth; k++, a += a_inner, b += NR) {
-        vf column[NV];
-        UNROLL for (int j = 0; j < vectors; j++) column[j] = v_load(b + j * LANES);
-        UNROLL for (int i = 0; i < rows; i++) {
-            vf element = v_set1(a[i * a_row]);
-            UNROLL for (int j = 0; j < vectors; j++)
-                sum[i][j] = v_fma(element, column[j], sum[i][j]);
-        }
-    }
-    UNROLL for (int i = 0; i < rows; i++) {
-        float *to = c + i * c_row;
-        UNROLL for (int j = 0; j < last; j++) v_store(to + j * LANES, sum[i][j]);
-        if (tail == LANES)
-            v_store(to + last * LANES, sum[i][last]);
-        else
-            v_store_part(to + last * LANES, sum[i][last], tail);
-    }
-}
-
-/* The tile for each number of rows, so that the rows left over at an edge cost their share and no
- * more; for two vectors or one; for either layout of packed a. */
-static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, const float *a,
-                          const float *b, const float *start, int64_t start_row, float *c,
-                          int64_t c_row) {
-    int64_t tail = columns > LANES ? columns - LANES : columns;
-#define GEMM_TILE(n, vectors, a_row, a_inner) \
-    gemm_tile(n, vectors, a_row, a_inner, depth, a, b, start, start_row, c, c_row, tail)
-#define GEMM_ROWS(n)                                          \
-    case n:                                                   \
-        if (n > MR) break;                                    \
-        if (by_k && columns > LANES) GEMM_TILE(n, 2, 1, SIDE);   \
-        else if (by_k) GEMM_TILE(n, 1, 1, SIDE);                 \
-        else if (columns > LANES) GEMM_TILE(n, 2, PITCH, 1);  \
-        else GEMM_TILE(n, 1, PITCH, 1);                       \
-        break;
-    switch (rows) {
-        GEMM_ROWS(1) GEMM_ROWS(2) GEMM_ROWS(3) GEMM_ROWS(4) GEMM_ROWS(5) GEMM_ROWS(6) GEMM_ROWS(7)
-        GEMM_ROWS(8) GEMM_ROWS(9) GEMM_ROWS(10) GEMM_ROWS(11) GEMM_ROWS(12) GEMM_ROWS(13)
-        GEMM_ROWS(14)
-    }
-#undef GEMM_ROWS
-#undef GEMM_TILE
-}
-
-/* c = act(c) + residual, and act's derivative, for a tile that has its full sums. */
-static void gemm_finish(const gemm_problem *p, float *c, int64_t rows, int64_t columns) {
-    float *dact = p->dact ? p->dact + (c - p->c) : NULL;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j += LANES) {
-            int64_t at = i * p->c_row + j, n = gemm_least(columns - j, LANES);
-            vf y = v_load_part(c + at, n), slope = v_zero();
-            if (p->activation == 1) {
-                y = v_gelu_with_derivative(y, &slope);
-            } else if (p->activation == 2) {
-                vf positive = v_max(y, v_zero());
-                y = v_mul(positive, positive);
-                slope = v_add(positive, positive);
-            }
-            if (p->residual) y = v_add(y, v_load_part(p->residual + (c - p->c) + at, n));
-            v_store_part(c + at, y, n);
-            if (dact) v_store_part(dact + at, slope, n);
-        }
-}
-
-/* ---- Packing -------------------------------------------------------------------------------- */
-
-/* One panel of b: `depth` x `columns` (at most NR) -> [k][NR], zero-padded. */
-static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64_t depth,
-                        int64_t columns, float *to) {
-    if (b_column == 1) { /* rows of b as they are */
-        for (int64_t k = 0; k < depth; k++, b += b_inner, to += NR)
-            for (int64_t j = 0; j < NR; j += LANES) {
-                int64_t n = columns - j;
-                prefetch(b + j + AHEAD * b_inner);
-                v_store(to + j, n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero());
-            }
-        return;
-    }
-    for (int64_t j = 0; j < NR; j += LANES) {
-        int64_t whole = b_inner == 1 && columns - j >= LANES ? depth / LANES * LANES : 0;
-        for (int64_t k = 0; k < whole; k += LANES) { /* squares, transposed in registers */
-            vf square[LANES];
-            UNROLL for (int i = 0; i < LANES; i++) square[i] = v_load(b + (j + i) * b_column + k);
-            v_transpose(square);
-            UNROLL for (int i = 0; i < LANES; i++) v_store(to + (k + i) * NR + j, square[i]);
-        }
-        for (int64_t k = whole; k < depth; k++) /* the rest, one by one */
-            for (int64_t i = j; i < j + LANES; i++)
-                to[k * NR + i] = i < columns ? b[k * b_inner + i * b_column] : 0;
-    }
-}
-
-/* One tile of a whose rows lie along k (or have any strides): [row][PITCH], times `factor` if there
- * is one. */
-static void gemm_pack_rows(const float *a, const float *factor, int64_t a_row, int64_t a_inner,
-                           int64_t rows, int64_t depth, float *to) {
-    for (int64_t i = 0; i < rows; i++, to += PITCH) {
-        int64_t k = 0, at = i * a_row;
-        if (a_inner == 1)
-            for (; k + LANES <= depth; k += LANES) {
-                vf v = v_load(a + at + k);
-                v_store(to + k, factor ? v_mul(v, v_load(factor + at + k)) : v);
-            }
-        for (; k < depth; k++)
-            to[k] = a[at + k * a_inner] * (factor ? factor[at + k * a_inner] : 1);
-    }
-}
 
 /* ---- The loops ------------------------------------------------------------------------------ */
 
 typedef struct { /* a chunk of b: columns [column, column + columns), k in [inner, inner + depth) */
     int64_t column, columns, inner, depth;
 } gemm_chunk;
-
-/* Part i of n equal parts of [0, size) begins here: the parts' sizes differ by one at most. */
-static inline int64_t gemm_part(int64_t size, int64_t i, int64_t n) { return size * i / n; }
-
-/* Whether something is left to do when the sums are complete. Bias or residual alone, without an
- * activation, are where the sums began. */
-static inline int gemm_needs_finish(const gemm_problem *p) {
-    return p->activation || (p->bias && p->residual);
-}
-
-/* Where the sums of c + offset begin: at what an earlier k has left there, at the bias, at the
- * residual, or (NULL) at zero. */
-static inline const float *gemm_start(const gemm_problem *p, int64_t k, int64_t offset,
-                                      int64_t column, int64_t *row_step) {
-    *row_step = p->c_row;
-    if (k > 0) return p->c + offset;
-    if (p->bias) {
-        *row_step = 0;
-        return p->bias + column;
-    }
-    return p->residual && !p->activation ? p->residual + offset : NULL;
-}
 
 /* Tiles down the rows [first, last) of c, for one panel of b.
  * The rows are divided evenly among as few tiles as they need: 102 rows are tiles of 13 and 12, not
@@ -254,46 +75,6 @@ static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64
         const float *start = gemm_start(p, k, c - p->c, column, &row_step);
         gemm_any_tile(rows, columns, by_k, depth, a, b, start, row_step, c, p->c_row);
         if (k + depth == p->inner && gemm_needs_finish(p)) gemm_finish(p, c, rows, columns);
-    }
-}
-
-/* One k of a tile of transposed a: SIDE numbers, of which the tile uses its rows; what lies beyond
- * a's last row (`left` from here) is not read. */
-static inline void gemm_pack_side(const float *a, const float *factor, int64_t left, float *to) {
-    UNROLL for (int r = 0; r < SIDE; r += LANES) {
-        int64_t n = left >= SIDE ? LANES : gemm_clamp(left - r, 0, LANES);
-        vf v = v_load_part(a + r, n);
-        v_store(to + r, factor ? v_mul(v, v_load_part(factor + r, n)) : v);
-    }
-}
-
-/* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each
- * k is read once, from one end to the other, and dealt to the tiles: [k][SIDE]. */
-static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
-                        int64_t depth, float *to) {
-    const int by_k = p->a_row == 1 && p->a_inner != 1;
-    const int64_t tiles = gemm_ceil(last - first, MR);
-    const float *a = p->a + k * p->a_inner;
-    const float *factor = p->a_factor ? p->a_factor + k * p->a_inner : NULL;
-    if (!by_k) {
-        for (int64_t t = 0; t < tiles; t++) {
-            int64_t row = first + gemm_part(last - first, t, tiles);
-            int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row, at = row * p->a_row;
-            gemm_pack_rows(a + at, factor ? factor + at : NULL, p->a_row, p->a_inner, rows, depth,
-                           to + t * TILE);
-        }
-        return;
-    }
-    int64_t begin[MC / MR + 2];
-    for (int64_t t = 0; t <= tiles; t++) begin[t] = first + gemm_part(last - first, t, tiles);
-    for (int64_t i = 0; i < depth; i++, a += p->a_inner, factor += factor ? p->a_inner : 0) {
-        for (int64_t r = first; r < last; r += CACHE_LINE) {
-            prefetch(a + r + AHEAD * p->a_inner);
-            if (factor) prefetch(factor + r + AHEAD * p->a_inner);
-        }
-        for (int64_t t = 0; t < tiles; t++)
-            gemm_pack_side(a + begin[t], factor ? factor + begin[t] : NULL, p->rows - begin[t],
-                           to + t * TILE + i * SIDE);
     }
 }
 
@@ -389,91 +170,6 @@ static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
             if (column || d) gemm_meet(team); /* the chunk before is used up */
             gemm_run_chunk(p, &chunk, team, self);
         }
-}
-
-/* ---- Few rows ------------------------------------------------------------------------------- */
-
-/* Packing b costs as much as reading it, so for a few rows of c it would double the time. Two ways
- * to read b where it lies, once, in the order of memory: */
-
-/* b's columns lie along k (a weight (out, in) as b = W^T): each element of c is a dot product. `rows`
- * x `columns` of them run together, sharing the vectors of a and b; 8 or more hide the latency of
- * the multiply-add. */
-INLINE void gemm_dots(const int rows, const int columns, const gemm_problem *p, int64_t row,
-                      int64_t column) {
-    const float *a = p->a + row * p->a_row, *b = p->b + column * p->b_column;
-    vf sum[4][8];
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < columns; j++)
-        sum[i][j] = v_zero();
-    int64_t k = 0;
-    for (; k + LANES <= p->inner; k += LANES) {
-        vf part[4];
-        UNROLL for (int i = 0; i < rows; i++) part[i] = v_load(a + i * p->a_row + k);
-        UNROLL for (int j = 0; j < columns; j++) {
-            vf other = v_load(b + j * p->b_column + k);
-            UNROLL for (int i = 0; i < rows; i++) sum[i][j] = v_fma(part[i], other, sum[i][j]);
-        }
-    }
-    const int64_t rest = p->inner - k;
-    UNROLL for (int i = 0; i < rows; i++) {
-        float *c = p->c + (row + i) * p->c_row + column;
-        int64_t step;
-        const float *start = gemm_start(p, 0, (row + i) * p->c_row + column, column, &step);
-        UNROLL for (int j = 0; j < columns; j++) {
-            if (rest)
-                sum[i][j] = v_fma(v_load_part(a + i * p->a_row + k, rest),
-                                  v_load_part(b + j * p->b_column + k, rest), sum[i][j]);
-            c[j] = v_reduce_add(sum[i][j]) + (start ? start[j] : 0);
-        }
-    }
-}
-
-/* b's rows lie along the columns: c is a sum of rows of b. A strip of `vectors` vectors of c stays in
- * registers while k runs; the last vector may be a part. */
-INLINE void gemm_strip(const int vectors, const gemm_problem *p, int64_t row, int64_t column,
-                       int64_t tail) {
-    const float *a = p->a + row * p->a_row, *b = p->b + column;
-    const int last = vectors - 1;
-    int64_t step;
-    const float *start = gemm_start(p, 0, row * p->c_row + column, column, &step);
-    vf sum[8];
-    UNROLL for (int j = 0; j < vectors; j++)
-        sum[j] = start ? v_load_part(start + j * LANES, j == last ? tail : LANES) : v_zero();
-    for (int64_t k = 0; k < p->inner; k++, b += p->b_inner) {
-        vf element = v_set1(a[k * p->a_inner]);
-        UNROLL for (int j = 0; j < last; j++)
-            sum[j] = v_fma(element, v_load(b + j * LANES), sum[j]);
-        vf end = tail == LANES ? v_load(b + last * LANES) : v_load_part(b + last * LANES, tail);
-        sum[last] = v_fma(element, end, sum[last]);
-    }
-    UNROLL for (int j = 0; j < vectors; j++)
-        v_store_part(p->c + row * p->c_row + column + j * LANES, sum[j],
-                     j == last ? tail : LANES);
-}
-
-static int gemm_is_thin(const gemm_problem *p) {
-    if (p->a_factor || p->rows > THIN || p->inner == 0) return 0;
-    return (p->b_inner == 1 && p->a_inner == 1) || (p->b_column == 1 && p->rows <= 2);
-}
-
-/* Columns [first, last) of a thin product. */
-static void gemm_thin(const gemm_problem *p, int64_t first, int64_t last) {
-    int64_t column = first, row;
-    if (p->b_inner == 1 && p->a_inner == 1) {
-        for (; column + 8 <= last; column += 8) {
-            for (row = 0; row + 2 <= p->rows; row += 2) gemm_dots(2, 8, p, row, column);
-            if (row < p->rows) gemm_dots(1, 8, p, row, column);
-        }
-        for (; column < last; column++)
-            for (row = 0; row < p->rows; row++) gemm_dots(1, 1, p, row, column);
-    } else {
-        for (; column + 8 * LANES <= last; column += 8 * LANES)
-            for (row = 0; row < p->rows; row++) gemm_strip(8, p, row, column, LANES);
-        for (; column < last; column += LANES)
-            for (row = 0; row < p->rows; row++)
-                gemm_strip(1, p, row, column, gemm_least(last - column, LANES));
-    }
-    if (gemm_needs_finish(p)) gemm_finish(p, p->c + first, p->rows, last - first);
 }
 
 /* ---- The entries ---------------------------------------------------------------------------- */

@@ -1,0 +1,92 @@
+/* Packing: b and a copied into the very order in which the tile reads them.
+ *
+ *     packed b:  panels of NR columns, each [k][NR], padded with zeros
+ *     packed a:  tiles of up to MR rows, each [row][PITCH], k along the row, or, where a is
+ *                transposed and its rows lie side by side in memory, [k][SIDE]
+ *
+ * Why it pays: matmul.c.
+ */
+#pragma once
+#include "gemm_tile.h"
+
+/* One panel of b: `depth` x `columns` (at most NR) -> [k][NR], zero-padded. */
+static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64_t depth,
+                        int64_t columns, float *to) {
+    if (b_column == 1) { /* rows of b as they are */
+        for (int64_t k = 0; k < depth; k++, b += b_inner, to += NR)
+            for (int64_t j = 0; j < NR; j += LANES) {
+                int64_t n = columns - j;
+                prefetch(b + j + AHEAD * b_inner);
+                v_store(to + j, n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero());
+            }
+        return;
+    }
+    for (int64_t j = 0; j < NR; j += LANES) {
+        int64_t whole = b_inner == 1 && columns - j >= LANES ? depth / LANES * LANES : 0;
+        for (int64_t k = 0; k < whole; k += LANES) { /* squares, transposed in registers */
+            vf square[LANES];
+            UNROLL for (int i = 0; i < LANES; i++) square[i] = v_load(b + (j + i) * b_column + k);
+            v_transpose(square);
+            UNROLL for (int i = 0; i < LANES; i++) v_store(to + (k + i) * NR + j, square[i]);
+        }
+        for (int64_t k = whole; k < depth; k++) /* the rest, one by one */
+            for (int64_t i = j; i < j + LANES; i++)
+                to[k * NR + i] = i < columns ? b[k * b_inner + i * b_column] : 0;
+    }
+}
+
+/* One tile of a whose rows lie along k (or have any strides): [row][PITCH], times `factor` if there
+ * is one. */
+static void gemm_pack_rows(const float *a, const float *factor, int64_t a_row, int64_t a_inner,
+                           int64_t rows, int64_t depth, float *to) {
+    for (int64_t i = 0; i < rows; i++, to += PITCH) {
+        int64_t k = 0, at = i * a_row;
+        if (a_inner == 1)
+            for (; k + LANES <= depth; k += LANES) {
+                vf v = v_load(a + at + k);
+                v_store(to + k, factor ? v_mul(v, v_load(factor + at + k)) : v);
+            }
+        for (; k < depth; k++)
+            to[k] = a[at + k * a_inner] * (factor ? factor[at + k * a_inner] : 1);
+    }
+}
+
+/* One k of a tile of transposed a: SIDE numbers, of which the tile uses its rows; what lies beyond
+ * a's last row (`left` from here) is not read. */
+static inline void gemm_pack_side(const float *a, const float *factor, int64_t left, float *to) {
+    UNROLL for (int r = 0; r < SIDE; r += LANES) {
+        int64_t n = left >= SIDE ? LANES : gemm_clamp(left - r, 0, LANES);
+        vf v = v_load_part(a + r, n);
+        v_store(to + r, factor ? v_mul(v, v_load_part(factor + r, n)) : v);
+    }
+}
+
+/* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each
+ * k is read once, from one end to the other, and dealt to the tiles: [k][SIDE]. */
+static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
+                        int64_t depth, float *to) {
+    const int by_k = p->a_row == 1 && p->a_inner != 1;
+    const int64_t tiles = gemm_ceil(last - first, MR);
+    const float *a = p->a + k * p->a_inner;
+    const float *factor = p->a_factor ? p->a_factor + k * p->a_inner : NULL;
+    if (!by_k) {
+        for (int64_t t = 0; t < tiles; t++) {
+            int64_t row = first + gemm_part(last - first, t, tiles);
+            int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row, at = row * p->a_row;
+            gemm_pack_rows(a + at, factor ? factor + at : NULL, p->a_row, p->a_inner, rows, depth,
+                           to + t * TILE);
+        }
+        return;
+    }
+    int64_t begin[MC / MR + 2];
+    for (int64_t t = 0; t <= tiles; t++) begin[t] = first + gemm_part(last - first, t, tiles);
+    for (int64_t i = 0; i < depth; i++, a += p->a_inner, factor += factor ? p->a_inner : 0) {
+        for (int64_t r = first; r < last; r += CACHE_LINE) {
+            prefetch(a + r + AHEAD * p->a_inner);
+            if (factor) prefetch(factor + r + AHEAD * p->a_inner);
+        }
+        for (int64_t t = 0; t < tiles; t++)
+            gemm_pack_side(a + begin[t], factor ? factor + begin[t] : NULL, p->rows - begin[t],
+                           to + t * TILE + i * SIDE);
+    }
+}

@@ -1,0 +1,141 @@
+/* One tile of a matrix product: MR x NR sums in registers, and what happens to them at the end.
+ *
+ * Point 1 of matmul.c, where the whole is explained. The sizes here serve all parts of the product.
+ */
+#pragma once
+#include "gelu.h"
+#include "gemm.h"
+#include "simd.h"
+
+enum {
+    MR = LANES == 16 ? 14 : 6, /* 28 sums of thirty-two registers, or 12 of sixteen */
+    NV = 2,                    /* vectors across the tile */
+    NR = NV * LANES,
+    KC = 256,
+    MC = 98 / MR * MR,
+    SHARES = 8,       /* blocks that each thread should find at least */
+    CHUNK = 1 << 18,  /* floats of packed b */
+    WIDE = 512,       /* columns that a chunk has at least, if c has as many, before it is deeper */
+    THIN = 8,         /* rows of c: so few do not repay packing b */
+    AHEAD = 8,        /* rows that packing fetches in advance: each lies in another page, where the
+                       * hardware does not look ahead by itself */
+    CACHE_LINE = 16,  /* floats */
+    PITCH = KC + 16,  /* not a power of two: the rows of a tile lie in different cache sets */
+    SIDE = (MR + LANES - 1) / LANES * LANES, /* MR in whole vectors: every store is aligned */
+    TILE = SIDE * PITCH,                     /* floats set aside for a packed tile of a */
+    A_BLOCK = (MC / MR + 1) * TILE,
+};
+
+static inline int64_t gemm_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t gemm_clamp(int64_t n, int64_t low, int64_t high) {
+    return n < low ? low : n > high ? high : n;
+}
+static inline int64_t gemm_ceil(int64_t n, int64_t step) { return (n + step - 1) / step; }
+
+/* Part i of n equal parts of [0, size) begins here: the parts' sizes differ by one at most. */
+static inline int64_t gemm_part(int64_t size, int64_t i, int64_t n) { return size * i / n; }
+
+/* c = start + a b for `rows` x (vectors * LANES) elements, the last vector's `tail` columns only.
+ *
+ * a[row * a_row + k * a_inner], b[k * NR + column] are packed. `rows`, `vectors` and a's
+ * strides are constants wherever this is called: the loops over them unroll, and `sum` is registers.
+ * start: where the sums begin, NULL for zero; start_row = 0 repeats one row (a bias). */
+INLINE void gemm_tile(const int rows, const int vectors, const int64_t a_row, const int64_t a_inner,
+                      int64_t depth, const float *a, const float *b, const float *start,
+                      int64_t start_row, float *c, int64_t c_row, int64_t tail) {
+    vf sum[MR][NV];
+    const int last = vectors - 1;
+    UNROLL for (int i = 0; i < rows; i++) {
+        prefetch_write(c + i * c_row);
+        UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = v_zero();
+    }
+    if (start) {
+        UNROLL for (int i = 0; i < rows; i++) {
+            const float *from = start + i * start_row;
+            UNROLL for (int j = 0; j < last; j++) sum[i][j] = v_load(from + j * LANES);
+            sum[i][last] = tail == LANES ? v_load(from + last * LANES)
+                                         : v_load_part(from + last * LANES, tail);
+        }
+    }
+    for (int64_t k = 0; k < depth; k++, a += a_inner, b += NR) {
+        vf column[NV];
+        UNROLL for (int j = 0; j < vectors; j++) column[j] = v_load(b + j * LANES);
+        UNROLL for (int i = 0; i < rows; i++) {
+            vf element = v_set1(a[i * a_row]);
+            UNROLL for (int j = 0; j < vectors; j++)
+                sum[i][j] = v_fma(element, column[j], sum[i][j]);
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        float *to = c + i * c_row;
+        UNROLL for (int j = 0; j < last; j++) v_store(to + j * LANES, sum[i][j]);
+        if (tail == LANES)
+            v_store(to + last * LANES, sum[i][last]);
+        else
+            v_store_part(to + last * LANES, sum[i][last], tail);
+    }
+}
+
+/* The tile for each number of rows, so that the rows left over at an edge cost their share and no
+ * more; for two vectors or one; for either layout of packed a. */
+static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, const float *a,
+                          const float *b, const float *start, int64_t start_row, float *c,
+                          int64_t c_row) {
+    int64_t tail = columns > LANES ? columns - LANES : columns;
+#define GEMM_TILE(n, vectors, a_row, a_inner) \
+    gemm_tile(n, vectors, a_row, a_inner, depth, a, b, start, start_row, c, c_row, tail)
+#define GEMM_ROWS(n)                                          \
+    case n:                                                   \
+        if (n > MR) break;                                    \
+        if (by_k && columns > LANES) GEMM_TILE(n, 2, 1, SIDE);   \
+        else if (by_k) GEMM_TILE(n, 1, 1, SIDE);                 \
+        else if (columns > LANES) GEMM_TILE(n, 2, PITCH, 1);  \
+        else GEMM_TILE(n, 1, PITCH, 1);                       \
+        break;
+    switch (rows) {
+        GEMM_ROWS(1) GEMM_ROWS(2) GEMM_ROWS(3) GEMM_ROWS(4) GEMM_ROWS(5) GEMM_ROWS(6) GEMM_ROWS(7)
+        GEMM_ROWS(8) GEMM_ROWS(9) GEMM_ROWS(10) GEMM_ROWS(11) GEMM_ROWS(12) GEMM_ROWS(13)
+        GEMM_ROWS(14)
+    }
+#undef GEMM_ROWS
+#undef GEMM_TILE
+}
+
+/* c = act(c) + residual, and act's derivative, for a tile that has its full sums. */
+static void gemm_finish(const gemm_problem *p, float *c, int64_t rows, int64_t columns) {
+    float *dact = p->dact ? p->dact + (c - p->c) : NULL;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j += LANES) {
+            int64_t at = i * p->c_row + j, n = gemm_least(columns - j, LANES);
+            vf y = v_load_part(c + at, n), slope = v_zero();
+            if (p->activation == 1) {
+                y = v_gelu_with_derivative(y, &slope);
+            } else if (p->activation == 2) {
+                vf positive = v_max(y, v_zero());
+                y = v_mul(positive, positive);
+                slope = v_add(positive, positive);
+            }
+            if (p->residual) y = v_add(y, v_load_part(p->residual + (c - p->c) + at, n));
+            v_store_part(c + at, y, n);
+            if (dact) v_store_part(dact + at, slope, n);
+        }
+}
+
+/* Whether something is left to do when the sums are complete. Bias or residual alone, without an
+ * activation, are where the sums began. */
+static inline int gemm_needs_finish(const gemm_problem *p) {
+    return p->activation || (p->bias && p->residual);
+}
+
+/* Where the sums of c + offset begin: at what an earlier k has left there, at the bias, at the
+ * residual, or (NULL) at zero. */
+static inline const float *gemm_start(const gemm_problem *p, int64_t k, int64_t offset,
+                                      int64_t column, int64_t *row_step) {
+    *row_step = p->c_row;
+    if (k > 0) return p->c + offset;
+    if (p->bias) {
+        *row_step = 0;
+        return p->bias + column;
+    }
+    return p->residual && !p->activation ? p->residual + offset : NULL;
+}
