@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kernels import numpy_ref, threads
+from kernels import memory, numpy_ref, threads
 
 # Edges of tiles (6, 14 rows; 8, 16, 32 columns), of DEPTH (256), a block and a chunk; primes.
 SHAPES = [
@@ -64,6 +64,20 @@ def test_batches_and_their_gradients(c, shapes):
     found = c.matmul_backward(dc, a, b)
     for grad, wanted in zip(found, numpy_ref.matmul_backward(*doubles(dc, a, b)), strict=True):
         assert_close(grad, wanted, wanted.size and dc.size)
+
+
+def test_a_large_batch_gives_each_thread_room_of_its_own(c):
+    # Each product packs a whole chunk of b, so that a thread with too little scratch would show.
+    a, b = normal(1, 7, 100, 500), normal(2, 7, 500, 520)
+    before = threads.get_num_threads()
+    try:
+        for count in (1, 2, 3, 7, 9):
+            threads.set_num_threads(count)
+            memory.pool.clear()
+            memory._local.__dict__.clear()  # no room left from larger calls
+            assert_close(c.matmul_forward(a, b), np.matmul(*doubles(a, b)), 500)
+    finally:
+        threads.set_num_threads(before)
 
 
 def test_views_are_taken_in_place_or_copied(c):
