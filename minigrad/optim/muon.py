@@ -31,15 +31,26 @@ def orthogonalize(matrix: np.ndarray, iterations: int = 5) -> np.ndarray:
 
     matrix: (M, N) float.  Returns (M, N).
     """
-    weights = whiten(matrix, iterations)
+    return _apply(whiten(gram(matrix)[None], iterations)[0], matrix)
+
+
+def gram(matrix: np.ndarray) -> np.ndarray:
+    """X X^T of a wide matrix X (M <= N), X^T X of a tall one.  Returns (m, m), m = min(M, N)."""
+    wide = matrix.shape[0] <= matrix.shape[1]
+    return active.matmul_forward(*((matrix, matrix.T) if wide else (matrix.T, matrix)))
+
+
+def _apply(weights: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """From the side on which `gram` was taken."""
     wide = matrix.shape[0] <= matrix.shape[1]
     return active.matmul_forward(*((weights, matrix) if wide else (matrix, weights)))
 
 
-def whiten(matrix: np.ndarray, iterations: int = 5) -> np.ndarray:
-    """W with orthogonalize(matrix) = W X for a wide matrix X (M <= N), or X W for a tall one.
+def whiten(grams: np.ndarray, iterations: int = 5) -> np.ndarray:
+    """For each X X^T the W with orthogonalize(X) = W X.
 
-    matrix: (M, N) float.  Returns (m, m), symmetric, m = min(M, N).
+    grams: (B, m, m), one matrix each: products this small keep the cores busy only side by side.
+    Returns (B, m, m), symmetric.
     """
     # A polynomial p of G = X X^T = U S^2 U^T, times X, acts on the singular values alone:
     #   p(G) X = U p(S^2) S V^T
@@ -47,21 +58,19 @@ def whiten(matrix: np.ndarray, iterations: int = 5) -> np.ndarray:
     # at 0 (small s grow fast) and does not quite settle, which training does not mind. One round
     # multiplies X by p = a + b G + c G^2, hence G by p^2; and since all of them are polynomials of
     # the first G they commute. So X itself, the long one, can wait: W gathers the p of all rounds.
-    a, b, c = (matrix.dtype.type(x) for x in QUINTIC)
-    product = active.matmul_forward
-    wide = matrix.shape[0] <= matrix.shape[1]
-    gram = product(matrix, matrix.T) if wide else product(matrix.T, matrix)
-    squared_norm = np.trace(gram) + matrix.dtype.type(1e-14)
-    gram /= squared_norm  # that of X / |X|: all s <= 1
-    whole = np.eye(len(gram), dtype=gram.dtype) / np.sqrt(squared_norm)
+    a, b, c = (grams.dtype.type(x) for x in QUINTIC)
+    product, m = active.matmul_forward, grams.shape[-1]
+    squared_norm = np.trace(grams, axis1=1, axis2=2)[:, None, None] + grams.dtype.type(1e-14)
+    grams = grams / squared_norm  # those of X / |X|: all s <= 1
+    whole = np.eye(m, dtype=grams.dtype) / np.sqrt(squared_norm)
     for rounds_left in reversed(range(iterations)):
-        p = product(gram, gram)
-        p *= c
-        p += b * gram
-        p.flat[:: len(p) + 1] += a
+        inner = np.multiply(grams, c, out=empty(grams.shape, grams.dtype))
+        inner.reshape(-1, m * m)[:, :: m + 1] += b  # the diagonals: c G + b
+        p = product(grams, inner)
+        p.reshape(-1, m * m)[:, :: m + 1] += a  # c G^2 + b G + a
         whole = product(p, whole)
         if rounds_left:
-            gram = product(p, product(gram, p))
+            grams = product(p, product(grams, p))
     return whole
 
 
@@ -88,6 +97,7 @@ class Muon(AdamW):
         matrices = list(matrices)
         self._orthogonal = {id(matrix) for matrix in matrices}
         self.momentum, self.iterations = momentum, iterations
+        self._waiting: list[tuple[Tensor, np.ndarray, dict[str, Any]]] = []  # for `step`'s end
         groups = [{"params": matrices, "weight_decay": weight_decay}, *others]
         super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=0.0)
 
@@ -95,6 +105,17 @@ class Muon(AdamW):
         if id(param) in self._orthogonal:
             return {"momentum": np.zeros_like(param.data)}
         return super().init(param)
+
+    def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:
+        """As Optimizer.step; matrices of one smaller side are orthogonalised together."""
+        super().step(lr, grad_scale)  # `update` below leaves the matrices' part for here
+        sizes = {min(param.shape) for param, _, _ in self._waiting}
+        for size in sorted(sizes):
+            waiting = [entry for entry in self._waiting if min(entry[0].shape) == size]
+            weights = whiten(np.stack([gram(ahead) for _, ahead, _ in waiting]), self.iterations)
+            for (param, ahead, group), w in zip(waiting, weights, strict=True):
+                self._move(param, _apply(w, ahead), group)
+        self._waiting.clear()
 
     def update(
         self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
@@ -104,15 +125,19 @@ class Muon(AdamW):
         # grad_scale does not matter: orthogonalising forgets the length of the momentum. It weighs
         # this gradient against earlier ones, as clipping means it to.
         as_dtype = param.data.dtype.type
-        momentum, decay = state["momentum"], 1 - group["lr"] * group["weight_decay"]
-        grad: Any = param.grad  # not None: `step` has looked
-        grad = np.multiply(grad, as_dtype(grad_scale), out=empty(param.shape, param.dtype))
+        momentum, grad = state["momentum"], empty(param.shape, param.dtype)
+        grad[...] = param.grad
+        grad *= as_dtype(grad_scale)
         momentum *= as_dtype(self.momentum)
         momentum += grad
         ahead = np.multiply(momentum, as_dtype(self.momentum), out=empty(param.shape, param.dtype))
         ahead += grad
-        step = orthogonalize(ahead, self.iterations)
-        step *= as_dtype(group["lr"] * 0.2 * math.sqrt(max(param.shape)))
+        self._waiting.append((param, ahead, group))
+
+    def _move(self, param: Tensor, direction: np.ndarray, group: dict[str, Any]) -> None:
+        as_dtype = param.data.dtype.type
+        direction *= as_dtype(group["lr"] * 0.2 * math.sqrt(max(param.shape)))
+        decay = 1 - group["lr"] * group["weight_decay"]
         if decay != 1:
             param.data *= as_dtype(decay)
-        param.data -= step
+        param.data -= direction
