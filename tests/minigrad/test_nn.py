@@ -143,3 +143,14 @@ def test_same_seed_same_weights():
 
 def test_repr_shows_the_tree():
     assert "(0): Linear(weight (4, 4), bias (4,))" in repr(Tied())
+
+
+@pytest.mark.parametrize("shape", [(64, 128), (1, 4), (7, 5), (2, 1)])
+def test_sinusoids_make_near_positions_alike(shape):
+    table = nn.init.sinusoids(shape, amplitude=0.5).data
+    assert table.shape == shape and table.dtype == np.float32
+    assert np.abs(table).max() <= 0.5
+    distance = np.linalg.norm(table - table[0], axis=1)
+    half = len(table) // 2
+    assert (distance[1:2] < distance[half:].mean() + 1e-6).all()  # a neighbour is nearer than most
+    assert len(np.unique(table, axis=0)) == len(table)  # and no two are the same
