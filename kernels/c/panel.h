@@ -91,13 +91,6 @@ static void quantize_row_int8(const float *x, int8_t *q, float *scale, int64_t k
         vx_store(q + X_BYTES * i, row_codes(x, i, k, inverse));
 }
 
-/* Four neighbouring bytes of x in every lane. */
-INLINE vi bytes_at(const int8_t *x) {
-    int32_t word;
-    memcpy(&word, x, 4);
-    return vi_set1(word);
-}
-
 /* The exact integer sums of one panel: x (rows, stride) as quantize_row_int8 writes it, w the
  * panel's codes, offset its 16 corrections for an X_BIAS of 128, steps = K / 4. With one row the steps are
  * dealt to four sums in turn: an addition waits some five cycles for the one before it. */
@@ -179,8 +172,8 @@ INLINE void int4_linear_panel(const int8_t *x, int64_t stride, const float *x_sc
                 vi first = vi_and(pairs, low), second = vi_and(vi_shift_right(pairs, 4), low);
                 UNROLL for (int r = 0; r < rows; r++) {
                     const int8_t *at = x + r * stride + g * INT4_GROUP + step * 8;
-                    sum[r][i] = vi_dot_nibbles(sum[r][i], first, bytes_at(at));
-                    sum[r][i] = vi_dot_nibbles(sum[r][i], second, bytes_at(at + 4));
+                    sum[r][i] = vi_dot_nibbles(sum[r][i], first, vi_set4(at));
+                    sum[r][i] = vi_dot_nibbles(sum[r][i], second, vi_set4(at + 4));
                 }
             }
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)

@@ -36,6 +36,7 @@
  *                                        products: X_BYTES for each, one or two
  *     vi_dot_signed(acc, w, x)           acc + the four products of each lane, exact in 32 bits, and
  *                                        X_BIAS (0 or 128) times the sum of the weights
+ *     vi_set4(p)                         the four bytes at p in every lane
  *     vi_dot_nibbles(acc, u, x)          acc + the four products of bytes of vi: u 0 .. 15, x signed
  *     vi_load_bytes(p)                   LANES signed bytes, one a lane
  *     vi_store_bytes(p, v)               the low byte of every lane: LANES bytes
@@ -60,6 +61,17 @@
 #include "simd_avx2.h"
 #else
 #include "simd_generic.h"
+#endif
+
+static inline vi vi_set4(const int8_t *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return vi_set1(word);
+}
+#if X_BYTES == 1 /* where products take bytes as they lie in memory */
+typedef vi vw, vx;
+static inline vw vw_load(const int8_t *p) { return vi_load(p); }
+static inline vx vx_load(const int8_t *p) { return vi_set4(p); }
 #endif
 
 #define prefetch(p) __builtin_prefetch((p), 0, 3)

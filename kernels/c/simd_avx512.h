@@ -87,14 +87,7 @@ static inline void v_transpose(vf r[16]) {
  * in 32 bits without saturation. The signed product gets its x with 128 added. */
 #define X_BIAS 128
 #define X_BYTES 1
-typedef vi vw, vx;
-static inline vw vw_load(const int8_t *p) { return vi_load(p); }
-static inline vx vx_load(const int8_t *p) {
-    int32_t word;
-    memcpy(&word, p, sizeof word);
-    return vi_set1(word);
-}
-static inline vi vi_dot_signed(vi acc, vw w, vx x) { return _mm512_dpbusd_epi32(acc, x, w); }
+static inline vi vi_dot_signed(vi acc, vi w, vi x) { return _mm512_dpbusd_epi32(acc, x, w); }
 static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return _mm512_dpbusd_epi32(acc, u, x); }
 static inline vi vi_load_bytes(const int8_t *p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));

@@ -94,14 +94,7 @@ static inline void v_transpose(vf r[4]) {
 /* Bytes: one at a time, moved to the top of the lane and back for its sign. */
 #define X_BIAS 0
 #define X_BYTES 1
-typedef vi vw, vx;
-static inline vw vw_load(const int8_t *p) { return vi_load(p); }
-static inline vx vx_load(const int8_t *p) {
-    int32_t word;
-    memcpy(&word, p, sizeof word);
-    return vi_set1(word);
-}
-static inline vi vi_dot_signed(vi acc, vw w, vx x) {
+static inline vi vi_dot_signed(vi acc, vi w, vi x) {
     for (int shift = 24; shift >= 0; shift -= 8)
         acc = vi_add(acc, vi_mul((w << shift) >> 24, (x << shift) >> 24));
     return acc;
