@@ -132,7 +132,8 @@ void linear_cross_entropy(
 );
 
 /* matmul.c */
-int64_t gemm_scratch(int64_t threads);
+int64_t gemm_scratch(int64_t threads);   /* floats, for one product */
+int64_t matmul_scratch(int64_t batch);   /* floats, for matmul */
 void matmul(
     const float *a, const int64_t *a_at, int64_t a_row, int64_t a_inner, const float *b,
     const int64_t *b_at, int64_t b_inner, int64_t b_column, float *c, int64_t batch, int64_t rows,

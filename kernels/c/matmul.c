@@ -212,15 +212,23 @@ static void gemm(const gemm_problem *given, float *scratch) {
 
 /* ---- The op --------------------------------------------------------------------------------- */
 
+/* Many small products: one a thread, each in scratch of its own. Few: the team works on each. */
+static int matmul_side_by_side(int64_t batch) { return batch >= get_threads(); }
+
+int64_t matmul_scratch(int64_t batch) {
+    const int64_t threads = get_threads();
+    return matmul_side_by_side(batch) ? threads * gemm_scratch(1) : gemm_scratch(threads);
+}
+
 /* c[i] = a[i] b[i] for `batch` products; a[i] begins at a + a_at[i], b[i] at b + b_at[i] (elements),
- * c[i] one behind the other. Many small products: one a thread. Few: the team works on each. */
+ * c[i] one behind the other. */
 void matmul(const float *a, const int64_t *a_at, int64_t a_row, int64_t a_inner, const float *b,
             const int64_t *b_at, int64_t b_inner, int64_t b_column, float *c, int64_t batch,
             int64_t rows, int64_t columns, int64_t inner, float *scratch) {
     const gemm_problem shape = {.rows = rows, .columns = columns, .inner = inner, .a_row = a_row,
                                 .a_inner = a_inner, .b_inner = b_inner, .b_column = b_column,
                                 .c_row = columns};
-    if (batch < get_threads()) {
+    if (!matmul_side_by_side(batch)) {
         for (int64_t i = 0; i < batch; i++) {
             gemm_problem p = shape;
             p.a = a + a_at[i], p.b = b + b_at[i], p.c = c + i * rows * columns;

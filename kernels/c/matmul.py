@@ -36,13 +36,9 @@ def matmul_backward(dc, a, b):
     return _sum_to(da, a.shape), _sum_to(db, b.shape)
 
 
-def scratch(batch=1):
-    """Room for products on the whole team, as gemm.h asks for: one after the other, or, where the
-    batch is large enough for matmul.c to give each thread its own, side by side."""
-    count = threads.get_num_threads()
-    one_each = batch >= count
-    size = library.lib.gemm_scratch
-    return memory.scratch(count * size(1) if one_each else size(count))
+def scratch():
+    """Room for one product on the whole team, as gemm.h asks for."""
+    return memory.scratch(library.lib.gemm_scratch(threads.get_num_threads()))
 
 
 def _operand(*arrays):
@@ -66,10 +62,11 @@ def _product(a, b, c, leading=()):
     a_row, a_inner = a.strides[-2:]
     b_inner, b_column = b.strides[-2:]
     batch = math.prod(leading)
+    room = memory.scratch(library.lib.matmul_scratch(batch))
     library.lib.matmul(
         _address(a), _offsets(a, leading), a_row >> 2, a_inner >> 2,
         _address(b), _offsets(b, leading), b_inner >> 2, b_column >> 2,
-        pointer(c), batch, M, N, K, pointer(scratch(batch)),
+        pointer(c), batch, M, N, K, pointer(room),
     )  # fmt: skip
 
 
