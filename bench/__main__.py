@@ -1,5 +1,7 @@
 """`python -m bench COMMAND`: the measurements behind every claim of speed.
 
+Run it in a checkout after `pip install -e ".[bench]"`, which builds the C there and brings the peers.
+
 A command is a module of this package with a click command in a variable named `command`; it is
 imported when it is called, so that adding a benchmark is adding a file and one line here.
 
@@ -8,10 +10,13 @@ Read next: timing.py (how we measure), train.py (the one that matters most).
 
 from __future__ import annotations
 
-import importlib
+import os
 import sys
+from pathlib import Path
 
 import click
+
+from tinygpt.cli.lazy import LazyGroup
 
 COMMANDS = {
     "train": "Training steps, ours and PyTorch's: tokens/s, MFU, memory, time to the first step.",
@@ -26,32 +31,38 @@ COMMANDS = {
     "ladder": "One op from naive Python to C, rung by rung.",
     "environment": "This machine: CPU, caches, versions, sgemm and copy rates.",
 }
+TABLE = {name: (f"bench.{name}:command", line) for name, line in COMMANDS.items()}
 
 
-class LazyGroup(click.Group):
-    """Imports bench/<name>.py when the command <name> is asked for."""
+def without_c() -> str | None:
+    """One line on what "auto" runs, why, and what mends it; None where the C kernels answer.
 
-    def list_commands(self, ctx):
-        return list(COMMANDS)
+    `python -m bench` in a checkout imports the checkout's own kernels/: the extension that
+    `pip install .` put into site-packages is not used. A backend or instruction set asked for by
+    name is met or an error, so that there is nothing to say.
+    """
+    import kernels
 
-    def get_command(self, ctx, name):
-        if name not in COMMANDS:
-            return None
-        try:
-            return importlib.import_module(f"bench.{name}").command
-        except ModuleNotFoundError as error:
-            if error.name == f"bench.{name}":
-                raise click.ClickException(f"{name} is not written yet") from error
-            raise
+    asked = [os.environ.get(key) or "auto" for key in ("KERNELS_BACKEND", "KERNELS_ISA")]
+    if asked != ["auto", "auto"]:
+        return None
+    try:
+        kernels.load("c")
+        return None
+    except RuntimeError as error:
+        reason = error.__cause__
+    runs = " + ".join(sorted(set(kernels.in_use()["ops"].values())))
+    return (
+        f'bench: these figures are not C\'s: backend "auto" chose {runs}, for in '
+        f"{Path(kernels.__file__).parent} {reason}. With gcc, `pip install -e .` mends it"
+    )
 
-    def format_commands(self, ctx, formatter):
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
 
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=TABLE)
 def main():
     """Measure. Every comparison is interleaved, A B A B, and quoted as a median of ratios."""
+    if warning := without_c():
+        click.echo(warning, err=True)
 
 
 if __name__ == "__main__":

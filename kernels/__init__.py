@@ -51,7 +51,7 @@ OPS = (
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}
 _INSTALL_C = (
     "to build it, install gcc and run `pip install --force-reinstall --no-deps .` in the source "
-    "(in a checkout that you work on: `python setup.py -q build_ext --inplace`)"
+    "(in a checkout that you work in: `pip install -e .`)"
 )
 _INSTALL_NUMBA = "run `pip install numba`"
 

@@ -1,6 +1,8 @@
 """The measuring tools measure what they say; no test here depends on how fast the machine is."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,29 @@ def test_help_names_every_command_without_importing_one():
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
     assert all(name in result.output for name in COMMANDS)
+
+
+def bench(*arguments, folder=ROOT, **environment):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("KERNELS_")}
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], cwd=folder, capture_output=True, text=True,
+        env={**kept, "PYTHONPATH": str(folder), **environment}, check=True,
+    )  # fmt: skip
+
+
+def test_without_the_c_extension_a_benchmark_says_what_auto_chose_and_what_mends_it(tmp_path):
+    for package in ("bench", "kernels", "tinygpt"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.so"))
+    (line,) = bench("environment", "--help", folder=tmp_path).stderr.splitlines()
+    assert '"auto" chose numba' in line and "the C extension was not built" in line
+    assert str(tmp_path / "kernels") in line and "`pip install -e .`" in line
+    asked = bench("environment", "--help", folder=tmp_path, KERNELS_BACKEND="numba")
+    assert asked.stderr == ""
+
+
+def test_with_the_c_extension_there_is_no_warning():
+    pytest.importorskip("kernels.c", reason="the C extension is not built")
+    assert bench("environment", "--help").stderr == ""
 
 
 def test_flops_are_those_the_model_counts():

@@ -5,12 +5,12 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted (after s
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
 import click
 
+from tinygpt.cli.lazy import LazyGroup
 from tinygpt.errors import UserError
 
 # name: (module:function, help). The helps stand here so that --help imports no command.
@@ -28,24 +28,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx):
-        return list(COMMANDS)
-
-    def get_command(self, ctx, name):
-        if name not in COMMANDS:
-            return None
-        module, _, function = COMMANDS[name][0].partition(":")
-        return getattr(importlib.import_module(module), function)
-
-    def format_commands(self, ctx, formatter):
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="tinygpt")
 def cli(debug):
