@@ -1,6 +1,7 @@
 """`python -m bench COMMAND`: the measurements behind every claim of speed.
 
-Run it in a checkout after `pip install -e ".[bench]"`, which builds the C there and brings the peers.
+Run it in a checkout after `pip install -e ".[bench]"`: that builds the C in place and brings the
+peers.
 
 A command is a module of this package with a click command in a variable named `command`; it is
 imported when it is called, so that adding a benchmark is adding a file and one line here.
