@@ -194,13 +194,7 @@ def _write(
     report: Progress,
 ) -> None:
     """Encode the documents on every core into one writer for each split, then the manifest."""
-    end = tokenizer.special_tokens.get(tokenizers.END_OF_TEXT)
-    if end is not None:
-        after = np.array([end], tokenizer.dtype)
-    elif len(plan) > 1:
-        after = tokenizer.encode_array(DOCUMENT_BREAK)
-    else:
-        after = np.empty(0, tokenizer.dtype)
+    after = _between_documents(tokenizer, len(plan))
     writers = {name: ShardWriter(folder, name, tokenizer.dtype) for name in SPLITS}
     characters = dict.fromkeys(SPLITS, 0)
     documents = dict.fromkeys(SPLITS, 0)
@@ -226,20 +220,27 @@ def _write(
         writer.close()
     tokenizer.save(folder / "tokenizer.json")
     files = {name: writer.files for name, writer in writers.items()}
-    identity = json.dumps(made_from, sort_keys=True) + (folder / "tokenizer.json").read_text(
-        "utf-8"
-    )
-    write_manifest(
-        folder,
-        {
-            "fingerprint": hashlib.blake2b(identity.encode()).hexdigest()[:32],
-            "made_from": made_from,
-            "dtype": tokenizer.dtype.name,
-            "vocab_size": tokenizer.vocab_size,
-            "tokens": {name: sum(f["tokens"] for f in files[name]) for name in SPLITS},
-            "characters": characters,
-            "documents": documents,
-            "splits": files,
-        },
-    )
+    saved = (folder / "tokenizer.json").read_text("utf-8")
+    identity = json.dumps(made_from, sort_keys=True) + saved
+    manifest = {
+        "fingerprint": hashlib.blake2b(identity.encode()).hexdigest()[:32],
+        "made_from": made_from,
+        "dtype": tokenizer.dtype.name,
+        "vocab_size": tokenizer.vocab_size,
+        "tokens": {name: sum(f["tokens"] for f in files[name]) for name in SPLITS},
+        "characters": characters,
+        "documents": documents,
+        "splits": files,
+    }
+    write_manifest(folder, manifest)
     report("tokens", 1.0)
+
+
+def _between_documents(tokenizer: Tokenizer, documents: int) -> np.ndarray:
+    """The ids that end a document: <|endoftext|>, else a blank line, nothing after a single one."""
+    end = tokenizer.special_tokens.get(tokenizers.END_OF_TEXT)
+    if end is not None:
+        return np.array([end], tokenizer.dtype)
+    if documents > 1:
+        return tokenizer.encode_array(DOCUMENT_BREAK)
+    return np.empty(0, tokenizer.dtype)

@@ -46,15 +46,22 @@ def locked_box(t: Teller) -> None:
     t.say(("The key turned with a click.", "The key fit!", "It was the right key."))
     t.open(finder, box)
     t.flush()
+    _look_inside(t, finder, box, inside)
+    t.speak(B, ("It is our secret.", "What a day!", "This is the best thing we ever found."))
+    evening(t, A, B)
+
+
+def _look_inside(t: Teller, finder: Person, box: Thing, inside: Thing) -> None:
+    """The box is open: what is in it is taken, or only looked at."""
     t.say(
         ("Inside {t.was} {t.a}!", "In {b.the} {t.was} {t.a}!", "There {t.was} {t.a} inside."),
         t=inside,
         b=box,
     )
-    feel(t, A, "surprised")
+    feel(t, t.hero, "surprised")
     if t.dice.chance(0.7):
         t.take(finder, inside)
-        other = B if finder is A else A
+        other = t.friend if finder is t.hero else t.hero
         if t.dice.chance(0.5):
             t.give(finder, other, inside)
         t.flush()
@@ -65,8 +72,6 @@ def locked_box(t: Teller) -> None:
         t.say("They looked at {t.them} for a long time.", t=inside)
         t.close(finder, box)
         t.flush()
-    t.speak(B, ("It is our secret.", "What a day!", "This is the best thing we ever found."))
-    evening(t, A, B)
 
 
 def tidy(t: Teller) -> None:

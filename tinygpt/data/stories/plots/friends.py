@@ -34,18 +34,8 @@ def share(t: Teller) -> None:
         A=B,
     )
     feel(t, B, "sad", "{A.he} had nothing to eat")
-    selfish = t.dice.chance(0.35)
-    if selfish:
-        t.speak(B, ("May I have a bite?", "Can I have a little?", "Will you share with me?"), A)
-        t.speak(
-            A,
-            ("No, I want to eat it all!", "No, it is mine!", "No!")
-            if not food.plural
-            else "No, they are mine!",
-        )
-        t.act(B, ("walked away", "said nothing and turned away", "sat down alone"))
-        t.flush()
-        feel(t, A, "sorry", "{B} looked so sad", B=B)
+    if t.dice.chance(0.35):
+        _refuse(t, A, B, food)
     t.paragraph()
     t.speak(
         A,
@@ -60,19 +50,7 @@ def share(t: Teller) -> None:
     t.flush()
     thanks(t, B, A)
     if t.dice.chance(0.5):
-        gift = t.thing(t.dice.pick(("treasure", "toy")), B, B)
-        t.say(
-            ("Then {A} had an idea.", "{A} thought for a moment.", "{A} looked into {A.his} bag."),
-            A=B,
-        )
-        t.say("{A.name} had {t.a}.", A=B, t=gift)
-        t.speak(
-            B,
-            ("This is for you.", "I have something for you, too.", "Now I will share with you."),
-            A,
-        )
-        t.give(B, A, gift)
-        t.flush()
+        _give_in_return(t, A, B)
     feel(t, A, "happy")
     moral(
         t,
@@ -81,6 +59,37 @@ def share(t: Teller) -> None:
         "A friend who shares is a good friend.",
     )
     evening(t, A, B)
+
+
+def _refuse(t: Teller, A: Person, B: Person, food: Thing) -> None:
+    """B asks, A wants it all, and soon is sorry."""
+    t.speak(B, ("May I have a bite?", "Can I have a little?", "Will you share with me?"), A)
+    t.speak(
+        A,
+        ("No, I want to eat it all!", "No, it is mine!", "No!")
+        if not food.plural
+        else "No, they are mine!",
+    )
+    t.act(B, ("walked away", "said nothing and turned away", "sat down alone"))
+    t.flush()
+    feel(t, A, "sorry", "{B} looked so sad", B=B)
+
+
+def _give_in_return(t: Teller, A: Person, B: Person) -> None:
+    """B has something for A, too."""
+    gift = t.thing(t.dice.pick(("treasure", "toy")), B, B)
+    t.say(
+        ("Then {A} had an idea.", "{A} thought for a moment.", "{A} looked into {A.his} bag."),
+        A=B,
+    )
+    t.say("{A.name} had {t.a}.", A=B, t=gift)
+    t.speak(
+        B,
+        ("This is for you.", "I have something for you, too.", "Now I will share with you."),
+        A,
+    )
+    t.give(B, A, gift)
+    t.flush()
 
 
 def new_friend(t: Teller) -> None:

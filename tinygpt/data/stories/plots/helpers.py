@@ -27,22 +27,7 @@ def errand(t: Teller) -> None:
     home = A.place
     far = t.dice.pick([place for place in t.world.places if place is not home])
     want = t.thing(t.dice.pick(("tool", "cloth", "food", "treasure")), t.spot(far))
-    t.act(big, ("called {B}", "looked for {B}", "came to {B}"), B=A)
-    t.flush()
-    t.speak(
-        big,
-        (
-            "I need my {t.noun}.",
-            "Can you bring me my {t.noun}?",
-            "I forgot my {t.noun}. Can you get {t.them}?",
-        ),
-        A,
-        t=want,
-    )
-    if t.dice.chance(0.7):
-        t.speak(A, ("Where {t.is_} {t.it}?", "Where can I find {t.them}?"), t=want)
-        t.tell_where(big, A, want)
-    t.speak(A, ("I will get {t.them}!", "I will be quick.", "Yes, I can do that."), t=want)
+    _request(t, big, A, want)
     t.paragraph()
     together = t.dice.chance(0.5)
     if together:
@@ -73,6 +58,32 @@ def errand(t: Teller) -> None:
         t.go_together(A, B, home)
     else:
         t.go(A, home, ("went back to {p}", "ran back to {p}", "came back to {p}"))
+    _hand_over(t, want, big)
+    evening(t, A, B)
+
+
+def _request(t: Teller, big: Person, A: Person, want: Thing) -> None:
+    """The grown-up says what is needed, and where it is if A asks."""
+    t.act(big, ("called {B}", "looked for {B}", "came to {B}"), B=A)
+    t.flush()
+    t.speak(
+        big,
+        (
+            "I need my {t.noun}.",
+            "Can you bring me my {t.noun}?",
+            "I forgot my {t.noun}. Can you get {t.them}?",
+        ),
+        A,
+        t=want,
+    )
+    if t.dice.chance(0.7):
+        t.speak(A, ("Where {t.is_} {t.it}?", "Where can I find {t.them}?"), t=want)
+        t.tell_where(big, A, want)
+    t.speak(A, ("I will get {t.them}!", "I will be quick.", "Yes, I can do that."), t=want)
+
+
+def _hand_over(t: Teller, want: Thing, big: Person) -> None:
+    """Whoever carries it gives it to the grown-up, and is thanked."""
     carrier = want.holder
     t.give(carrier, big, want)
     t.flush()
@@ -87,7 +98,6 @@ def errand(t: Teller) -> None:
         carrier,
     )
     feel(t, carrier, "proud")
-    evening(t, A, B)
 
 
 def hurt_animal(t: Teller) -> None:

@@ -60,6 +60,26 @@ def lost(t: Teller) -> None:
         t=thing,
     )
     feel(t, A, t.dice.pick(("sad", "worried")), "{t.the} {t.was} lost", t=thing)
+    _find(t, A, B, thing)
+    feel(t, A, "happy", "{t.the} {t.was} back", t=thing)
+    if thing.where is A and B.place is A.place:
+        thanks(t, A, B)
+    if t.dice.chance(0.5):
+        t.put(A, thing, t.spot(A.place, tidy=True))
+        t.flush()
+    moral(
+        t,
+        "After that, {A} always kept {t.the} in a safe place.",
+        "It is good to have a friend who helps.",
+        "{A} was careful with {t.the} from then on.",
+        A=A,
+        t=thing,
+    )
+    evening(t, A, B)
+
+
+def _find(t: Teller, A: Person, B: Person, thing: Thing) -> None:
+    """A asks; B knows where it is, or the two look for it; A has it in the end."""
     t.ask_where(A, B, thing)
     if t.dice.chance(0.4):  # B knows
         t.tell_where(B, A, thing)
@@ -88,21 +108,6 @@ def lost(t: Teller) -> None:
             t.go(B, A.place)
             t.give(B, A, thing)
         t.flush()
-    feel(t, A, "happy", "{t.the} {t.was} back", t=thing)
-    if thing.where is A and B.place is A.place:
-        thanks(t, A, B)
-    if t.dice.chance(0.5):
-        t.put(A, thing, t.spot(A.place, tidy=True))
-        t.flush()
-    moral(
-        t,
-        "After that, {A} always kept {t.the} in a safe place.",
-        "It is good to have a friend who helps.",
-        "{A} was careful with {t.the} from then on.",
-        A=A,
-        t=thing,
-    )
-    evening(t, A, B)
 
 
 def broken(t: Teller) -> None:
@@ -191,6 +196,29 @@ def stuck(t: Teller) -> None:
         B=B,
         t=thing,
     )
+    _fly_up(t, A, thing)
+    feel(t, A, "sad", "{t.the} was stuck", t=thing)
+    t.paragraph()
+    getter = _who_can_reach(t, A, B)
+    t.flush()
+    t.world.take(getter, thing)
+    t.act(getter, ("got {t.the} down", "took {t.the} down", "pulled {t.the} down"), t=thing)
+    t.give(getter, A, thing)
+    t.flush()
+    thanks(t, A, getter)
+    feel(t, A, "happy", "{t.the} was back", t=thing)
+    moral(
+        t,
+        "Some things are easy when somebody helps.",
+        "{A} held {t.the} tight after that.",
+        A=A,
+        t=thing,
+    )
+    evening(t, A, B)
+
+
+def _fly_up(t: Teller, A: Person, thing: Thing) -> None:
+    """The wind or a throw takes it from A's hands to where A cannot reach it."""
     up = Spot(
         A.place, "up on", t.dice.pick(("the roof", "a high branch", "the big tree", "a tall post"))
     )
@@ -215,14 +243,16 @@ def stuck(t: Teller) -> None:
         A=A,
         t=thing,
     )
-    feel(t, A, "sad", "{t.the} was stuck", t=thing)
-    t.paragraph()
+
+
+def _who_can_reach(t: Teller, A: Person, B: Person) -> Person:
+    """The idea: B climbs, B fetches a tool, or B asks a grown-up.  Returns who gets it down."""
     way = t.dice.pick(("climb", "tool", "elder"))
     if way == "climb":
         t.speak(B, ("I can climb.", "Wait, I will get it.", "Let me try."), A)
         t.act(B, "climbed up slowly")
-        getter = B
-    elif way == "tool":
+        return B
+    if way == "tool":
         tool = t.thing("tool", t.spot(), nouns=["ladder", "broom", "rope", "net"])
         t.speak(B, f"We need the {tool.noun}!", A)
         home = B.place
@@ -231,28 +261,13 @@ def stuck(t: Teller) -> None:
         t.go(B, home, ("went back to {p}", "ran back to {p}", "came back to {p}"))
         t.flush()
         t.say(("With {t.the} it was easy.", "{A} used {t.the} with care."), A=B, t=tool)
-        getter = B
-    else:
-        getter = elder(t, A.place)
-        t.say("{B.name} asked {e.name} for help.", B=B, e=getter)
-        t.speak(
-            getter, ("Do not worry.", "I am tall. I can reach it.", "That is no problem for me."), A
-        )
-    t.flush()
-    t.world.take(getter, thing)
-    t.act(getter, ("got {t.the} down", "took {t.the} down", "pulled {t.the} down"), t=thing)
-    t.give(getter, A, thing)
-    t.flush()
-    thanks(t, A, getter)
-    feel(t, A, "happy", "{t.the} was back", t=thing)
-    moral(
-        t,
-        "Some things are easy when somebody helps.",
-        "{A} held {t.the} tight after that.",
-        A=A,
-        t=thing,
+        return B
+    getter = elder(t, A.place)
+    t.say("{B.name} asked {e.name} for help.", B=B, e=getter)
+    t.speak(
+        getter, ("Do not worry.", "I am tall. I can reach it.", "That is no problem for me."), A
     )
-    evening(t, A, B)
+    return getter
 
 
 def swap(t: Teller) -> None:
@@ -284,46 +299,54 @@ def swap(t: Teller) -> None:
         m=mine.noun,
     )
     if t.dice.chance(0.75):
-        t.speak(
-            B, ("Yes, let's swap!", "That is a good idea.", "Yes, I like your {m}."), m=mine.noun
-        )
-        t.give(A, B, mine)
-        t.flush()
-        t.give(B, A, theirs)
-        t.flush()
-        t.say("Now {A.name} had {u.the} and {B.name} had {t.the}.", A=A, B=B, t=mine, u=theirs)
-        t.say(("Both of them were happy.", "They both smiled.", "It was a fair swap."))
-        if theirs.kind == "food":
-            t.eat(A, theirs)
-            t.flush()
-        elif t.dice.chance(0.3):
-            feel(t, A, "sorry", "{t.the} {t.was} gone", t=mine)
-            t.speak(A, f"May I have my {mine.noun} back?", B)
-            t.give(B, A, mine)
-            t.give(A, B, theirs)
-            t.flush()
-            t.say("So everything was as before.")
+        _exchange(t, A, B, mine, theirs)
     else:
-        keep = "them" if theirs.plural else "it"
-        t.speak(B, (f"No, I want to keep {keep}.", "I am sorry, but no.", "No, not today."))
-        feel(t, A, "sad")
-        t.speak(B, "But we can play together!", A)
-        t.say(
-            ("So they played with {t.the} and with {u.the}.", "They played all {time} long."),
-            t=mine,
-            u=theirs,
-            time=t.dice.pick(("morning", "afternoon", "day")),
-        )
-        t.say(
-            "In the end {A.name} still had {t.the}, and {B.name} had {u.the}.",
-            A=A,
-            B=B,
-            t=mine,
-            u=theirs,
-        )
-        moral(
-            t,
-            "You do not have to own a thing to enjoy it.",
-            "Playing together is better than having more.",
-        )
+        _keep(t, A, B, mine, theirs)
     evening(t, A, B)
+
+
+def _exchange(t: Teller, A: Person, B: Person, mine: Thing, theirs: Thing) -> None:
+    """B agrees; A eats what was food, and may regret the rest and have it undone."""
+    t.speak(B, ("Yes, let's swap!", "That is a good idea.", "Yes, I like your {m}."), m=mine.noun)
+    t.give(A, B, mine)
+    t.flush()
+    t.give(B, A, theirs)
+    t.flush()
+    t.say("Now {A.name} had {u.the} and {B.name} had {t.the}.", A=A, B=B, t=mine, u=theirs)
+    t.say(("Both of them were happy.", "They both smiled.", "It was a fair swap."))
+    if theirs.kind == "food":
+        t.eat(A, theirs)
+        t.flush()
+    elif t.dice.chance(0.3):
+        feel(t, A, "sorry", "{t.the} {t.was} gone", t=mine)
+        t.speak(A, f"May I have my {mine.noun} back?", B)
+        t.give(B, A, mine)
+        t.give(A, B, theirs)
+        t.flush()
+        t.say("So everything was as before.")
+
+
+def _keep(t: Teller, A: Person, B: Person, mine: Thing, theirs: Thing) -> None:
+    """B would rather not; they play together, each with what is theirs."""
+    keep = "them" if theirs.plural else "it"
+    t.speak(B, (f"No, I want to keep {keep}.", "I am sorry, but no.", "No, not today."))
+    feel(t, A, "sad")
+    t.speak(B, "But we can play together!", A)
+    t.say(
+        ("So they played with {t.the} and with {u.the}.", "They played all {time} long."),
+        t=mine,
+        u=theirs,
+        time=t.dice.pick(("morning", "afternoon", "day")),
+    )
+    t.say(
+        "In the end {A.name} still had {t.the}, and {B.name} had {u.the}.",
+        A=A,
+        B=B,
+        t=mine,
+        u=theirs,
+    )
+    moral(
+        t,
+        "You do not have to own a thing to enjoy it.",
+        "Playing together is better than having more.",
+    )

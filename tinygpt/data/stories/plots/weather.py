@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ..scenes import evening, feel, moral, outside
 from ..teller import Teller
-from ..world import Person, Spot
+from ..words import Place
+from ..world import Person, Spot, Thing
 
 SEEDS = (  # what it looks like, what it becomes
     ("a tiny seed", "flower"),
@@ -43,6 +44,25 @@ def storm(t: Teller) -> None:
         )
     )
     t.paragraph()
+    scared = _thunder(t, A, B)
+    t.say(("At last the rain stopped.", "Then the storm went away.", "After a while it was quiet."))
+    if t.dice.chance(0.6):
+        t.say(
+            ("A rainbow stood in the sky.", "The sun came out again.", "Everything smelled fresh.")
+        )
+    if left:
+        _back_for(t, A, held, start)
+    moral(
+        t,
+        "A storm is not so bad when you are not alone.",
+        "{A.name} was not so afraid of storms after that.",
+        A=scared,
+    )
+    evening(t, A, B)
+
+
+def _thunder(t: Teller, A: Person, B: Person) -> Person:
+    """The storm is above them; one is afraid, the other helps.  Returns who was afraid."""
     t.say(
         (
             "Boom! The thunder was very loud.",
@@ -71,26 +91,18 @@ def storm(t: Teller) -> None:
             "They counted slowly to ten.",
         )
     )
-    t.say(("At last the rain stopped.", "Then the storm went away.", "After a while it was quiet."))
-    if t.dice.chance(0.6):
-        t.say(
-            ("A rainbow stood in the sky.", "The sun came out again.", "Everything smelled fresh.")
-        )
-    if left:
-        t.speak(
-            A, f"My {held.noun}! I left {'them' if held.plural else 'it'} {t.where(held, A.place)}!"
-        )
-        t.go(A, start, ("ran back to {p}", "hurried back to {p}"))
-        t.take(A, held)
-        t.flush()
-        t.say("{t.the} {t.was} wet, but {A.name} was happy to have {t.them}.", A=A, t=held)
-    moral(
-        t,
-        "A storm is not so bad when you are not alone.",
-        "{A.name} was not so afraid of storms after that.",
-        A=scared,
+    return scared
+
+
+def _back_for(t: Teller, A: Person, held: Thing, start: Place) -> None:
+    """A fetches what was left in the rain."""
+    t.speak(
+        A, f"My {held.noun}! I left {'them' if held.plural else 'it'} {t.where(held, A.place)}!"
     )
-    evening(t, A, B)
+    t.go(A, start, ("ran back to {p}", "hurried back to {p}"))
+    t.take(A, held)
+    t.flush()
+    t.say("{t.the} {t.was} wet, but {A.name} was happy to have {t.them}.", A=A, t=held)
 
 
 def grow(t: Teller) -> None:
