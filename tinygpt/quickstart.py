@@ -111,10 +111,10 @@ def _fit_to_time(config: Config, dataset: Dataset, seconds: float) -> Config:
         trial = Session(Run.create(Path(folder) / "trial", filled, dataset.tokenizer), dataset)
         measured = _seconds_per_step(trial)
     steps = max(MIN_STEPS, round(seconds / measured / 10) * 10)
-    every = -(-steps // 3)  # the last of three samples is the end
+    third, sixth = math.ceil(steps / 3), math.ceil(steps / 6)  # rounded up: the last is the end
     return config.replace(
         "training", steps=steps, warmup_steps=min(config.training.warmup_steps, steps // 10),
-        eval_every=max(1, steps // 6), sample_every=every, checkpoint_every=every,
+        eval_every=sixth, sample_every=third, checkpoint_every=third,
     )  # fmt: skip
 
 
