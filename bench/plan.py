@@ -68,6 +68,7 @@ def run(code: str, *arguments: str, group: Path | None = None) -> str:
 
 
 def compare(name: str, data: str, steps: int, group: Path | None, folder: Path) -> None:
+    """Plan one configuration, train it for `steps` steps, print both."""
     from tinygpt.config import from_dict, load_config
 
     settings = [

@@ -27,6 +27,8 @@ class Stopwatch:
         self.calls: Counter[str] = Counter()
 
     def around(self, name: str, op: Callable) -> Callable:
+        """`op`, with its seconds and calls counted under `name`."""
+
         def timed(*args: Any, **kwargs: Any) -> Any:
             start = self._clock()
             result = op(*args, **kwargs)

@@ -48,6 +48,7 @@ def tiny_config(text: Path, **training) -> Config:
 
 
 def write_text(folder: Path, lines: int = 3000) -> Path:
+    """A text of seeded sentences from WORDS; returns its file."""
     rng = np.random.default_rng(0)
     path = folder / "text.txt"
     text = [" ".join(rng.choice(WORDS, rng.integers(3, 9))) + ".\n" for _ in range(lines)]
@@ -69,6 +70,7 @@ Pretraining(resume(path) if made else begin(config, path)).run()
 
 
 def worker(path: Path, config: Config) -> subprocess.Popen:
+    """Start a training at `path`, or take it up again where one stands."""
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, str(path), json.dumps(config.to_dict())],
         env={**os.environ, "TINYGPT_THREADS": "1"}, stderr=subprocess.PIPE,
@@ -89,6 +91,7 @@ def wait_for_steps(process: subprocess.Popen, log: Path, count: int) -> None:
 
 
 def final_files(path: Path) -> dict[str, bytes]:
+    """Name -> bytes of the newest good checkpoint, empty without one."""
     newest = checkpoints.newest_good(path / "checkpoints")
     if newest is None:
         return {}

@@ -64,6 +64,7 @@ class Worker:
         self.sgemm: dict[str, float] = {}
 
     def ask(self, **request: Any) -> dict[str, Any]:
+        """Send one request (worker.py lists them) and wait for its answer."""
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return self._read()
@@ -86,6 +87,7 @@ class Worker:
             self.sgemm[name] = max(rate, self.sgemm.get(name, 0.0))
 
     def close(self) -> None:
+        """End the process: its input ends."""
         self.process.stdin.close()
         self.process.wait(timeout=30)
 

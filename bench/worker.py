@@ -59,6 +59,7 @@ def main() -> None:
 
 
 def answer(value: dict) -> None:
+    """One line of JSON to whoever drives us, sent at once."""
     print(json.dumps(value), flush=True)
 
 

@@ -39,6 +39,7 @@ class Trainer:
         return {"numpy": np.matmul, "ours": kernels.active.matmul_forward}
 
     def describe(self) -> dict:
+        """For the table: name, isa, threads, parameters."""
         report = kernels.report()
         by_backend = Counter(report["ops"].values())  # "c 24" when all is well
         return {

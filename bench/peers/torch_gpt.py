@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 
 class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
@@ -37,6 +39,8 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
+    """The shape of tinygpt/model/gpt.py with GPT-2's initial weights (std 0.02)."""
+
     def __init__(self, vocab_size: int, context: int, layers: int, heads: int, width: int):
         super().__init__()
         self.token_embedding = nn.Embedding(vocab_size, width)
@@ -75,7 +79,7 @@ def make_optimizer(model: GPT, lr: float, beta2: float, weight_decay: float):
 
 
 class Trainer:
-    """What bench/worker.py drives: `step`, `sgemm`, `describe`."""
+    """What bench/worker.py drives: `step`, `products`, `describe`."""
 
     def __init__(self, spec: dict):
         torch.set_num_threads(spec["threads"])
@@ -104,6 +108,7 @@ class Trainer:
         return {"torch": multiply}
 
     def describe(self) -> dict:
+        """For the table: name, isa, threads, parameters."""
         capability = torch.backends.cpu.get_cpu_capability()
         mode = "compile" if self.compiled else "eager"
         return {

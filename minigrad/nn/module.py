@@ -33,6 +33,7 @@ class Module:
     training = True
 
     def forward(self, *args, **kwargs):
+        """What the module computes: for a subclass to write."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args, **kwargs):

@@ -33,6 +33,7 @@ class AdamW(Optimizer):
         super().__init__(params, settings)
 
     def init(self, param: Tensor) -> dict[str, np.ndarray]:
+        """m and v: zeros of the shape and dtype of the parameter."""
         return {"m": np.zeros_like(param.data), "v": np.zeros_like(param.data)}
 
     def update(

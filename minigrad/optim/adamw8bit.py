@@ -24,6 +24,7 @@ class AdamW8bit(AdamW):
     """AdamW with 8-bit block-quantized moments; arguments as AdamW."""
 
     def init(self, param: Tensor) -> dict[str, np.ndarray]:
+        """Codes m (size,) int8 and v (size,) uint8, a scale for each block; if small as AdamW."""
         size, dtype = param.data.size, param.data.dtype
         if size < SMALL:
             return super().init(param)

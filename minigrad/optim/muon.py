@@ -102,6 +102,7 @@ class Muon(AdamW):
         super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=0.0)
 
     def init(self, param: Tensor) -> dict[str, np.ndarray]:
+        """One momentum of the matrix's shape and dtype; AdamW's m and v for the others."""
         if id(param) in self._orthogonal:
             return {"momentum": np.zeros_like(param.data)}
         return super().init(param)
@@ -120,6 +121,7 @@ class Muon(AdamW):
     def update(
         self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
     ) -> None:
+        """Move the momentum now; the matrix itself waits for the end of `step`."""
         if id(param) not in self._orthogonal:
             return super().update(param, state, group, grad_scale)
         # grad_scale does not matter: orthogonalising forgets the length of the momentum. It weighs

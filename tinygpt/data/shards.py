@@ -39,6 +39,7 @@ class ShardWriter:
         self.files: list[dict[str, Any]] = []
 
     def append(self, ids: np.ndarray) -> None:
+        """Write ids, (n,) of any integer dtype whose values fit."""
         ids = np.ascontiguousarray(ids, self._dtype)
         while len(ids):
             if self._room == 0:
@@ -57,6 +58,7 @@ class ShardWriter:
         self._room = self._limit
 
     def close(self) -> None:
+        """All of it is on the disk when this returns."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -121,6 +123,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, on the disk when this returns: from then on the folder counts."""
     text = json.dumps({"format": FORMAT, **manifest}, indent=1) + "\n"
     with open(folder / MANIFEST, "w", encoding="utf-8") as file:
         file.write(text)

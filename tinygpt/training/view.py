@@ -32,6 +32,7 @@ class LastingConsole(Console):
     """A console whose reader may leave (a closed pipe): what trains goes on without it."""
 
     def on_broken_pipe(self) -> None:
+        """Say nothing more, instead of rich's exit."""
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())  # what is still buffered goes there

@@ -28,6 +28,7 @@ FEELS = {
 
 
 def an(noun: str) -> str:
+    """A noun with "a" or "an"."""
     return ("an " if noun[0] in "aeiou" else "a ") + noun
 
 
@@ -138,6 +139,7 @@ def feel(t: Teller, A: Person, mood: str, because: str = "", /, **refs: object) 
 
 
 def thanks(t: Teller, A: Person, B: Person) -> None:
+    """A thanks B, who sometimes answers."""
     lines = ["Thank you!", "Thank you so much!", "You are very kind.", "Thank you for your help."]
     if not B.name.startswith("the "):
         lines += [f"Thank you, {B.name}!", f"You are a good friend, {B.name}."]

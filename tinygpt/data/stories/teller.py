@@ -42,14 +42,17 @@ class Dice:
         self._pool: list[float] = []
 
     def random(self) -> float:
+        """A float in [0, 1)."""
         if not self._pool:
             self._pool = self._rng.random(4096).tolist()
         return self._pool.pop()
 
     def chance(self, p: float) -> bool:
+        """True with probability p."""
         return self.random() < p
 
     def pick(self, options: Sequence[T]) -> T:
+        """One of the options, all with the same chance."""
         return options[int(self.random() * len(options))]
 
     def several(self, options: Sequence[T], count: int) -> list[T]:
@@ -149,6 +152,7 @@ class Teller:
         self._recent = set()
 
     def text(self) -> str:
+        """The story so far: a line for each paragraph."""
         self.flush()
         return "\n".join(" ".join(sentences) for sentences in self.paragraphs if sentences)
 
@@ -195,6 +199,7 @@ class Teller:
     # -- actions: the world changes and the text says so ---------------------------------------
 
     def go(self, A: Person, place: Any, how: Sequence[str] = GO) -> None:
+        """A goes to the place, if not there already; each of `how` names it as {p}."""
         if A.place is not place:
             self.world.go(A, place)
             self.act(A, how, p=place.name)
@@ -217,6 +222,7 @@ class Teller:
         self.act(A, phrases, t=t)
 
     def put(self, A: Person, t: Thing, where: Spot | Thing) -> None:
+        """A lays what is in hand at a spot, or into a box."""
         self.world.put(A, t, where)
         if isinstance(where, Thing):
             self.act(A, "put {t} in {box.the}", t=t, box=where)
@@ -243,6 +249,7 @@ class Teller:
         self._last_thing = None
 
     def damage(self, A: Person, t: Thing, how: str) -> None:
+        """`how` is the whole sentence, of {A} and {t}."""
         self.world.damage(A, t)
         self.say(how, A=A, t=t)
 
@@ -293,12 +300,13 @@ class Teller:
         self.world.answer("at", t.noun, f"{t.where} / {t.where.place.name}")
         return str(t.where) if t.where.place is seen_from else f"{t.where} {t.where.place.at}"
 
-    def ask_where(self, A: Person, B: Person, t: Thing, my: str = "my") -> None:
+    def ask_where(self, A: Person, B: Person, t: Thing) -> None:
+        """A asks B for a thing of A's own."""
         lines = (
-            "Where {t.is_} {my} {t.noun}?", "Have you seen {my} {t.noun}?",
-            "Do you know where {my} {t.noun} {t.is_}?", "I cannot find {my} {t.noun}.",
+            "Where {t.is_} my {t.noun}?", "Have you seen my {t.noun}?",
+            "Do you know where my {t.noun} {t.is_}?", "I cannot find my {t.noun}.",
         )  # fmt: skip
-        self.speak(A, lines, B, t=t, my=my)
+        self.speak(A, lines, B, t=t)
 
     def tell_where(self, B: Person, A: Person, t: Thing) -> None:
         """B answers A truthfully."""

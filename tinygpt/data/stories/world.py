@@ -85,7 +85,10 @@ class Impossible(Exception):
 
 @dataclass
 class World:
-    """The people, the places and the things of one story, and the log of what happened."""
+    """The people, the places and the things of one story, and the log of what happened.
+
+    An action that its docstring does not allow raises Impossible.
+    """
 
     places: tuple[Place, ...]
     people: list[Person] = field(default_factory=list)
@@ -97,10 +100,12 @@ class World:
             raise Impossible(" ".join(what))
 
     def add_person(self, person: Person) -> None:
+        """Somebody joins the story."""
         self.people.append(person)
         self.log.append(("person", person.name, person.place.name))
 
     def add_thing(self, thing: Thing, where: Person | Spot | Thing) -> None:
+        """A thing appears in somebody's hands, at a spot or in a box."""
         thing.where = where
         self.things.append(thing)
         openness = {None: "", True: "open", False: "closed"}[thing.is_open]
@@ -123,16 +128,19 @@ class World:
         return isinstance(where, Spot) and where.place is person.place
 
     def go(self, person: Person, place: Place) -> None:
+        """To another place, with everything in hand."""
         self._require(person.place is not place, person.name, "is already", place.at)
         person.place = place
         self.log.append(("go", person.name, place.name))
 
     def take(self, person: Person, thing: Thing) -> None:
+        """From where it is within reach into the hands."""
         self._require(self.reachable(person, thing), person.name, "cannot reach", thing.noun)
         thing.where = person
         self.log.append(("take", person.name, thing.noun))
 
     def put(self, person: Person, thing: Thing, where: Spot | Thing) -> None:
+        """From the hands to a spot at this place, or into an open box here."""
         self._require(thing.where is person, person.name, "does not hold", thing.noun)
         self._require(where.place is person.place, person.name, "is not at the place for it")
         self._require(
@@ -143,36 +151,42 @@ class World:
         self.log.append(("put", person.name, thing.noun, *self.describe(where)))
 
     def give(self, giver: Person, taker: Person, thing: Thing) -> None:
+        """From hands to hands at one place."""
         self._require(thing.where is giver, giver.name, "does not hold", thing.noun)
         self._require(giver.place is taker.place, giver.name, "is not with", taker.name)
         thing.where = taker
         self.log.append(("give", giver.name, taker.name, thing.noun))
 
     def open(self, person: Person, box: Thing) -> None:
+        """What is closed, here or in hand."""
         self._require(box.is_open is False, box.noun, "is not closed")
         self._require(box.place is person.place, person.name, "is not at the", box.noun)
         box.is_open = True
         self.log.append(("open", person.name, box.noun))
 
     def close(self, person: Person, box: Thing) -> None:
+        """What is open, here or in hand."""
         self._require(box.is_open is True, box.noun, "is not open")
         self._require(box.place is person.place, person.name, "is not at the", box.noun)
         box.is_open = False
         self.log.append(("close", person.name, box.noun))
 
     def damage(self, person: Person, thing: Thing) -> None:
+        """What was whole is broken."""
         self._require(not thing.broken, thing.noun, "is broken already")
         self._require(thing.place is person.place, person.name, "is not at", thing.noun)
         thing.broken = True
         self.log.append(("break", person.name, thing.noun))
 
     def mend(self, person: Person, thing: Thing) -> None:
+        """What was broken is whole."""
         self._require(thing.broken, thing.noun, "is not broken")
         self._require(thing.place is person.place, person.name, "is not at", thing.noun)
         thing.broken = False
         self.log.append(("mend", person.name, thing.noun))
 
     def eat(self, person: Person, thing: Thing) -> None:
+        """Food in hand is gone."""
         self._require(thing.where is person, person.name, "does not hold", thing.noun)
         self._require(thing.kind == "food", thing.noun, "is no food")
         thing.where = None
