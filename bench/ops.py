@@ -51,7 +51,7 @@ def cases(a: dict[str, np.ndarray]) -> dict[str, tuple[float, Call]]:
     k = kernels.active
     x, dy, residual, weight, bias = a["x"], a["dy"], a["residual"], a["weight"], a["bias"]
     mean, rstd, ids, targets = a["mean"], a["rstd"], a["ids"], a["targets"]
-    adamw = (a["param"], dy, a["m"], a["v"])
+    adamw = ([a["param"]], [dy], [a["m"]], [a["v"]])
     adamw8bit = (a["param"], dy, a["m_codes"], a["m_scale"], a["v_codes"], a["v_scale"])
     return {
         "gelu_forward": (2, lambda: k.gelu_forward(x)),
@@ -77,7 +77,7 @@ def cases(a: dict[str, np.ndarray]) -> dict[str, tuple[float, Call]]:
         "embedding_backward": (1, lambda: k.embedding_backward(dy, ids, 4096)),
         "adamw_update": (7, lambda: k.adamw_update(*adamw, **ADAMW, step=10)),
         "adamw8bit_update": (4, lambda: k.adamw8bit_update(*adamw8bit, **ADAMW, step=10)),
-        "sum_of_squares": (1, lambda: k.sum_of_squares(x)),
+        "sum_of_squares": (1, lambda: k.sum_of_squares([x])),
     }  # fmt: skip
 
 

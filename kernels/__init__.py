@@ -139,7 +139,8 @@ def _by_dtype(fast: Callable, reference: Callable) -> Callable:
         return reference
 
     def op(first, *args, **kwargs):
-        if getattr(first, "dtype", None) == np.float64:
+        one = first[0] if type(first) is list and first else first
+        if getattr(one, "dtype", None) == np.float64:
             return reference(first, *args, **kwargs)
         return fast(first, *args, **kwargs)
 

@@ -40,6 +40,13 @@ def vector(op: str, size: int, **arrays) -> None:
             raise ValueError(f"{op}: {name} must have shape ({size},), not {array.shape}")
 
 
+def in_place(op: str, **arrays) -> None:
+    """Raise ValueError unless all arrays are C-contiguous, which writing to them as one needs."""
+    for name, array in arrays.items():
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{op}: {name} {array.shape} is updated in place: make it contiguous")
+
+
 def matmul(a: np.ndarray, b: np.ndarray) -> None:
     """a (..., M, K) and b (..., K, N): at least two axes each and equal inner sizes."""
     if a.ndim < 2 or b.ndim < 2:

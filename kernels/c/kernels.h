@@ -24,10 +24,18 @@ void tanh_array(const float *x, float *y, int64_t n);
 typedef struct {
     float grad_scale, toward1, toward2, decay, rate, root_correction, eps;
 } adamw_factors; /* numpy_ref/adamw.py: factors */
-void adamw_update(
-    float *param, const float *grad, float *m, float *v, int64_t n, const adamw_factors *factors
-);
-double sum_of_squares(const float *x, int64_t n);
+typedef struct {
+    float *param;
+    const float *grad;
+    float *m, *v;
+    int64_t n;
+} adamw_array;
+void adamw_update(const adamw_array *arrays, int64_t count, const adamw_factors *factors);
+typedef struct {
+    const float *x;
+    int64_t n;
+} float_array;
+double sum_of_squares(const float_array *arrays, int64_t count);
 
 /* adamw8bit.c */
 void adamw8bit_update(

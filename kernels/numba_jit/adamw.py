@@ -13,26 +13,27 @@ PARTS = 64  # fixed ranges of sum_of_squares, so that the sum does not depend on
 
 
 def adamw_update(
-    param, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
+    params, grads, ms, vs, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
 ):  # fmt: skip
-    """As numpy_ref.adamw_update, float32; param, m and v must be C-contiguous (ValueError)."""
-    checks.floating("adamw", param=param, grad=grad, m=m, v=v)
-    checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
-    for name, array in (("param", param), ("m", m), ("v", v)):
-        if not array.flags.c_contiguous:
-            raise ValueError(f"adamw: {name} {array.shape} is updated in place: make it contiguous")
-    _update(
-        param.reshape(-1), np.ascontiguousarray(grad).reshape(-1), m.reshape(-1), v.reshape(-1),
-        *map(np.float32, factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)),
-    )  # fmt: skip
+    """As numpy_ref.adamw_update, float32; params, ms and vs must be C-contiguous (ValueError)."""
+    values = factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)
+    values = tuple(map(np.float32, values))
+    for param, grad, m, v in zip(params, grads, ms, vs, strict=True):
+        checks.floating("adamw", param=param, grad=grad, m=m, v=v)
+        checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
+        checks.in_place("adamw", param=param, m=m, v=v)
+        grad = np.ascontiguousarray(grad)
+        _update(param.reshape(-1), grad.reshape(-1), m.reshape(-1), v.reshape(-1), *values)
 
 
-def sum_of_squares(x):
+def sum_of_squares(arrays):
     """As numpy_ref.sum_of_squares, float32: the squares are added in float64."""
-    checks.floating("sum_of_squares", x=x)
-    parts = np.zeros(PARTS)
-    _squares(np.ascontiguousarray(x).reshape(-1), parts)
-    return float(parts.sum())
+    total, parts = 0.0, np.zeros(PARTS)
+    for x in arrays:
+        checks.floating("sum_of_squares", x=x)
+        _squares(np.ascontiguousarray(x).reshape(-1), parts)
+        total += float(parts.sum())
+    return total
 
 
 @parallel

@@ -1,4 +1,7 @@
-"""AdamW: one step for one array, and the sum of squares that gradient clipping needs.
+"""AdamW: one step of a list of arrays, and the sum of squares that gradient clipping needs.
+
+Both take all arrays of a parameter group at once: a model has dozens, most of them small, and what
+a call costs beside its arithmetic is then paid once.
 
 Also written in: numba_jit/adamw.py, c/adamw.c.  Used by: minigrad/optim/adamw.py.
 """
@@ -11,15 +14,22 @@ from kernels import checks
 
 
 def adamw_update(
-    param, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
+    params, grads, ms, vs, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
 ):  # fmt: skip
-    """One AdamW step, in place on param, m and v.
+    """One AdamW step, in place on params, ms and vs.
 
-    param, grad, m, v: one shape and float dtype, contiguous.  step: 1 for the first step.
-    lr: learning rate; weight_decay: decoupled, per unit of lr; grad_scale: a factor on grad (the
-    clipping factor), folded in so that the gradient is read once and never written.
+    params, grads, ms, vs: lists of equal length; the four arrays at one place have one shape and
+    float dtype, contiguous.  step: 1 for the first step.
+    lr: learning rate; weight_decay: decoupled, per unit of lr; grad_scale: a factor on grads (the
+    clipping factor), folded in so that a gradient is read once and never written.
     Source: Loshchilov and Hutter 2019, algorithm 2; Kingma and Ba 2015 for the bias corrections.
     """
+    for param, grad, m, v in zip(params, grads, ms, vs, strict=True):
+        _step(param, grad, m, v, lr, beta1, beta2, eps, weight_decay, step, grad_scale)
+
+
+def _step(param, grad, m, v, lr, beta1, beta2, eps, weight_decay, step, grad_scale):
+    """The rule for one array."""
     checks.floating("adamw", param=param, grad=grad, m=m, v=v)
     checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
     g = grad * param.dtype.type(grad_scale)
@@ -43,7 +53,8 @@ def factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale):
     return grad_scale, 1 - beta1, 1 - beta2, 1 - lr * weight_decay, rate, root_correction, eps
 
 
-def sum_of_squares(x):
-    """sum(x^2) as a Python float, accumulated in float64.  x: any shape, float."""
-    checks.floating("sum_of_squares", x=x)
-    return float(np.sum(np.square(x, dtype=np.float64)))
+def sum_of_squares(arrays):
+    """sum(x^2) over all numbers of a list of float arrays, as a Python float, added in float64."""
+    for x in arrays:
+        checks.floating("sum_of_squares", x=x)
+    return float(sum(np.sum(np.square(x, dtype=np.float64)) for x in arrays))

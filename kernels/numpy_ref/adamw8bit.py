@@ -60,12 +60,7 @@ def check(param, grad, m, m_scale, v, v_scale):
     checks.vector("adamw8bit", -(-param.size // BLOCK), m_scale=m_scale, v_scale=v_scale)
     if m.dtype != np.int8 or v.dtype != np.uint8:
         raise TypeError(f"adamw8bit: m must be int8 and v uint8, not {m.dtype} and {v.dtype}")
-    arrays = {"param": param, "m": m, "m_scale": m_scale, "v": v, "v_scale": v_scale}
-    for name, array in arrays.items():
-        if not array.flags.c_contiguous:
-            raise ValueError(
-                f"adamw8bit: {name} {array.shape} is updated in place: make it contiguous"
-            )
+    checks.in_place("adamw8bit", param=param, m=m, m_scale=m_scale, v=v, v_scale=v_scale)
 
 
 def dither(blocks, step):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kernels import active
-from minigrad.optim.optimizer import Optimizer
+from minigrad.optim.optimizer import Optimizer, State
 from minigrad.tensor import Tensor
 
 
@@ -32,15 +32,16 @@ class AdamW(Optimizer):
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, settings)
 
-    def init(self, param: Tensor) -> dict[str, np.ndarray]:
+    def init(self, param: Tensor) -> State:
         """m and v: zeros of the shape and dtype of the parameter."""
         return {"m": np.zeros_like(param.data), "v": np.zeros_like(param.data)}
 
     def update(
-        self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
+        self, params: list[Tensor], states: list[State], group: dict[str, Any], grad_scale: float
     ) -> None:
         active.adamw_update(
-            param.data, param.grad, state["m"], state["v"],
+            [param.data for param in params], [param.grad for param in params],
+            [state["m"] for state in states], [state["v"] for state in states],
             lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1], eps=group["eps"],
             weight_decay=group["weight_decay"], step=self.steps, grad_scale=grad_scale,
         )  # fmt: skip

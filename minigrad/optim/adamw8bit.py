@@ -14,6 +14,7 @@ import numpy as np
 
 from kernels import active
 from minigrad.optim.adamw import AdamW
+from minigrad.optim.optimizer import State
 from minigrad.tensor import Tensor
 
 BLOCK = 256  # values that share a scale; the kernels' number
@@ -23,7 +24,7 @@ SMALL = 4096
 class AdamW8bit(AdamW):
     """AdamW with 8-bit block-quantized moments; arguments as AdamW."""
 
-    def init(self, param: Tensor) -> dict[str, np.ndarray]:
+    def init(self, param: Tensor) -> State:
         """Codes m (size,) int8 and v (size,) uint8, a scale for each block; if small as AdamW."""
         size, dtype = param.data.size, param.data.dtype
         if size < SMALL:
@@ -35,13 +36,15 @@ class AdamW8bit(AdamW):
         }  # fmt: skip
 
     def update(
-        self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
+        self, params: list[Tensor], states: list[State], group: dict[str, Any], grad_scale: float
     ) -> None:
-        if "m_scale" not in state:
-            super().update(param, state, group, grad_scale)
-            return
-        active.adamw8bit_update(
-            param.data, param.grad, state["m"], state["m_scale"], state["v"], state["v_scale"],
-            lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1], eps=group["eps"],
-            weight_decay=group["weight_decay"], step=self.steps, grad_scale=grad_scale,
-        )  # fmt: skip
+        small = [i for i, state in enumerate(states) if "m_scale" not in state]
+        super().update([params[i] for i in small], [states[i] for i in small], group, grad_scale)
+        for param, state in zip(params, states, strict=True):
+            if "m_scale" in state:
+                active.adamw8bit_update(
+                    param.data, param.grad, **state,
+                    lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
+                    eps=group["eps"], weight_decay=group["weight_decay"], step=self.steps,
+                    grad_scale=grad_scale,
+                )  # fmt: skip

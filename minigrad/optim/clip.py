@@ -11,8 +11,8 @@ from minigrad.tensor import Tensor
 
 def global_norm(params: Iterable[Tensor]) -> float:
     """L2 norm of all gradients taken as one vector; parameters without one count nothing."""
-    grads = (param.grad for param in params if param.grad is not None)
-    return math.sqrt(sum(active.sum_of_squares(grad) for grad in grads))
+    grads = [param.grad for param in params if param.grad is not None]
+    return math.sqrt(active.sum_of_squares(grads))
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> tuple[float, float]:

@@ -21,6 +21,7 @@ import numpy as np
 from kernels import active
 from kernels.memory import empty
 from minigrad.optim.adamw import AdamW
+from minigrad.optim.optimizer import State
 from minigrad.tensor import Tensor
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -97,33 +98,31 @@ class Muon(AdamW):
         matrices = list(matrices)
         self._orthogonal = {id(matrix) for matrix in matrices}
         self.momentum, self.iterations = momentum, iterations
-        self._waiting: list[tuple[Tensor, np.ndarray, dict[str, Any]]] = []  # for `step`'s end
         groups = [{"params": matrices, "weight_decay": weight_decay}, *others]
         super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=0.0)
 
-    def init(self, param: Tensor) -> dict[str, np.ndarray]:
+    def init(self, param: Tensor) -> State:
         """One momentum of the matrix's shape and dtype; AdamW's m and v for the others."""
         if id(param) in self._orthogonal:
             return {"momentum": np.zeros_like(param.data)}
         return super().init(param)
 
-    def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:
-        """As Optimizer.step; matrices of one smaller side are orthogonalised together."""
-        super().step(lr, grad_scale)  # `update` below leaves the matrices' part for here
-        sizes = {min(param.shape) for param, _, _ in self._waiting}
-        for size in sorted(sizes):
-            waiting = [entry for entry in self._waiting if min(entry[0].shape) == size]
-            weights = whiten(np.stack([gram(ahead) for _, ahead, _ in waiting]), self.iterations)
-            for (param, ahead, group), w in zip(waiting, weights, strict=True):
-                self._move(param, _apply(w, ahead), group)
-        self._waiting.clear()
-
     def update(
-        self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
+        self, params: list[Tensor], states: list[State], group: dict[str, Any], grad_scale: float
     ) -> None:
-        """Move the momentum now; the matrix itself waits for the end of `step`."""
-        if id(param) not in self._orthogonal:
-            return super().update(param, state, group, grad_scale)
+        """As AdamW; matrices of one smaller side are orthogonalised together."""
+        if "momentum" not in states[0]:
+            return super().update(params, states, group, grad_scale)
+        pairs = zip(params, states, strict=True)
+        ahead = [self._look_ahead(param, state, grad_scale) for param, state in pairs]
+        for size in sorted({min(param.shape) for param in params}):  # one smaller side: together
+            alike = [i for i, param in enumerate(params) if min(param.shape) == size]
+            weights = whiten(np.stack([gram(ahead[i]) for i in alike]), self.iterations)
+            for i, w in zip(alike, weights, strict=True):
+                self._move(params[i], _apply(w, ahead[i]), group)
+
+    def _look_ahead(self, param: Tensor, state: State, grad_scale: float) -> np.ndarray:
+        """Take param's gradient into its momentum; returns Nesterov's step, (M, N)."""
         # grad_scale does not matter: orthogonalising forgets the length of the momentum. It weighs
         # this gradient against earlier ones, as clipping means it to.
         as_dtype = param.data.dtype.type
@@ -134,7 +133,7 @@ class Muon(AdamW):
         momentum += grad
         ahead = np.multiply(momentum, as_dtype(self.momentum), out=empty(param.shape, param.dtype))
         ahead += grad
-        self._waiting.append((param, ahead, group))
+        return ahead
 
     def _move(self, param: Tensor, direction: np.ndarray, group: dict[str, Any]) -> None:
         as_dtype = param.data.dtype.type

@@ -1,6 +1,7 @@
 """Optimizer: parameter groups, and state that can be saved and taken up again to the bit.
 
-A rule is written for one parameter (`update`); this class lifts it over the groups.
+A rule is written for the parameters of one group (`update`), so that one kernel call can take them
+all; this class lifts it over the groups.
 
 Read next: adamw.py.
 """
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.tensor import Tensor
+
+State = dict[str, np.ndarray]  # one parameter's arrays by name
 
 
 class Optimizer:
@@ -43,16 +46,19 @@ class Optimizer:
         if len({id(p) for p in self.parameters()}) != count:
             raise ValueError("a parameter is in two groups, or twice in one")
         self.steps = 0
-        self.state: list[dict[str, np.ndarray]] = [self.init(p) for p in self.parameters()]
+        self.state: list[State] = [self.init(p) for p in self.parameters()]
 
-    def init(self, param: Tensor) -> dict[str, np.ndarray]:
+    def init(self, param: Tensor) -> State:
         """The state of one parameter before the first step."""
         raise NotImplementedError
 
     def update(
-        self, param: Tensor, state: dict[str, np.ndarray], group: dict[str, Any], grad_scale: float
+        self, params: list[Tensor], states: list[State], group: dict[str, Any], grad_scale: float
     ) -> None:
-        """One step of one parameter, in place; its gradient counts grad_scale times."""
+        """One step of a group's parameters, in place; their gradients count grad_scale times.
+
+        params: those that have a gradient; states: theirs, in the same order.
+        """
         raise NotImplementedError
 
     def parameters(self) -> Iterator[Tensor]:
@@ -74,10 +80,11 @@ class Optimizer:
         states = iter(self.state)
         for group in self.param_groups:
             settings = group if lr is None else {**group, "lr": lr}
-            for param in group["params"]:
-                state = next(states)
-                if param.grad is not None:
-                    self.update(param, state, settings, grad_scale)
+            pairs = [(param, next(states)) for param in group["params"]]
+            pairs = [(param, state) for param, state in pairs if param.grad is not None]
+            if pairs:
+                params, own = zip(*pairs, strict=True)
+                self.update(list(params), list(own), settings, grad_scale)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Name -> array, for safetensors: "steps", and "0.m", "0.v", "1.m", ... by parameter."""

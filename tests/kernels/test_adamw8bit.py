@@ -76,7 +76,7 @@ def test_the_reference_follows_adamw_within_the_coding():
     m = reference.decode_signed(blocks["m"], coded["m_scale"]).reshape(-1)[:1000]
     v = reference.decode_positive(blocks["v"], coded["v_scale"]).reshape(-1)[:1000]
     plain, grad = coded["param"].copy(), floats(4, 1000).astype(np.float64)
-    numpy_ref.adamw_update(plain, grad, m, v, **SETTINGS, step=4)
+    numpy_ref.adamw_update([plain], [grad], [m], [v], **SETTINGS, step=4)
     numpy_ref.adamw8bit_update(grad=grad, **coded, **SETTINGS, step=4)
     np.testing.assert_allclose(coded["param"], plain, rtol=1e-12)
 
