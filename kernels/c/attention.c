@@ -51,12 +51,12 @@ static inline int64_t attention_padded(int64_t n) { return attention_panels(n) *
 
 /* How many keys query i sees. */
 static inline int64_t attention_seen(const attention_shape *s, int64_t i) {
-    return s->causal ? attention_clamp(i + 1 + s->Tk - s->Tq, 0, s->Tk) : s->Tk;
+    return s->causal ? clamp(i + 1 + s->Tk - s->Tq, 0, s->Tk) : s->Tk;
 }
 
 /* The lanes of vector c, in a panel that begins at query i, whose queries come before key j. */
 static inline vm attention_hidden(const attention_shape *s, int64_t i, int c, int64_t j) {
-    return v_first(attention_clamp(j - (s->Tk - s->Tq) - i - c * LANES, 0, LANES));
+    return v_first(clamp(j - (s->Tk - s->Tq) - i - c * LANES, 0, LANES));
 }
 /* Does some query of the panel at i not see key j? */
 static inline int attention_masked(const attention_shape *s, int64_t i, int64_t j) {
@@ -66,7 +66,7 @@ static inline int attention_masked(const attention_shape *s, int64_t i, int64_t 
 /* The first panel with a query that sees key j. */
 static inline int64_t attention_first_panel(const attention_shape *s, int64_t j) {
     if (!s->causal) return 0;
-    return attention_clamp(j - (s->Tk - s->Tq), 0, s->Tq) / QUERIES * QUERIES;
+    return clamp(j - (s->Tk - s->Tq), 0, s->Tq) / QUERIES * QUERIES;
 }
 
 /* ---- forward ---- */
@@ -113,7 +113,7 @@ typedef struct {
 
 static void attention_forward_finish(const attention_shape *s, attention_panel *panel, int64_t i,
                                      attention_rows y, float *lse) {
-    int64_t count = attention_clamp(s->Tq - i, 0, QUERIES);
+    int64_t count = clamp(s->Tq - i, 0, QUERIES);
     float sums[QUERIES], peaks[QUERIES];
     vf inverse[VECTORS];
     for (int c = 0; c < VECTORS; c++) {
@@ -133,7 +133,7 @@ static void attention_forward_finish(const attention_shape *s, attention_panel *
 static void attention_forward_block(const attention_shape *s, int64_t i0, attention_rows q,
                                     attention_rows k, attention_rows v, attention_rows y,
                                     float *lse, float *scratch) {
-    int64_t D = s->D, size = D * QUERIES, last = attention_clamp(i0 + BLOCK, 0, s->Tq) - 1;
+    int64_t D = s->D, size = D * QUERIES, last = clamp(i0 + BLOCK, 0, s->Tq) - 1;
     float *scores = scratch + 2 * BLOCK * D;
     attention_panel panels[BLOCK / QUERIES];
     for (int64_t i = i0, n = 0; i <= last; i += QUERIES, n++) {
@@ -141,14 +141,14 @@ static void attention_forward_block(const attention_shape *s, int64_t i0, attent
         *panel = (attention_panel){scratch + 2 * n * size, scratch + (2 * n + 1) * size};
         for (int c = 0; c < VECTORS; c++) panel->peak[c] = v_set1(NO_SCORE);
         memset(panel->out, 0, sizeof(float) * size);
-        attention_pack_columns(q.at + i * q.step, q.step, attention_clamp(s->Tq - i, 0, QUERIES), D,
+        attention_pack_columns(q.at + i * q.step, q.step, clamp(s->Tq - i, 0, QUERIES), D,
                                s->scale * LOG2_E, panel->columns);
     }
     for (int64_t j = 0; j < attention_seen(s, last); j += KEYS)
         for (int64_t i = i0, n = 0; i <= last; i += QUERIES, n++) {
             attention_panel *panel = panels + n;
-            int64_t end = attention_seen(s, attention_clamp(i + QUERIES - 1, 0, last));
-            int64_t keys = attention_clamp(end - j, 0, KEYS);
+            int64_t end = attention_seen(s, clamp(i + QUERIES - 1, 0, last));
+            int64_t keys = clamp(end - j, 0, KEYS);
             vf keep[VECTORS];
             if (keys == 0) continue;
             attention_by_rows(keys, D, k.at + j * k.step, k.step, panel->columns, scores);
@@ -260,7 +260,7 @@ static attention_work attention_lay_out(const attention_shape *s, float *scratch
 /* Into how many ranges backward divides each head's keys; it must not depend on the threads. */
 static int64_t attention_ranges(const attention_shape *s) {
     int64_t wanted = FEW_HEADS / (s->B * s->Hkv), possible = s->Tk / RANGE_KEYS;
-    return attention_clamp(wanted, 1, possible > 1 ? possible : 1);
+    return clamp(wanted, 1, possible > 1 ? possible : 1);
 }
 
 static int64_t attention_share(const attention_shape *s, int backward) {
@@ -279,7 +279,7 @@ static void attention_backward_prepare(const attention_shape *s, const attention
                                        attention_rows y, const float *lse) {
     int64_t D = s->D, padded = attention_padded(s->Tq);
     for (int64_t i = begin; i < s->Tq; i += QUERIES) {
-        int64_t count = attention_clamp(s->Tq - i, 0, QUERIES);
+        int64_t count = clamp(s->Tq - i, 0, QUERIES);
         const float *qi = q.at + i * q.step, *dyi = dy.at + i * dy.step;
         attention_pack_columns(qi, q.step, count, D, s->scale * LOG2_E, w->q_columns + i * D);
         attention_pack_columns(dyi, dy.step, count, D, 1, w->dy_columns + i * D);
@@ -325,14 +325,14 @@ static void attention_softmax_backward(const attention_shape *s, const attention
 static void attention_backward_keys(const attention_shape *s, const attention_work *w, int64_t j0,
                                     int64_t end, attention_rows k, attention_rows v,
                                     attention_rows dk, attention_rows dv, int add) {
-    int64_t D = s->D, keys = attention_clamp(end - j0, 0, KEYS);
+    int64_t D = s->D, keys = clamp(end - j0, 0, KEYS);
     const float *kj = k.at + j0 * k.step, *vj = v.at + j0 * v.step;
     vf one[VECTORS];
     for (int c = 0; c < VECTORS; c++) one[c] = v_set1(1);
     memset(w->dk, 0, sizeof(float) * KEYS * w->wide);
     memset(w->dv, 0, sizeof(float) * KEYS * w->wide);
     for (int64_t i = attention_first_panel(s, j0); i < s->Tq; i += QUERIES) {
-        int64_t seen = attention_clamp(attention_seen(s, i + QUERIES - 1) - j0, 0, keys);
+        int64_t seen = clamp(attention_seen(s, i + QUERIES - 1) - j0, 0, keys);
         attention_by_rows(seen, D, kj, k.step, w->q_columns + i * D, w->p);   /* S^T = K Q^T */
         attention_by_rows(seen, D, vj, v.step, w->dy_columns + i * D, w->ds); /* dP^T = V dY^T */
         attention_softmax_backward(s, w, i, j0, seen);
@@ -352,7 +352,7 @@ static void attention_unpack_dq(const attention_shape *s, const float *panels, i
                                 attention_rows dq) {
     vf scale[VECTORS];
     for (int c = 0; c < VECTORS; c++) scale[c] = v_set1(s->scale);
-    attention_unpack_columns(panels + i * s->D, scale, attention_clamp(s->Tq - i, 0, QUERIES), s->D,
+    attention_unpack_columns(panels + i * s->D, scale, clamp(s->Tq - i, 0, QUERIES), s->D,
                              dq.at + i * dq.step, dq.step);
 }
 
@@ -369,7 +369,7 @@ void attention_backward(const attention_shape *s, const float *dy, const float *
         SHARE_OUT(piece, s->B * s->Hkv * ranges) {
             int64_t b = piece / (s->Hkv * ranges), hk = piece / ranges % s->Hkv, n = piece % ranges;
             int64_t begin = blocks * n / ranges * KEYS;
-            int64_t end = attention_clamp(blocks * (n + 1) / ranges * KEYS, 0, s->Tk);
+            int64_t end = clamp(blocks * (n + 1) / ranges * KEYS, 0, s->Tk);
             attention_rows kh = attention_head(k, s->k, b, hk), vh = attention_head(v, s->v, b, hk);
             attention_rows dkh = attention_head(dk, s->dk, b, hk);
             attention_rows dvh = attention_head(dv, s->dv, b, hk);

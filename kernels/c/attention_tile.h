@@ -9,6 +9,7 @@
  * panel[i * QUERIES]. Rows and coordinates that do not exist are zeros in both.
  */
 #pragma once
+#include "integers.h"
 #include "simd.h"
 
 enum {
@@ -17,9 +18,6 @@ enum {
     TILE_ROWS = LANES == 16 ? 12 : 6, /* 24 sums of 32 registers, or 12 of 16 */
 };
 
-static inline int64_t attention_clamp(int64_t x, int64_t low, int64_t high) {
-    return x < low ? low : x > high ? high : x;
-}
 static inline vf attention_load(const float *p, int64_t n) { /* the first n lanes, any n > 0 */
     return n >= LANES ? v_load(p) : v_load_part(p, n);
 }

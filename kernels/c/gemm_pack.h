@@ -55,7 +55,7 @@ static void gemm_pack_rows(const float *a, const float *factor, int64_t a_row, i
  * a's last row (`left` from here) is not read. */
 static inline void gemm_pack_side(const float *a, const float *factor, int64_t left, float *to) {
     UNROLL for (int r = 0; r < SIDE; r += LANES) {
-        int64_t n = left >= SIDE ? LANES : gemm_clamp(left - r, 0, LANES);
+        int64_t n = left >= SIDE ? LANES : clamp(left - r, 0, LANES);
         vf v = v_load_part(a + r, n);
         v_store(to + r, factor ? v_mul(v, v_load_part(factor + r, n)) : v);
     }

@@ -5,6 +5,7 @@
 #pragma once
 #include "gelu.h"
 #include "gemm.h"
+#include "integers.h"
 #include "simd.h"
 
 enum {
@@ -27,9 +28,6 @@ enum {
 };
 
 static inline int64_t gemm_least(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t gemm_clamp(int64_t n, int64_t low, int64_t high) {
-    return n < low ? low : n > high ? high : n;
-}
 static inline int64_t gemm_ceil(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 /* Part i of n equal parts of [0, size) begins here: the parts' sizes differ by one at most. */
