@@ -21,24 +21,6 @@
 #include "kernels.h"
 #include "parallel.h"
 #include "rows.h"
-#include "simd_math.h"
-
-/* x = exp(x - shift); returns the sum. */
-static float linear_cross_entropy_exp(float *x, float shift, int64_t n) {
-    vf m = v_set1(shift), total = v_zero();
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vf e = v_exp(v_sub(v_load(x + i), m));
-        v_store(x + i, e);
-        total = v_add(total, e);
-    }
-    if (i < n) {
-        vf e = v_exp(v_sub(v_load_part(x + i, n - i), m));
-        v_store_part(x + i, e, n - i);
-        total = v_add(total, v_select(v_first(n - i), e, v_zero()));
-    }
-    return v_reduce_add(total);
-}
 
 /* x = x factor - shift */
 static void linear_cross_entropy_scale(float *x, float factor, float shift, int64_t n) {
@@ -63,7 +45,7 @@ static void linear_cross_entropy_rows(
         }
         float wanted = (1 - smoothing) * x[target];
         if (smoothing > 0) wanted += smoothing * (row_sum(x, n) / n);
-        float peak = row_max(x, n), total = linear_cross_entropy_exp(x, peak, n);
+        float peak = row_max(x, n), total = row_exp(x, x, peak, n);
         losses[row] = logf(total) + peak - wanted;
         linear_cross_entropy_scale(x, scale / total, scale * smoothing / n, n);
         x[target] -= (1 - smoothing) * scale;

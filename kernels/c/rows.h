@@ -1,6 +1,6 @@
 /* Reductions that several kernels share: along a row, and over rows. */
 #pragma once
-#include "simd.h"
+#include "simd_math.h"
 
 /* -inf for n = 0; nans are passed over. */
 static inline float row_max(const float *x, int64_t n) {
@@ -17,6 +17,23 @@ static inline float row_sum(const float *x, int64_t n) {
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) total = v_add(total, v_load(x + i));
     if (i < n) total = v_add(total, v_load_part(x + i, n - i));
+    return v_reduce_add(total);
+}
+
+/* to = exp(from - shift), where `to` may be `from`; returns the sum. */
+static inline float row_exp(const float *from, float *to, float shift, int64_t n) {
+    vf m = v_set1(shift), total = v_zero();
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vf e = v_exp(v_sub(v_load(from + i), m));
+        v_store(to + i, e);
+        total = v_add(total, e);
+    }
+    if (i < n) {
+        vf e = v_exp(v_sub(v_load_part(from + i, n - i), m));
+        v_store_part(to + i, e, n - i);
+        total = v_add(total, v_select(v_first(n - i), e, v_zero()));
+    }
     return v_reduce_add(total);
 }
 

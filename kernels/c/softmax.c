@@ -2,37 +2,11 @@
  *
  * x, y, dy, dx: (rows, columns). Three sweeps over a row, which stays in the first-level cache up to
  * some 10,000 columns: memory is read once and written once. Rows are shared among the threads.
- * The derivation is in numpy_ref/softmax.py.
+ * Maximum and exponentials of a row: rows.h.  Derivation: numpy_ref/softmax.py.
  */
 #include "kernels.h"
 #include "parallel.h"
-#include "simd_math.h"
-
-static float softmax_row_max(const float *x, int64_t n) {
-    vf peak = v_set1(-INFINITY);
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) peak = v_max(v_load(x + i), peak);
-    if (i < n)
-        peak = v_max(v_select(v_first(n - i), v_load_part(x + i, n - i), v_set1(-INFINITY)), peak);
-    return v_reduce_max(peak);
-}
-
-/* y = exp(x - shift); returns the sum. */
-static float softmax_row_exp(const float *x, float *y, int64_t n, float shift) {
-    vf m = v_set1(shift), total = v_zero();
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vf e = v_exp(v_sub(v_load(x + i), m));
-        v_store(y + i, e);
-        total = v_add(total, e);
-    }
-    if (i < n) {
-        vf e = v_exp(v_sub(v_load_part(x + i, n - i), m));
-        v_store_part(y + i, e, n - i);
-        total = v_add(total, v_select(v_first(n - i), e, v_zero()));
-    }
-    return v_reduce_add(total);
-}
+#include "rows.h"
 
 static void softmax_row_scale(float *y, int64_t n, float factor) {
     vf f = v_set1(factor);
@@ -45,9 +19,9 @@ void softmax_forward(const float *x, float *y, int64_t rows, int64_t columns) {
     PARALLEL_FOR(row, rows, 20 * columns) {
         const float *from = x + row * columns;
         float *to = y + row * columns;
-        float peak = softmax_row_max(from, columns);
+        float peak = row_max(from, columns);
         /* Every key masked: exp(-inf - 0) = 0 throughout, where -inf - -inf would be nan. */
-        float total = softmax_row_exp(from, to, columns, peak == -INFINITY ? 0 : peak);
+        float total = row_exp(from, to, peak == -INFINITY ? 0 : peak, columns);
         softmax_row_scale(to, columns, total == 0 ? 1 : 1 / total);
     }
 }
