@@ -14,19 +14,11 @@
 #include "kernels.h"
 #include "parallel.h"
 #include "rows.h"
-#include "simd_math.h"
 
 /* log sum_j exp(x_j); nan if a logit is nan or inf, or if all are -inf. */
 static float cross_entropy_lse(const float *x, int64_t n) {
     float peak = row_max(x, n);
-    vf shift = v_set1(peak), total = v_zero();
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) total = v_add(total, v_exp(v_sub(v_load(x + i), shift)));
-    if (i < n) {
-        vf e = v_exp(v_sub(v_load_part(x + i, n - i), shift));
-        total = v_add(total, v_select(v_first(n - i), e, v_zero()));
-    }
-    return logf(v_reduce_add(total)) + peak;
+    return logf(row_exp(x, NULL, peak, n)) + peak;
 }
 
 static float cross_entropy_row(
@@ -47,11 +39,11 @@ static void cross_entropy_row_gradient(
     vf shift = v_set1(lse), uniform = v_set1(smoothing / n), factor = v_set1(scale);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        vf p = v_exp(v_sub(v_load(x + i), shift));
+        vf p = v_exp_falling(v_sub(v_load(x + i), shift));
         v_store(dx + i, v_mul(v_sub(p, uniform), factor));
     }
     if (i < n) {
-        vf p = v_exp(v_sub(v_load_part(x + i, n - i), shift));
+        vf p = v_exp_falling(v_sub(v_load_part(x + i, n - i), shift));
         v_store_part(dx + i, v_mul(v_sub(p, uniform), factor), n - i);
     }
     dx[target] -= (1 - smoothing) * scale;

@@ -1,4 +1,4 @@
-/* Reductions that several kernels share: along a row, and over rows. */
+/* What several kernels do to rows: maximum, sum, exponentials; and the sum of rows. */
 #pragma once
 #include "simd_math.h"
 
@@ -20,19 +20,25 @@ static inline float row_sum(const float *x, int64_t n) {
     return v_reduce_add(total);
 }
 
-/* to = exp(from - shift), where `to` may be `from`; returns the sum. */
-static inline float row_exp(const float *from, float *to, float shift, int64_t n) {
+/* y = exp(x - shift), shift at least the row's maximum; returns the sum. y may be x, or NULL, the
+ * constant, if only the sum is wanted. Two vectors go side by side, because each one's dozen steps
+ * wait for each other; and while this row keeps the arithmetic busy, the next one is asked for. */
+INLINE float row_exp(const float *x, float *y, float shift, int64_t n) {
     vf m = v_set1(shift), total = v_zero();
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vf e = v_exp(v_sub(v_load(from + i), m));
-        v_store(to + i, e);
-        total = v_add(total, e);
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        prefetch(x + n + i);
+        vf e = v_exp_falling(v_sub(v_load(x + i), m));
+        vf f = v_exp_falling(v_sub(v_load(x + i + LANES), m));
+        if (y) v_store(y + i, e);
+        if (y) v_store(y + i + LANES, f);
+        total = v_add(total, v_add(e, f));
     }
-    if (i < n) {
-        vf e = v_exp(v_sub(v_load_part(from + i, n - i), m));
-        v_store_part(to + i, e, n - i);
-        total = v_add(total, v_select(v_first(n - i), e, v_zero()));
+    for (; i < n; i += LANES) {
+        int64_t k = n - i < LANES ? n - i : LANES;
+        vf e = v_exp_falling(v_sub(v_load_part(x + i, k), m));
+        if (y) v_store_part(y + i, e, k);
+        total = v_add(total, v_select(v_first(k), e, v_zero()));
     }
     return v_reduce_add(total);
 }

@@ -32,6 +32,20 @@ def test_exp_near_and_below_the_smallest_normal_number_may_be_zero(isa):
     assert ((y == 0) | (np.abs(y - exact) <= 2e-45 + 3e-7 * exact)).all()
 
 
+def test_falling_exp_is_within_its_stated_error(isa):
+    x = np.linspace(-86.6, 0, 2_000_003, dtype=np.float32)
+    exact = np.exp(x.astype(np.float64))
+    relative = np.abs(evaluate("exp_falling_array", x) - exact) / exact
+    rounded_twice = 6e-8 if isa == "generic" else 0
+    assert (relative <= 4e-7 + rounded_twice * np.abs(x)).all()
+
+
+def test_falling_exp_at_the_ends(isa):
+    x = np.array([-np.inf, -3e38, -110, -86.7, -0.0, 0, np.nan], np.float32)
+    y = evaluate("exp_falling_array", x)
+    np.testing.assert_array_equal(y, [0, 0, 0, 0, 1, 1, np.nan])
+
+
 def test_tanh_is_within_its_stated_error(isa):
     wide = np.linspace(-12, 12, 1_000_003, dtype=np.float32)
     tiny = np.logspace(-30, 0, 1_000_003, dtype=np.float32)
