@@ -175,7 +175,7 @@ def attention(
         raise click.BadParameter("CPU time needs --threads 1", param_hint="--clock")
     if not child:  # libraries read their instruction set once, when they are loaded
         environment = timing.thread_environment(threads or kernels.get_num_threads(), isa, clock)
-        again = [sys.executable, "-m", "bench", *sys.argv[1:], "--child"]
+        again = [sys.executable, "-m", "bench.attention", *sys.argv[2:], "--child"]
         sys.exit(subprocess.run(again, env=environment, check=False).returncode)
     kernels.use(backend, isa)
     if not as_json:
@@ -188,3 +188,6 @@ def attention(
 
 
 command = attention
+
+if __name__ == "__main__":
+    command()

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from bench import timing
+from tinygpt.machine import memory_bytes
 
 PACKAGES = ("numpy", "numba", "cffi", "torch", "tokenizers", "tiktoken")
 
@@ -21,15 +22,6 @@ def caches() -> list[str]:
         level, kind, size = ((index / n).read_text().strip() for n in ("level", "type", "size"))
         found.append(f"L{level}{kind[0].lower() if kind != 'Unified' else ''} {size}")
     return found
-
-
-def memory_gib() -> float | None:
-    """Main memory in GiB, None where /proc does not tell."""
-    try:
-        first = Path("/proc/meminfo").read_text().splitlines()[0]
-    except OSError:
-        return None
-    return int(first.split()[1]) / 2**20
 
 
 def versions() -> dict[str, str]:
@@ -52,8 +44,8 @@ def command():
     click.echo(f"- {platform.system()} {platform.release()}, Python {sys.version.split()[0]}")
     if found := caches():
         click.echo(f"- caches: {', '.join(found)}")
-    if gib := memory_gib():
-        click.echo(f"- memory: {gib:.1f} GiB")
+    if sizes := memory_bytes():
+        click.echo(f"- memory: {sizes[0] / 2**30:.1f} GiB")
     click.echo("- " + ", ".join(f"{name} {version}" for name, version in versions().items()))
     report = kernels.report()
     click.echo(f"- kernels: {report['backend']}, instruction set {report['isa']}")

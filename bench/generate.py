@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from bench import timing
+from tinygpt.training.memory import peak_bytes
 
 GPT2 = {"vocab_size": 50257, "context": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}
 VOCABULARY = {"S": 65, "M": 65, "L": 65, "B": 4096}
@@ -71,7 +72,7 @@ def work(kind: str, spec: dict[str, Any]) -> None:
     for line in sys.stdin:
         what, count = json.loads(line)
         if what == "peak_rss_bytes":
-            answer = timing.peak_rss_bytes()
+            answer = peak_bytes()
         else:
             answer = getattr(writer, what)(*([] if count is None else [count]))
         print(json.dumps(answer), flush=True)

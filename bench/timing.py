@@ -11,7 +11,6 @@ Read next: train.py.
 from __future__ import annotations
 
 import os
-import platform
 import statistics
 import subprocess
 import time
@@ -138,21 +137,6 @@ def thread_environment(threads: int, isa: str | None = None, clock: str = "wall"
     elif isa:
         environment["KERNELS_ISA"] = isa
     return environment
-
-
-def peak_rss_bytes() -> int:
-    """The most memory this process has held (VmHWM: a child does not inherit its parent's)."""
-    try:
-        with open("/proc/self/status") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    import resource
-
-    scale = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
 def commit() -> str:

@@ -1,4 +1,4 @@
-"""Facts about the machine, from the system itself, for doctor, quickstart and plan."""
+"""Facts about the machine, from the system itself, for doctor, quickstart and bench."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def resident_bytes() -> int:
 
 def peak_bytes() -> int:
     """Largest resident memory of this process so far (bytes), 0 where it cannot be known."""
-    peak = _status("VmHWM")
+    peak = _status("VmHWM")  # getrusage's would begin with what the parent had when it forked
     if peak is not None:
         return peak
     try:
