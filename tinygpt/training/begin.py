@@ -15,9 +15,8 @@ from pathlib import Path
 from tinygpt.config import Config, ConfigError
 from tinygpt.data import DataError, Dataset, baselines, load_corpus, open_dataset, prepare
 from tinygpt.data.loader import check_length
-from tinygpt.errors import UserError
 from tinygpt.training.files import replace_file
-from tinygpt.training.run import Run
+from tinygpt.training.run import Run, check_is_free
 from tinygpt.training.session import Session
 
 BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB
@@ -38,10 +37,7 @@ def begin(
     Raises UserError: no such text, too little of it, a folder that holds a run already ...
     """
     out = Path(out)
-    if (out / "config.json").exists():
-        raise UserError(
-            f"{out} already holds a run. Go on with it by --resume, or choose another --out."
-        )
+    check_is_free(out)  # before the text is prepared, which takes a while
     dataset = prepare_data(config, out / "tokens", say)
     check_length(dataset.train, config.model.context, "the training text")
     config = config.replace("model", vocab_size=dataset.vocab_size)

@@ -46,10 +46,7 @@ class Run:
         Raises UserError if it holds a run already or cannot be written.
         """
         path = Path(path)
-        if (path / "config.json").exists():
-            raise UserError(
-                f"{path} already holds a run. Go on with it by --resume, or choose another --out."
-            )
+        check_is_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             tokenizer.save(path / "tokenizer.json")
@@ -127,6 +124,14 @@ class Run:
         fill(model.state_dict(), found.tensors("model"), str(found.path))
         model.eval()
         return model
+
+
+def check_is_free(path: Path) -> None:
+    """Raise UserError if `path` holds a run."""
+    if (path / "config.json").exists():
+        raise UserError(
+            f"{path} already holds a run. Go on with it by --resume, or choose another --out."
+        )
 
 
 def fill(target: dict[str, np.ndarray], tensors: Iterable, source: str) -> None:

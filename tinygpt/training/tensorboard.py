@@ -1,6 +1,6 @@
 """Scalars for TensorBoard, written through the `tensorboard` package itself (no torch needed).
 
-    pip install 'tinygpt[tensorboard]';  tinygpt train ... --tensorboard;  tensorboard --logdir run
+    pip install '.[tensorboard]';  tinygpt train ... --tensorboard;  tensorboard --logdir run
 
 SCALARS gives each number that training measures its name there.
 """

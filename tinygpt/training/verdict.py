@@ -21,8 +21,10 @@ class Findings:
     still_falling: by how much the held-out loss fell over the last fifth of training.
     rose: by how much the smoothed training loss lies above its lowest point.
     passes: how often the training text was seen.  skipped: steps thrown away.
+    finite: all weights are numbers.  lr: peak rate, as far as rollbacks left it.
     rare_tokens: share of the vocabulary seen fewer than 20 times in the training text.
-    repetition: share of a sample's 4-grams that had occurred in it before.
+    repetition: share of a sample's 4-grams that had occurred in it before.  text_repetition: the
+    same of the training text.
     copying: share of a sample that stands word for word in the training text.
     dead_units: share of hidden units that never answer.  update_ratio: |change| / |weight| of a
     step at the peak rate, median over matrices.  clipped: share of steps whose gradient was cut.
