@@ -1,5 +1,7 @@
 """The Python side of embedding.c: check, allocate, call."""
 
+import numpy as np
+
 from kernels import memory
 from kernels.c import ids as c_ids
 from kernels.c import library
@@ -24,7 +26,9 @@ def embedding_backward(dy, ids, num_embeddings):
     chosen = c_ids.checked("embedding", ids, num_embeddings)
     n = dy.shape[-1]
     dweight = memory.empty((num_embeddings, n))
+    scratch = memory.empty((chosen.size + num_embeddings + 1,), np.int64)
     library.lib.embedding_backward(
-        pointer(dy), c_ids.pointer(chosen), pointer(dweight), chosen.size, num_embeddings, n
-    )
+        pointer(dy), c_ids.pointer(chosen), pointer(dweight), c_ids.pointer(scratch), chosen.size,
+        num_embeddings, n,
+    )  # fmt: skip
     return dweight

@@ -104,7 +104,8 @@ void embedding_forward(
     const float *weight, const int64_t *ids, float *y, int64_t rows, int64_t n
 );
 void embedding_backward(
-    const float *dy, const int64_t *ids, float *dweight, int64_t rows, int64_t size, int64_t n
+    const float *dy, const int64_t *ids, float *dweight, int64_t *scratch, int64_t rows,
+    int64_t size, int64_t n
 );
 
 /* gelu.c */
