@@ -2,13 +2,14 @@
 
 To add an op, say `norm`:
   1. kernels.h   its signature under its file's name: both cffi and the compiler read it
-  2. norm.c      formula and passes in the header comment; includes kernels.h, parallel.h, simd.h;
+  2. norm.c      formula and passes in the header comment; includes kernels.h, parallel.h, simd.h,
+                 rows.h for what is done along a row;
                  static functions begin with the op's name (all .c files are one translation unit);
                  no #if, no intrinsics, no malloc: buffers come from Python
                  (memory.scratch for what is needed during the call only)
   3. norm.py     check, allocate with memory.empty, call library.lib.norm_forward(pointer(x), ...)
   4. here        import its functions; kernels/__init__.py takes from this module what it finds
-  5. tests/kernels/test_c_norm.py   every instruction set (fixture `isa`) against numpy_ref
+  5. tests/kernels/test_norm.py   every fast version (fixture `fast`) against numpy_ref
 
 build.py finds new .c files itself: `python setup.py -q build_ext --inplace`.
 Read next: softmax.py and softmax.c (the smallest whole example), simd.h, then matmul.c.

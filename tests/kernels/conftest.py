@@ -3,22 +3,26 @@
 import pytest
 
 ISAS = ("generic", "avx2", "avx512")
+FAST = ("numba", *ISAS)
+
+
+def c_on(isa):
+    """Yield the C module with an instruction set in force; skip where that cannot run."""
+    c = pytest.importorskip("kernels.c", reason="the C extension is not built")
+    ready = c.available_isas()[isa]
+    if ready != "ready":
+        pytest.skip(ready)
+    before = c.current_isa()
+    c.use_isa(isa)
+    yield c
+    c.use_isa(before)
 
 
 @pytest.fixture(params=ISAS)
 def isa(request):
     """The name of an instruction set, in force for the length of the test."""
-    c = pytest.importorskip("kernels.c", reason="the C extension is not built")
-    ready = c.available_isas()[request.param]
-    if ready != "ready":
-        pytest.skip(ready)
-    before = c.current_isa()
-    c.use_isa(request.param)
-    yield request.param
-    c.use_isa(before)
-
-
-FAST = ("numba", "generic", "avx2", "avx512")
+    for _ in c_on(request.param):
+        yield request.param
 
 
 @pytest.fixture(params=FAST)
@@ -26,12 +30,5 @@ def fast(request):
     """Each fast version in turn: the Numba module, then the C module on each instruction set."""
     if request.param == "numba":
         yield pytest.importorskip("kernels.numba_jit")
-        return
-    c = pytest.importorskip("kernels.c", reason="the C extension is not built")
-    ready = c.available_isas()[request.param]
-    if ready != "ready":
-        pytest.skip(ready)
-    before = c.current_isa()
-    c.use_isa(request.param)
-    yield c
-    c.use_isa(before)
+    else:
+        yield from c_on(request.param)

@@ -19,7 +19,10 @@ import numpy as np
 from tinygpt.tokenizer.pretokenize import character_classes, piece_ends
 
 PATTERN_NUMBERS = {"gpt2": 0, "cl100k": 1, "llama3": 2}  # the enum in c/scan.h
-MEND = "install gcc, then run `pip install --force-reinstall --no-deps .` in the source"
+MEND = (
+    "install gcc, then run `pip install --force-reinstall --no-deps .` in the source "
+    "(in a checkout that you work in: `pip install -e .`)"
+)
 
 
 def available() -> bool:
