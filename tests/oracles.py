@@ -103,11 +103,11 @@ def _added(norm):
 def _linear(x, weight, bias=None, activation=None, residual=None):
     import torch
 
-    y = torch.nn.functional.linear(x, weight, bias)
     if activation == "gelu":
-        y = _gelu(y)
+        x = _gelu(x)
     elif activation == "relu2":
-        y = y.relu().square()
+        x = x.relu().square()
+    y = torch.nn.functional.linear(x, weight, bias)
     return y if residual is None else y + residual
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from kernels import memory, threads
 from kernels.c import library
 from kernels.c.library import ffi, pointer
-from kernels.c.matmul_int8 import ACTIVATIONS
+from kernels.c.linear import ACTIVATIONS
 from kernels.numpy_ref.decode import Network, check_decode
 from kernels.packing import NF4_LEVELS, SCHEMES, Packed
 

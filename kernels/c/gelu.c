@@ -22,14 +22,11 @@ void gelu_forward(const float *x, float *y, int64_t n) {
 void gelu_backward(const float *dy, const float *x, float *dx, int64_t n) {
     PARALLEL_FOR(block, (n + GELU_BLOCK - 1) / GELU_BLOCK, 30 * GELU_BLOCK) {
         int64_t i = block * GELU_BLOCK, end = i + GELU_BLOCK < n ? i + GELU_BLOCK : n;
-        vf dact;
-        for (; i + LANES <= end; i += LANES) {
-            v_gelu_with_derivative(v_load(x + i), &dact);
-            v_store(dx + i, v_mul(v_load(dy + i), dact));
-        }
+        for (; i + LANES <= end; i += LANES)
+            v_store(dx + i, v_mul(v_load(dy + i), v_gelu_slope(v_load(x + i))));
         if (i < end) {
-            v_gelu_with_derivative(v_load_part(x + i, end - i), &dact);
-            v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), dact), end - i);
+            vf slope = v_gelu_slope(v_load_part(x + i, end - i));
+            v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), slope), end - i);
         }
     }
 }

@@ -1,6 +1,6 @@
 /* The matrix product that matmul.c, linear.c, attention.c and linear_cross_entropy.c share.
  *
- *     c[m][n] = act(sum_k a[m][k] b[k][n] + bias[n]) + residual[m][n]
+ *     c[m][n] = (sum_k act(a[m][k]) act(b[k][n]) + bias[n] + residual[m][n]) act'(z[m][n])
  *
  * Fill in a gemm_problem (what is not named is zero or NULL and means "without"):
  *
@@ -23,15 +23,15 @@ typedef struct {
     int64_t rows, columns, inner; /* M, N, K */
     const float *a;               /* a[m * a_row + k * a_inner] */
     int64_t a_row, a_inner;
-    const float *a_factor; /* laid out as a: a * a_factor, element by element, stands in for a */
     const float *b;        /* b[k * b_inner + n * b_column] */
     int64_t b_inner, b_column;
     float *c; /* c[m * c_row + n]; overlaps nothing but, exactly, residual */
     int64_t c_row;
     const float *bias;     /* (N) */
-    const float *residual; /* laid out as c; c itself (without bias and activation): c += a b */
-    int activation;        /* 0 none, 1 gelu, 2 relu2 */
-    float *dact;           /* laid out as c: receives the activation's derivative */
+    const float *residual; /* laid out as c; c itself (without bias): c += a b */
+    const float *z;        /* laid out as c, but not c: the result is multiplied by act'(z) */
+    int a_activation, b_activation, z_activation; /* activation.h's number; 0: none. An activated a
+                            * has a_inner = 1, an activated b has b_column = 1. */
 } gemm_problem;
 
 static void gemm(const gemm_problem *p, float *scratch);

@@ -9,15 +9,16 @@
 #pragma once
 #include "gemm_tile.h"
 
-/* One panel of b: `depth` x `columns` (at most NR) -> [k][NR], zero-padded. */
-static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64_t depth,
-                        int64_t columns, float *to) {
-    if (b_column == 1) { /* rows of b as they are */
+/* One panel of act(b): `depth` x `columns` (at most NR) -> [k][NR], zero-padded. */
+static void gemm_pack_b(const float *b, int activation, int64_t b_inner, int64_t b_column,
+                        int64_t depth, int64_t columns, float *to) {
+    if (b_column == 1) { /* rows of b as they are; every activation leaves 0 as 0 */
         for (int64_t k = 0; k < depth; k++, b += b_inner, to += NR)
             for (int64_t j = 0; j < NR; j += LANES) {
                 int64_t n = columns - j;
                 prefetch(b + j + AHEAD * b_inner);
-                v_store(to + j, n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero());
+                vf v = n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero();
+                v_store(to + j, v_activate(activation, v));
             }
         return;
     }
@@ -35,29 +36,26 @@ static void gemm_pack_b(const float *b, int64_t b_inner, int64_t b_column, int64
     }
 }
 
-/* One tile of a whose rows lie along k (or have any strides): [row][PITCH], times `factor` if there
- * is one. */
-static void gemm_pack_rows(const float *a, const float *factor, int64_t a_row, int64_t a_inner,
+/* One tile of act(a) whose rows lie along k (or, not activated, have any strides): [row][PITCH]. A
+ * row's last vector may reach into the end of its pitch, which no tile reads. */
+static void gemm_pack_rows(const float *a, int activation, int64_t a_row, int64_t a_inner,
                            int64_t rows, int64_t depth, float *to) {
-    for (int64_t i = 0; i < rows; i++, to += PITCH) {
-        int64_t k = 0, at = i * a_row;
+    for (int64_t i = 0; i < rows; i++, a += a_row, to += PITCH)
         if (a_inner == 1)
-            for (; k + LANES <= depth; k += LANES) {
-                vf v = v_load(a + at + k);
-                v_store(to + k, factor ? v_mul(v, v_load(factor + at + k)) : v);
+            for (int64_t k = 0; k < depth; k += LANES) {
+                vf v = k + LANES <= depth ? v_load(a + k) : v_load_part(a + k, depth - k);
+                v_store(to + k, v_activate(activation, v));
             }
-        for (; k < depth; k++)
-            to[k] = a[at + k * a_inner] * (factor ? factor[at + k * a_inner] : 1);
-    }
+        else
+            for (int64_t k = 0; k < depth; k++) to[k] = a[k * a_inner];
 }
 
 /* One k of a tile of transposed a: SIDE numbers, of which the tile uses its rows; what lies beyond
  * a's last row (`left` from here) is not read. */
-static inline void gemm_pack_side(const float *a, const float *factor, int64_t left, float *to) {
+static inline void gemm_pack_side(const float *a, int64_t left, float *to) {
     UNROLL for (int r = 0; r < SIDE; r += LANES) {
         int64_t n = left >= SIDE ? LANES : clamp(left - r, 0, LANES);
-        vf v = v_load_part(a + r, n);
-        v_store(to + r, factor ? v_mul(v, v_load_part(factor + r, n)) : v);
+        v_store(to + r, v_load_part(a + r, n));
     }
 }
 
@@ -68,25 +66,20 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
     const int by_k = p->a_row == 1 && p->a_inner != 1;
     const int64_t tiles = gemm_ceil(last - first, MR);
     const float *a = p->a + k * p->a_inner;
-    const float *factor = p->a_factor ? p->a_factor + k * p->a_inner : NULL;
     if (!by_k) {
         for (int64_t t = 0; t < tiles; t++) {
             int64_t row = first + gemm_part(last - first, t, tiles);
-            int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row, at = row * p->a_row;
-            gemm_pack_rows(a + at, factor ? factor + at : NULL, p->a_row, p->a_inner, rows, depth,
+            int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row;
+            gemm_pack_rows(a + row * p->a_row, p->a_activation, p->a_row, p->a_inner, rows, depth,
                            to + t * TILE);
         }
         return;
     }
     int64_t begin[MC / MR + 2];
     for (int64_t t = 0; t <= tiles; t++) begin[t] = first + gemm_part(last - first, t, tiles);
-    for (int64_t i = 0; i < depth; i++, a += p->a_inner, factor += factor ? p->a_inner : 0) {
-        for (int64_t r = first; r < last; r += CACHE_LINE) {
-            prefetch(a + r + AHEAD * p->a_inner);
-            if (factor) prefetch(factor + r + AHEAD * p->a_inner);
-        }
+    for (int64_t i = 0; i < depth; i++, a += p->a_inner) {
+        for (int64_t r = first; r < last; r += CACHE_LINE) prefetch(a + r + AHEAD * p->a_inner);
         for (int64_t t = 0; t < tiles; t++)
-            gemm_pack_side(a + begin[t], factor ? factor + begin[t] : NULL, p->rows - begin[t],
-                           to + t * TILE + i * SIDE);
+            gemm_pack_side(a + begin[t], p->rows - begin[t], to + t * TILE + i * SIDE);
     }
 }

@@ -62,8 +62,21 @@ INLINE void gemm_strip(const int vectors, const gemm_problem *p, int64_t row, in
 }
 
 static int gemm_is_thin(const gemm_problem *p) {
-    if (p->a_factor || p->rows > THIN || p->inner == 0) return 0;
+    if (p->b_activation || p->rows > THIN || p->inner == 0) return 0;
+    if (p->a_activation && p->rows * p->inner > CHUNK) return 0; /* the room of gemm_thin_ready */
     return (p->b_inner == 1 && p->a_inner == 1) || (p->b_column == 1 && p->rows <= 2);
+}
+
+/* With an activation: act(a), in `room`, stands in for a. */
+static void gemm_thin_ready(gemm_problem *p, float *room) {
+    if (!p->a_activation) return;
+    for (int64_t row = 0; row < p->rows; row++)
+        for (int64_t k = 0; k < p->inner; k += LANES) {
+            int64_t n = gemm_least(p->inner - k, LANES);
+            vf a = v_activate(p->a_activation, v_load_part(p->a + row * p->a_row + k, n));
+            v_store_part(room + row * p->inner + k, a, n);
+        }
+    p->a = room, p->a_row = p->inner;
 }
 
 /* Columns [first, last) of a thin product. */

@@ -3,7 +3,7 @@
  * Point 1 of matmul.c, where the whole is explained. The sizes here serve all parts of the product.
  */
 #pragma once
-#include "gelu.h"
+#include "activation.h"
 #include "gemm.h"
 #include "integers.h"
 #include "simd.h"
@@ -99,30 +99,24 @@ static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, co
 #undef GEMM_TILE
 }
 
-/* c = act(c) + residual, and act's derivative, for a tile that has its full sums. */
+/* c = (c + residual) act'(z), what of that is left to do for a tile that has its full sums. */
 static void gemm_finish(const gemm_problem *p, float *c, int64_t rows, int64_t columns) {
-    float *dact = p->dact ? p->dact + (c - p->c) : NULL;
+    const float *z = p->z ? p->z + (c - p->c) : NULL;
+    const float *residual = p->bias && p->residual ? p->residual + (c - p->c) : NULL;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j += LANES) {
             int64_t at = i * p->c_row + j, n = gemm_least(columns - j, LANES);
-            vf y = v_load_part(c + at, n), slope = v_zero();
-            if (p->activation == 1) {
-                y = v_gelu_with_derivative(y, &slope);
-            } else if (p->activation == 2) {
-                vf positive = v_max(y, v_zero());
-                y = v_mul(positive, positive);
-                slope = v_add(positive, positive);
-            }
-            if (p->residual) y = v_add(y, v_load_part(p->residual + (c - p->c) + at, n));
+            vf y = v_load_part(c + at, n);
+            if (residual) y = v_add(y, v_load_part(residual + at, n));
+            if (z) y = v_mul(y, v_activation_slope(p->z_activation, v_load_part(z + at, n)));
             v_store_part(c + at, y, n);
-            if (dact) v_store_part(dact + at, slope, n);
         }
 }
 
-/* Whether something is left to do when the sums are complete. Bias or residual alone, without an
- * activation, are where the sums began. */
+/* Whether something is left to do when the sums are complete. Bias or residual alone are where the
+ * sums began. */
 static inline int gemm_needs_finish(const gemm_problem *p) {
-    return p->activation || (p->bias && p->residual);
+    return p->z || (p->bias && p->residual);
 }
 
 /* Where the sums of c + offset begin: at what an earlier k has left there, at the bias, at the
@@ -135,5 +129,5 @@ static inline const float *gemm_start(const gemm_problem *p, int64_t k, int64_t 
         *row_step = 0;
         return p->bias + column;
     }
-    return p->residual && !p->activation ? p->residual + offset : NULL;
+    return p->residual ? p->residual + offset : NULL;
 }

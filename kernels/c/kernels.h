@@ -126,11 +126,10 @@ void layernorm_backward(
 /* linear.c */
 void linear_forward(
     const float *x, const float *weight, const float *bias, const float *residual,
-    int64_t activation, float *y, float *dact, int64_t rows, int64_t inside, int64_t outside,
-    float *scratch
+    int64_t activation, float *y, int64_t rows, int64_t inside, int64_t outside, float *scratch
 );
 void linear_backward(
-    const float *dy, const float *x, const float *weight, const float *dact, float *dx,
+    const float *dy, const float *x, const float *weight, int64_t activation, float *dx,
     float *dweight, float *dbias, int64_t rows, int64_t inside, int64_t outside, float *scratch
 );
 
@@ -153,7 +152,7 @@ void matmul(
 /* matmul_int4.c */
 void linear_int4_forward(const float *x, const uint8_t *codes, const float *scale,
                          const float *bias, const float *residual, float *y, int64_t rows,
-                         int64_t n, int64_t k, int64_t activation, void *scratch);
+                         int64_t n, int64_t k, void *scratch);
 
 /* matmul_int8.c */
 void quantize_rows(const float *x, int8_t *q, float *scale, int64_t rows, int64_t k);
@@ -161,12 +160,12 @@ void matmul_int8(const int8_t *x, const int8_t *codes, const int32_t *offset, in
                  int64_t rows, int64_t n, int64_t k, int8_t *scratch);
 void linear_int8_forward(const float *x, const int8_t *codes, const float *scale,
                          const int32_t *offset, const float *bias, const float *residual, float *y,
-                         int64_t rows, int64_t n, int64_t k, int64_t activation, void *scratch);
+                         int64_t rows, int64_t n, int64_t k, void *scratch);
 
 /* matmul_nf4.c */
 void linear_nf4_forward(const float *x, const uint8_t *codes, const float *scale,
                         const float *levels, const float *bias, const float *residual, float *y,
-                        int64_t rows, int64_t n, int64_t padded, int64_t activation);
+                        int64_t rows, int64_t n, int64_t padded);
 
 /* rmsnorm.c */
 void rmsnorm_forward(

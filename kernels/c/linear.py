@@ -5,7 +5,7 @@ from kernels.c import library
 from kernels.c.library import contiguous, pointer, pointer_or_null
 from kernels.c.matmul import scratch
 
-ACTIVATIONS = {None: 0, "gelu": 1, "relu2": 2}  # as in gemm.h
+ACTIVATIONS = {None: 0, "gelu": 1, "relu2": 2}  # as in activation.h
 
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
@@ -20,24 +20,21 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
         bias = None if bias is None else contiguous("linear", bias)
         residual = None if residual is None else contiguous("linear", residual)
     y = memory.empty(shape)
-    dact = None if activation is None else memory.empty(shape)
     if y.size:
         library.lib.linear_forward(
             pointer(x), pointer(weight), pointer_or_null(bias), pointer_or_null(residual),
-            ACTIVATIONS[activation], pointer(y), pointer_or_null(dact), y.size // outside, inside,
-            outside, pointer(scratch()),
+            ACTIVATIONS[activation], pointer(y), y.size // outside, inside, outside,
+            pointer(scratch()),
         )  # fmt: skip
-    return y, dact
+    return y
 
 
-def linear_backward(dy, x, weight, dact=None, bias=None):
+def linear_backward(dy, x, weight, activation=None, bias=None):
     """As numpy_ref.linear_backward, float32."""
     outside, inside = weight.shape
     if dy.shape != (*x.shape[:-1], outside) or x.shape[-1] != inside:
         raise ValueError(f"linear: dy {dy.shape} does not fit x {x.shape}, weight {weight.shape}")
-    checks.same_shape("linear", dy=dy, dact=dact)
     dy, x, weight = (contiguous("linear", array) for array in (dy, x, weight))
-    dact = None if dact is None else contiguous("linear", dact)
     dx, dweight = memory.empty(x.shape), memory.empty(weight.shape)
     dbias = None if bias is None else memory.empty(bias.shape)
     if not dy.size:  # no rows: every sum is empty
@@ -46,7 +43,7 @@ def linear_backward(dy, x, weight, dact=None, bias=None):
             dbias[...] = 0
         return dx, dweight, dbias
     library.lib.linear_backward(
-        pointer(dy), pointer(x), pointer(weight), pointer_or_null(dact), pointer(dx),
+        pointer(dy), pointer(x), pointer(weight), ACTIVATIONS[activation], pointer(dx),
         pointer(dweight), pointer_or_null(dbias), dy.size // outside, inside, outside,
         pointer(scratch()),
     )  # fmt: skip

@@ -38,7 +38,8 @@
  * none ever adds to another's sums: an element of c is summed in the order of k, whoever does it.
  *
  * What surrounds the product costs no pass over memory: bias and residual are where the sums start
- * instead of at zero, the activation is applied to a tile that was just written and is still in L1.
+ * instead of at zero, an operand's activation is applied while it is packed, and the slope of
+ * backward's to a tile that was just written and is still in L1.
  *
  * Products with few rows (one token at a time) use each element of b once or twice and cannot be
  * faster than memory. They read b where it lies: gemm_thin.h.
@@ -129,7 +130,7 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
     for (int64_t j = gemm_part(panels, self, threads); j < last_panel; j++) {
         const int64_t column = j * NR;
         gemm_pack_b(p->b + chunk->inner * p->b_inner + (chunk->column + column) * p->b_column,
-                    p->b_inner, p->b_column, chunk->depth,
+                    p->b_activation, p->b_inner, p->b_column, chunk->depth,
                     gemm_least(chunk->columns - column, NR),
                     team->packed_b + column * chunk->depth);
     }
@@ -177,7 +178,8 @@ static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
 /* A column of c is a row of its transpose: with one column, exchange the operands. */
 static gemm_problem gemm_oriented(const gemm_problem *p) {
     gemm_problem q = *p;
-    if (p->columns != 1 || p->rows == 1 || p->c_row != 1 || p->bias || p->a_factor) return q;
+    if (p->columns != 1 || p->rows == 1 || p->c_row != 1 || p->bias) return q;
+    if (p->a_activation || p->b_activation || p->z_activation) return q;
     q.rows = 1, q.columns = p->rows;
     q.a = p->b, q.a_row = p->b_column, q.a_inner = p->b_inner;
     q.b = p->a, q.b_inner = p->a_inner, q.b_column = p->a_row;
@@ -186,17 +188,20 @@ static gemm_problem gemm_oriented(const gemm_problem *p) {
 }
 
 static void gemm_serial(const gemm_problem *given, float *scratch) {
-    const gemm_problem p = gemm_oriented(given);
+    gemm_problem p = gemm_oriented(given);
     gemm_team team = {.threads = 1, .packed_b = scratch, .packed_a = scratch + CHUNK};
-    if (gemm_is_thin(&p))
+    if (gemm_is_thin(&p)) {
+        gemm_thin_ready(&p, scratch);
         gemm_thin(&p, 0, p.columns);
-    else
+    } else {
         gemm_run(&p, &team, 0);
+    }
 }
 
 static void gemm(const gemm_problem *given, float *scratch) {
-    const gemm_problem p = gemm_oriented(given);
+    gemm_problem p = gemm_oriented(given);
     if (gemm_is_thin(&p)) { /* the cost is reading b */
+        gemm_thin_ready(&p, scratch);
         const int64_t strips = gemm_ceil(p.columns, 8 * LANES);
         PARALLEL_FOR(i, strips, 2 * LANES * p.inner)
             gemm_thin(&p, i * 8 * LANES, gemm_least((i + 1) * 8 * LANES, p.columns));

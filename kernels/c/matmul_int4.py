@@ -7,18 +7,17 @@ from kernels.c.matmul_int8 import buffer, epilogue
 from kernels.packing import GROUP, Packed
 
 
-def linear_int4_forward(x, weight: Packed, bias=None, activation=None, residual=None):
+def linear_int4_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int4_forward, float32."""
     checks.packed("linear_int4", x, weight, "int4")
     x = contiguous("linear_int4", x)
     N, K = weight.shape
-    bias, residual, number = epilogue("linear_int4", x.shape[:-1], N, bias, activation, residual)
+    bias, residual = epilogue("linear_int4", x.shape[:-1], N, bias, residual)
     y = memory.empty((*x.shape[:-1], N))
     rows, groups = y.size // N, -(-K // GROUP["int4"])
     scratch = memory.empty((rows * (1 + groups + groups * GROUP["int4"] // 4),))
     library.lib.linear_int4_forward(
         pointer(x), buffer("uint8_t", weight.codes), pointer(weight.scale),
-        pointer_or_null(bias), pointer_or_null(residual), pointer(y), rows, N, K, number,
-        pointer(scratch),
+        pointer_or_null(bias), pointer_or_null(residual), pointer(y), rows, N, K, pointer(scratch),
     )  # fmt: skip
     return y

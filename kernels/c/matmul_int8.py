@@ -9,18 +9,14 @@ from kernels.c import library
 from kernels.c.library import contiguous, ffi, pointer, pointer_or_null
 from kernels.packing import Packed
 
-ACTIVATIONS = {None: 0, "gelu": 1, "relu2": 2}
-
 
 def buffer(kind: str, array: np.ndarray | None):
     """A pointer `kind *` to a C-contiguous array of any dtype."""
     return ffi.from_buffer(f"{kind}[]", array)
 
 
-def epilogue(op: str, rows_shape, n: int, bias, activation, residual):
-    """Checked (bias, residual, activation number) of a dense layer."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"{op}: unknown activation {activation!r}; choose gelu, relu2 or None")
+def epilogue(op: str, rows_shape, n: int, bias, residual):
+    """Checked (bias, residual) of a dense layer."""
     if bias is not None:
         checks.vector(op, n, bias=bias)
         bias = contiguous(op, bias)
@@ -28,7 +24,7 @@ def epilogue(op: str, rows_shape, n: int, bias, activation, residual):
         if residual.shape != (*rows_shape, n):
             raise ValueError(f"{op}: residual {residual.shape} must be {(*rows_shape, n)}")
         residual = contiguous(op, residual)
-    return bias, residual, ACTIVATIONS[activation]
+    return bias, residual
 
 
 def ready_floats(k: int) -> int:
@@ -64,18 +60,18 @@ def matmul_int8(x, weight: Packed):
     return y
 
 
-def linear_int8_forward(x, weight: Packed, bias=None, activation=None, residual=None):
+def linear_int8_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int8_forward, float32."""
     checks.packed("linear_int8", x, weight, "int8")
     x = contiguous("linear_int8", x)
     N, K = weight.shape
-    bias, residual, number = epilogue("linear_int8", x.shape[:-1], N, bias, activation, residual)
+    bias, residual = epilogue("linear_int8", x.shape[:-1], N, bias, residual)
     y = memory.empty((*x.shape[:-1], N))
     rows = y.size // N
     scratch = memory.empty((rows * (1 + ready_floats(K)),))
     library.lib.linear_int8_forward(
         pointer(x), buffer("int8_t", weight.codes), pointer(weight.scale),
         buffer("int32_t", weight.offset), pointer_or_null(bias), pointer_or_null(residual),
-        pointer(y), rows, N, K, number, pointer(scratch),
+        pointer(y), rows, N, K, pointer(scratch),
     )  # fmt: skip
     return y

@@ -9,12 +9,12 @@ from kernels.c.matmul_int8 import buffer, epilogue
 from kernels.packing import GROUP, NF4_LEVELS, Packed
 
 
-def linear_nf4_forward(x, weight: Packed, bias=None, activation=None, residual=None):
+def linear_nf4_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_nf4_forward, float32."""
     checks.packed("linear_nf4", x, weight, "nf4")
     x = contiguous("linear_nf4", x)
     N, K = weight.shape
-    bias, residual, number = epilogue("linear_nf4", x.shape[:-1], N, bias, activation, residual)
+    bias, residual = epilogue("linear_nf4", x.shape[:-1], N, bias, residual)
     y = memory.empty((*x.shape[:-1], N))
     missing = -K % GROUP["nf4"]
     if missing:
@@ -22,6 +22,5 @@ def linear_nf4_forward(x, weight: Packed, bias=None, activation=None, residual=N
     library.lib.linear_nf4_forward(
         pointer(x), buffer("uint8_t", weight.codes), pointer(weight.scale), pointer(NF4_LEVELS),
         pointer_or_null(bias), pointer_or_null(residual), pointer(y), y.size // N, N, K + missing,
-        number,
     )  # fmt: skip
     return y

@@ -8,7 +8,7 @@
  * Who calls: matmul_int8.c, matmul_int4.c, matmul_nf4.c, decode.c.
  */
 #pragma once
-#include "gelu.h"
+#include "activation.h"
 #include "simd.h"
 
 enum {
@@ -38,11 +38,7 @@ INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t
         int64_t count = left < LANES ? left : LANES, at = row * e->n + column;
         vf y = sum[i];
         if (e->bias) y = v_add(y, v_load_part(e->bias + column, count));
-        if (e->activation == 1) y = v_gelu(y);
-        if (e->activation == 2) {
-            y = v_max(y, v_zero());
-            y = v_mul(y, y);
-        }
+        y = v_activate((int)e->activation, y);
         if (e->residual) y = v_add(y, v_load_part(e->residual + at, count));
         v_store_part(e->y + at, y, count);
     }

@@ -15,14 +15,14 @@ from kernels.packing import PANEL, Packed
 INT4_LEVELS = np.arange(-8, 8, dtype=np.float32)
 
 
-def linear_int4_forward(x, weight: Packed, bias=None, activation=None, residual=None):
+def linear_int4_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int4_forward, float32."""
     checks.packed("linear_int4", x, weight, "int4")
     q, x_scale = quantize_rows(x)
     # Integers as floats: exact below 2^24, and LLVM multiplies floats faster than widened bytes.
     codes = q.reshape(-1, x.shape[-1]).astype(np.float32)
     y = linear_4bit(codes, weight, INT4_LEVELS) * x_scale.reshape(-1, 1)
-    return finish(y.reshape(*x.shape[:-1], weight.shape[0]), bias, activation, residual)
+    return finish(y.reshape(*x.shape[:-1], weight.shape[0]), bias, residual)
 
 
 def linear_4bit(x, weight: Packed, levels):

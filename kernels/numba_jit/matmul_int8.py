@@ -34,12 +34,12 @@ def matmul_int8(x, weight: Packed):
     return y.reshape(*x.shape[:-1], N)
 
 
-def linear_int8_forward(x, weight: Packed, bias=None, activation=None, residual=None):
+def linear_int8_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int8_forward, float32."""
     checks.packed("linear_int8", x, weight, "int8")
     q, x_scale = quantize_rows(x)
     y = matmul_int8(q, weight) * (x_scale[..., None] * weight.scale)
-    return finish(y.astype(np.float32), bias, activation, residual)
+    return finish(y.astype(np.float32), bias, residual)
 
 
 @parallel

@@ -9,8 +9,8 @@ from kernels.numpy_ref.matmul_int8 import finish
 from kernels.packing import NF4_LEVELS, Packed
 
 
-def linear_nf4_forward(x, weight: Packed, bias=None, activation=None, residual=None):
+def linear_nf4_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_nf4_forward, float32."""
     checks.packed("linear_nf4", x, weight, "nf4")
     y = linear_4bit(x.reshape(-1, x.shape[-1]), weight, NF4_LEVELS)
-    return finish(y.reshape(*x.shape[:-1], weight.shape[0]), bias, activation, residual)
+    return finish(y.reshape(*x.shape[:-1], weight.shape[0]), bias, residual)

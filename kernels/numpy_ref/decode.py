@@ -20,6 +20,7 @@ from types import ModuleType
 import numpy as np
 
 from kernels import checks, numpy_ref
+from kernels.numpy_ref.linear import activate
 from kernels.packing import Packed, dequantize
 
 Matrix = np.ndarray | Packed  # (N, K), float32 or quantized
@@ -86,7 +87,7 @@ def decode_with(ops: ModuleType, ids, network: Network, keys, values, position: 
         y, _ = ops.attention_forward(q, k[:, :seen], v[:, :seen])
         stream = linear(ops, y.reshape(B, C), layer.proj, residual=stream)
         h = norm(ops, stream, layer.norm2, network)
-        h = linear(ops, h, layer.up, activation=network.activation)
+        h = activate(linear(ops, h, layer.up), network.activation, ops.gelu_forward)
         stream = linear(ops, h, layer.down, residual=stream)
     return linear(ops, norm(ops, stream, network.norm, network), network.token)
 
@@ -102,9 +103,9 @@ def norm(ops: ModuleType, x, weight, network: Network):
     return forward(x, weight, eps=network.eps)[0]
 
 
-def linear(ops: ModuleType, x, weight: Matrix, activation=None, residual=None):
+def linear(ops: ModuleType, x, weight: Matrix, residual=None):
     """The dense layer that fits the matrix."""
     if isinstance(weight, Packed):
         forward = getattr(ops, f"linear_{weight.scheme}_forward")
-        return forward(x, weight, None, activation, residual)
-    return ops.linear_forward(x, weight, None, activation, residual)[0]
+        return forward(x, weight, None, residual)
+    return ops.linear_forward(x, weight, residual=residual)

@@ -16,8 +16,8 @@ from kernels.numpy_ref.matmul_int8 import finish, quantize_rows
 from kernels.packing import Packed, dequantize
 
 
-def linear_int4_forward(x, weight: Packed, bias=None, activation=None, residual=None):
-    """activation(x W^T + bias) + residual with int4 weights and int8 activations.
+def linear_int4_forward(x, weight: Packed, bias=None, residual=None):
+    """x W^T + bias + residual with int4 weights and int8 activations.
 
     x: (..., K) float; weight: Packed int4 (N, K); the rest as linear_int8_forward.
     Returns y (..., N) of x's dtype.
@@ -25,7 +25,7 @@ def linear_int4_forward(x, weight: Packed, bias=None, activation=None, residual=
     checks.packed("linear_int4", x, weight, "int4")
     q, x_scale = quantize_rows(x)
     y = (q.astype(x.dtype) @ dequantize(weight).T.astype(x.dtype)) * x_scale[..., None]
-    return finish(y.astype(x.dtype), bias, activation, residual)
+    return finish(y.astype(x.dtype), bias, residual)
 
 
 def int4_codes(w: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -25,7 +25,6 @@ Also written in: numba_jit/matmul_int8.py, c/matmul_int8.c.
 import numpy as np
 
 from kernels import checks
-from kernels.numpy_ref.gelu import gelu_forward
 from kernels.packing import Packed, unpack_int8
 
 TINY = 1e-30  # below, 1 / scale leaves the range of float32
@@ -59,26 +58,20 @@ def matmul_int8(x, weight: Packed):
     return exact.astype(np.int32)
 
 
-def linear_int8_forward(x, weight: Packed, bias=None, activation=None, residual=None):
-    """activation(x W^T + bias) + residual with int8 weights and activations.
+def linear_int8_forward(x, weight: Packed, bias=None, residual=None):
+    """x W^T + bias + residual with int8 weights and activations.
 
-    x: (..., K) float; bias (N,); activation None, "gelu", "relu2"; residual (..., N).
+    x: (..., K) float; bias (N,); residual (..., N).
     Returns y (..., N) of x's dtype.  Nothing is saved: quantized weights are not trained.
     """
     checks.packed("linear_int8", x, weight, "int8")
     q, x_scale = quantize_rows(x)
     y = matmul_int8(q, weight) * (x_scale[..., None] * weight.scale.astype(x.dtype))
-    return finish(y.astype(x.dtype), bias, activation, residual)
+    return finish(y.astype(x.dtype), bias, residual)
 
 
-def finish(y, bias, activation, residual):
-    """What follows a product: bias, activation, residual, as `linear` has them."""
+def finish(y, bias, residual):
+    """What follows a product: bias and residual, as `linear` has them."""
     if bias is not None:
         y = y + bias
-    if activation == "gelu":
-        y = gelu_forward(y)
-    elif activation == "relu2":
-        y = np.maximum(y, 0) ** 2
-    elif activation is not None:
-        raise ValueError(f"linear: unknown activation {activation!r}; choose gelu, relu2 or None")
     return y if residual is None else y + residual

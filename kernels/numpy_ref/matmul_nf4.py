@@ -15,15 +15,15 @@ from kernels.numpy_ref.matmul_int8 import finish
 from kernels.packing import NF4_LEVELS, Packed, dequantize
 
 
-def linear_nf4_forward(x, weight: Packed, bias=None, activation=None, residual=None):
-    """activation(x W^T + bias) + residual with NF4 weights.
+def linear_nf4_forward(x, weight: Packed, bias=None, residual=None):
+    """x W^T + bias + residual with NF4 weights.
 
     x: (..., K) float; weight: Packed nf4 (N, K); the rest as linear_int8_forward.
     Returns y (..., N) of x's dtype.
     """
     checks.packed("linear_nf4", x, weight, "nf4")
     y = x @ dequantize(weight).T.astype(x.dtype)
-    return finish(y, bias, activation, residual)
+    return finish(y, bias, residual)
 
 
 def nf4_codes(w: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -11,10 +11,10 @@ from minigrad.tensor import Tensor
 
 
 class Linear(Module):
-    """activation(x W^T + b).
+    """activation(x) W^T + b.
 
     weight: (out, in), N(0, std^2), or PyTorch's uniform when std is None; bias: (out,), zeros.
-    activation: None, "gelu" or "relu2", computed in the product's epilogue.
+    activation: of the input: None, "gelu" or "relu2", computed inside the product.
     """
 
     def __init__(

@@ -31,8 +31,10 @@ class MLP(Module):
         rng: np.random.Generator | None,
     ):
         hidden = hidden or 4 * d_model
-        self.up = Linear(d_model, hidden, bias=bias, activation=activation, std=std, rng=rng)
-        self.down = Linear(hidden, d_model, bias=bias, std=residual_std, rng=rng)
+        self.up = Linear(d_model, hidden, bias=bias, std=std, rng=rng)
+        self.down = Linear(
+            hidden, d_model, bias=bias, activation=activation, std=residual_std, rng=rng
+        )
         self.dropout = Dropout(dropout, rng)
 
     def forward(self, x: Tensor) -> Tensor:

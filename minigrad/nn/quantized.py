@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kernels import active, packing
+from kernels.numpy_ref.linear import activate
 from kernels.numpy_ref.matmul_int4 import int4_codes
 from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes
@@ -115,7 +116,7 @@ def double_dequantize(codes: np.ndarray, factor: np.ndarray, mean: np.ndarray) -
 
 
 class QuantizedLinear(Module):
-    """activation(x W^T + b) with a packed weight (N, K)."""
+    """activation(x) W^T + b with a packed weight (N, K)."""
 
     def __init__(self, packed: Packed, bias: Tensor | None = None, activation: str | None = None):
         self.packed, self.bias, self.activation = packed, bias, activation
@@ -130,7 +131,8 @@ class QuantizedLinear(Module):
         product = getattr(active, f"linear_{self.packed.scheme}_forward")
         bias = None if self.bias is None else self.bias.data
         rest = None if residual is None else residual.data
-        return Tensor(product(x.data, self.packed, bias, self.activation, rest))
+        a = activate(x.data, self.activation, active.gelu_forward)
+        return Tensor(product(a, self.packed, bias, rest))
 
 
 class QuantizedEmbedding(Module):

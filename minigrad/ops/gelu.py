@@ -8,6 +8,6 @@ from minigrad.tensor import Tensor
 
 
 def gelu(x: Tensor) -> Tensor:
-    """GELU, tanh form, any shape.  (After a product use linear(..., activation="gelu").)"""
+    """GELU, tanh form, any shape.  (Before a product use linear(..., activation="gelu").)"""
     u = dense(x)
     return Tensor(active.gelu_forward(u), (x,), lambda dy: (active.gelu_backward(dy, u),))

@@ -14,17 +14,17 @@ def linear(
     activation: str | None = None,
     residual: Tensor | None = None,
 ) -> Tensor:
-    """activation(x W^T + bias) + residual.
+    """activation(x) W^T + bias + residual.
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu"
-    or "relu2".  Saved: x, and with an activation its derivative at every output.
+    or "relu2".  Saved: x.
     """
     u, w = dense(x), dense(weight)
     b = None if bias is None else dense(bias)
     r = None if residual is None else dense(residual)
-    y, dact = active.linear_forward(u, w, b, activation, r)
+    y = active.linear_forward(u, w, b, activation, r)
 
     def backward(dy):
-        return (*active.linear_backward(dy, u, w, dact, b), dy)
+        return (*active.linear_backward(dy, u, w, activation, b), dy)
 
     return Tensor(y, (x, weight, bias, residual), backward)

@@ -83,16 +83,15 @@ def test_a_row_of_zeros_has_scale_zero(fast):
     assert not q.any() and not s.any()
 
 
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2"])
 @pytest.mark.parametrize(("rows", "n", "k"), [(1, 1, 1), (1, 48, 33), (5, 17, 64), (19, 50, 192)])
-def test_linear_int8_equals_the_reference(fast, rows, n, k, activation):
+def test_linear_int8_equals_the_reference(fast, rows, n, k):
     rng = np.random.default_rng(rows * n)
     x = rng.standard_normal((rows, k)).astype(np.float32)
     weight = packing.pack_int8(
         rng.integers(-127, 128, (n, k), dtype=np.int8), rng.random(n, np.float32) / 64
     )
     bias, residual = rng.standard_normal(n), rng.standard_normal((rows, n))
-    rest = (bias.astype(np.float32), activation, residual.astype(np.float32))
+    rest = (bias.astype(np.float32), residual.astype(np.float32))
     y = fast.linear_int8_forward(x, weight, *rest)
     expected = numpy_ref.linear_int8_forward(x, weight, *rest)
     np.testing.assert_allclose(y, expected, rtol=3e-6, atol=3e-6 * np.abs(expected).max())
@@ -129,5 +128,3 @@ def test_wrong_arguments_are_named(fast):
         fast.matmul_int8(np.zeros((2, 8), np.float32), weight)
     with pytest.raises(ValueError, match="packed as int8, not int4"):
         fast.linear_int4_forward(np.zeros((2, 8), np.float32), weight)
-    with pytest.raises(ValueError, match="unknown activation 'silu'"):
-        fast.linear_int8_forward(np.zeros((2, 8), np.float32), weight, None, "silu")

@@ -109,6 +109,7 @@ def test_without_the_compiler_kernels_are_ordinary_python():
         same("layernorm_backward", dy, s, weight, mean, rstd)
         same("gelu_forward", x)
         same("linear_forward", x, f(4, 5), f(4), "gelu", f(3, 4))
+        same("linear_backward", f(3, 4), x, f(4, 5), "gelu", f(4))
         q, k, v = f(1, 3, 2, 4), f(1, 5, 1, 4), f(1, 5, 1, 4)
         same("attention_backward", q, q, k, v, *same("attention_forward", q, k, v))
         same("attention_forward", q[:, :1], k, v)

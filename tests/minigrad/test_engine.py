@@ -263,8 +263,8 @@ def test_threads_have_their_own_grad_mode():
 
 class TwoLayers(nn.Module):
     def __init__(self, rng):
-        self.a = nn.Linear(8, 8, activation="gelu", rng=rng)
-        self.b = nn.Linear(8, 8, rng=rng)
+        self.a = nn.Linear(8, 8, rng=rng)
+        self.b = nn.Linear(8, 8, activation="gelu", rng=rng)
         self.dropout = nn.Dropout(0.3, np.random.default_rng(5))
 
     def forward(self, x):

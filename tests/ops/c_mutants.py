@@ -18,7 +18,7 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parents[2] / "kernels" / "c"
 
-GELU = "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), dact), end - i)"
+GELU = "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), slope), end - i)"
 
 # kind -> operation -> (file, line as it stands, line as a mistake has it)
 EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
@@ -41,7 +41,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "softmax": ("softmax.c", "vf gradient = v_sub(v_load_part(g + i, n), dot);",
                     "vf gradient = v_sub(dot, v_load_part(g + i, n));"),
         "gelu": ("gelu.c", GELU,
-                 "v_store_part(dx + i, v_sub(v_zero(), v_mul(v_load_part(dy + i, end - i), dact)),"
+                 "v_store_part(dx + i, v_sub(v_zero(), v_mul(v_load_part(dy + i, end - i), slope)),"
                  " end - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
                       "v_fma(normal, b, v_sub(dn, a))"),
@@ -56,7 +56,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
                     "vf dot = v_zero();"),
         "gelu": ("gelu.c", GELU,
-                 "v_store_part(dx + i, dact, end - i)"),
+                 "v_store_part(dx + i, slope, end - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))", "v_fnma(normal, b, dn)"),
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_zero()"),
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;", ";"),
@@ -68,7 +68,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
                     "vf dot = v_set1(1.001f * softmax_row_dot(g, p, columns));"),
         "gelu": ("gelu.c", GELU,
-                 "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), v_mul(dact,"
+                 "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), v_mul(slope,"
                  " v_set1(1.001f))), end - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
                       "v_fnma(normal, v_mul(b, v_set1(1.001f)), v_sub(dn, a))"),

@@ -38,8 +38,8 @@ def _network(model: GPT) -> Network:
             qkv=_matrix(block.attention.qkv),
             proj=_matrix(block.attention.proj),
             norm2=_norm(block.norm2),
-            up=_matrix(block.mlp.up, config.activation),
-            down=_matrix(block.mlp.down),
+            up=_matrix(block.mlp.up),
+            down=_matrix(block.mlp.down, config.activation),
         )
         for block in blocks
     )
