@@ -46,7 +46,12 @@ class Pool:
         try:
             return self.free[size].pop()[1]
         except IndexError:
-            self.drop_unused()
+            pass
+        # A block up to half as large again serves too: backward's buffers find what forward left.
+        fits = [n for n, blocks in list(self.free.items()) if size < n <= 1.5 * size and blocks]
+        if fits:
+            return self.free[min(fits)].pop()[1]
+        self.drop_unused()
         return _pages(size)
 
     def give_back(self, block: mmap.mmap) -> None:

@@ -28,15 +28,18 @@ class Tensor:
     backward: closure dy -> gradients in parent order, None where there is none; dy is C-contiguous
         and has this tensor's shape. Broadcasting need not be undone: the engine does.
     requires_grad: whether backward should leave a gradient on this leaf.
+    remake: None, or a function that computes `data` again from what the graph keeps anyway. A norm
+        sets it: the layer that reads the norm's output then needs not keep it (ops/linear.py).
     Raises TypeError for another dtype, or for requires_grad on integers.
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad", "slot")
+    __slots__ = ("__weakref__", "data", "grad", "node", "remake", "requires_grad", "slot")
     __array_ufunc__ = None  # ndarray + Tensor calls Tensor.__radd__
 
     data: np.ndarray
     grad: np.ndarray | None
     node: Node | None
+    remake: Callable[[], np.ndarray] | None
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class Tensor:
         requires_grad: bool = False,
     ):
         self.data = data if type(data) is np.ndarray else _array(data)
-        self.grad = None
+        self.grad = self.remake = None
         self.slot = 0
         if backward is not None:
             self.requires_grad = mode.enabled and _any_requires_grad(parents)
@@ -63,7 +66,7 @@ class Tensor:
         """The tensor for output `slot` of a node (no gradient when node is None)."""
         tensor = Tensor.__new__(Tensor)
         tensor.data = data
-        tensor.grad = None
+        tensor.grad = tensor.remake = None
         tensor.node = node
         tensor.slot = slot
         tensor.requires_grad = node is not None

@@ -17,14 +17,16 @@ def linear(
     """activation(x) W^T + bias + residual.
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu"
-    or "relu2".  Saved: x.
+    or "relu2".  Saved: x, or nothing if x can be made again.
     """
     u, w = dense(x), dense(weight)
     b = None if bias is None else dense(bias)
     r = None if residual is None else dense(residual)
     y = active.linear_forward(u, w, b, activation, r)
+    kept, remake = (u, None) if x.remake is None else (None, x.remake)
 
     def backward(dy):
+        u = kept if remake is None else remake()
         return (*active.linear_backward(dy, u, w, activation, b), dy)
 
     return Tensor(y, (x, weight, bias, residual), backward)

@@ -10,11 +10,14 @@ from minigrad.tensor import Tensor
 def rmsnorm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
     """RMS norm over the last axis.
 
-    x: (..., C), weight: (C,).  Returns y like x.  Saved: x, and one number a row.
+    x: (..., C), weight: (C,).  Returns y like x.  Saved: x, and one number a row; of x the layer
+    that reads y makes it again.
     """
     w = dense(weight)
     y, s, rstd = active.rmsnorm_forward(dense(x), w, None, eps)
-    return Tensor(y, (x, weight), lambda dy: active.rmsnorm_backward(dy, s, w, rstd))
+    normed = Tensor(y, (x, weight), lambda dy: active.rmsnorm_backward(dy, s, w, rstd))
+    normed.remake = lambda: active.rmsnorm_forward(s, w, None, eps)[0]
+    return normed
 
 
 def add_rmsnorm(
@@ -36,4 +39,5 @@ def add_rmsnorm(
         return dx, dx, dweight
 
     normed, stream = Tensor.multi((y, s), (x, residual, weight), backward)
+    normed.remake = lambda: active.rmsnorm_forward(s, w, None, eps)[0]
     return normed, stream

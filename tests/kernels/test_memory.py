@@ -40,6 +40,18 @@ def test_a_freed_buffer_serves_the_next_request_of_its_size():
     assert address(memory.empty((1000, 100))) == before
 
 
+def test_a_freed_buffer_serves_a_somewhat_smaller_request_too():
+    a = memory.empty((6, 40_000))
+    before = address(a)
+    del a
+    tiny = memory.empty((1, 40_000))
+    assert address(tiny) != before
+    b = memory.empty((5, 40_000))
+    assert address(b) == before and b.shape == (5, 40_000)
+    del b
+    assert address(memory.empty((6, 40_000))) == before  # it went back whole
+
+
 def test_a_view_keeps_the_buffer():
     a = memory.empty((100, 1000))
     a[...] = 3

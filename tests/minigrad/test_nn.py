@@ -1,5 +1,7 @@
 """Modules: the tree, state, surgery, and what each layer adds to its op."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -134,6 +136,34 @@ def test_norm_add_without_residual_passes_x_on():
         y, s = norm.add(x, None)
         assert s is x
         np.testing.assert_array_equal(y.data, norm(x).data)
+
+
+@pytest.mark.parametrize("make", [nn.LayerNorm, nn.RMSNorm])
+@pytest.mark.parametrize("with_residual", [False, True])
+def test_a_norms_output_is_freed_and_made_again_to_the_bit(make, with_residual):
+    norm, linear = make(6), nn.Linear(6, 3, rng=rng())
+    norm.weight.data[...] = rng(1).standard_normal(6)
+    x = rng(2).standard_normal((4, 6), dtype=np.float32)
+
+    def gradients(forget):
+        a = Tensor(x, requires_grad=True)
+        y, stream = norm.add(a, Tensor(x[::-1].copy()) if with_residual else None)
+        values, alive = y.data.copy(), weakref.ref(y.data)
+        if forget:
+            y.remake = None
+        else:
+            assert np.array_equal(y.remake(), values)
+        z = linear(y) * linear(y)
+        del y
+        assert (alive() is None) == (not forget)
+        (z.sum() + stream.sum()).backward()
+        return [a.grad, *(p.grad.copy() for p in (norm.weight, linear.weight))]
+
+    made_again = gradients(forget=False)
+    for module in (norm, linear):
+        module.zero_grad()
+    for a, b in zip(made_again, gradients(forget=True), strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_same_seed_same_weights():

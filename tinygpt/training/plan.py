@@ -80,15 +80,16 @@ def count_parameters(shape: GPTConfig) -> int:
 def activation_bytes(shape: GPTConfig, batch: int, recompute: bool = False) -> int:
     """Bytes alive when backward begins, and backward's own largest work buffers.
 
-    Floats a token in one block: two norms keep their input and output (4 C), attention its packed
-    projection, output and one number a head (4 C + H), the MLP its hidden layer and activation's
-    derivative (8 C).  Recomputing keeps two C a block, and one block's in full while it is done.
+    Floats a token in one block: two norms keep their input (2 C; their output is made again),
+    attention its packed projection, output and one number a head (4 C + H), the MLP its hidden
+    layer before the activation (4 C).  Recomputing keeps two C a block, and one block's in full
+    while it is done.
     """
     c, heads, layers = shape.d_model, shape.n_heads, shape.n_layers
-    block = 16 * c + heads
+    block = 10 * c + heads
     kept = 2 * c * layers + block if recompute else block * layers
-    outside = 4 * c  # embedding, last norm, the loss's gradient
-    work = 10 * c  # gradients of the MLP's two sides and of the packed projection
+    outside = 2 * c  # last norm, the stream's gradient
+    work = 6 * c  # a norm made again, gradients of the MLP's hidden layer and of what it reads
     tokens = batch * shape.context
     logits = min(LOGITS, 2 * FLOAT * tokens * shape.vocab_size)
     return FLOAT * tokens * (kept + outside + work) + logits
