@@ -53,7 +53,7 @@ def test_fit_keeps_the_effective_batch(monkeypatch, config):
 
 def test_fit_recomputes_only_when_a_single_sequence_is_too_much(monkeypatch, config):
     monkeypatch.setattr(plans, "measure", lambda config: None)
-    limited(monkeypatch, 260)
+    limited(monkeypatch, 270)
     recipe = plans.fit(config, RUNTIME).config.training
     assert recipe.recompute
     assert recipe.batch_size * recipe.accumulation == 16
