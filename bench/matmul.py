@@ -15,7 +15,6 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import click
@@ -75,18 +74,6 @@ def rivals(a: np.ndarray, b: np.ndarray, peers: list[str]) -> dict[str, Callable
     return calls
 
 
-def take_turns(calls: dict[str, Callable[[], object]], rounds: int, rest: float):
-    """Seconds per call, round by round; a pause lets the last one's threads go to sleep."""
-    repeats = {name: timing.repeats_for(call, 0.005) for name, call in calls.items()}
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            time.sleep(rest)
-            call()
-            times[name].append(timing.seconds_of(call, repeats[name]))
-    return times
-
-
 def measure(shapes, peers: list[str], rounds: int, threads: int) -> list[dict]:
     """One record a shape: GFLOP/s of each rival and the ratio to the fastest peer."""
     import kernels
@@ -100,7 +87,7 @@ def measure(shapes, peers: list[str], rounds: int, threads: int) -> list[dict]:
     best = 0.0
     records = []
     for label, M, N, K, layout in [SQUARE, *shapes]:
-        times = take_turns(rivals(*operands(M, N, K, layout), peers), rounds, rest)
+        times = timing.interleave(rivals(*operands(M, N, K, layout), peers), rounds, 0.005, rest)
         flops = 2 * M * N * K / 1e9
         if (label, M, N, K, layout) == SQUARE:
             best = max(flops / min(series) for series in times.values())

@@ -78,16 +78,24 @@ def best_seconds(function: Callable[[], object], rounds: int = 20, seconds: floa
 
 
 def interleave(
-    functions: dict[str, Callable[[], object]], rounds: int = 20, seconds: float = 0.01
+    functions: dict[str, Callable[[], object]],
+    rounds: int = 20,
+    seconds: float = 0.01,
+    rest: float = 0.0,
 ) -> dict[str, list[float]]:
     """Seconds per call of each function, `rounds` times, in turn: A B C A B C ...
 
-    Each turn calls a function as often as fits in about `seconds`, after one warm-up each.
+    Each turn calls a function as often as fits in about `seconds`, after one warm-up each. With
+    several threads let `rest` seconds pass before a turn, and a call to warm up again: the last
+    one's idle threads spin on the cores that this one needs (PyTorch's for 5 to 15 ms).
     """
     repeats = {name: repeats_for(function, seconds) for name, function in functions.items()}
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
+            if rest:
+                time.sleep(rest)
+                function()
             times[name].append(seconds_of(function, repeats[name]))
     return times
 
