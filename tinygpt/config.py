@@ -72,7 +72,7 @@ class TokenizerConfig:
 class DataConfig:
     """Where text comes from and how it is split."""
 
-    source: str = "stories"  # "stories", "python", or the path of a text file or folder
+    source: str = "stories"  # or "python", "python+tests", or the path of a text file or folder
     split: tuple[float, ...] = (0.8, 0.1, 0.1)  # train, validation, test
     by_position: bool = False  # cut a single text where it stands instead of by document
     stories_mb: float = 8.0  # size of the generated corpus, millions of characters

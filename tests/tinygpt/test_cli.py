@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from tinygpt.cli import COMMANDS, main
+from tinygpt.cli.training import _with_data
+from tinygpt.config import Config
 
 
 def run(*arguments, **environment):
@@ -72,3 +74,10 @@ def test_doctor_says_what_runs():
     done = run("doctor", "--quick", KERNELS_BACKEND="numpy")
     assert done.returncode == 0
     assert "asked for: numpy" in done.stdout
+
+
+def test_data_is_a_corpus_by_name_or_a_path_made_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("stories", "python", "python+tests"):
+        assert _with_data(Config(), name).data.source == name
+    assert _with_data(Config(), "my.txt").data.source == str(tmp_path / "my.txt")

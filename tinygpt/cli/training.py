@@ -11,7 +11,7 @@ import click
 
 @click.command()
 @click.argument("config", required=False)
-@click.option("--data", help="A text file or folder, or: stories, python.")
+@click.option("--data", help="A text file or folder, or: stories, python, python+tests.")
 @click.option("--out", default="run", show_default=True, help="Folder for everything it leaves.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip
@@ -75,7 +75,9 @@ def _with_data(config, data):
     """`config` with the --data that was given, paths made absolute for a later --resume."""
     if data is None:
         return config
-    source = data if data in ("stories", "python") else str(Path(data).resolve())
+    from tinygpt.data.corpus import CORPORA
+
+    source = data if data in CORPORA else str(Path(data).resolve())
     return config.replace("data", source=source)
 
 
@@ -134,7 +136,7 @@ def _announce_time(session, say):
 
 @click.command()
 @click.argument("config", required=False)
-@click.option("--data", help="A text file or folder, or: stories, python.")
+@click.option("--data", help="A text file or folder, or: stories, python, python+tests.")
 @click.option("--out", help="Where the run would be kept, to see if the disk has room.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip

@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygpt.errors import UserError
 
+CORPORA = ("stories", "python", "python+tests")  # those that need no file
 PIECE = 4 << 20  # bytes read at a time
 KEEP = 64 << 20  # bytes of generated text worth keeping in memory
 LINE = re.compile(rb"(?<=\n)(?=[A-Za-z])")

@@ -23,8 +23,9 @@ from tinygpt.model.kv_cache import LayerCache
 
 def make_norm(config: GPTConfig) -> nn.LayerNorm | nn.RMSNorm:
     """The normalisation that the configuration names, over C channels."""
-    kind = {"layernorm": nn.LayerNorm, "rmsnorm": nn.RMSNorm}[config.norm]
-    return kind(config.d_model, bias=False) if kind is nn.LayerNorm else kind(config.d_model)
+    if config.norm == "rmsnorm":
+        return nn.RMSNorm(config.d_model)
+    return nn.LayerNorm(config.d_model, bias=False)
 
 
 class Block(nn.Module):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tinygpt.data.corpus import CORPORA, SUFFIXES, load_corpus
 from tinygpt.errors import UserError
 from tinygpt.tokenizer.base import Tokenizer
 from tinygpt.tokenizer.bpe import BPETokenizer
@@ -15,9 +16,7 @@ from tinygpt.tokenizer.counting import WordCounts
 from tinygpt.tokenizer.parallel import blocks
 from tinygpt.tokenizer.pretokenize import PATTERNS
 
-CORPORA = ("stories", "python", "python+tests")
 STDIN = "-"
-SUFFIXES = (".txt", ".md", ".py")
 
 
 def find(sources: Sequence[str]) -> list[Path | str]:
@@ -64,8 +63,6 @@ def open_bytes(path: Path | str) -> BinaryIO:
 
 def count(paths: Iterable[Path | str], words: WordCounts, report: Callable[[int], object]) -> int:
     """Count the words of every text; report(bytes) as they are read; returns their sum."""
-    from tinygpt.data.corpus import load_corpus
-
     total = 0
     for path in paths:
         if path in CORPORA:
@@ -97,8 +94,6 @@ class _Counted:
 
 def characters(paths: Iterable[Path | str]) -> Iterator[str]:
     """All text in pieces of whole characters.  Raises UserError for what is not UTF-8."""
-    from tinygpt.data.corpus import load_corpus
-
     for path in paths:
         if path in CORPORA:
             yield from (document.text for document in load_corpus(path))
