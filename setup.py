@@ -1,7 +1,6 @@
 """The C extension modules; everything else is in pyproject.toml."""
 
 import platform
-from pathlib import Path
 
 from setuptools import setup
 
@@ -11,11 +10,4 @@ MODULES = {
     "kernels/c/build.py": ["generic", "avx2", "avx512"] if x86 else ["generic"],
     "tinygpt/tokenizer/c/build.py": ["builder"],
 }
-setup(
-    cffi_modules=[
-        f"{script}:{name}"
-        for script in MODULES
-        if Path(script).exists()
-        for name in MODULES[script]
-    ]
-)
+setup(cffi_modules=[f"{script}:{name}" for script, names in MODULES.items() for name in names])

@@ -31,27 +31,23 @@ def doctor(quick):
 def _machine() -> list[tuple[str, str]]:
     import minigrad
 
-    rows = [
+    return [
         ("processor", machine.cpu_name()),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         ("memory", _memory()),
         ("threads", f"{minigrad.get_num_threads()} (set TINYGPT_THREADS to change it)"),
     ]
-    return rows
 
 
 def _kernels() -> list[tuple[str, str]]:
     import minigrad
+    from tinygpt import tokenizer
 
     report = minigrad.report()
     rows = [("in use", _in_use(report))]
     rows += [(f"  {name}", why) for name, why in report["available"].items()]
-    rows += [(f"  C {isa}", why) for isa, why in report.get("isas", {}).items()]
-    from tinygpt import tokenizer
-
-    if hasattr(tokenizer, "report"):
-        rows.append(("tokenizer", str(tokenizer.report())))
-    return rows
+    rows += [(f"  C {isa}", why) for isa, why in report["isas"].items()]
+    return [*rows, ("tokenizer", tokenizer.report())]
 
 
 def _in_use(report: dict) -> str:
