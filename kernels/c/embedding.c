@@ -22,8 +22,8 @@ void embedding_forward(
 }
 
 enum {
-    EMBEDDING_STRIP = 64, /* columns that a thread owns at least: four cache lines */
-    EMBEDDING_AHEAD = 4,  /* rows of dy that are on their way while one is added */
+    EMBEDDING_PIECES = 256, /* ranges of ids that the threads share out */
+    EMBEDDING_AHEAD = 4,    /* rows of dy that are on their way while one is added */
 };
 
 /* The rows sorted by id, rows of one id in their order: those of id v are order[first[v]] ..
@@ -37,34 +37,31 @@ static void embedding_sort(
     for (int64_t row = rows - 1; row >= 0; row--) order[--first[ids[row]]] = row; /* the begin */
 }
 
-/* to += from, `columns` floats; meanwhile `later` is asked for. */
-static void embedding_add(float *to, const float *from, const float *later, int64_t columns) {
+/* to += from, n floats; meanwhile `later` is asked for. */
+static void embedding_add(float *to, const float *from, const float *later, int64_t n) {
     int64_t i = 0;
-    for (int64_t line = 0; line < columns; line += 16) prefetch(later + line);
-    for (; i + LANES <= columns; i += LANES)
-        v_store(to + i, v_add(v_load(to + i), v_load(from + i)));
-    for (; i < columns; i++) to[i] += from[i];
+    for (int64_t line = 0; line < n; line += 16) prefetch(later + line);
+    for (; i + LANES <= n; i += LANES) v_store(to + i, v_add(v_load(to + i), v_load(from + i)));
+    for (; i < n; i++) to[i] += from[i];
 }
 
 /* dy's rows are read in the order of their ids, so that a row of dweight is complete while it is in
  * the first-level cache and travels to memory once. No prefetcher foresees that order: we say which
- * row comes next. Each thread owns some columns: no two write to one place, and every sum runs in the
- * order of the ids whatever the number of threads. scratch: rows + size + 1 integers. */
+ * row comes next. Threads share out ranges of ids: no two write to one place, and every sum runs in
+ * the order of the rows whoever makes it. scratch: rows + size + 1 integers. */
 void embedding_backward(
     const float *dy, const int64_t *ids, float *dweight, int64_t *scratch, int64_t rows,
     int64_t size, int64_t n
 ) {
-    int64_t *order = scratch, *first = scratch + rows, team = get_threads();
+    int64_t *order = scratch, *first = scratch + rows, pieces = clamp(size, 0, EMBEDDING_PIECES);
     embedding_sort(ids, first, order, rows, size);
-    int64_t strip = clamp((n + team - 1) / team, EMBEDDING_STRIP, n);
-    PARALLEL_FOR(s, (n + strip - 1) / strip, 2 * (rows + size) * strip) {
-        int64_t from = s * strip, columns = clamp(n - from, 0, strip);
-        for (int64_t v = 0; v < size; v++) {
-            float *to = dweight + v * n + from;
-            memset(to, 0, columns * sizeof *to);
-            for (int64_t r = first[v]; r < first[v + 1]; r++) {
-                int64_t later = order[clamp(r + EMBEDDING_AHEAD, 0, rows - 1)];
-                embedding_add(to, dy + order[r] * n + from, dy + later * n + from, columns);
+    PARALLEL_REGION(2.0 * (rows + size) * n) {
+        SHARE_OUT(piece, pieces) {
+            int64_t begin = size * piece / pieces, end = size * (piece + 1) / pieces;
+            memset(dweight + begin * n, 0, (end - begin) * n * sizeof *dweight);
+            for (int64_t r = first[begin]; r < first[end]; r++) {
+                int64_t row = order[r], later = order[clamp(r + EMBEDDING_AHEAD, 0, rows - 1)];
+                embedding_add(dweight + ids[row] * n, dy + row * n, dy + later * n, n);
             }
         }
     }
