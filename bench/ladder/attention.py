@@ -73,21 +73,16 @@ def rungs() -> list[Rung]:
     """From the ground up."""
     from kernels import numba_jit
 
-    numba_attention = getattr(numba_jit, "attention_forward", None)
-    compiled = [
-        Rung(
-            "Numba", "compiled: running maximum and sum, no pass over the scores; all cores",
-            lambda *a: numba_attention(*a)[0], TIME,
-        ),
-    ] if numba_attention else []  # fmt: skip
     return [
         Rung("naive Python", "the definition", naive_python, 16),
         Rung("NumPy, T x T", "matrix products for all queries at once", numpy_matrix, TIME),
         Rung("NumPy, tiled", "blocks of queries skip the keys that are masked", numpy_tiled, TIME),
-        *compiled,
+        Rung(
+            "Numba", "compiled: running maximum and sum, no pass over the scores; all cores",
+            lambda *a: numba_jit.attention_forward(*a)[0], TIME,
+        ),
         *c_rungs(
-            "attention_forward",
-            TIME,
+            "attention_forward", TIME,
             {
                 "generic": "tiles of scores never leave the core; softmax as they come",
                 "avx2": "eight numbers at a time, products from registers",
@@ -95,7 +90,7 @@ def rungs() -> list[Rung]:
             },
             first=lambda results: results[0],
         ),
-    ]
+    ]  # fmt: skip
 
 
 def inputs(T: int, rng: np.random.Generator) -> tuple:

@@ -67,16 +67,17 @@ class Result:
 
 def c_rungs(op: str, size: int, idea: dict[str, str], first: Any = None) -> list[Rung]:
     """One rung for each instruction set that runs here; `first` picks from a tuple of results."""
-    from kernels.c import library
+    import kernels
 
-    function = getattr(importlib.import_module("kernels.c"), op, None)
-    if function is None:
-        return []
-    take = first or (lambda result: result)
+    try:
+        c = kernels.load("c")
+    except RuntimeError:
+        return []  # `python -m bench` has said that the extension is missing
+    function, take = getattr(c, op), first or (lambda result: result)
     return [
         Rung(f"C, {isa}", idea[isa], lambda *a: take(function(*a)), size, isa)
         for isa in ("generic", "avx2", "avx512")
-        if library.available_isas()[isa] == "ready"
+        if c.available_isas()[isa] == "ready"
     ]
 
 
