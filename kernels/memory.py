@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import mmap
 import threading
+import weakref
 from collections import defaultdict, deque
 from contextlib import suppress
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -27,6 +29,22 @@ PATIENCE = 5000  # requests during which a block may lie unused; a training step
 _local = threading.local()
 
 
+class Block(mmap.mmap):
+    """Memory of the system that is lent to one array at a time and comes back by itself."""
+
+    __slots__ = ("_lease",)
+
+    def lend(self, shape, dtype):
+        """An array over this block; when it and all views of it are gone, the pool has it again."""
+        array = np.ndarray(shape, dtype, self)
+        self._lease = weakref.ref(array, self._come_back)  # views keep `array`, it keeps the block
+        return array
+
+    def _come_back(self, _lease):
+        if pool is not None:  # None: the interpreter is ending
+            pool.give_back(self)
+
+
 class Pool:
     """Free blocks, sorted by size.
 
@@ -36,10 +54,10 @@ class Pool:
 
     def __init__(self) -> None:
         # size in bytes -> (request number when it was freed, block), the longest unused first
-        self.free: defaultdict[int, deque[tuple[int, mmap.mmap]]] = defaultdict(deque)
+        self.free: defaultdict[int, deque[tuple[int, Block]]] = defaultdict(deque)
         self.requests = 0
 
-    def take(self, nbytes: int) -> mmap.mmap:
+    def take(self, nbytes: int) -> Block:
         """A block of at least nbytes, its contents arbitrary."""
         self.requests += 1
         size = round_up(nbytes)
@@ -54,7 +72,7 @@ class Pool:
         self.drop_unused()
         return _pages(size)
 
-    def give_back(self, block: mmap.mmap) -> None:
+    def give_back(self, block: Block) -> None:
         """A block that nobody refers to any more."""
         self.free[len(block)].append((self.requests, block))
 
@@ -74,28 +92,19 @@ class Pool:
         return sum(size * len(blocks) for size, blocks in list(self.free.items()))
 
 
+@lru_cache(maxsize=1024)  # a training step asks for the same few sizes
 def round_up(nbytes: int) -> int:
     """The next multiple of an eighth of the power of two below nbytes."""
     step = 1 << max(nbytes.bit_length() - 4, 6)
     return -(-nbytes // step) * step
 
 
-def _pages(nbytes: int) -> mmap.mmap:
+def _pages(nbytes: int) -> Block:
     """Memory from the system: aligned to 4 kB, zeroed and mapped when first touched."""
-    block = mmap.mmap(-1, nbytes)
+    block = Block(-1, nbytes)
     if nbytes >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
         block.madvise(mmap.MADV_HUGEPAGE)  # fewer faults, fewer look-ups of addresses
     return block
-
-
-class _Lease(np.ndarray):
-    """The base of an array from the pool: gone with the last view, it gives the block back."""
-
-    __slots__ = ()
-
-    def __del__(self):
-        if pool is not None:  # None: the interpreter is ending
-            pool.give_back(self.base)
 
 
 pool = Pool()
@@ -112,8 +121,7 @@ def empty(shape, dtype=np.float32):
     nbytes = prod(shape) * dtype.itemsize
     if nbytes < SMALLEST:
         return np.empty(shape, dtype)
-    block = pool.take(nbytes)
-    return np.ndarray(shape, dtype, _Lease((len(block),), np.uint8, block))
+    return pool.take(nbytes).lend(shape, dtype)
 
 
 def is_view(array):
@@ -121,7 +129,7 @@ def is_view(array):
 
     What `empty` gives is not a view: only the pool is behind it.
     """
-    return isinstance(array.base, np.ndarray) and type(array.base) is not _Lease
+    return isinstance(array.base, np.ndarray)
 
 
 def scratch(size):

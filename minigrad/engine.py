@@ -137,9 +137,8 @@ def _spread(node: Node, outputs: list, grads: Sequence[np.ndarray | None]) -> No
         if type(parent) is Node:
             parent.add(slot, grad)
         else:
-            twice = sum(grad is other for other in grads) > 1
-            passed = any(grad is output for output in outputs)
-            _add_to_leaf(parent, grad, shared=twice or passed)
+            held = [id(array) for array in (*outputs, *grads)]  # it may be dy, or given to two
+            _add_to_leaf(parent, grad, shared=held.count(id(grad)) > 1)
 
 
 def _add_to_leaf(leaf: Tensor, grad: np.ndarray, shared: bool) -> None:

@@ -34,7 +34,6 @@ _isa = ""
 
 _FLOAT32 = np.dtype(np.float32)
 _FLOATS = ffi.typeof("float[]")
-_FLOAT_POINTER = ffi.typeof("float *")
 INT64_POINTER: Any = ffi.typeof("int64_t[]")
 _REBUILD = "rebuild it with gcc 9 or newer: `pip install --force-reinstall --no-deps .`"
 
@@ -104,7 +103,7 @@ def pointer_or_null(array: np.ndarray | None) -> Any:
 
 def strided_pointer(array: np.ndarray) -> Any:
     """`float *` to the first element of any view; pass its strides to C as well."""
-    return ffi.cast(_FLOAT_POINTER, array.__array_interface__["data"][0])
+    return pointer(array[(slice(1),) * array.ndim])  # one element is contiguous
 
 
 def strides(array: np.ndarray) -> tuple[int, ...]:
