@@ -4,10 +4,11 @@ The default is the number of physical cores this process may use, or TINYGPT_THR
 one core's hyperthreads share its arithmetic units and cache, so they gain a kernel nothing.
 
 How the team behaves. The C kernels run on one OpenMP team. Between two kernels its threads spin for
-about a quarter of a millisecond, so that in a training step each kernel finds them awake; then they
-sleep in the system and an idle program uses no CPU. libgomp's own default is to spin for some 15
-ms, which ruins everybody as soon as another program wants a core: a thread spins through its time
-slice for a partner that is not running. A step of S, in ms, by length of the spin (bench/LOG.md):
+an eighth to a quarter of a millisecond, so that in a training step each kernel finds them awake;
+then they sleep in the system and an idle program uses no CPU. libgomp's own default is to spin for
+some 15 ms, which ruins everybody as soon as another program wants a core: a thread spins through
+its time slice for a partner that is not running. A step of S, in ms, by length of the spin
+(bench/LOG.md):
 
     GOMP_SPINCOUNT            1000   5000   300000 (libgomp's)
     alone on two cores          31     27       26
@@ -27,7 +28,7 @@ _count = 0  # 0: not decided yet
 
 # Read by libgomp when the first extension loads it; a user's own choice stands.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # pauses of about 50 ns
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # pauses of 25 ns (Zen 3) to 50 ns
 
 
 def get_num_threads() -> int:
