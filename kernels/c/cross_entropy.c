@@ -39,11 +39,11 @@ static void cross_entropy_row_gradient(
     vf shift = v_set1(lse), uniform = v_set1(smoothing / n), factor = v_set1(scale);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        vf p = v_exp_falling(v_sub(v_load(x + i), shift));
+        vf p = v_exp(v_sub(v_load(x + i), shift));
         v_store(dx + i, v_mul(v_sub(p, uniform), factor));
     }
     if (i < n) {
-        vf p = v_exp_falling(v_sub(v_load_part(x + i, n - i), shift));
+        vf p = v_exp(v_sub(v_load_part(x + i, n - i), shift));
         v_store_part(dx + i, v_mul(v_sub(p, uniform), factor), n - i);
     }
     dx[target] -= (1 - smoothing) * scale;

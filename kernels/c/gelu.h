@@ -18,8 +18,7 @@
 /* 2^t for t <= 128, 1.1e-7 relative; 2^128 is inf, from -127 down it is 0.
  * t = n + r with integer n and |r| <= 1/2. Adding 1.5 2^23 leaves no bits for a fraction, so n stands
  * in the low bits of the sum; moved to where a float has its exponent and added there, it doubles the
- * float n times. 2^r = 1 + r q(r), q minimax of degree 4: less exact than v_exp, for a weight that
- * changes by a quarter of it at most. */
+ * float n times. 2^r = 1 + r q(r), q minimax of degree 4. */
 static inline vf v_gelu_power(vf t) {
     const vf magic = v_set1(12582912.0f);
     t = v_max(v_set1(-127.0f), t);

@@ -18,8 +18,6 @@ int get_threads(void);
 
 /* elementary.c */
 void exp_array(const float *x, float *y, int64_t n);
-void exp_falling_array(const float *x, float *y, int64_t n);
-void tanh_array(const float *x, float *y, int64_t n);
 
 /* adamw.c */
 typedef struct {

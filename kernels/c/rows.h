@@ -28,15 +28,15 @@ INLINE float row_exp(const float *x, float *y, float shift, int64_t n) {
     int64_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
         prefetch(x + n + i);
-        vf e = v_exp_falling(v_sub(v_load(x + i), m));
-        vf f = v_exp_falling(v_sub(v_load(x + i + LANES), m));
+        vf e = v_exp(v_sub(v_load(x + i), m));
+        vf f = v_exp(v_sub(v_load(x + i + LANES), m));
         if (y) v_store(y + i, e);
         if (y) v_store(y + i + LANES, f);
         total = v_add(total, v_add(e, f));
     }
     for (; i < n; i += LANES) {
         int64_t k = n - i < LANES ? n - i : LANES;
-        vf e = v_exp_falling(v_sub(v_load_part(x + i, k), m));
+        vf e = v_exp(v_sub(v_load_part(x + i, k), m));
         if (y) v_store_part(y + i, e, k);
         total = v_add(total, v_select(v_first(k), e, v_zero()));
     }

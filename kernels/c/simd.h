@@ -14,8 +14,6 @@
  *     v_fnma(a, b, c)                    c - a b
  *     v_max(a, b) v_min(a, b)            b if either is nan
  *     v_round(v)                         to the nearest integer, still float
- *     v_ldexp(v, n)                      v 2^n, n a float holding an integer in [-200, 128]; 2^n
- *                                        below 2^-125 may be taken for zero
  *     v_less(a, b)                       a < b -> vm
  *     v_first(n)                         the first n lanes -> vm
  *     v_select(m, a, b)                  m ? a : b

@@ -78,13 +78,6 @@ static inline vi v_to_int(vf v) { return _mm256_cvtps_epi32(v); }
 static inline vi v_as_int(vf v) { return _mm256_castps_si256(v); }
 static inline vf v_as_float(vi v) { return _mm256_castsi256_ps(v); }
 
-/* The exponent of 2^(n-1) is built from its bits; doubling comes last, so overflow gives inf. */
-static inline vf v_ldexp(vf v, vf n) {
-    vf half = v_as_float(vi_shift_left(vi_add(v_to_int(n), vi_set1(126)), 23)); /* 2^(n-1) */
-    v = _mm256_andnot_ps(v_less(n, v_set1(-125)), v_mul(v, half));
-    return v_add(v, v);
-}
-
 /* Three rounds, each doubling the size of the blocks that already lie transposed: 1, 2, 4. */
 static inline void v_transpose(vf r[8]) {
     vf t[8];

@@ -78,13 +78,6 @@ static inline vf v_round(vf v) {
 }
 static inline vi v_to_int(vf v) { return __builtin_convertvector(v_round(v), vi); }
 
-/* The exponent of 2^(n-1) is built from its bits; doubling comes last, so overflow gives inf. */
-static inline vf v_ldexp(vf v, vf n) {
-    vf half = v_as_float((__builtin_convertvector(n, vi) + vi_set1(126)) << 23); /* 2^(n-1) */
-    v = (vf)(~v_less(n, v_set1(-125)) & (vi)(v * half));
-    return v + v;
-}
-
 static inline void v_transpose(vf r[4]) {
     vf t[4];
     for (int i = 0; i < 4; i++) t[i] = (vf){r[0][i], r[1][i], r[2][i], r[3][i]};
