@@ -34,8 +34,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "cross_entropy": ("cross_entropy.c",
                           "v_store_part(dx + i, v_mul(v_sub(p, uniform), factor), n - i);",
                           "v_store_part(dx + i, v_zero(), n - i);"),
-        "embedding": ("embedding.c", "v_store_part(to + i, sum, end - i);",
-                      "v_store_part(to + i, v_zero(), end - i);"),
+        "embedding": ("embedding.c", "to[i] += from[i];", "to[i] = 0;"),
     },
     "sign": {
         "softmax": ("softmax.c", "vf gradient = v_sub(v_load_part(g + i, n), dot);",
@@ -48,9 +47,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_set1(-rstd * rstd * b)"),
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;",
                           "dx[target] += (1 - smoothing) * scale;"),
-        "embedding": ("embedding.c",
-                      "vf sum = v_add(v_load_part(to + i, end - i), v_load_part(g + i, end - i));",
-                      "vf sum = v_sub(v_load_part(to + i, end - i), v_load_part(g + i, end - i));"),
+        "embedding": ("embedding.c", "to[i] += from[i];", "to[i] -= from[i];"),
     },
     "dropped": {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
@@ -60,9 +57,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))", "v_fnma(normal, b, dn)"),
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_zero()"),
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;", ";"),
-        "embedding": ("embedding.c",
-                      "vf sum = v_add(v_load_part(to + i, end - i), v_load_part(g + i, end - i));",
-                      "vf sum = v_load_part(g + i, end - i);"),
+        "embedding": ("embedding.c", "to[i] += from[i];", "to[i] = from[i];"),
     },
     "scaled": {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
@@ -75,8 +70,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_set1(1.001f * rstd * rstd * b)"),
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;",
                           "dx[target] -= 1.001f * (1 - smoothing) * scale;"),
-        "embedding": ("embedding.c", "v_store_part(to + i, sum, end - i);",
-                      "v_store_part(to + i, v_mul(sum, v_set1(1.001f)), end - i);"),
+        "embedding": ("embedding.c", "to[i] += from[i];", "to[i] += 1.001f * from[i];"),
     },
 }  # fmt: skip
 
@@ -124,9 +118,9 @@ TRANSPOSED = {
         "dlogits, rows, n",
     ),
     "embedding": (
-        "const float *dy, const int64_t *ids, float *dweight, int64_t rows, int64_t size, "
-        "int64_t n",
-        "dy, ids, dweight, rows, size, n",
+        "const float *dy, const int64_t *ids, float *dweight, int64_t *scratch, int64_t rows, "
+        "int64_t size, int64_t n",
+        "dy, ids, dweight, scratch, rows, size, n",
         "dweight, size, n",
     ),
 }
