@@ -1,6 +1,6 @@
 /* The matrix product that matmul.c, linear.c, attention.c and linear_cross_entropy.c share.
  *
- *     c[m][n] = (sum_k act(a[m][k]) act(b[k][n]) + bias[n] + residual[m][n]) act'(z[m][n])
+ *     c[m][n] = sum_k act(a[m][k]) act(b[k][n]) + bias[n] + residual[m][n]
  *
  * Fill in a gemm_problem (what is not named is zero or NULL and means "without"):
  *
@@ -29,9 +29,8 @@ typedef struct {
     int64_t c_row;
     const float *bias;     /* (N) */
     const float *residual; /* laid out as c; c itself (without bias): c += a b */
-    const float *z;        /* laid out as c, but not c: the result is multiplied by act'(z) */
-    int a_activation, b_activation, z_activation; /* activation.h's number; 0: none. An activated a
-                            * has a_inner = 1, an activated b has b_column = 1. */
+    int a_activation, b_activation; /* activation.h's number; 0: none. An activated a has
+                                     * a_inner = 1, an activated b has b_column = 1. */
 } gemm_problem;
 
 static void gemm(const gemm_problem *p, float *scratch);

@@ -96,5 +96,5 @@ static void gemm_thin(const gemm_problem *p, int64_t first, int64_t last) {
             for (row = 0; row < p->rows; row++)
                 gemm_strip(1, p, row, column, gemm_least(last - column, LANES));
     }
-    if (gemm_needs_finish(p)) gemm_finish(p, p->c + first, p->rows, last - first);
+    gemm_finish(p, p->c + first, p->rows, last - first);
 }

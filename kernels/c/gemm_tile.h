@@ -99,24 +99,16 @@ static void gemm_any_tile(int rows, int64_t columns, int by_k, int64_t depth, co
 #undef GEMM_TILE
 }
 
-/* c = (c + residual) act'(z), what of that is left to do for a tile that has its full sums. */
+/* Bias or residual alone are where the sums began; with both, the residual is added to a tile that
+ * has its full sums and is still in L1. */
 static void gemm_finish(const gemm_problem *p, float *c, int64_t rows, int64_t columns) {
-    const float *z = p->z ? p->z + (c - p->c) : NULL;
-    const float *residual = p->bias && p->residual ? p->residual + (c - p->c) : NULL;
+    if (!p->bias || !p->residual) return;
+    const float *residual = p->residual + (c - p->c);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j += LANES) {
             int64_t at = i * p->c_row + j, n = gemm_least(columns - j, LANES);
-            vf y = v_load_part(c + at, n);
-            if (residual) y = v_add(y, v_load_part(residual + at, n));
-            if (z) y = v_mul(y, v_activation_slope(p->z_activation, v_load_part(z + at, n)));
-            v_store_part(c + at, y, n);
+            v_store_part(c + at, v_add(v_load_part(c + at, n), v_load_part(residual + at, n)), n);
         }
-}
-
-/* Whether something is left to do when the sums are complete. Bias or residual alone are where the
- * sums began. */
-static inline int gemm_needs_finish(const gemm_problem *p) {
-    return p->z || (p->bias && p->residual);
 }
 
 /* Where the sums of c + offset begin: at what an earlier k has left there, at the bias, at the

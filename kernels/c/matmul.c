@@ -38,8 +38,7 @@
  * none ever adds to another's sums: an element of c is summed in the order of k, whoever does it.
  *
  * What surrounds the product costs no pass over memory: bias and residual are where the sums start
- * instead of at zero, an operand's activation is applied while it is packed, and the slope of
- * backward's to a tile that was just written and is still in L1.
+ * instead of at zero, and an operand's activation is applied while it is packed.
  *
  * Products with few rows (one token at a time) use each element of b once or twice and cannot be
  * faster than memory. They read b where it lies: gemm_thin.h.
@@ -75,7 +74,7 @@ static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64
         float *c = p->c + row * p->c_row + column;
         const float *start = gemm_start(p, k, c - p->c, column, &row_step);
         gemm_any_tile(rows, columns, by_k, depth, a, b, start, row_step, c, p->c_row);
-        if (k + depth == p->inner && gemm_needs_finish(p)) gemm_finish(p, c, rows, columns);
+        if (k + depth == p->inner) gemm_finish(p, c, rows, columns);
     }
 }
 
@@ -179,7 +178,7 @@ static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
 static gemm_problem gemm_oriented(const gemm_problem *p) {
     gemm_problem q = *p;
     if (p->columns != 1 || p->rows == 1 || p->c_row != 1 || p->bias) return q;
-    if (p->a_activation || p->b_activation || p->z_activation) return q;
+    if (p->a_activation || p->b_activation) return q;
     q.rows = 1, q.columns = p->rows;
     q.a = p->b, q.a_row = p->b_column, q.a_inner = p->b_inner;
     q.b = p->a, q.b_inner = p->a_inner, q.b_column = p->a_row;
