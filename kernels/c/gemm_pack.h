@@ -9,31 +9,48 @@
 #pragma once
 #include "gemm_tile.h"
 
-/* One panel of act(b): `depth` x `columns` (at most NR) -> [k][NR], zero-padded. */
-static void gemm_pack_b(const float *b, int activation, int64_t b_inner, int64_t b_column,
-                        int64_t depth, int64_t columns, float *to) {
-    if (b_column == 1) { /* rows of b as they are; every activation leaves 0 as 0 */
-        for (int64_t k = 0; k < depth; k++, b += b_inner, to += NR)
-            for (int64_t j = 0; j < NR; j += LANES) {
-                int64_t n = columns - j;
-                prefetch(b + j + AHEAD * b_inner);
-                vf v = n >= LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero();
-                v_store(to + j, v_activate(activation, v));
-            }
-        return;
+/* The piece of one row of b, `columns` numbers, that belongs to a panel: NR numbers, zeros beyond. */
+static inline void gemm_pack_piece(const float *b, int activation, int64_t columns, float *to) {
+    UNROLL for (int j = 0; j < NR; j += LANES) {
+        const int64_t n = clamp(columns - j, 0, LANES);
+        vf v = n == LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero();
+        v_store(to + j, v_activate(activation, v)); /* every activation leaves 0 as 0 */
     }
+}
+
+/* One panel of b whose columns lie along k: squares, transposed in registers, and the rest one by
+ * one. */
+static void gemm_pack_columns(const float *b, int64_t b_inner, int64_t b_column, int64_t depth,
+                              int64_t columns, float *to) {
     for (int64_t j = 0; j < NR; j += LANES) {
         int64_t whole = b_inner == 1 && columns - j >= LANES ? depth / LANES * LANES : 0;
-        for (int64_t k = 0; k < whole; k += LANES) { /* squares, transposed in registers */
+        for (int64_t k = 0; k < whole; k += LANES) {
             vf square[LANES];
             UNROLL for (int i = 0; i < LANES; i++) square[i] = v_load(b + (j + i) * b_column + k);
             v_transpose(square);
             UNROLL for (int i = 0; i < LANES; i++) v_store(to + (k + i) * NR + j, square[i]);
         }
-        for (int64_t k = whole; k < depth; k++) /* the rest, one by one */
+        for (int64_t k = whole; k < depth; k++)
             for (int64_t i = j; i < j + LANES; i++)
                 to[k * NR + i] = i < columns ? b[k * b_inner + i * b_column] : 0;
     }
+}
+
+/* Panels [panel, end) of act(b), depth x columns: each [k][NR], padded with zeros. Rows that lie as
+ * they are read are read across all these panels, so that memory is taken in its own order. */
+static void gemm_pack_b(const gemm_problem *p, const float *b, int64_t depth, int64_t columns,
+                        int64_t panel, int64_t end, float *packed) {
+    if (p->b_column == 1) {
+        for (int64_t k = 0; k < depth; k++, b += p->b_inner)
+            for (int64_t at = panel * NR; at < end * NR; at += NR) {
+                prefetch(b + at + AHEAD * p->b_inner);
+                gemm_pack_piece(b + at, p->b_activation, columns - at, packed + at * depth + k * NR);
+            }
+        return;
+    }
+    for (int64_t at = panel * NR; at < end * NR; at += NR)
+        gemm_pack_columns(b + at * p->b_column, p->b_inner, p->b_column, depth,
+                          gemm_least(columns - at, NR), packed + at * depth);
 }
 
 /* One tile of act(a) whose rows lie along k (or, not activated, have any strides): [row][PITCH]. A

@@ -125,14 +125,9 @@ static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_
                            int self) {
     const int threads = team->threads;
     const int64_t panels = gemm_ceil(chunk->columns, NR);
-    const int64_t last_panel = gemm_part(panels, self + 1, threads);
-    for (int64_t j = gemm_part(panels, self, threads); j < last_panel; j++) {
-        const int64_t column = j * NR;
-        gemm_pack_b(p->b + chunk->inner * p->b_inner + (chunk->column + column) * p->b_column,
-                    p->b_activation, p->b_inner, p->b_column, chunk->depth,
-                    gemm_least(chunk->columns - column, NR),
-                    team->packed_b + column * chunk->depth);
-    }
+    gemm_pack_b(p, p->b + chunk->inner * p->b_inner + chunk->column * p->b_column, chunk->depth,
+                chunk->columns, gemm_part(panels, self, threads),
+                gemm_part(panels, self + 1, threads), team->packed_b);
     /* SHARES blocks for each thread, so that there is something to take over from a slow one; with
      * too few rows for that, the columns are shared too and each item packs its own a. */
     int64_t blocks = gemm_ceil(p->rows, MC), groups = 1;
