@@ -27,7 +27,7 @@ INLINE float row_exp(const float *x, float *y, float shift, int64_t n) {
     vf m = v_set1(shift), total = v_zero();
     int64_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        prefetch(x + n + i);
+        for (int line = 0; line < 2 * LANES; line += 16) prefetch(x + n + i + line);
         vf e = v_exp(v_sub(v_load(x + i), m));
         vf f = v_exp(v_sub(v_load(x + i + LANES), m));
         if (y) v_store(y + i, e);
