@@ -69,11 +69,6 @@ def torchs(packed: np.ndarray, dy: np.ndarray) -> dict[str, Call]:
     }
 
 
-def rest() -> float:
-    """Seconds between turns: with several threads, until the team of the last one sleeps."""
-    return 0.0 if kernels.get_num_threads() == 1 else 0.03
-
-
 def products(peer: str | None, n: int = 1024) -> dict[str, Call]:
     """The matrix products whose rate is the roofline: NumPy's and, if it is there, PyTorch's."""
     rng = np.random.default_rng(1)
@@ -97,7 +92,9 @@ def measure(T: int, D: int, peer: str | None, rounds: int) -> list[dict]:
     if peer == "torch":
         calls |= {("torch", name): call for name, call in torchs(packed, dy).items()}
     gemms = products(peer)
-    times = timing.interleave({**gemms, **calls}, rounds, rest=rest())
+    times = timing.interleave(
+        {**gemms, **calls}, rounds, rest=timing.rest(kernels.get_num_threads())
+    )
     # The faster product of each round, so that a share is not made larger by a slow BLAS.
     rates = [2 * 1024**3 / min(times[g][r] for g in gemms) for r in range(rounds)]
     records = []

@@ -83,7 +83,7 @@ def measure(shapes, peers: list[str], rounds: int, threads: int) -> list[dict]:
         import torch
 
         torch.set_num_threads(threads)
-    rest = 0.0 if threads == 1 else 0.02
+    rest = timing.rest(threads)
     best = 0.0
     records = []
     for label, M, N, K, layout in [SQUARE, *shapes]:

@@ -77,6 +77,16 @@ def best_seconds(function: Callable[[], object], rounds: int = 20, seconds: floa
     return min(seconds_of(function, repeats) for _ in range(rounds))
 
 
+def rest(threads: int) -> float:
+    """Seconds to wait between turns of programs that share this process.
+
+    Idle threads spin for a while on the cores that the next turn needs: PyTorch's for 5 to 15 ms,
+    OpenBLAS's for 100. And threads that have slept may wake on one core: until the system has
+    moved one away, in tens of milliseconds, two are no faster than one.
+    """
+    return 0.0 if threads == 1 else 0.15
+
+
 def interleave(
     functions: dict[str, Callable[[], object]],
     rounds: int = 20,
@@ -86,8 +96,8 @@ def interleave(
     """Seconds per call of each function, `rounds` times, in turn: A B C A B C ...
 
     Each turn calls a function as often as fits in about `seconds`, after one warm-up each. With
-    several threads let `rest` seconds pass before a turn, and a call to warm up again: the last
-    one's idle threads spin on the cores that this one needs (PyTorch's for 5 to 15 ms).
+    several threads let `rest` seconds pass before a turn, and as many of unmeasured calls: see
+    `rest`.
     """
     repeats = {name: repeats_for(function, seconds) for name, function in functions.items()}
     times: dict[str, list[float]] = {name: [] for name in functions}
@@ -95,7 +105,9 @@ def interleave(
         for name, function in functions.items():
             if rest:
                 time.sleep(rest)
-                function()
+                awake = time.perf_counter() + rest
+                while time.perf_counter() < awake:
+                    function()
             times[name].append(seconds_of(function, repeats[name]))
     return times
 
