@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from kernels import active, packing
-from kernels.numpy_ref.linear import activate
 from kernels.numpy_ref.matmul_int4 import int4_codes
 from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes
@@ -22,6 +21,7 @@ from kernels.packing import GROUP, SCHEMES, Packed
 from minigrad.nn.embedding import Embedding
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
+from minigrad.ops.linear import activated
 from minigrad.tensor import Tensor
 
 BLOCK = 256  # NF4 scales that share a second scale
@@ -131,8 +131,7 @@ class QuantizedLinear(Module):
         product = getattr(active, f"linear_{self.packed.scheme}_forward")
         bias = None if self.bias is None else self.bias.data
         rest = None if residual is None else residual.data
-        a = activate(x.data, self.activation, active.gelu_forward)
-        return Tensor(product(a, self.packed, bias, rest))
+        return Tensor(product(activated(x.data, self.activation), self.packed, bias, rest))
 
 
 class QuantizedEmbedding(Module):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kernels import active
+from kernels.numpy_ref import linear as reference
 from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
@@ -30,3 +33,8 @@ def linear(
         return (*active.linear_backward(dy, u, w, activation, b), dy)
 
     return Tensor(y, (x, weight, bias, residual), backward)
+
+
+def activated(x: np.ndarray, activation: str | None) -> np.ndarray:
+    """activation(x) by itself, what `linear` multiplies: any shape, no gradient."""
+    return reference.activate(x, activation, active.gelu_forward)

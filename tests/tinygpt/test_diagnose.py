@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from minigrad import Tensor
 from tinygpt.training import checkpoint as checkpoints
 from tinygpt.training.begin import begin
 from tinygpt.training.diagnose import copied_share, diagnose, repetition
@@ -79,6 +80,22 @@ def test_a_run_is_measured_and_not_changed(tiny_config, tmp_path):
 def test_units_that_never_answer_are_counted(tiny_config, tmp_path):
     session = begin(tiny_config, tmp_path / "run")
     session.model.blocks[0].mlp.up.weight.data[:16] = 0.0  # 16 of 2 x 64 units
+    session.save()
+    _, findings, _ = diagnose(str(tmp_path / "run"))
+    assert findings.dead_units == pytest.approx(16 / 128, abs=0.02)
+
+
+def test_units_that_are_always_far_below_zero_never_answer(tiny_config, tmp_path):
+    session = begin(tiny_config, tmp_path / "run")
+    model, rng = session.model, np.random.default_rng(0)
+    width = model.config.d_model
+    # Every token arrives at the first MLP as the same vector: 16 of 2 x 64 units say -20 to it.
+    model.token_embedding.weight.data[:] = rng.standard_normal(width)
+    model.position_embedding.weight.data[:] = 0.0
+    block = model.blocks[0]
+    block.attention.proj.weight.data[:] = 0.0
+    arrives = block.norm2(Tensor(model.token_embedding.weight.data[:1])).data[0]
+    block.mlp.up.weight.data[:16] = -20 * arrives / (arrives @ arrives)
     session.save()
     _, findings, _ = diagnose(str(tmp_path / "run"))
     assert findings.dead_units == pytest.approx(16 / 128, abs=0.02)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import nn, no_grad, optim
+from minigrad.ops.linear import activated
 from tinygpt.data import open_dataset
 from tinygpt.inference.generate import generate_batch
 from tinygpt.training import metrics as metrics_files
@@ -136,23 +137,23 @@ def _dead_units(session: Session, threshold: float = 0.01) -> float:
     ids = np.stack([np.asarray(row) for row in rows if len(row) == model.config.context])
     largest: list[np.ndarray] = []
 
-    def listen(up: nn.Linear) -> Callable:
-        def forward(*args, **kwargs):
-            y = type(up).forward(up, *args, **kwargs)
-            largest.append(np.abs(y.data).reshape(-1, y.shape[-1]).max(axis=0))
-            return y
+    def listen(down: nn.Linear) -> Callable:
+        def forward(x, *args, **kwargs):
+            answers = activated(x.data, down.activation)
+            largest.append(np.abs(answers).reshape(-1, x.shape[-1]).max(axis=0))
+            return type(down).forward(down, x, *args, **kwargs)
 
         return forward
 
-    layers = [block.mlp.up for block in model.blocks]
-    for up in layers:
-        up.forward = listen(up)  # type: ignore[method-assign]
+    layers = [block.mlp.down for block in model.blocks]
+    for down in layers:
+        down.forward = listen(down)  # type: ignore[method-assign]
     try:
         with no_grad():
             model.hidden(ids.astype(np.int64))
     finally:
-        for up in layers:
-            del up.forward
+        for down in layers:
+            del down.forward
     dead = [peaks < threshold * np.median(peaks) + 1e-12 for peaks in largest]
     return float(np.mean(np.concatenate(dead)))
 
