@@ -92,9 +92,8 @@ def measure(T: int, D: int, peer: str | None, rounds: int) -> list[dict]:
     if peer == "torch":
         calls |= {("torch", name): call for name, call in torchs(packed, dy).items()}
     gemms = products(peer)
-    times = timing.interleave(
-        {**gemms, **calls}, rounds, rest=timing.rest(kernels.get_num_threads())
-    )
+    threads = kernels.get_num_threads()
+    times = timing.interleave({**gemms, **calls}, rounds, threads=threads)
     # The faster product of each round, so that a share is not made larger by a slow BLAS.
     rates = [2 * 1024**3 / min(times[g][r] for g in gemms) for r in range(rounds)]
     records = []
@@ -126,7 +125,7 @@ def decode(T: int, D: int, peer: str | None, rounds: int) -> dict:
         heads = [torch.from_numpy(x).transpose(1, 2) for x in (q, k, v)]
         attend = torch.nn.functional.scaled_dot_product_attention
         calls["torch"] = torch.no_grad()(lambda: attend(*heads))
-    times = timing.interleave(calls, rounds, seconds=0.003)
+    times = timing.interleave(calls, rounds, 0.003, kernels.get_num_threads())
     record = {
         "pass": "decode", "B": 1, "T": T, "H": HEADS, "D": D,
         "microseconds": statistics.median(times["ours"]) * 1e6,

@@ -2,9 +2,9 @@
 
 For each dense layer of the reference configurations the three products of a training step:
 forward x W^T, dx = dy W, dW = dy^T x. Ours and the peers run in one process with the same threads,
-in turns, and rest between turns, because a BLAS's idle threads spin on the cores that the next one
-wants. The ratio is the peer's time over ours: above 1 we are faster. The last column is our share
-of the best rate that anybody reached on a 1024-cubed product in the same process.
+in turns, resting in between where there are several threads (timing.REST). The ratio is the peer's
+time over ours: above 1 we are faster. The last column is our share of the best rate that anybody
+reached on a 1024-cubed product in the same process.
 
     python -m bench matmul --shapes gpt --peer torch --isa avx2 --threads 1
 """
@@ -83,11 +83,11 @@ def measure(shapes, peers: list[str], rounds: int, threads: int) -> list[dict]:
         import torch
 
         torch.set_num_threads(threads)
-    rest = timing.rest(threads)
     best = 0.0
     records = []
     for label, M, N, K, layout in [SQUARE, *shapes]:
-        times = timing.interleave(rivals(*operands(M, N, K, layout), peers), rounds, 0.005, rest)
+        calls = rivals(*operands(M, N, K, layout), peers)
+        times = timing.interleave(calls, rounds, 0.005, threads)
         flops = 2 * M * N * K / 1e9
         if (label, M, N, K, layout) == SQUARE:
             best = max(flops / min(series) for series in times.values())

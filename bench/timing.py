@@ -35,6 +35,13 @@ OPENBLAS_AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
 clock = time.process_time if os.environ.get("BENCH_CLOCK") == "cpu" else time.perf_counter
 
 
+# Seconds before a turn, where programs with several threads share a process: idle threads spin on
+# the cores that the next turn needs, PyTorch's for 5 to 15 ms, OpenBLAS's for 100. And as many of
+# unmeasured calls: threads that have slept may wake on one core, where two are no faster than one
+# until the system has moved one away, in tens of milliseconds (LOG.md).
+REST = 0.15
+
+
 class Spread(NamedTuple):
     """A median with the quartiles around it and the number of measurements behind it."""
 
@@ -77,35 +84,24 @@ def best_seconds(function: Callable[[], object], rounds: int = 20, seconds: floa
     return min(seconds_of(function, repeats) for _ in range(rounds))
 
 
-def rest(threads: int) -> float:
-    """Seconds to wait between turns of programs that share this process.
-
-    Idle threads spin for a while on the cores that the next turn needs: PyTorch's for 5 to 15 ms,
-    OpenBLAS's for 100. And threads that have slept may wake on one core: until the system has
-    moved one away, in tens of milliseconds, two are no faster than one.
-    """
-    return 0.0 if threads == 1 else 0.15
-
-
 def interleave(
     functions: dict[str, Callable[[], object]],
     rounds: int = 20,
     seconds: float = 0.01,
-    rest: float = 0.0,
+    threads: int = 1,
 ) -> dict[str, list[float]]:
     """Seconds per call of each function, `rounds` times, in turn: A B C A B C ...
 
     Each turn calls a function as often as fits in about `seconds`, after one warm-up each. With
-    several threads let `rest` seconds pass before a turn, and as many of unmeasured calls: see
-    `rest`.
+    several threads, REST seconds pass before a turn and as many of unmeasured calls.
     """
     repeats = {name: repeats_for(function, seconds) for name, function in functions.items()}
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
-            if rest:
-                time.sleep(rest)
-                awake = time.perf_counter() + rest
+            if threads > 1:
+                time.sleep(REST)
+                awake = time.perf_counter() + REST
                 while time.perf_counter() < awake:
                     function()
             times[name].append(seconds_of(function, repeats[name]))
