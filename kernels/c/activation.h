@@ -1,6 +1,9 @@
 /* The activations of linear, of a vector: 0 none, 1 gelu, 2 relu2 (max(0, x)^2). */
 #pragma once
 #include "gelu.h"
+#include "parallel.h"
+
+enum { ACTIVATION_BLOCK = 4096 }; /* elements in one iteration of a parallel loop */
 
 INLINE vf v_activate(int kind, vf x) {
     if (kind == 1) return v_gelu(x);
@@ -19,4 +22,18 @@ INLINE vf v_activation_slope(int kind, vf x) {
         return v_add(positive, positive);
     }
     return v_set1(1);
+}
+
+/* dx = dy act'(x), n floats in one pass; dx may be dy. */
+static void activation_backward(int kind, const float *dy, const float *x, float *dx, int64_t n) {
+    PARALLEL_FOR(block, (n + ACTIVATION_BLOCK - 1) / ACTIVATION_BLOCK, 30 * ACTIVATION_BLOCK) {
+        int64_t i = block * ACTIVATION_BLOCK;
+        const int64_t end = i + ACTIVATION_BLOCK < n ? i + ACTIVATION_BLOCK : n;
+        for (; i + LANES <= end; i += LANES)
+            v_store(dx + i, v_mul(v_load(dy + i), v_activation_slope(kind, v_load(x + i))));
+        if (i < end) {
+            vf slope = v_activation_slope(kind, v_load_part(x + i, end - i));
+            v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), slope), end - i);
+        }
+    }
 }

@@ -13,8 +13,6 @@
 #include "parallel.h"
 #include "simd.h"
 
-enum { SLOPE_BLOCK = 4096 }; /* elements in one iteration of linear_slope's loop */
-
 void linear_forward(const float *x, const float *weight, const float *bias, const float *residual,
                     int64_t activation, float *y, int64_t rows, int64_t inside, int64_t outside,
                     float *scratch) {
@@ -23,18 +21,6 @@ void linear_forward(const float *x, const float *weight, const float *bias, cons
                          .b = weight, .b_inner = 1, .b_column = inside, /* W^T: strides swapped */
                          .c = y, .c_row = outside, .bias = bias, .residual = residual},
          scratch);
-}
-
-/* dx *= act'(x) */
-static void linear_slope(int activation, const float *x, float *dx, int64_t n) {
-    PARALLEL_FOR(block, (n + SLOPE_BLOCK - 1) / SLOPE_BLOCK, 30 * SLOPE_BLOCK) {
-        const int64_t end = block * SLOPE_BLOCK + SLOPE_BLOCK < n ? (block + 1) * SLOPE_BLOCK : n;
-        for (int64_t i = block * SLOPE_BLOCK; i < end; i += LANES) {
-            const int64_t k = end - i < LANES ? end - i : LANES;
-            vf slope = v_activation_slope(activation, v_load_part(x + i, k));
-            v_store_part(dx + i, v_mul(v_load_part(dx + i, k), slope), k);
-        }
-    }
 }
 
 /* dbias, a vector of columns at a time, down the rows in order. */
@@ -63,6 +49,6 @@ void linear_backward(const float *dy, const float *x, const float *weight, int64
                          .b = weight, .b_inner = inside, .b_column = 1,
                          .c = dx, .c_row = inside},
          scratch);
-    if (activation) linear_slope((int)activation, x, dx, rows * inside);
+    if (activation) activation_backward((int)activation, dx, x, dx, rows * inside);
     if (dbias) linear_bias_gradient(dy, dbias, rows, outside);
 }

@@ -6,8 +6,9 @@ What it means: numpy_ref/linear.py.  Also written in: c/linear.c, which spares t
 import numpy as np
 
 from kernels import checks, memory
-from kernels.numba_jit.gelu import gelu_with_derivative
+from kernels.numba_jit.gelu import gelu_forward, gelu_with_derivative
 from kernels.numba_jit.jit import parallel, prange
+from kernels.numpy_ref.linear import activate
 
 _GELU, _RELU2 = 1, 2
 _CODES = {"gelu": _GELU, "relu2": _RELU2}
@@ -19,10 +20,8 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     checks.linear(x, weight, bias, residual, activation)
     width = weight.shape[0]
     y = memory.empty((*x.shape[:-1], width))
-    if activation is not None:
-        given, x = x, memory.empty(x.shape)
-        _activate(_CODES[activation], np.ascontiguousarray(given).reshape(-1), x.reshape(-1))
-    np.matmul(x, weight.T, out=y)  # (..., in) -> (..., out)
+    a = activate(x, activation, gelu_forward)
+    np.matmul(a, weight.T, out=y)  # (..., in) -> (..., out)
     if bias is not None:
         np.add(y, bias, out=y)
     if residual is not None:
@@ -41,17 +40,6 @@ def linear_backward(dy, x, weight, activation=None, bias=None):
     rows = dy.reshape(-1, weight.shape[0])  # (..., out) -> (R, out)
     dweight = rows.T @ x.reshape(-1, weight.shape[1])
     return dx, dweight, None if bias is None else rows.sum(axis=0)
-
-
-@parallel
-def _activate(activation, x, y):
-    """y = act(x)."""
-    for i in prange(x.size):
-        if activation == _GELU:
-            y[i] = gelu_with_derivative(x[i])[0]
-        else:
-            positive = max(x[i], ZERO)
-            y[i] = positive * positive
 
 
 @parallel

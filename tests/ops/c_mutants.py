@@ -25,7 +25,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
     "zero": {
         "softmax": ("softmax.c", "v_store_part(to + i, v_mul(v_load_part(p + i, n), gradient), n)",
                     "v_store_part(to + i, v_zero(), n)"),
-        "gelu": ("gelu.c", GELU,
+        "gelu": ("activation.h", GELU,
                  "v_store_part(dx + i, v_zero(), end - i)"),
         "layernorm": ("layernorm.c", "*dweight = v_fma(dy, normal, *dweight);",
                       "*dweight = v_zero();"),
@@ -39,7 +39,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
     "sign": {
         "softmax": ("softmax.c", "vf gradient = v_sub(v_load_part(g + i, n), dot);",
                     "vf gradient = v_sub(dot, v_load_part(g + i, n));"),
-        "gelu": ("gelu.c", GELU,
+        "gelu": ("activation.h", GELU,
                  "v_store_part(dx + i, v_sub(v_zero(), v_mul(v_load_part(dy + i, end - i), slope)),"
                  " end - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
@@ -52,7 +52,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
     "dropped": {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
                     "vf dot = v_zero();"),
-        "gelu": ("gelu.c", GELU,
+        "gelu": ("activation.h", GELU,
                  "v_store_part(dx + i, slope, end - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))", "v_fnma(normal, b, dn)"),
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_zero()"),
@@ -62,7 +62,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
     "scaled": {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
                     "vf dot = v_set1(1.001f * softmax_row_dot(g, p, columns));"),
-        "gelu": ("gelu.c", GELU,
+        "gelu": ("activation.h", GELU,
                  "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), v_mul(slope,"
                  " v_set1(1.001f))), end - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
