@@ -332,7 +332,12 @@ def test_training_goes_on_when_its_reader_leaves(tiny_config, tmp_path):
 def test_a_signal_saves_and_exits_130_and_resume_finishes(tiny_config, tmp_path, number):
     config = tiny_config.replace("training", steps=3000, eval_every=None, checkpoint_every=None)
     toml = write_toml(config, tmp_path / "c.toml")
-    process = start(["train", toml, "--out", tmp_path / "run"])
+    # Tests that run in the background or under nohup ignore the signal themselves, and a child
+    # would inherit that, as it should (signals.py).
+    process = start(
+        ["train", toml, "--out", tmp_path / "run"],
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
     log = tmp_path / "run/metrics.jsonl"
     wait_for(lambda: log.exists() and len(log.read_bytes().splitlines()) > 5, process)
     process.send_signal(number)
