@@ -60,6 +60,7 @@ static void gemm_pack_rows(const float *a, int activation, int64_t a_row, int64_
     for (int64_t i = 0; i < rows; i++, a += a_row, to += PITCH)
         if (a_inner == 1)
             for (int64_t k = 0; k < depth; k += LANES) {
+                if (k % CACHE_LINE == 0) prefetch(a + k + AHEAD * a_row);
                 vf v = k + LANES <= depth ? v_load(a + k) : v_load_part(a + k, depth - k);
                 v_store(to + k, v_activate(activation, v));
             }
@@ -67,23 +68,13 @@ static void gemm_pack_rows(const float *a, int activation, int64_t a_row, int64_
             for (int64_t k = 0; k < depth; k++) to[k] = a[k * a_inner];
 }
 
-/* One k of a tile of transposed a: SIDE numbers, of which the tile uses its rows; what lies beyond
- * a's last row (`left` from here) is not read. */
-static inline void gemm_pack_side(const float *a, int64_t left, float *to) {
-    UNROLL for (int r = 0; r < SIDE; r += LANES) {
-        int64_t n = left >= SIDE ? LANES : clamp(left - r, 0, LANES);
-        v_store(to + r, v_load_part(a + r, n));
-    }
-}
-
 /* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each
  * k is read once, from one end to the other, and dealt to the tiles: [k][SIDE]. */
 static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
                         int64_t depth, float *to) {
-    const int by_k = p->a_row == 1 && p->a_inner != 1;
     const int64_t tiles = gemm_ceil(last - first, MR);
     const float *a = p->a + k * p->a_inner;
-    if (!by_k) {
+    if (!gemm_by_k(p)) {
         for (int64_t t = 0; t < tiles; t++) {
             int64_t row = first + gemm_part(last - first, t, tiles);
             int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row;
@@ -92,11 +83,22 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
         }
         return;
     }
-    int64_t begin[MC / MR + 2];
-    for (int64_t t = 0; t <= tiles; t++) begin[t] = first + gemm_part(last - first, t, tiles);
-    for (int64_t i = 0; i < depth; i++, a += p->a_inner) {
+    /* A tile takes SIDE numbers, of which it uses its rows; nothing is read beyond a's last row. */
+    int64_t begin[NARROW / MR + 2], whole = 0; /* NARROW > MC: no block has more tiles */
+    for (int64_t t = 0; t < tiles; t++) {
+        begin[t] = first + gemm_part(last - first, t, tiles);
+        whole += begin[t] + SIDE <= p->rows;
+    }
+    for (int64_t i = 0; i < depth; i++, a += p->a_inner, to += SIDE) {
         for (int64_t r = first; r < last; r += CACHE_LINE) prefetch(a + r + AHEAD * p->a_inner);
-        for (int64_t t = 0; t < tiles; t++)
-            gemm_pack_side(a + begin[t], p->rows - begin[t], to + t * TILE + i * SIDE);
+        for (int64_t t = 0; t < whole; t++)
+            UNROLL for (int r = 0; r < SIDE; r += LANES)
+                v_store(to + t * TILE + r, v_load(a + begin[t] + r));
+        for (int64_t t = whole; t < tiles; t++)
+            UNROLL for (int r = 0; r < SIDE; r += LANES) {
+                int64_t n = clamp(p->rows - begin[t] - r, 0, LANES);
+                v_store(to + t * TILE + r, v_load_part(a + begin[t] + r, n));
+            }
     }
 }
+

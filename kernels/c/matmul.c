@@ -31,25 +31,29 @@
  * of two, one page follows the other. The copy is K N + M K moves against M N K multiplications, and
  * it is where transposition disappears: a transposed operand is read along its other stride.
  *
+ * The copy of a is spared where it would be used for a few panels only and its rows lie along k.
+ *
  * The tile is in gemm_tile.h, with all sizes; packing in gemm_pack.h; the loops are here.
- * The five loops, from the outside: columns of c in chunks, k in chunks (gemm_run); blocks of rows,
- * shared among the threads (gemm_run_chunk); k by KC and panels of b (gemm_block); tiles down the
+ * The five loops, from the outside: columns of c in chunks, k in chunks (gemm_wide); blocks of rows,
+ * shared among the threads (gemm_chunk_part); k by KC and panels of b (gemm_block); tiles down the
  * block (gemm_panel). The threads meet only when a chunk of b is packed and when it is used up, and
  * none ever adds to another's sums: an element of c is summed in the order of k, whoever does it.
  *
  * What surrounds the product costs no pass over memory: bias and residual are where the sums start
  * instead of at zero, and an operand's activation is applied while it is packed.
  *
- * Products with few rows (one token at a time) use each element of b once or twice and cannot be
- * faster than memory. They read b where it lies: gemm_thin.h.
+ * With fewer rows than that can be shared out, a and b exchange their roles: gemm_narrow.h. With very
+ * few (one token at a time) each element of b is used once or twice, nothing can be faster than
+ * memory, and b is read where it lies: gemm_thin.h.
  *
  * Source: Goto and van de Geijn 2008; the five loops and the names as in BLIS, Van Zee and van de
  * Geijn 2015. Measurements behind the constants: bench/LOG.md.
  */
 #include "gemm.h"
+#include "gemm_narrow.h"
 #include "gemm_pack.h"
+#include "gemm_team.h"
 #include "gemm_thin.h"
-#include "gemm_tile.h"
 #include "kernels.h"
 #include "parallel.h"
 
@@ -61,97 +65,49 @@ typedef struct { /* a chunk of b: columns [column, column + columns), k in [inne
     int64_t column, columns, inner, depth;
 } gemm_chunk;
 
-/* Tiles down the rows [first, last) of c, for one panel of b.
- * The rows are divided evenly among as few tiles as they need: 102 rows are tiles of 13 and 12, not
- * seven of 14 and a poor one of 4. */
-static void gemm_panel(const gemm_problem *p, int64_t first, int64_t last, int64_t column,
-                       int64_t columns, int64_t k, int64_t depth, const float *a, const float *b) {
-    const int by_k = p->a_row == 1 && p->a_inner != 1;
-    const int64_t tiles = gemm_ceil(last - first, MR);
-    for (int64_t t = 0; t < tiles; t++, a += TILE) {
-        int64_t row = first + gemm_part(last - first, t, tiles), row_step;
-        int rows = (int)(first + gemm_part(last - first, t + 1, tiles) - row);
-        float *c = p->c + row * p->c_row + column;
-        const float *start = gemm_start(p, k, c - p->c, column, &row_step);
-        gemm_any_tile(rows, columns, by_k, depth, a, b, start, row_step, c, p->c_row);
-        if (k + depth == p->inner) gemm_finish(p, c, rows, columns);
-    }
-}
-
-/* Rows [first, last) of c and panels [panel, panel_end) of one packed chunk of b. */
+/* Rows [first, last) of c and all panels of one packed chunk of b. a is packed too, unless its rows
+ * lie along k and are used so few times that it would not pay. Whole rows, one after the other in
+ * memory, are packed at its full speed; where k has steps, pieces of rows are not. */
 static void gemm_block(const gemm_problem *p, const gemm_chunk *chunk, int64_t first, int64_t last,
-                       int64_t panel, int64_t panel_end, const float *packed_b, float *packed_a) {
+                       const float *packed_b, float *packed_a) {
     const int64_t steps = chunk->depth > KC ? gemm_ceil(chunk->depth, KC) : 1;
+    const int64_t few = steps > 1 ? 3 * FEW : FEW;
+    const int in_place = p->a_inner == 1 && !p->a_activation && chunk->columns <= few * NR;
     for (int64_t s = 0; s < steps; s++) {
         const int64_t begin = gemm_part(chunk->depth, s, steps);
         const int64_t depth = gemm_part(chunk->depth, s + 1, steps) - begin;
         const int64_t k = chunk->inner + begin;
-        gemm_pack_a(p, first, last, k, depth, packed_a);
-        for (int64_t j = panel; j < panel_end; j++) {
-            const float *b = packed_b + (j * chunk->depth + begin) * NR;
-            const int64_t column = j * NR;
+        if (!in_place) gemm_pack_a(p, first, last, k, depth, packed_a);
+        for (int64_t column = 0; column < chunk->columns; column += NR)
             gemm_panel(p, first, last, chunk->column + column,
-                       gemm_least(chunk->columns - column, NR), k, depth, packed_a, b);
-        }
+                       gemm_least(chunk->columns - column, NR), k, depth,
+                       in_place ? NULL : packed_a, packed_b + column * chunk->depth + begin * NR);
     }
-}
-
-typedef struct { /* what the threads of one product share */
-    int threads;
-    float *packed_b, *packed_a;
-    struct { /* the items that a thread has still to begin; a cache line each */
-        int64_t next, end, unused[6];
-    } queue[MOST_THREADS];
-} gemm_team;
-
-/* The next item: of one's own share, then of whoever is behind; -1 when all are taken. Cores are not
- * equally fast: another program may be on one, or on its hyperthread, and many laptops have two
- * kinds of them. Who computes an item does not change what it computes. */
-static int64_t gemm_take(gemm_team *team, int self) {
-    for (int i = 0; i < team->threads; i++) {
-        int other = (self + i) % team->threads;
-        int64_t item = __atomic_fetch_add(&team->queue[other].next, 1, __ATOMIC_RELAXED);
-        if (item < team->queue[other].end) return item;
-    }
-    return -1;
-}
-
-static void gemm_meet(const gemm_team *team) {
-    if (team->threads > 1) barrier();
 }
 
 /* One thread's part in one chunk: pack a share of b, meet, take blocks of rows. */
-static void gemm_run_chunk(const gemm_problem *p, const gemm_chunk *chunk, gemm_team *team,
-                           int self) {
+static void gemm_chunk_part(const gemm_problem *p, const gemm_chunk *chunk, gemm_team *team,
+                            int self) {
     const int threads = team->threads;
     const int64_t panels = gemm_ceil(chunk->columns, NR);
     gemm_pack_b(p, p->b + chunk->inner * p->b_inner + chunk->column * p->b_column, chunk->depth,
                 chunk->columns, gemm_part(panels, self, threads),
-                gemm_part(panels, self + 1, threads), team->packed_b);
-    /* SHARES blocks for each thread, so that there is something to take over from a slow one; with
-     * too few rows for that, the columns are shared too and each item packs its own a. */
-    int64_t blocks = gemm_ceil(p->rows, MC), groups = 1;
-    if (threads > 1) {
-        const int64_t most = gemm_ceil(p->rows, 2 * MR), wanted = SHARES * threads;
-        if (blocks < wanted) blocks = gemm_least(wanted, most);
-        if (blocks < wanted) groups = gemm_least(gemm_ceil(wanted, blocks), panels);
-    }
-    const int64_t items = blocks * groups;
-    team->queue[self].next = gemm_part(items, self, threads);
-    team->queue[self].end = gemm_part(items, self + 1, threads);
+                gemm_part(panels, self + 1, threads), team->shared);
+    /* SHARES blocks for each thread, so that there is something to take over from a slow one. */
+    int64_t blocks = gemm_ceil(p->rows, MC);
+    if (threads > 1 && blocks < SHARES * threads)
+        blocks = gemm_least(SHARES * threads, gemm_ceil(p->rows, 2 * MR));
+    gemm_share_out(team, self, blocks);
     gemm_meet(team);
-    for (int64_t item; (item = gemm_take(team, self)) >= 0;) {
-        const int64_t block = item / groups, group = item % groups;
+    for (int64_t block; (block = gemm_take(team, self)) >= 0;)
         gemm_block(p, chunk, gemm_part(p->rows, block, blocks),
-                   gemm_part(p->rows, block + 1, blocks),
-                   gemm_part(panels, group, groups), gemm_part(panels, group + 1, groups),
-                   team->packed_b, team->packed_a + self * A_BLOCK);
-    }
+                   gemm_part(p->rows, block + 1, blocks), team->shared,
+                   team->own + self * A_BLOCK);
 }
 
 /* Chunk after chunk: columns outside, k inside, so that one group of c's columns is finished after
  * the other. All of k if it fits beside WIDE columns, and then as many columns as fit beside it. */
-static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
+static void gemm_wide(const gemm_problem *p, gemm_team *team, int self) {
     const int64_t width = gemm_least(gemm_ceil(p->columns, NR) * NR, WIDE);
     const int64_t depth = CHUNK / width / KC * KC;
     const int64_t depths = p->inner > depth ? gemm_ceil(p->inner, depth) : 1;
@@ -163,7 +119,7 @@ static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
             const gemm_chunk chunk = {column, gemm_least(p->columns - column, most), inner,
                                       gemm_part(p->inner, d + 1, depths) - inner};
             if (column || d) gemm_meet(team); /* the chunk before is used up */
-            gemm_run_chunk(p, &chunk, team, self);
+            gemm_chunk_part(p, &chunk, team, self);
         }
 }
 
@@ -181,9 +137,14 @@ static gemm_problem gemm_oriented(const gemm_problem *p) {
     return q;
 }
 
+/* One thread's part in a product that is not thin. */
+static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
+    gemm_is_narrow(p) ? gemm_narrow(p, team, self) : gemm_wide(p, team, self);
+}
+
 static void gemm_serial(const gemm_problem *given, float *scratch) {
     gemm_problem p = gemm_oriented(given);
-    gemm_team team = {.threads = 1, .packed_b = scratch, .packed_a = scratch + CHUNK};
+    gemm_team team = {.threads = 1, .shared = scratch, .own = scratch + CHUNK};
     if (gemm_is_thin(&p)) {
         gemm_thin_ready(&p, scratch);
         gemm_thin(&p, 0, p.columns);
@@ -201,7 +162,7 @@ static void gemm(const gemm_problem *given, float *scratch) {
             gemm_thin(&p, i * 8 * LANES, gemm_least((i + 1) * 8 * LANES, p.columns));
         return;
     }
-    gemm_team team = {.packed_b = scratch, .packed_a = scratch + CHUNK};
+    gemm_team team = {.shared = scratch, .own = scratch + CHUNK};
     PARALLEL_REGION(p.rows * p.columns * (double)p.inner / LANES) {
         if (thread_index() == 0) team.threads = thread_count();
         barrier();

@@ -12,7 +12,7 @@ from kernels.numpy_ref.linear import activate_with_derivative
 SHAPES = [
     (1, 1, 1), (1, 33, 7), (3, 65, 1), (14, 32, 256), (15, 33, 257), (97, 65, 300),
     (131, 127, 1100), (200, 300, 5), (40, 700, 2100), (300, 17, 1025), (5, 1, 9), (67, 31, 15),
-    (2, 1000, 64), (7, 9, 512), (13, 257, 3),
+    (2, 1000, 64), (7, 9, 512), (13, 257, 3), (150, 170, 1300),  # few rows, two chunks
 ]  # fmt: skip
 LAYOUTS = list(itertools.product("nt", "nt"))
 
@@ -101,7 +101,9 @@ def test_an_empty_sum_is_zero(c):
     np.testing.assert_array_equal(c.matmul_forward(a, b), np.zeros((5, 7)))
 
 
-@pytest.mark.parametrize("size", [(150, 130, 700), (20, 1100, 300), (3, 500, 64), (1024, 64, 32)])
+@pytest.mark.parametrize(
+    "size", [(150, 130, 700), (150, 170, 1300), (20, 1100, 300), (3, 500, 64), (1024, 64, 32)]
+)
 def test_the_number_of_threads_changes_no_bit(c, size):
     M, N, K = size
     a, b = normal(1, M, K), normal(2, N, K).T
@@ -136,7 +138,8 @@ def test_errors_name_both_shapes(c):
         c.matmul_forward(np.zeros((2, 3), np.int64), np.zeros((3, 5), np.float32))
 
 
-LINEAR = [(1, 5, 3), (7, 16, 33), (150, 70, 65), (29, 300, 600), (2, 64, 300)]  # rows, in, out
+# rows, in, out; the last reads x in place, in steps of k
+LINEAR = [(1, 5, 3), (7, 16, 33), (150, 70, 65), (29, 300, 600), (2, 64, 300), (210, 600, 65)]
 
 
 @pytest.mark.parametrize("activation", [None, "gelu", "relu2"])
