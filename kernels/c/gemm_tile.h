@@ -18,7 +18,7 @@ enum {
     CHUNK = 1 << 18,  /* floats of packed b */
     WIDE = 512,       /* columns that a chunk has at least, if c has as many, before it is deeper */
     THIN = 8,         /* rows of c: so few do not repay packing b */
-    NARROW = 192,     /* rows of c: so few are not shared out among threads, but the columns are */
+    NARROW = 384,     /* rows of c: so few are not shared out among threads, but the columns are */
     GROUP = 4,        /* panels of b that a thread packs for itself, in the room of a block of a */
     FEW = 8,          /* panels: so few do not repay packing a, where its rows lie along k */
     AHEAD = 8,        /* rows that packing fetches in advance: each lies in another page, where the
