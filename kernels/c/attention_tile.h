@@ -10,7 +10,7 @@
  */
 #pragma once
 #include "integers.h"
-#include "simd.h"
+#include "simd_math.h"
 
 enum {
     VECTORS = 2,                      /* side by side in a panel */
@@ -33,16 +33,15 @@ static inline void attention_store(float *p, vf v, int64_t n) {
  * A score's exponential only matters beside the largest one of its row, which is 1, so what is
  * under 2^-64 may vanish. That is more than thrift: e^-80 times a small gradient is a denormal
  * number, on which these CPUs take a hundred cycles. (With denormal results for masked scores the
- * forward pass took 1.6 times as long at T = 256.) Adding 1.5 * 2^23 rounds x to an integer n and
- * leaves n in the low bits, from where it goes straight into the exponent of 2^r: 2^x = 2^n 2^r,
- * |r| <= 1/2. 2^r is a minimax polynomial, 1.6e-8 relative.
+ * forward pass took 1.6 times as long at T = 256.) How
+ * it is done: simd_math.h; 2^r is a minimax polynomial, 1.6e-8 relative.
  *
  * Each of its twelve steps waits for the one before, some 45 cycles in all, while a CPU can start
  * several in each cycle. So `n` vectors, a constant, go through side by side. */
 INLINE void attention_exp2_each(const int n, vf *x) {
     static const float terms[] = {0.00015353362f, 0.0013398875f, 0.0096184369f, 0.055503324f,
                                   0.24022648f, 0.69314718f, 1.0f};
-    const vf rounder = v_set1(12582912.0f);
+    const vf rounder = v_set1(V_ROUNDER);
     vf shifted[VECTORS], r[VECTORS], power[VECTORS];
     UNROLL for (int i = 0; i < n; i++) {
         x[i] = v_max(v_set1(-64.0f), x[i]); /* in this order nan passes through */
@@ -53,8 +52,8 @@ INLINE void attention_exp2_each(const int n, vf *x) {
     UNROLL for (int k = 1; k < 7; k++) UNROLL for (int i = 0; i < n; i++)
         power[i] = v_fma(power[i], r[i], v_set1(terms[k]));
     UNROLL for (int i = 0; i < n; i++) {
-        vi bits = vi_add(v_as_int(power[i]), vi_shift_left(v_as_int(shifted[i]), 23));
-        x[i] = v_sub(v_as_float(bits), v_set1(0x1p-64f)); /* rounds away unless x was near -64 */
+        /* rounds away unless x was near -64 */
+        x[i] = v_sub(v_times_power(power[i], shifted[i]), v_set1(0x1p-64f));
     }
 }
 static inline vf attention_exp2(vf x) {

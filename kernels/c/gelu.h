@@ -8,27 +8,25 @@
 #pragma once
 #include <float.h>
 
-#include "simd.h"
+#include "simd_math.h"
 
 #define GELU_SLOPE -2.302208198f  /* -2 c / ln 2, c = sqrt(2/pi) */
 #define GELU_CUBIC -0.1029432396f /* -2 c a / ln 2, a = 0.044715 */
 #define GELU_2C 1.5957691216f     /* 2 c */
 #define GELU_6CA 0.2140644489f    /* 6 c a */
 
-/* 2^t for t <= 128, 1.1e-7 relative; 2^128 is inf, from -127 down it is 0.
- * t = n + r with integer n and |r| <= 1/2. Adding 1.5 2^23 leaves no bits for a fraction, so n stands
- * in the low bits of the sum; moved to where a float has its exponent and added there, it doubles the
- * float n times. 2^r = 1 + r q(r), q minimax of degree 4. */
+/* 2^t for t <= 128, 1.1e-7 relative; 2^128 is inf, from -127 down it is 0. simd_math.h has the way;
+ * 2^r = 1 + r q(r), q minimax of degree 4. */
 static inline vf v_gelu_power(vf t) {
-    const vf magic = v_set1(12582912.0f);
+    const vf rounder = v_set1(V_ROUNDER);
     t = v_max(v_set1(-127.0f), t);
-    vf sum = v_add(t, magic), r = v_sub(t, v_sub(sum, magic));
+    vf sum = v_add(t, rounder), r = v_sub(t, v_sub(sum, rounder));
     vf q = v_fma(v_set1(0.001326472731f), r, v_set1(0.009671512991f));
     q = v_fma(q, r, v_set1(0.05550733581f));
     q = v_fma(q, r, v_set1(0.2402224243f));
     q = v_fma(q, r, v_set1(0.6931470037f));
     q = v_fma(q, r, v_set1(1.0f));
-    return v_as_float(vi_add(v_as_int(q), vi_shift_left(v_as_int(sum), 23)));
+    return v_times_power(q, sum);
 }
 
 /* p, and e = 2^t. From |x| = 100 on p is 0 or 1: x^2 is cut there, so that nothing overflows. */
