@@ -86,28 +86,25 @@ static void gemm_block(const gemm_problem *p, const gemm_chunk *chunk, int64_t f
 }
 
 /* One thread's part in one chunk: pack a share of b, meet, take blocks of rows. */
-static void gemm_chunk_part(const gemm_problem *p, const gemm_chunk *chunk, gemm_team *team,
-                            int self) {
-    const int threads = team->threads;
+static void gemm_chunk_part(const gemm_problem *p, const gemm_chunk *chunk, const gemm_worker *w) {
     const int64_t panels = gemm_ceil(chunk->columns, NR);
     gemm_pack_b(p, p->b + chunk->inner * p->b_inner + chunk->column * p->b_column, chunk->depth,
-                chunk->columns, gemm_part(panels, self, threads),
-                gemm_part(panels, self + 1, threads), team->shared);
+                chunk->columns, gemm_part(panels, w->self, w->threads),
+                gemm_part(panels, w->self + 1, w->threads), w->shared);
     /* SHARES blocks for each thread, so that there is something to take over from a slow one. */
     int64_t blocks = gemm_ceil(p->rows, MC);
-    if (threads > 1 && blocks < SHARES * threads)
-        blocks = gemm_least(SHARES * threads, gemm_ceil(p->rows, 2 * MR));
-    gemm_share_out(team, self, blocks);
-    gemm_meet(team);
-    for (int64_t block; (block = gemm_take(team, self)) >= 0;)
+    if (w->threads > 1 && blocks < SHARES * w->threads)
+        blocks = gemm_least(SHARES * w->threads, gemm_ceil(p->rows, 2 * MR));
+    gemm_share_out(w, blocks);
+    gemm_meet(w);
+    for (int64_t block; (block = gemm_take(w)) >= 0;)
         gemm_block(p, chunk, gemm_part(p->rows, block, blocks),
-                   gemm_part(p->rows, block + 1, blocks), team->shared,
-                   team->own + self * A_BLOCK);
+                   gemm_part(p->rows, block + 1, blocks), w->shared, w->own);
 }
 
 /* Chunk after chunk: columns outside, k inside, so that one group of c's columns is finished after
  * the other. All of k if it fits beside WIDE columns, and then as many columns as fit beside it. */
-static void gemm_wide(const gemm_problem *p, gemm_team *team, int self) {
+static void gemm_wide(const gemm_problem *p, const gemm_worker *w) {
     const int64_t width = gemm_least(gemm_ceil(p->columns, NR) * NR, WIDE);
     const int64_t depth = CHUNK / width / KC * KC;
     const int64_t depths = p->inner > depth ? gemm_ceil(p->inner, depth) : 1;
@@ -118,8 +115,8 @@ static void gemm_wide(const gemm_problem *p, gemm_team *team, int self) {
             const int64_t inner = gemm_part(p->inner, d, depths);
             const gemm_chunk chunk = {column, gemm_least(p->columns - column, most), inner,
                                       gemm_part(p->inner, d + 1, depths) - inner};
-            if (column || d) gemm_meet(team); /* the chunk before is used up */
-            gemm_chunk_part(p, &chunk, team, self);
+            if (column || d) gemm_meet(w); /* the chunk before is used up */
+            gemm_chunk_part(p, &chunk, w);
         }
 }
 
@@ -138,18 +135,19 @@ static gemm_problem gemm_oriented(const gemm_problem *p) {
 }
 
 /* One thread's part in a product that is not thin. */
-static void gemm_run(const gemm_problem *p, gemm_team *team, int self) {
-    gemm_is_narrow(p) ? gemm_narrow(p, team, self) : gemm_wide(p, team, self);
+static void gemm_run(const gemm_problem *p, const gemm_worker *w) {
+    gemm_is_narrow(p) ? gemm_narrow(p, w) : gemm_wide(p, w);
 }
 
 static void gemm_serial(const gemm_problem *given, float *scratch) {
     gemm_problem p = gemm_oriented(given);
-    gemm_team team = {.threads = 1, .shared = scratch, .own = scratch + CHUNK};
+    gemm_queue queue;
+    const gemm_worker alone = gemm_worker_of(0, 1, &queue, scratch);
     if (gemm_is_thin(&p)) {
         gemm_thin_ready(&p, scratch);
         gemm_thin(&p, 0, p.columns);
     } else {
-        gemm_run(&p, &team, 0);
+        gemm_run(&p, &alone);
     }
 }
 
@@ -162,11 +160,10 @@ static void gemm(const gemm_problem *given, float *scratch) {
             gemm_thin(&p, i * 8 * LANES, gemm_least((i + 1) * 8 * LANES, p.columns));
         return;
     }
-    gemm_team team = {.shared = scratch, .own = scratch + CHUNK};
+    gemm_queue queues[MOST_THREADS];
     PARALLEL_REGION(p.rows * p.columns * (double)p.inner / LANES) {
-        if (thread_index() == 0) team.threads = thread_count();
-        barrier();
-        gemm_run(&p, &team, thread_index());
+        const gemm_worker w = gemm_worker_of(thread_index(), thread_count(), queues, scratch);
+        gemm_run(&p, &w);
     }
 }
 
