@@ -68,22 +68,12 @@ static void gemm_pack_rows(const float *a, int activation, int64_t a_row, int64_
             for (int64_t k = 0; k < depth; k++) to[k] = a[k * a_inner];
 }
 
-/* A block of a, tile after tile. With a transposed, the rows of all its tiles lie side by side: each
- * k is read once, from one end to the other, and dealt to the tiles: [k][SIDE]. */
-static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
-                        int64_t depth, float *to) {
+/* A block of transposed a. The rows of all its tiles lie side by side in memory: each k is read once,
+ * from one end to the other, and dealt to the tiles, [k][SIDE]. Of SIDE numbers a tile uses its rows;
+ * nothing is read beyond a's last row. */
+static void gemm_pack_by_k(const gemm_problem *p, int64_t first, int64_t last, const float *a,
+                           int64_t depth, float *to) {
     const int64_t tiles = gemm_ceil(last - first, MR);
-    const float *a = p->a + k * p->a_inner;
-    if (!gemm_by_k(p)) {
-        for (int64_t t = 0; t < tiles; t++) {
-            int64_t row = first + gemm_part(last - first, t, tiles);
-            int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row;
-            gemm_pack_rows(a + row * p->a_row, p->a_activation, p->a_row, p->a_inner, rows, depth,
-                           to + t * TILE);
-        }
-        return;
-    }
-    /* A tile takes SIDE numbers, of which it uses its rows; nothing is read beyond a's last row. */
     int64_t begin[NARROW / MR + 2], whole = 0; /* NARROW > MC: no block has more tiles */
     for (int64_t t = 0; t < tiles; t++) {
         begin[t] = first + gemm_part(last - first, t, tiles);
@@ -102,3 +92,19 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
     }
 }
 
+/* Rows [first, last) of act(a), k in [k, k + depth): a block, tile after tile. */
+static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int64_t k,
+                        int64_t depth, float *to) {
+    const float *a = p->a + k * p->a_inner;
+    if (gemm_by_k(p)) {
+        gemm_pack_by_k(p, first, last, a, depth, to);
+        return;
+    }
+    const int64_t tiles = gemm_ceil(last - first, MR);
+    for (int64_t t = 0; t < tiles; t++) {
+        int64_t row = first + gemm_part(last - first, t, tiles);
+        int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row;
+        gemm_pack_rows(a + row * p->a_row, p->a_activation, p->a_row, p->a_inner, rows, depth,
+                       to + t * TILE);
+    }
+}
