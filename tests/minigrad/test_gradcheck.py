@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from minigrad import GradientError, Tensor, check_grads, check_vjp, ops
@@ -334,6 +334,8 @@ SMOOTH = {
     seed=st.integers(0, 2**32 - 1),
     scale=st.sampled_from([1e-3, 0.1, 1.0, 3.0]),
 )
+# GELU far left, while the reference still computed 1 + tanh u there and lost its digits:
+@example(name="gelu", rows=1, columns=2, seed=26, scale=3.0)
 def test_right_derivatives_never_fail(name, rows, columns, seed, scale):
     x = np.random.default_rng(seed).standard_normal((rows, columns)) * scale
     check_grads(SMOOTH[name], [x], seed=seed, directions=2)
