@@ -33,8 +33,8 @@ static inline void attention_store(float *p, vf v, int64_t n) {
  * A score's exponential only matters beside the largest one of its row, which is 1, so what is
  * under 2^-64 may vanish. That is more than thrift: e^-80 times a small gradient is a denormal
  * number, on which these CPUs take a hundred cycles. (With denormal results for masked scores the
- * forward pass took 1.6 times as long at T = 256.) How
- * it is done: simd_math.h; 2^r is a minimax polynomial, 1.6e-8 relative.
+ * forward pass took 1.6 times as long at T = 256.) The way is in
+ * simd_math.h; 2^r is a minimax polynomial, 1.6e-8 relative.
  *
  * Each of its twelve steps waits for the one before, some 45 cycles in all, while a CPU can start
  * several in each cycle. So `n` vectors, a constant, go through side by side. */

@@ -34,6 +34,11 @@ static inline int64_t gemm_least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t gemm_most(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t gemm_ceil(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
+/* How many pieces of at most `most` make n: one at least. */
+static inline int64_t gemm_pieces(int64_t n, int64_t most) {
+    return n > most ? gemm_ceil(n, most) : 1;
+}
+
 /* Part i of n equal parts of [0, size) begins here: the parts' sizes differ by one at most. */
 static inline int64_t gemm_part(int64_t size, int64_t i, int64_t n) { return size * i / n; }
 

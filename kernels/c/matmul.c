@@ -70,7 +70,7 @@ typedef struct { /* a chunk of b: columns [column, column + columns), k in [inne
  * memory, are packed at its full speed; where k has steps, pieces of rows are not. */
 static void gemm_block(const gemm_problem *p, const gemm_chunk *chunk, int64_t first, int64_t last,
                        const float *packed_b, float *packed_a) {
-    const int64_t steps = chunk->depth > KC ? gemm_ceil(chunk->depth, KC) : 1;
+    const int64_t steps = gemm_pieces(chunk->depth, KC);
     const int64_t few = steps > 1 ? 3 * FEW : FEW;
     const int in_place = p->a_inner == 1 && !p->a_activation && chunk->columns <= few * NR;
     for (int64_t s = 0; s < steps; s++) {
@@ -107,7 +107,7 @@ static void gemm_chunk_part(const gemm_problem *p, const gemm_chunk *chunk, cons
 static void gemm_wide(const gemm_problem *p, const gemm_worker *w) {
     const int64_t width = gemm_least(gemm_ceil(p->columns, NR) * NR, WIDE);
     const int64_t depth = CHUNK / width / KC * KC;
-    const int64_t depths = p->inner > depth ? gemm_ceil(p->inner, depth) : 1;
+    const int64_t depths = gemm_pieces(p->inner, depth);
     const int64_t deepest = gemm_ceil(p->inner, depths);
     const int64_t most = deepest ? CHUNK / deepest / NR * NR : p->columns; /* columns of a chunk */
     for (int64_t column = 0; column < p->columns; column += most)
