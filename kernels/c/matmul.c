@@ -136,6 +136,7 @@ static gemm_problem gemm_oriented(const gemm_problem *p) {
 
 /* One thread's part in a product that is not thin. */
 static void gemm_run(const gemm_problem *p, const gemm_worker *w) {
+    if (!p->rows || !p->columns) return;
     gemm_is_narrow(p) ? gemm_narrow(p, w) : gemm_wide(p, w);
 }
 

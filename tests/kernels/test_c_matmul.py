@@ -189,6 +189,15 @@ def test_linear_takes_leading_axes_and_no_rows(c):
     assert dx.shape == (0, 3, 8) and not dweight.any() and not dbias.any()
 
 
+def test_linear_takes_no_inputs(c):
+    x, weight, bias = np.zeros((3, 0), np.float32), np.zeros((5, 0), np.float32), normal(1, 5)
+    y = c.linear_forward(x, weight, bias)
+    np.testing.assert_array_equal(y, np.tile(bias, (3, 1)))
+    dx, dweight, dbias = c.linear_backward(y, x, weight, None, bias)
+    assert dx.shape == (3, 0) and dweight.shape == (5, 0)
+    np.testing.assert_allclose(dbias, 3 * bias, rtol=1e-6)
+
+
 def test_linear_errors(c):
     with pytest.raises(ValueError, match=r"x \(2, 3\) does not fit weight \(out, in\) \(5, 4\)"):
         c.linear_forward(np.zeros((2, 3), np.float32), np.zeros((5, 4), np.float32))
