@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bench import timing
-from tinygpt.machine import memory_bytes
+from tinygpt.machine.memory import machine_bytes
 
 PACKAGES = ("numpy", "numba", "cffi", "torch", "tokenizers", "tiktoken")
 
@@ -44,7 +44,7 @@ def command():
     click.echo(f"- {platform.system()} {platform.release()}, Python {sys.version.split()[0]}")
     if found := caches():
         click.echo(f"- caches: {', '.join(found)}")
-    if sizes := memory_bytes():
+    if sizes := machine_bytes():
         click.echo(f"- memory: {sizes[0] / 2**30:.1f} GiB")
     click.echo("- " + ", ".join(f"{name} {version}" for name, version in versions().items()))
     report = kernels.report()

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from bench import timing
-from tinygpt.training.memory import peak_bytes
+from tinygpt.machine.memory import peak_bytes
 
 GPT2 = {"vocab_size": 50257, "context": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}
 VOCABULARY = {"S": 65, "M": 65, "L": 65, "B": 4096}

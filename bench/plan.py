@@ -44,7 +44,7 @@ TRAIN = """
 import json, sys
 from tinygpt.config import from_dict
 from tinygpt.training.begin import begin
-from tinygpt.training.memory import peak_bytes
+from tinygpt.machine.memory import peak_bytes
 from tinygpt.training.pretrain import Pretraining
 Pretraining(begin(from_dict(json.loads(sys.argv[1])), sys.argv[2])).run()
 print(peak_bytes())

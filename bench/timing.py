@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygpt.machine import cpu_name
+from tinygpt.machine.cpu import cpu_name
 
 MKL_AVX2 = {
     "ATEN_CPU_CAPABILITY": "avx2",

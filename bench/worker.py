@@ -47,7 +47,7 @@ def main() -> None:
     first = trainer.step(*batches[0])
     answer({"first_step_at": time.time(), "first_loss": first})
     from bench import timing  # after the first step: its imports are not part of anybody's start
-    from tinygpt.training.memory import peak_bytes
+    from tinygpt.machine.memory import peak_bytes
 
     for line in sys.stdin:
         request = json.loads(line)

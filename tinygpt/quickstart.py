@@ -18,9 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 import minigrad
-from tinygpt import machine
 from tinygpt.config import Config, load_config
 from tinygpt.data import Baselines, Dataset
+from tinygpt.machine.cpu import cpu_name
+from tinygpt.machine.memory import machine_bytes
 from tinygpt.training.begin import begin, prepare_data
 from tinygpt.training.loop import StepMetrics, train
 from tinygpt.training.pretrain import Pretraining
@@ -71,10 +72,10 @@ def _machine() -> str:
     report = minigrad.report()
     kernels = " + ".join(sorted(set(report["ops"].values())))
     isa = f" ({report['isa']})" if report["isa"] else ""
-    memory = machine.memory_bytes()
+    memory = machine_bytes()
     size = f", {memory[1] / 2**30:.1f} GiB of memory free" if memory else ""
     return (
-        f"{machine.cpu_name()}{size}.\n"
+        f"{cpu_name()}{size}.\n"
         f"Kernels in {kernels}{isa}, {minigrad.get_num_threads()} threads. "
         "`tinygpt doctor` says why."
     )

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tinygpt.config import ConfigError, from_dict, load_config
+from tinygpt.machine.memory import Limit
 from tinygpt.model import GPT
 from tinygpt.training import plan as plans
 from tinygpt.training import probe
-from tinygpt.training.memory import Limit
 from tinygpt.training.probe import Measured, time_in_place
 
 RUNTIME = 60 << 20

@@ -7,10 +7,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from rich.console import Console
 
+from tinygpt.machine.manners import PauseWhile, cool, max_hours, on_battery, stop_at, temperature
 from tinygpt.training import view
 from tinygpt.training.begin import begin
 from tinygpt.training.charts import Level, Scale, Series, chart, number
-from tinygpt.training.manners import PauseWhile, cool, max_hours, on_battery, stop_at, temperature
 from tinygpt.training.pretrain import Pretraining
 from tinygpt.training.report import smooth
 from tinygpt.training.thinned import Thinned

@@ -7,7 +7,8 @@ import time
 
 import click
 
-from tinygpt import machine
+from tinygpt.machine.cpu import cpu_name
+from tinygpt.machine.memory import machine_bytes
 
 
 @click.command()
@@ -32,7 +33,7 @@ def _machine() -> list[tuple[str, str]]:
     import minigrad
 
     return [
-        ("processor", machine.cpu_name()),
+        ("processor", cpu_name()),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         ("memory", _memory()),
         ("threads", f"{minigrad.get_num_threads()} (set TINYGPT_THREADS to change it)"),
@@ -102,7 +103,7 @@ def _versions() -> list[tuple[str, str]]:
 
 
 def _memory() -> str:
-    sizes = machine.memory_bytes()
+    sizes = machine_bytes()
     if sizes is None:
         return "unknown on this system"
     total, available = (size / 2**30 for size in sizes)

@@ -37,7 +37,7 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     tinygpt train --out run --resume
     """
     from tinygpt.config import load_config
-    from tinygpt.training import manners
+    from tinygpt.machine import manners
     from tinygpt.training.begin import begin
     from tinygpt.training.pretrain import Pretraining
     from tinygpt.training.sampling import write_sample

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, nn, optim
-from tinygpt.training.memory import resident_bytes
+from tinygpt.machine.memory import resident_bytes
 from tinygpt.training.state import TrainState
 from tinygpt.training.trouble import judge_finite
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.config import Config, ConfigError, GPTConfig
+from tinygpt.machine.memory import Limit, limits, resident_bytes
 from tinygpt.model import GPT
-from tinygpt.training.memory import Limit, limits, resident_bytes
 from tinygpt.training.probe import Measured, measure
 from tinygpt.training.session import KEEP
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygpt.errors import UserError
+from tinygpt.machine.manners import PauseWhile
+from tinygpt.machine.signals import StopSignals
 from tinygpt.training.loop import StepMetrics, train
-from tinygpt.training.manners import PauseWhile
 from tinygpt.training.report import HtmlReport
 from tinygpt.training.session import Session
-from tinygpt.training.signals import StopSignals
 from tinygpt.training.trouble import drifting, judge_spikes
 from tinygpt.training.watch import LogFile, MetricsFile, SamplesFile, Watcher
 

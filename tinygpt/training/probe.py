@@ -83,8 +83,8 @@ def time_in_place(session: Session, seconds: float = 2.0) -> tuple[float, float,
 
 def _trial(config: Config, seconds: float) -> Measured:
     from minigrad import optim
+    from tinygpt.machine.memory import peak_bytes, peak_virtual_bytes
     from tinygpt.model import GPT
-    from tinygpt.training.memory import peak_bytes, peak_virtual_bytes
     from tinygpt.training.plan import warm_runtime
     from tinygpt.training.session import make_optimizer
 

@@ -37,6 +37,12 @@ def peak_virtual_bytes() -> int:
     return _status("VmPeak") or 0
 
 
+def machine_bytes() -> tuple[int, int] | None:
+    """(total, available) bytes of this machine's memory; None where /proc/meminfo does not exist."""
+    total, available = (_table("/proc/meminfo", key) for key in ("MemTotal", "MemAvailable"))
+    return None if total is None or available is None else (total, available)
+
+
 @dataclass(frozen=True)
 class Limit:
     """Memory a new process may use.
@@ -52,9 +58,9 @@ class Limit:
 def limits() -> list[Limit]:
     """What bounds the memory of a process here: the machine, its control group, ulimit -v."""
     found = []
-    machine = _table("/proc/meminfo", "MemAvailable")
+    machine = machine_bytes()
     if machine is not None:
-        found.append(Limit(machine, "memory available on this machine"))
+        found.append(Limit(machine[1], "memory available on this machine"))
     found += _control_groups()
     try:
         import resource

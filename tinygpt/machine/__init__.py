@@ -1,0 +1,1 @@
+"""What the laptop is and allows: processor, memory, temperature and battery, signals."""
