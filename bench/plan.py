@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygpt.training import metrics as metrics_files
+from tinygpt.runs import metrics as metrics_files
 
 PLAN = """
 import json, sys, tempfile

@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from tinygpt.config import Config, from_dict
-from tinygpt.training import checkpoint as checkpoints
-from tinygpt.training import metrics as metrics_files
-from tinygpt.training.checkpoint import CheckpointError
+from tinygpt.runs import checkpoint as checkpoints
+from tinygpt.runs import metrics as metrics_files
+from tinygpt.runs.checkpoint import CheckpointError
 
 WORDS = "the a cat dog sat ran on under mat tree and then it saw an old red hat by night".split()
 

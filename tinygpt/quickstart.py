@@ -22,10 +22,10 @@ from tinygpt.config import Config, load_config
 from tinygpt.data import Baselines, Dataset
 from tinygpt.machine.cpu import cpu_name
 from tinygpt.machine.memory import machine_bytes
+from tinygpt.runs.run import Run
 from tinygpt.training.begin import begin, prepare_data
 from tinygpt.training.loop import StepMetrics, train
 from tinygpt.training.pretrain import Pretraining
-from tinygpt.training.run import Run
 from tinygpt.training.sampling import write_sample
 from tinygpt.training.session import Session
 from tinygpt.training.view import make_view

@@ -10,10 +10,9 @@ from minigrad.nn.mlp import MLP
 from minigrad.nn.module import Module, ModuleList, Parameter, Sequential, replace_modules
 from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
 from minigrad.nn.rmsnorm import RMSNorm
-from minigrad.nn.weights import load, load_metadata, save
 
 __all__ = [
     "MLP", "CausalSelfAttention", "Dropout", "Embedding", "LayerNorm", "Linear", "Module",
     "ModuleList", "Parameter", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "Sequential",
-    "init", "load", "load_metadata", "replace_modules", "save",
+    "init", "replace_modules",
 ]  # fmt: skip

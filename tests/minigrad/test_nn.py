@@ -55,17 +55,6 @@ def test_load_state_dict_lists_missing_extra_and_misshaped_and_changes_nothing()
     np.testing.assert_array_equal(module.embedding.weight.data, before)
 
 
-def test_weights_survive_a_file(tmp_path):
-    module = Tied()
-    nn.save(module.state_dict(), tmp_path / "w.safetensors", {"format": "tinygpt"})
-    state = nn.load(tmp_path / "w.safetensors")
-    for name, array in module.state_dict().items():
-        assert state[name].tobytes() == array.tobytes() and state[name].shape == array.shape
-    assert nn.load_metadata(tmp_path / "w.safetensors") == {"format": "tinygpt"}
-    with pytest.raises(FileNotFoundError, match="no weights at"):
-        nn.load(tmp_path / "other.safetensors")
-
-
 def test_train_and_eval_reach_every_module():
     module = Tied().eval()
     assert not any(m.training for m in module.modules())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tinygpt.training import checkpoint as checkpoints
-from tinygpt.training.checkpoint import CheckpointError
+from tinygpt.runs import checkpoint as checkpoints
+from tinygpt.runs.checkpoint import CheckpointError
 
 
 def arrays(seed: int) -> dict[str, np.ndarray]:

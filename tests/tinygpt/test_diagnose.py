@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor
-from tinygpt.training import checkpoint as checkpoints
+from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.training.begin import begin
 from tinygpt.training.diagnose import copied_share, diagnose, repetition
 from tinygpt.training.pretrain import Pretraining

@@ -11,7 +11,6 @@ from minigrad import Tensor, nn, no_grad
 from minigrad.nn import QuantizedEmbedding, QuantizedLinear
 from minigrad.nn.quantized import bfloat16_round, double_dequantize, double_quantize, quantize
 from minigrad.ops.decode import Packed
-from tinygpt.compression.file import load_quantized, save_quantized
 from tinygpt.compression.quality import Reference, sweep
 from tinygpt.compression.quantize import quantizable, quantize_model
 from tinygpt.config import GPTConfig
@@ -23,6 +22,7 @@ from tinygpt.inference.network import network_of
 from tinygpt.inference.sampling import GREEDY
 from tinygpt.model import GPT
 from tinygpt.tokenizer import CharTokenizer, TokenizerError, train_bpe
+from tinygpt.weights.quantized import load_quantized, save_quantized
 
 CONFIG = GPTConfig(vocab_size=64, context=32, n_layers=2, n_heads=2, d_model=64, dropout=0.1)
 LETTERS = "".join(chr(i) for i in range(32, 96))

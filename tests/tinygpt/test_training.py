@@ -14,13 +14,13 @@ import pytest
 from minigrad import optim
 from tinygpt.config import ConfigError, load_config
 from tinygpt.errors import UserError
-from tinygpt.training import checkpoint as checkpoints
-from tinygpt.training import metrics as metrics_files
+from tinygpt.runs import checkpoint as checkpoints
+from tinygpt.runs import metrics as metrics_files
+from tinygpt.runs.checkpoint import CheckpointError
+from tinygpt.runs.run import Run
 from tinygpt.training.begin import begin, resume
-from tinygpt.training.checkpoint import CheckpointError
 from tinygpt.training.loop import train
 from tinygpt.training.pretrain import Pretraining
-from tinygpt.training.run import Run
 from tinygpt.training.watch import Watcher
 
 

@@ -47,7 +47,7 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     import numpy as np
 
     from tinygpt.inference.generate import stream_text
-    from tinygpt.inference.open import open_model
+    from tinygpt.weights.open import open_model
 
     sampling = _sampling(options)
     gpt, tokenizer = open_model(model)
@@ -97,7 +97,7 @@ def chat(model, max_tokens, roles, seed, stop, **options):
 
     from tinygpt.errors import UserError
     from tinygpt.inference.chat import Conversation
-    from tinygpt.inference.open import open_model
+    from tinygpt.weights.open import open_model
 
     sampling = _sampling(options)
     gpt, tokenizer = open_model(model)
@@ -181,7 +181,7 @@ def quantize(run, scheme, out, text, eval_tokens, sweep):
     The file holds weights, configuration and tokenizer: `tinygpt generate FILE` needs no more.
     """
     from tinygpt.compression.report import print_sweep, quantize_and_report
-    from tinygpt.training.run import Run
+    from tinygpt.runs.run import Run
 
     opened = Run.open(run)
     if sweep:

@@ -219,11 +219,11 @@ def diagnose(run):
 @click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
 def export(run, csv, tensorboard):
     """Write a run's report anew, and its metrics as CSV or for TensorBoard."""
-    from tinygpt.training import metrics as metrics_files
-    from tinygpt.training.files import replace_file
+    from tinygpt.runs import metrics as metrics_files
+    from tinygpt.runs.run import Run
+    from tinygpt.storage.durable import replace_file
     from tinygpt.training.plan import count_parameters
     from tinygpt.training.report import read_baselines, render
-    from tinygpt.training.run import Run
 
     opened = Run.open(run)
     metrics = opened.path / "metrics.jsonl"

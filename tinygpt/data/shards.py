@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygpt.storage.durable import DurableFile, flush_folder
+
 from .corpus import DataError
 
 MANIFEST = "manifest.json"
@@ -35,7 +37,7 @@ class ShardWriter:
     def __init__(self, folder: Path, name: str, dtype: np.dtype, shard_tokens: int = SHARD_TOKENS):
         self._folder, self._name, self._dtype = folder, name, dtype
         self._room, self._limit = 0, shard_tokens
-        self._file: Any = None
+        self._file: DurableFile | None = None
         self.files: list[dict[str, Any]] = []
 
     def append(self, ids: np.ndarray) -> None:
@@ -45,6 +47,7 @@ class ShardWriter:
             if self._room == 0:
                 self._next_file()
             taken = ids[: self._room]
+            assert self._file is not None
             self._file.write(taken.tobytes())
             self.files[-1]["tokens"] += len(taken)
             self._room -= len(taken)
@@ -53,15 +56,13 @@ class ShardWriter:
     def _next_file(self) -> None:
         self.close()
         name = f"{self._name}-{len(self.files):05d}.bin"
-        self._file = open(self._folder / name, "wb")
+        self._file = DurableFile(self._folder / name)
         self.files.append({"file": name, "tokens": 0})
         self._room = self._limit
 
     def close(self) -> None:
         """All of it is on the disk when this returns."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
             self._file = None
 
@@ -125,10 +126,8 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest, on the disk when this returns: from then on the folder counts."""
     text = json.dumps({"format": FORMAT, **manifest}, indent=1) + "\n"
-    with open(folder / MANIFEST, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with DurableFile(folder / MANIFEST) as file:
+        file.write(text.encode())
 
 
 @contextmanager
@@ -149,6 +148,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         if target.exists():
             os.replace(target, old)
         os.replace(aside, target)
+        flush_folder(target.parent)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise _unwritable(target, error) from error

@@ -38,7 +38,7 @@ def peak_virtual_bytes() -> int:
 
 
 def machine_bytes() -> tuple[int, int] | None:
-    """(total, available) bytes of this machine's memory; None where /proc/meminfo does not exist."""
+    """(total, available) bytes of memory here; None where there is no /proc/meminfo."""
     total, available = (_table("/proc/meminfo", key) for key in ("MemTotal", "MemAvailable"))
     return None if total is None or available is None else (total, available)
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from tinygpt.storage.durable import replace_file
 from tinygpt.tokenizer.base import TokenizerError
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write beside `path`, then rename: a crash or a full disk leaves the old file whole."""
+    """Write atomically: a crash or a full disk leaves the old file whole."""
     path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        replace_file(path, text)
     except OSError as error:
         raise TokenizerError(
             f"cannot write {path}: {error.strerror}. Choose another place or make room there."

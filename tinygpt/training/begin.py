@@ -15,8 +15,8 @@ from pathlib import Path
 from tinygpt.config import Config, ConfigError
 from tinygpt.data import DataError, Dataset, baselines, load_corpus, open_dataset, prepare
 from tinygpt.data.loader import check_length
-from tinygpt.training.files import replace_file
-from tinygpt.training.run import Run, check_is_free
+from tinygpt.runs.run import Run, check_is_free
+from tinygpt.storage.durable import replace_file
 from tinygpt.training.session import Session
 
 BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB

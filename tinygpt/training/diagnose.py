@@ -16,9 +16,9 @@ from minigrad import nn, no_grad, optim
 from minigrad.ops.linear import activated
 from tinygpt.data import open_dataset
 from tinygpt.inference.generate import generate_batch
-from tinygpt.training import metrics as metrics_files
+from tinygpt.runs import metrics as metrics_files
+from tinygpt.runs.run import Run
 from tinygpt.training.evaluate import evaluate
-from tinygpt.training.run import Run
 from tinygpt.training.session import Session
 from tinygpt.training.verdict import Findings
 

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygpt.training import metrics as metrics_files
+from tinygpt.runs import metrics as metrics_files
+from tinygpt.runs.run import Run
+from tinygpt.storage.durable import replace_file
 from tinygpt.training.charts import Level, Series, chart
-from tinygpt.training.files import replace_file
 from tinygpt.training.loop import StepMetrics
-from tinygpt.training.run import Run
 from tinygpt.training.thinned import Thinned
 from tinygpt.training.view import duration
 from tinygpt.training.watch import Watcher

@@ -16,10 +16,10 @@ from tinygpt.config import TrainingConfig
 from tinygpt.data import BatchLoader, Dataset
 from tinygpt.errors import UserError
 from tinygpt.model import GPT
-from tinygpt.training import checkpoint as checkpoints
-from tinygpt.training.checkpoint import Checkpoint
+from tinygpt.runs import checkpoint as checkpoints
+from tinygpt.runs.checkpoint import Checkpoint
+from tinygpt.runs.run import Run, fill
 from tinygpt.training.evaluate import evaluate
-from tinygpt.training.run import Run, fill
 from tinygpt.training.state import TrainState
 
 KEEP = 2  # newest checkpoints kept, besides the best

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygpt.errors import UserError
-from tinygpt.training import metrics as metrics_files
+from tinygpt.runs import metrics as metrics_files
 from tinygpt.training.loop import StepMetrics
 from tinygpt.training.watch import Watcher
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygpt.errors import UserError
-from tinygpt.training.files import AppendLog
+from tinygpt.runs.metrics import MetricsLog, rewind
+from tinygpt.storage.durable import AppendLog
 from tinygpt.training.loop import StepMetrics
-from tinygpt.training.metrics import MetricsLog, rewind
 
 if TYPE_CHECKING:
     from tinygpt.training.session import Session

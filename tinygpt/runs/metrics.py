@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tinygpt.training.files import AppendLog, replace_file
+from tinygpt.storage.durable import AppendLog, replace_file
 from tinygpt.training.loop import StepMetrics
 
 COLUMNS = (

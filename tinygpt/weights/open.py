@@ -19,7 +19,7 @@ def open_model(path: str | Path) -> tuple[GPT, Any]:
     """
     path = Path(path)
     if path.is_file():
-        from tinygpt.compression.file import load_quantized
+        from tinygpt.weights.quantized import load_quantized
 
         return load_quantized(path)
     if not path.exists():
@@ -27,7 +27,7 @@ def open_model(path: str | Path) -> tuple[GPT, Any]:
             f"there is no {path}. Give the --out folder of a `tinygpt train`, or a file that "
             "`tinygpt quantize` wrote."
         )
-    from tinygpt.training.run import Run
+    from tinygpt.runs.run import Run
 
     run = Run.open(path)
     return run.load_model(), run.tokenizer

@@ -1,9 +1,8 @@
 """A quantized model in one file: weights, configuration, tokenizer, checksum.
 
-It is a safetensors file (8 bytes: length of the header; the header, JSON; the arrays), so any
-program can list it and nothing in it can run. The arrays lie as the kernels read them
-(kernels/packing.py) and are mapped, not read: opening costs the checksum, and a page of weights
-takes memory when it is first multiplied by. Two processes share one copy.
+It is a safetensors file, so any program can list it and nothing in it can run. The arrays lie as
+the kernels read them (kernels/packing.py) and are mapped, not read: opening costs the checksum, and
+a page of weights takes memory when it is first multiplied by. Two processes share one copy.
 
     NAME.codes, NAME.scale, NAME.offset     of each quantized module, scales of int4 as bfloat16,
     NAME.scale_factor, NAME.scale_mean      of NF4 as bytes with a second scale (QLoRA)
@@ -17,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -35,17 +33,17 @@ from tinygpt.compression.quantize import SCHEMES, quantizable
 from tinygpt.config import ConfigError, GPTConfig
 from tinygpt.errors import UserError
 from tinygpt.model import GPT
+from tinygpt.storage import safetensors
+from tinygpt.storage.durable import replacing
 
 FORMAT, VERSION = "tinygpt-quantized", "1"
-_DTYPES = {"I8": np.int8, "U8": np.uint8, "BF16": np.uint16, "I32": np.int32, "F32": np.float32}
-_NAMES = {np.dtype(kind): name for name, kind in _DTYPES.items()}
-_ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
+ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
 
 
 def save_quantized(model: GPT, tokenizer: Any, path: str | Path) -> int:
     """Write a quantized model; returns the file's size in bytes.
 
-    Written beside `path` and renamed: what was there before stays whole if anything fails.
+    What was there before stays whole if anything fails.
     Raises UserError if the model holds unquantized matrices or the place cannot be written.
     """
     path = Path(path)
@@ -53,14 +51,7 @@ def save_quantized(model: GPT, tokenizer: Any, path: str | Path) -> int:
     if left:
         raise UserError(f"{next(iter(left))} is not quantized. Call quantize_model first.")
     tensors, matrices = _tensors(model)
-    entries, at = {}, 0
-    for name, array in tensors.items():
-        entries[name] = {
-            "dtype": _NAMES[array.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [at, at + array.nbytes],
-        }
-        at += array.nbytes
+    bfloat16 = {name for name, array in tensors.items() if array.dtype == np.uint16}
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -68,23 +59,16 @@ def save_quantized(model: GPT, tokenizer: Any, path: str | Path) -> int:
         "matrices": json.dumps(matrices),
         "tokenizer": _tokenizer_text(tokenizer),
     }
+    entries = safetensors.describe(tensors, bfloat16)
     metadata["sha256"] = _digest(metadata, entries, tensors.values())
-    header = json.dumps({"__metadata__": metadata, **entries}).encode()
-    header += b" " * (-(8 + len(header)) % _ALIGNMENT)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(partial, "wb") as file:
-            file.write(len(header).to_bytes(8, "little") + header)
-            for array in tensors.values():
-                file.write(np.ascontiguousarray(array).data)
-        os.replace(partial, path)
+        with replacing(path) as file:
+            safetensors.write(file, tensors, metadata, bfloat16, ALIGNMENT)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}. Choose another place or make room."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return path.stat().st_size
+    return file.size
 
 
 def load_quantized(path: str | Path) -> tuple[GPT, Any]:
@@ -93,18 +77,15 @@ def load_quantized(path: str | Path) -> tuple[GPT, Any]:
     Raises UserError for a file of another kind or version, truncated, or altered.
     """
     path = Path(path)
-    metadata, entries, data = _read(path)
-    try:
-        tensors = {name: _view(data, entry) for name, entry in entries.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"its header does not describe its arrays ({error})") from error
-    if metadata.get("sha256") != _digest(metadata, entries, tensors.values()):
+    file = _open(path)
+    metadata = file.metadata
+    if metadata.get("sha256") != _digest(metadata, file.entries, file.arrays.values()):
         raise _damaged(path, "its checksum does not match: it was altered after it was written")
     try:
         config = GPTConfig(**json.loads(metadata["config"]))
         matrices = json.loads(metadata["matrices"])
         model = GPT(dataclasses.replace(config, dropout=0.0), None)
-        _fill(model, matrices, tensors)
+        _fill(model, matrices, file.arrays)
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise _damaged(path, f"its parts do not fit together ({error})") from error
     model.eval()
@@ -115,42 +96,30 @@ def _damaged(path: Path, what: str) -> UserError:
     return UserError(f"{path} is damaged: {what}. Copy it again, or run `tinygpt quantize` again.")
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, dict], np.ndarray]:
-    """(metadata, array entries, the mapped bytes behind the header)."""
-    foreign = UserError(
+def _open(path: Path) -> safetensors.Tensors:
+    """The file, mapped, if it says that it is one of ours.  Raises UserError."""
+    try:
+        file = safetensors.open_tensors(path)
+    except safetensors.FormatError as error:
+        with open(path, "rb") as start:
+            if start.read(9)[8:] == b"{":
+                raise _damaged(path, str(error)) from error
+        raise _foreign(path) from error
+    if file.metadata.get("format") != FORMAT:
+        raise _foreign(path)
+    if file.metadata.get("version") != VERSION:
+        raise UserError(
+            f"{path} is of version {file.metadata.get('version')}, this program reads version "
+            f"{VERSION}. Update tinygpt, or run `tinygpt quantize` again."
+        )
+    return file
+
+
+def _foreign(path: Path) -> UserError:
+    return UserError(
         f"{path} is not a quantized model of tinygpt. Make one with `tinygpt quantize RUN --to "
         "int8 --out FILE`, or give the folder of a run."
     )
-    if path.stat().st_size < 10:
-        raise foreign
-    mapped = np.memmap(path, dtype=np.uint8, mode="r")
-    length = int.from_bytes(mapped[:8].tobytes(), "little")
-    if mapped[8] != ord("{") or length > 1 << 28:
-        raise foreign
-    if 8 + length > mapped.size:
-        raise _damaged(path, f"it ends after {mapped.size} bytes, within its header")
-    try:
-        header = json.loads(mapped[8 : 8 + length].tobytes())
-        metadata = header.pop("__metadata__", {})
-        if metadata.get("format") != FORMAT:
-            raise foreign
-        if metadata.get("version") != VERSION:
-            raise UserError(
-                f"{path} is of version {metadata.get('version')}, this program reads version "
-                f"{VERSION}. Update tinygpt, or run `tinygpt quantize` again."
-            )
-        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
-        raise _damaged(path, f"its header cannot be read ({error})") from error
-    if mapped.size != 8 + length + end:
-        raise _damaged(path, f"it has {mapped.size} bytes of {8 + length + end}")
-    return metadata, header, mapped[8 + length :]
-
-
-def _view(data: np.ndarray, entry: dict) -> np.ndarray:
-    """One array of the file, not copied."""
-    begin, end = entry["data_offsets"]
-    return data[begin:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
 
 
 def _digest(metadata: dict[str, str], entries: dict, arrays: Any) -> str:
@@ -180,7 +149,7 @@ def _tensors(model: GPT) -> tuple[dict[str, np.ndarray], dict[str, list]]:
             for part, array in zip(parts, packed.kept, strict=False):
                 tensors[f"{name}.{part}"] = array
     # Large arrays first: each then begins on a multiple of 64 bytes as long as their sizes are.
-    order = sorted(tensors, key=lambda name: (tensors[name].nbytes % _ALIGNMENT != 0, name))
+    order = sorted(tensors, key=lambda name: (tensors[name].nbytes % ALIGNMENT != 0, name))
     return {name: tensors[name] for name in order}, matrices
 
 

@@ -13,9 +13,9 @@ later (a torn sector, a flipped bit) is found by the checksums: `newest_good` sk
 checkpoint, says which file is bad, and returns the one before.
 
 Nothing here is ever unpickled. The tensors are streamed in the safetensors format, so saving needs
-no second copy of the model in memory; the safetensors package reads them.
+no second copy of the model in memory.
 
-Read next: files.py (the writing), run.py (the folder around it).
+Read next: ../storage/durable.py (the writing), run.py (the folder around it).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from tinygpt.errors import UserError
-from tinygpt.training.files import DurableFile, flush_folder
+from tinygpt.storage import safetensors
+from tinygpt.storage.durable import DurableFile, flush_folder
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 MANIFEST = "manifest.json"
@@ -53,13 +53,11 @@ class Checkpoint:
     path: Path
 
     def tensors(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
-        """(key, array) one by one from "model" or "optimizer": one array in memory at a time."""
+        """(key, array) of "model" or "optimizer", mapped: read when they are copied."""
         file = self.path / f"{name}.safetensors"
         try:
-            with safe_open(file, framework="numpy") as content:
-                for key in content.keys():
-                    yield key, content.get_tensor(key)
-        except (SafetensorError, OSError) as error:
+            yield from safetensors.open_tensors(file).arrays.items()
+        except (safetensors.FormatError, OSError) as error:
             raise CheckpointError(f"cannot read {file}: {error}. {_TRY_ANOTHER}") from error
 
     def state(self) -> dict[str, Any]:
@@ -201,32 +199,9 @@ def _write_bytes(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Stream arrays in the safetensors format: header length (u64), JSON header, raw bytes.
-
-    Source: https://github.com/huggingface/safetensors, "Format".
-    """
-    header, offset = {}, 0
-    for name, array in tensors.items():
-        end = offset + array.nbytes
-        header[name] = {
-            "dtype": _DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # the data starts aligned
     with DurableFile(path) as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for array in tensors.values():
-            file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        safetensors.write(file, tensors)
     return file.summary()
-
-
-_DTYPES = {
-    "float32": "F32", "float64": "F64", "float16": "F16", "int8": "I8", "uint8": "U8",
-    "int32": "I32", "int64": "I64", "uint16": "U16", "uint32": "U32", "bool": "BOOL",
-}  # fmt: skip
 
 
 def _checksum(path: Path) -> str:

@@ -28,9 +28,9 @@ from tinygpt import tokenizer as tokenizers
 from tinygpt.config import Config, ConfigError, from_dict
 from tinygpt.errors import UserError
 from tinygpt.model import GPT
-from tinygpt.training import checkpoint as checkpoints
-from tinygpt.training.checkpoint import Checkpoint, CheckpointError
-from tinygpt.training.files import replace_file
+from tinygpt.runs import checkpoint as checkpoints
+from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
+from tinygpt.storage.durable import replace_file
 
 
 class Run:

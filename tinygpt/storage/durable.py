@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,17 @@ class DurableFile:
         while rest:
             rest = rest[os.write(self._handle, rest[: 1 << 24]) :]
 
-    def __exit__(self, kind, *error: object) -> None:
+    def close(self) -> None:
+        """Put all of it on the disk."""
         try:
-            if kind is None:
-                os.fsync(self._handle)
+            os.fsync(self._handle)
         finally:
+            os.close(self._handle)
+
+    def __exit__(self, kind, *error: object) -> None:
+        if kind is None:
+            self.close()
+        else:
             os.close(self._handle)
 
     def summary(self) -> dict[str, Any]:
@@ -62,18 +69,28 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def replace_file(path: Path, content: str) -> None:
-    """Make `path` hold `content` (UTF-8), atomically and durably.  Raises OSError."""
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[DurableFile]:
+    """A file to write that takes the place of `path` when the with block ends well.
+
+    Atomic and durable; if anything fails, `path` is as it was.  Raises OSError.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with DurableFile(draft) as file:
-            file.write(content.encode())
+            yield file
         os.replace(draft, path)
         flush_folder(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)
         raise
+
+
+def replace_file(path: Path, content: str) -> None:
+    """Make `path` hold `content` (UTF-8), atomically and durably.  Raises OSError."""
+    with replacing(path) as file:
+        file.write(content.encode())
 
 
 class AppendLog:

@@ -1,0 +1,1 @@
+"""What lies on the disk and how it gets there: durable writes, the safetensors format."""

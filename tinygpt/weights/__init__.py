@@ -1,0 +1,1 @@
+"""Trained weights, wherever they are: the folder of a run, a quantized file."""
