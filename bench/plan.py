@@ -25,7 +25,7 @@ PLAN = """
 import json, sys, tempfile
 from pathlib import Path
 from tinygpt.config import from_dict
-from tinygpt.training import plan as plans
+from tinygpt.planning import plan as plans
 from tinygpt.training.begin import prepare_data
 config, fit = from_dict(json.loads(sys.argv[1])), sys.argv[2] == "fit"
 with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +45,7 @@ import json, sys
 from tinygpt.config import from_dict
 from tinygpt.training.begin import begin
 from tinygpt.machine.memory import peak_bytes
-from tinygpt.training.pretrain import Pretraining
+from tinygpt.training.trainer import Pretraining
 Pretraining(begin(from_dict(json.loads(sys.argv[1])), sys.argv[2])).run()
 print(peak_bytes())
 """

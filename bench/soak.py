@@ -62,7 +62,7 @@ import json, sys
 from pathlib import Path
 from tinygpt.config import from_dict
 from tinygpt.training.begin import begin, resume
-from tinygpt.training.pretrain import Pretraining
+from tinygpt.training.trainer import Pretraining
 path, config = sys.argv[1], from_dict(json.loads(sys.argv[2]))
 made = (Path(path) / "config.json").exists()
 Pretraining(resume(path) if made else begin(config, path)).run()
@@ -224,7 +224,7 @@ def _read_only(path: Path, kept: dict[str, bytes]) -> bool:
 
 def _resume_on_full_disk(path: Path, steps: int):
     from tinygpt.training.begin import resume
-    from tinygpt.training.pretrain import Pretraining
+    from tinygpt.training.trainer import Pretraining
     from tinygpt.training.watch import Watcher
 
     class Say(Watcher):

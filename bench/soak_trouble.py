@@ -15,8 +15,8 @@ import numpy as np
 
 from tinygpt.config import Config
 from tinygpt.training.begin import begin
-from tinygpt.training.pretrain import Outcome, Pretraining
 from tinygpt.training.session import Session
+from tinygpt.training.trainer import Outcome, Pretraining
 from tinygpt.training.watch import Watcher
 
 TOLERANCE = 0.02

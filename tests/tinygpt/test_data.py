@@ -8,17 +8,16 @@ import pytest
 
 from tinygpt.data import (
     BatchLoader,
-    DataError,
     Tokens,
     baselines,
     evaluation_batches,
-    load_corpus,
     open_dataset,
     prepare,
 )
-from tinygpt.data import corpus as corpus_module
 from tinygpt.data.shards import MANIFEST, ShardWriter, open_tokens, replaced_folder
-from tinygpt.data.split import plan_splits, split_pieces
+from tinygpt.text import DataError, load_corpus
+from tinygpt.text import corpus as corpus_module
+from tinygpt.text.split import plan_splits, split_pieces
 from tinygpt.tokenizer import CharTokenizer
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tinygpt.data import DataError, load_corpus
-from tinygpt.data.stories import MAX_WORDS, MIN_WORDS, PLOTS, generate, one_story
-from tinygpt.data.stories.teller import Dice
+from tinygpt.text import DataError, load_corpus
+from tinygpt.text.stories import MAX_WORDS, MIN_WORDS, PLOTS, generate, one_story
+from tinygpt.text.stories.teller import Dice
 
 COUNT = 1500
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor
+from tinygpt.diagnosis.measure import copied_share, diagnose, repetition
+from tinygpt.diagnosis.verdict import Findings, judge
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.training.begin import begin
-from tinygpt.training.diagnose import copied_share, diagnose, repetition
-from tinygpt.training.pretrain import Pretraining
-from tinygpt.training.verdict import Findings, judge
+from tinygpt.training.trainer import Pretraining
 
 HEALTHY = Findings(
     step=2000, steps=2000, parameters=800_000, train_tokens=1_000_000, val_loss=1.88,

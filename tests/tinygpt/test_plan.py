@@ -12,9 +12,9 @@ import pytest
 from tinygpt.config import ConfigError, from_dict, load_config
 from tinygpt.machine.memory import Limit
 from tinygpt.model import GPT
-from tinygpt.training import plan as plans
-from tinygpt.training import probe
-from tinygpt.training.probe import Measured, time_in_place
+from tinygpt.planning import plan as plans
+from tinygpt.planning import probe
+from tinygpt.planning.probe import Measured, time_in_place
 
 RUNTIME = 60 << 20
 
@@ -89,7 +89,7 @@ def test_a_trial_corrects_memory_and_gives_times(monkeypatch, config):
 
 
 def test_a_busy_machine_is_said(monkeypatch, config):
-    from tinygpt.training import plan_view
+    from tinygpt.screens import plan as plan_view
 
     data = SimpleNamespace(train=np.zeros(1000), validation=np.zeros(100))
     for others, said in ((0.02, False), (0.4, True)):

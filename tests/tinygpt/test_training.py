@@ -20,7 +20,7 @@ from tinygpt.runs.checkpoint import CheckpointError
 from tinygpt.runs.run import Run
 from tinygpt.training.begin import begin, resume
 from tinygpt.training.loop import train
-from tinygpt.training.pretrain import Pretraining
+from tinygpt.training.trainer import Pretraining
 from tinygpt.training.watch import Watcher
 
 

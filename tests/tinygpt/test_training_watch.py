@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from tinygpt.machine.manners import PauseWhile, cool, max_hours, on_battery, stop_at, temperature
-from tinygpt.training import view
+from tinygpt.screens import live as view
+from tinygpt.screens.charts import Level, Scale, Series, chart, number
+from tinygpt.screens.report import smooth
+from tinygpt.screens.thinned import Thinned
 from tinygpt.training.begin import begin
-from tinygpt.training.charts import Level, Scale, Series, chart, number
-from tinygpt.training.pretrain import Pretraining
-from tinygpt.training.report import smooth
-from tinygpt.training.thinned import Thinned
+from tinygpt.training.trainer import Pretraining
 
 
 def test_the_report_is_one_page_that_needs_no_network(tiny_config, tmp_path):
@@ -116,7 +116,7 @@ def test_tensorboards_own_reader_reads_the_scalars(tiny_config, tmp_path, recwar
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from tinygpt.training.tensorboard import TensorBoard, write_events
+    from tinygpt.screens.tensorboard import TensorBoard, write_events
 
     Pretraining(begin(tiny_config, tmp_path / "run"), [TensorBoard()]).run()
     write_events(tmp_path / "run/metrics.jsonl", tmp_path / "again")

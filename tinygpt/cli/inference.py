@@ -180,8 +180,8 @@ def quantize(run, scheme, out, text, eval_tokens, sweep):
 
     The file holds weights, configuration and tokenizer: `tinygpt generate FILE` needs no more.
     """
-    from tinygpt.compression.report import print_sweep, quantize_and_report
     from tinygpt.runs.run import Run
+    from tinygpt.screens.quantization import print_sweep, quantize_and_report
 
     opened = Run.open(run)
     if sweep:

@@ -19,7 +19,7 @@ def quickstart(out, minutes):
     """
     from rich.console import Console
 
-    from tinygpt import quickstart as script
+    from tinygpt.screens import quickstart as script
 
     if minutes <= 0:
         raise click.BadParameter(f"{minutes} must be above 0", param_hint="--minutes")

@@ -38,10 +38,10 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     """
     from tinygpt.config import load_config
     from tinygpt.machine import manners
+    from tinygpt.screens.live import LastingConsole, make_view
     from tinygpt.training.begin import begin
-    from tinygpt.training.pretrain import Pretraining
     from tinygpt.training.sampling import write_sample
-    from tinygpt.training.view import LastingConsole, make_view
+    from tinygpt.training.trainer import Pretraining
 
     stops = [manners.stop_at(stop_at)] if stop_at else []
     stops += [manners.max_hours(max_hours)] if max_hours is not None else []
@@ -64,7 +64,7 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     _announce_time(session, say)
     watchers = [make_view(console)]
     if tensorboard:
-        from tinygpt.training.tensorboard import TensorBoard
+        from tinygpt.screens.tensorboard import TensorBoard
 
         watchers.append(TensorBoard())
     outcome = Pretraining(session, watchers, write_sample, stops, pauses).run()
@@ -75,7 +75,7 @@ def _with_data(config, data):
     """`config` with the --data that was given, paths made absolute for a later --resume."""
     if data is None:
         return config
-    from tinygpt.data.corpus import CORPORA
+    from tinygpt.text.corpus import CORPORA
 
     source = data if data in CORPORA else str(Path(data).resolve())
     return config.replace("data", source=source)
@@ -102,8 +102,8 @@ def _resumed(config, data, out, overrides, say):
 def _approval(fit, say):
     """A check before anything is made: the memory is there, or --fit finds a way."""
     from tinygpt.config import ConfigError
-    from tinygpt.training import plan as plans
-    from tinygpt.training.plan_view import one_line
+    from tinygpt.planning import plan as plans
+    from tinygpt.screens.plan import one_line
 
     def approve(config, dataset):
         runtime = plans.warm_runtime()
@@ -125,8 +125,8 @@ def _approval(fit, say):
 
 def _announce_time(session, say):
     """A few passes to say when it will be done; the session is left as it was."""
-    from tinygpt.training.plan_view import time_line
-    from tinygpt.training.probe import time_in_place
+    from tinygpt.planning.probe import time_in_place
+    from tinygpt.screens.plan import time_line
 
     left = session.config.training.steps - session.state.step
     if left > 0:
@@ -152,9 +152,9 @@ def plan(config, data, out, overrides, fit):
     from rich.console import Console
 
     from tinygpt.config import ConfigError, load_config
-    from tinygpt.training import plan as plans
+    from tinygpt.planning import plan as plans
+    from tinygpt.screens.plan import show
     from tinygpt.training.begin import prepare_data
-    from tinygpt.training.plan_view import show
 
     console = Console(highlight=False, soft_wrap=True)
     chosen = _with_data(load_config(config, overrides), data)
@@ -203,9 +203,9 @@ def diagnose(run):
     """
     from rich.console import Console
 
-    from tinygpt.training.diagnose import diagnose as examine
-    from tinygpt.training.diagnose_view import show
-    from tinygpt.training.verdict import judge
+    from tinygpt.diagnosis.measure import diagnose as examine
+    from tinygpt.diagnosis.verdict import judge
+    from tinygpt.screens.diagnosis import show
 
     console = Console(highlight=False, soft_wrap=True)
     with console.status("opening") as status:
@@ -219,11 +219,11 @@ def diagnose(run):
 @click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
 def export(run, csv, tensorboard):
     """Write a run's report anew, and its metrics as CSV or for TensorBoard."""
+    from tinygpt.planning.plan import count_parameters
     from tinygpt.runs import metrics as metrics_files
     from tinygpt.runs.run import Run
+    from tinygpt.screens.report import read_baselines, render
     from tinygpt.storage.durable import replace_file
-    from tinygpt.training.plan import count_parameters
-    from tinygpt.training.report import read_baselines, render
 
     opened = Run.open(run)
     metrics = opened.path / "metrics.jsonl"
@@ -233,7 +233,7 @@ def export(run, csv, tensorboard):
     if csv:
         click.echo(f"{csv}: {metrics_files.write_csv(metrics, csv)} rows")
     if tensorboard:
-        from tinygpt.training.tensorboard import write_events
+        from tinygpt.screens.tensorboard import write_events
 
         count = write_events(metrics, opened.path / "tensorboard")
         click.echo(f"{opened.path / 'tensorboard'}: {count} scalars")

@@ -20,12 +20,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tinygpt import tokenizer as tokenizers
-from tinygpt.tokenizer import Tokenizer
-from tinygpt.tokenizer.parallel import encode_many
-
-from .baselines import Baselines, baselines
-from .corpus import Corpus, DataError, load_corpus
-from .shards import (
+from tinygpt.data.baselines import Baselines, baselines
+from tinygpt.data.shards import (
     ShardWriter,
     Tokens,
     open_tokens,
@@ -33,7 +29,10 @@ from .shards import (
     replaced_folder,
     write_manifest,
 )
-from .split import SPLITS, plan_splits, split_pieces
+from tinygpt.text.corpus import Corpus, DataError, load_corpus
+from tinygpt.text.split import SPLITS, plan_splits, split_pieces
+from tinygpt.tokenizer import Tokenizer
+from tinygpt.tokenizer.parallel import encode_many
 
 DOCUMENT_BREAK = "\n\n"  # between documents, where the tokenizer has no <|endoftext|>
 Split = Literal["train", "validation", "test"]

@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 
 from tinygpt.storage.durable import DurableFile, flush_folder
-
-from .corpus import DataError
+from tinygpt.text.corpus import DataError
 
 MANIFEST = "manifest.json"
 SHARD_TOKENS = 1 << 26  # 128 MiB of uint16

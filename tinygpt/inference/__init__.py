@@ -1,0 +1,1 @@
+"""A trained model at work: sampling, decoding, writing, chat, scoring text."""

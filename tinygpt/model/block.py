@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad import Tensor, nn
 from tinygpt.config import GPTConfig
-from tinygpt.model.kv_cache import LayerCache
+from tinygpt.model.cache import LayerCache
 
 
 def make_norm(config: GPTConfig) -> nn.LayerNorm | nn.RMSNorm:

@@ -16,7 +16,7 @@ import numpy as np
 from minigrad import Tensor, checkpoint, nn, ops
 from tinygpt.config import GPTConfig
 from tinygpt.model.block import Block, make_norm
-from tinygpt.model.kv_cache import KVCache
+from tinygpt.model.cache import KVCache
 
 
 class GPT(nn.Module):

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tinygpt.data.corpus import CORPORA, SUFFIXES, load_corpus
 from tinygpt.errors import UserError
+from tinygpt.text.corpus import CORPORA, SUFFIXES, load_corpus
 from tinygpt.tokenizer.base import Tokenizer
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.counting import WordCounts

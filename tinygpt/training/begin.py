@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinygpt.config import Config, ConfigError
-from tinygpt.data import DataError, Dataset, baselines, load_corpus, open_dataset, prepare
-from tinygpt.data.loader import check_length
+from tinygpt.data import Dataset, baselines, open_dataset, prepare
+from tinygpt.data.batches import check_length
 from tinygpt.runs.run import Run, check_is_free
 from tinygpt.storage.durable import replace_file
+from tinygpt.text import DataError, load_corpus
 from tinygpt.training.session import Session
 
 BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB

@@ -15,11 +15,11 @@ from minigrad import optim
 from tinygpt.config import TrainingConfig
 from tinygpt.data import BatchLoader, Dataset
 from tinygpt.errors import UserError
+from tinygpt.inference.scoring import evaluate
 from tinygpt.model import GPT
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run, fill
-from tinygpt.training.evaluate import evaluate
 from tinygpt.training.state import TrainState
 
 KEEP = 2  # newest checkpoints kept, besides the best

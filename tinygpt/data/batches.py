@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .corpus import DataError
+from tinygpt.text.corpus import DataError
 
 Batch = tuple[np.ndarray, np.ndarray]
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
-from tinygpt.data import DataError, open_dataset
+from tinygpt.data import open_dataset
 from tinygpt.errors import UserError
 from tinygpt.runs.run import Run
+from tinygpt.text import DataError
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
 SWEEP_TOKENS = 4_000  # each module is measured on this many at most

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .corpus import Corpus, DataError, Document
+from tinygpt.text.corpus import Corpus, DataError, Document
 
 SPLITS = ("train", "validation", "test")
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
+from tinygpt.screens.charts import Level, Series, chart
+from tinygpt.screens.live import duration
+from tinygpt.screens.thinned import Thinned
 from tinygpt.storage.durable import replace_file
-from tinygpt.training.charts import Level, Series, chart
 from tinygpt.training.loop import StepMetrics
-from tinygpt.training.thinned import Thinned
-from tinygpt.training.view import duration
 from tinygpt.training.watch import Watcher
 
 if TYPE_CHECKING:

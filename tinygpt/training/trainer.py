@@ -15,8 +15,8 @@ import numpy as np
 from tinygpt.errors import UserError
 from tinygpt.machine.manners import PauseWhile
 from tinygpt.machine.signals import StopSignals
+from tinygpt.screens.report import HtmlReport
 from tinygpt.training.loop import StepMetrics, train
-from tinygpt.training.report import HtmlReport
 from tinygpt.training.session import Session
 from tinygpt.training.trouble import drifting, judge_spikes
 from tinygpt.training.watch import LogFile, MetricsFile, SamplesFile, Watcher

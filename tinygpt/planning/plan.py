@@ -19,7 +19,7 @@ import numpy as np
 from tinygpt.config import Config, ConfigError, GPTConfig
 from tinygpt.machine.memory import Limit, limits, resident_bytes
 from tinygpt.model import GPT
-from tinygpt.training.probe import Measured, measure
+from tinygpt.planning.probe import Measured, measure
 from tinygpt.training.session import KEEP
 
 FLOAT = 4  # bytes

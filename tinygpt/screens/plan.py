@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tinygpt.data import Dataset
-from tinygpt.training.plan import MARGIN, Plan
-from tinygpt.training.view import duration
+from tinygpt.planning.plan import MARGIN, Plan
+from tinygpt.screens.live import duration
 
 MB = 2**20
 BUSY = 0.1  # share of the processors for others from which the time is worth a warning

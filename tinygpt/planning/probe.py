@@ -51,7 +51,7 @@ def measure(config: Config, seconds: float = SECONDS) -> Measured | None:
     """Try a configuration in a child process; None if the child did not survive it."""
     request = json.dumps({"config": config.to_dict(), "seconds": seconds})
     done = subprocess.run(
-        [sys.executable, "-m", "tinygpt.training.probe"],
+        [sys.executable, "-m", "tinygpt.planning.probe"],
         input=request, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
@@ -85,7 +85,7 @@ def _trial(config: Config, seconds: float) -> Measured:
     from minigrad import optim
     from tinygpt.machine.memory import peak_bytes, peak_virtual_bytes
     from tinygpt.model import GPT
-    from tinygpt.training.plan import warm_runtime
+    from tinygpt.planning.plan import warm_runtime
     from tinygpt.training.session import make_optimizer
 
     base, base_virtual = warm_runtime(), peak_virtual_bytes()

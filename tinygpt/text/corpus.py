@@ -85,7 +85,7 @@ def load_corpus(
 
 def stories_corpus(megabytes: float, seed: int) -> Corpus:
     """`megabytes` million characters of generated stories; same seed, same bytes."""
-    from . import stories
+    from tinygpt.text import stories
 
     if not megabytes > 0:
         raise DataError(f"data.stories_mb = {megabytes} must be above 0. Try 8.")

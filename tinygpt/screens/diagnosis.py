@@ -9,8 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from tinygpt.diagnosis.verdict import Findings, Verdict
 from tinygpt.training.session import Session
-from tinygpt.training.verdict import Findings, Verdict
 
 BARS = 28  # cells of the longest bar
 

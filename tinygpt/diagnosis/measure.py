@@ -15,12 +15,12 @@ import numpy as np
 from minigrad import nn, no_grad, optim
 from minigrad.ops.linear import activated
 from tinygpt.data import open_dataset
+from tinygpt.diagnosis.verdict import Findings
 from tinygpt.inference.generate import generate_batch
+from tinygpt.inference.scoring import evaluate
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
-from tinygpt.training.evaluate import evaluate
 from tinygpt.training.session import Session
-from tinygpt.training.verdict import Findings
 
 EVAL_TOKENS = 50_000  # looked at on each split
 SAMPLES, LENGTH = 8, 200  # texts written, tokens each

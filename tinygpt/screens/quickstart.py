@@ -3,7 +3,7 @@
 Everything here is made of the parts that `tinygpt train` uses; this file only chooses the settings,
 explains what happens, and holds the result against models that need no network.
 
-Read next: training/begin.py, training/pretrain.py.
+Read next: training/begin.py, training/trainer.py.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from tinygpt.data import Baselines, Dataset
 from tinygpt.machine.cpu import cpu_name
 from tinygpt.machine.memory import machine_bytes
 from tinygpt.runs.run import Run
+from tinygpt.screens.live import make_view
 from tinygpt.training.begin import begin, prepare_data
 from tinygpt.training.loop import StepMetrics, train
-from tinygpt.training.pretrain import Pretraining
 from tinygpt.training.sampling import write_sample
 from tinygpt.training.session import Session
-from tinygpt.training.view import make_view
+from tinygpt.training.trainer import Pretraining
 
 PROBE_SECONDS = 4.0  # of trial steps, to learn how fast this machine is
 MIN_STEPS = 50

@@ -1,0 +1,1 @@
+"""After a training: measurements of a model, and what is wrong with it."""

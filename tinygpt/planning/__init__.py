@@ -1,0 +1,1 @@
+"""Before a training: what it will need of memory, time and disk."""
