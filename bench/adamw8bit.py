@@ -18,19 +18,18 @@ from minigrad import optim
 from tinygpt.config import load_config
 from tinygpt.training.begin import begin
 from tinygpt.training.session import Session
+from tinygpt.training.step import gradients, update
 
 
 def step(session: Session, batch) -> tuple[float, float]:
     """One training step.  Returns (loss, seconds of the update)."""
-    session.optimizer.zero_grad()
-    loss = session.model.loss(*batch)
-    loss.backward()
+    gathered = gradients(session.model, [batch], session.objective.loss, session.optimizer)
     norm = optim.global_norm(session.optimizer.parameters())
     start = time.perf_counter()
     lr = session.schedule(session.state.step)
-    session.optimizer.step(lr=lr, grad_scale=min(1.0, session.config.training.clip / norm))
+    update(session.optimizer, lr, norm, session.config.training.clip)
     session.state.step += 1
-    return loss.item(), time.perf_counter() - start
+    return gathered.loss, time.perf_counter() - start
 
 
 def main() -> None:
@@ -57,7 +56,7 @@ def main() -> None:
             if (i + 1) % max(1, chosen.steps // 10) == 0:
                 a, b = records[max(0, i - 19) : i + 1, :, 0].mean(axis=0)
                 print(f"step {i + 1:5}  adamw {a:.4f}  8-bit {b:.4f}  ratio {b / a:.4f}")
-        losses = [session.validation_loss(50_000) for session in sessions]
+        losses = [session.objective.evaluate(session.model, 50_000) for session in sessions]
         nbytes = [sum(a.nbytes for s in x.optimizer.state for a in s.values()) for x in sessions]
     exact, eight = losses
     print(f"held-out: adamw {exact:.4f}, 8-bit {eight:.4f}, ratio {eight / exact:.4f}")

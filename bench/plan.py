@@ -26,14 +26,14 @@ import json, sys, tempfile
 from pathlib import Path
 from tinygpt.config import from_dict
 from tinygpt.planning import plan as plans
-from tinygpt.training.begin import prepare_data
+from tinygpt.planning.probe import warm_runtime
+from tinygpt.pretraining.objective import Pretraining
 config, fit = from_dict(json.loads(sys.argv[1])), sys.argv[2] == "fit"
 with tempfile.TemporaryDirectory() as folder:
-    size = prepare_data(config, Path(folder) / "tokens", None).vocab_size
-config = config.replace("model", vocab_size=size)
-runtime = plans.warm_runtime()
-counted = plans.make_plan(config, runtime, trial=False)
-made = plans.fit(config, runtime) if fit else plans.make_plan(config, runtime)
+    training = Pretraining.prepare(config, Path(folder), None)
+runtime = warm_runtime()
+counted = plans.make_plan(training, runtime, trial=False)
+made = plans.fit(training, runtime) if fit else plans.make_plan(training, runtime)
 recipe = made.config.training
 print(json.dumps({"total": made.memory.total, "counted": counted.memory.total,
                   "step": made.step_seconds, "others": made.others,
@@ -45,8 +45,8 @@ import json, sys
 from tinygpt.config import from_dict
 from tinygpt.training.begin import begin
 from tinygpt.machine.memory import peak_bytes
-from tinygpt.training.trainer import Pretraining
-Pretraining(begin(from_dict(json.loads(sys.argv[1])), sys.argv[2])).run()
+from tinygpt.training.trainer import Trainer
+Trainer(begin(from_dict(json.loads(sys.argv[1])), sys.argv[2])).run()
 print(peak_bytes())
 """
 

@@ -30,12 +30,16 @@ def ours(spec: dict[str, Any]) -> Iterator[Turn]:
     with tempfile.TemporaryDirectory() as folder:
         session = begin(config, f"{folder}/run")
         steps = train(
-            session.model, session.batches, lambda model, batch: model.loss(*batch),
-            session.optimizer, session.schedule, session.state, steps=recipe.steps,
+            session.model, session.batches, session.objective.loss, session.optimizer,
+            session.schedule, session.state, steps=recipe.steps,
             accumulation=recipe.accumulation, clip=recipe.clip,
         )  # fmt: skip
+
+        def evaluate() -> float:
+            return session.objective.evaluate(session.model)
+
         for metrics in steps:
-            yield metrics.step, metrics.step == recipe.steps, lambda: session.validation_loss(None)
+            yield metrics.step, metrics.step == recipe.steps, evaluate
 
 
 def torch(spec: dict[str, Any]) -> Iterator[Turn]:

@@ -62,10 +62,10 @@ import json, sys
 from pathlib import Path
 from tinygpt.config import from_dict
 from tinygpt.training.begin import begin, resume
-from tinygpt.training.trainer import Pretraining
+from tinygpt.training.trainer import Trainer
 path, config = sys.argv[1], from_dict(json.loads(sys.argv[2]))
 made = (Path(path) / "config.json").exists()
-Pretraining(resume(path) if made else begin(config, path)).run()
+Trainer(resume(path) if made else begin(config, path)).run()
 """
 
 
@@ -224,7 +224,7 @@ def _read_only(path: Path, kept: dict[str, bytes]) -> bool:
 
 def _resume_on_full_disk(path: Path, steps: int):
     from tinygpt.training.begin import resume
-    from tinygpt.training.trainer import Pretraining
+    from tinygpt.training.trainer import Trainer
     from tinygpt.training.watch import Watcher
 
     class Say(Watcher):
@@ -233,7 +233,7 @@ def _resume_on_full_disk(path: Path, steps: int):
                 print(f"  warning: {text}")
 
     session = resume(path, lambda config: config.replace("training", steps=steps))
-    return Pretraining(session, [Say()]).run()
+    return Trainer(session, [Say()]).run()
 
 
 def memory(folder: Path, steps: int) -> bool:

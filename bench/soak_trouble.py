@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from tinygpt.config import Config
+from tinygpt.data.batches import Batch
 from tinygpt.training.begin import begin
 from tinygpt.training.session import Session
-from tinygpt.training.trainer import Outcome, Pretraining
+from tinygpt.training.trainer import Outcome, Trainer
 from tinygpt.training.watch import Watcher
 
 TOLERANCE = 0.02
@@ -67,8 +68,8 @@ def _replace_batches(session: Session, which: range) -> None:
         def __next__(self):
             ids, targets = next(loader)
             if next(count) in which:
-                return tuple(rng.integers(0, vocabulary, ids.shape) for _ in range(2))
-            return ids, targets
+                return Batch(*(rng.integers(0, vocabulary, ids.shape) for _ in range(2)))
+            return Batch(ids, targets)
 
         def state_dict(self):
             return loader.state_dict()
@@ -107,4 +108,4 @@ def _run(path: Path, config: Config, plant) -> tuple[Outcome, dict[str, int]]:
     session, count = begin(config, path), Count()
     if plant is not None:
         plant(session)
-    return Pretraining(session, [count]).run(), count.kinds
+    return Trainer(session, [count]).run(), count.kinds

@@ -1,23 +1,26 @@
-"""What a run is: four frozen dataclasses, read from TOML, changed by --set, checked once.
+"""What a run is: frozen dataclasses, read from TOML, changed by --set, checked once.
 
     defaults  <-  TOML file (or the name of one that ships: S, M, B, L)  <-  --set section.key=value
 
-An unknown section or key is an error that suggests the nearest known one. None means off; in TOML
-and in --set it is written "none".
+Every run has a [training] section and names its objective; the objective brings the other sections
+in a configuration of its own (../pretraining/config.py). An unknown section or key is an error that
+suggests the nearest known one. None means off; in TOML and in --set it is written "none".
 
-Read next: configs/S.toml, then model/gpt.py.
+Read next: configs/S.toml, then model/shape.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib
 import sys
 import types
 import typing
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from tinygpt.errors import UserError
 
@@ -28,63 +31,17 @@ else:
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
+# Name -> "module:class" of an Objective (training/objective.py). It is imported when it is asked
+# for: so a run's folder can say what it is, and nothing below an objective knows one.
+OBJECTIVES = {"pretraining": "tinygpt.pretraining.objective:Pretraining"}
+
+T = TypeVar("T")
+
 
 class ConfigError(UserError, ValueError):
     """A configuration that cannot be used; the message says which key and what to do."""
 
     exit_code = 2
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    """Shape of a GPT. The defaults are GPT-2's choices, without biases."""
-
-    vocab_size: int = 65
-    context: int = 64  # tokens the model can look back on
-    n_layers: int = 4
-    n_heads: int = 4
-    d_model: int = 128  # width C of the residual stream
-    dropout: float = 0.0
-    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
-    activation: Literal["gelu", "relu2"] = "gelu"
-
-    def __post_init__(self):
-        for name in ("vocab_size", "context", "n_layers", "n_heads", "d_model"):
-            _require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
-        if self.d_model % self.n_heads:
-            raise ConfigError(
-                f"model.d_model = {self.d_model} is not divisible by model.n_heads = "
-                f"{self.n_heads}. Choose a width that is a multiple of the number of heads."
-            )
-        _require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
-
-
-@dataclass(frozen=True)
-class TokenizerConfig:
-    """How text becomes ids."""
-
-    kind: Literal["char", "bpe"] = "char"
-    vocab_size: int = 4096  # of a BPE tokenizer; the characters seen decide it for "char"
-    pattern: str = "cl100k"  # how BPE cuts text into words: gpt2, cl100k, llama3 or a regex
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where text comes from and how it is split."""
-
-    source: str = "stories"  # or "python", "python+tests", or the path of a text file or folder
-    split: tuple[float, ...] = (0.8, 0.1, 0.1)  # train, validation, test
-    by_position: bool = False  # cut a single text where it stands instead of by document
-    stories_mb: float = 8.0  # size of the generated corpus, millions of characters
-    errors: Literal["strict", "replace"] = "strict"  # bytes that are not UTF-8: stop, or U+FFFD
-
-    def __post_init__(self):
-        parts = self.split
-        if len(parts) != 3 or min(parts) < 0 or abs(sum(parts) - 1) > 1e-6 or not parts[0]:
-            raise ConfigError(
-                f"data.split = {list(parts)} must be three fractions (train, validation, test) "
-                "that sum to 1, the first above 0. Write for example [0.8, 0.1, 0.1]."
-            )
 
 
 @dataclass(frozen=True)
@@ -125,26 +82,60 @@ class TrainingConfig:
             ),
         ):
             for name in names:
-                _require(holds(getattr(self, name)), f"training.{name}", getattr(self, name), rule)
+                require(holds(getattr(self, name)), f"training.{name}", getattr(self, name), rule)
 
 
-@dataclass(frozen=True)
 class Config:
-    """All of a run."""
+    """All of a run. An objective's configuration is a frozen dataclass derived from this.
 
-    model: GPTConfig = field(default_factory=GPTConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    objective: its name in OBJECTIVES.  base: the model that training starts from, None for none.
+    """
 
-    def replace(self, section: str, **changes: Any) -> Config:
+    objective: str
+    base: str | None
+    training: TrainingConfig
+
+    def replace(self: T, section: str, **changes: Any) -> T:
         """A copy with some keys of one section changed."""
         part = dataclasses.replace(getattr(self, section), **changes)
-        return dataclasses.replace(self, **{section: part})
+        return dataclasses.replace(self, **{section: part})  # type: ignore[type-var]
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
+    def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as JSON holds them; `from_dict` reads them back."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+
+class Change(NamedTuple):
+    """A setting that two configurations have differently."""
+
+    key: str  # "section.key", or the key of a setting that stands in no section
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.old} -> {self.new}"
+
+
+def changes(before: Config, after: Config) -> list[Change]:
+    """What differs between two configurations of one objective."""
+    old, new = _flat(before.to_dict()), _flat(after.to_dict())
+    return [Change(key, old[key], new.get(key)) for key in old if old[key] != new.get(key)]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inside = _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
+        found.update(inside if inside is not None else {f"{prefix}{key}": value})
+    return found
+
+
+def find_objective(name: str) -> Any:
+    """The class of an objective.  Raises ConfigError for a name that is not in OBJECTIVES."""
+    if name not in OBJECTIVES:
+        raise ConfigError(_unknown("objective", name, OBJECTIVES))
+    module, _, attribute = OBJECTIVES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def shipped() -> list[str]:
@@ -152,7 +143,7 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in CONFIG_FOLDER.glob("*.toml"))
 
 
-def load_config(source: str | Path | None = None, overrides: list[str] | tuple = ()) -> Config:
+def load_config(source: str | Path | None = None, overrides: list[str] | tuple = ()) -> Any:
     """Read a configuration.
 
     source: a TOML file, the name of a shipped one, or None for the defaults.
@@ -174,24 +165,34 @@ def override(values: dict[str, Any], overrides: list[str] | tuple) -> dict[str, 
     return values
 
 
-def from_dict(values: dict[str, Any]) -> Config:
-    """Build and check a Config from nested plain values.  Raises ConfigError."""
-    sections = typing.get_type_hints(Config)
-    parts: dict[str, Any] = {}
-    for section, keys in values.items():
-        if section not in sections:
-            raise ConfigError(_unknown("section", section, sections))
-        if not isinstance(keys, dict):
-            raise ConfigError(f"{section} must be a section: write [{section}] and keys below it.")
-        kind = sections[section]
-        known = typing.get_type_hints(kind)
-        for key in keys:
-            if key not in known:
-                choices = [f"{section}.{name}" for name in known]
-                raise ConfigError(_unknown("key", f"{section}.{key}", choices))
-        converted = {k: _convert(f"{section}.{k}", v, known[k]) for k, v in keys.items()}
-        parts[section] = kind(**converted)
-    return Config(**parts)
+def from_dict(values: Mapping[str, Any]) -> Any:
+    """Build and check a Config from nested plain values; without an objective it is pretraining.
+
+    Raises ConfigError.
+    """
+    return structure(find_objective(values.get("objective", "pretraining")).Config, values)
+
+
+def structure(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """A frozen dataclass from nested plain values, each converted to the type of its field.
+
+    where: the section that `values` stands in, with a dot, for the words of an error.
+    Raises ConfigError for an unknown key, a value of another type, or one that `cls` refuses.
+    """
+    known = typing.get_type_hints(cls)
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{where}{key}"
+        if key not in known:
+            what = "key" if where else "section"
+            raise ConfigError(_unknown(what, name, [f"{where}{field}" for field in known]))
+        if not dataclasses.is_dataclass(known[key]):
+            made[key] = _convert(name, value, known[key])
+        elif isinstance(value, dict):
+            made[key] = structure(known[key], value, f"{name}.")
+        else:
+            raise ConfigError(f"{name} must be a section: write [{name}] and keys below it.")
+    return cls(**made)
 
 
 def _find(source: str) -> Path:
@@ -218,7 +219,8 @@ def _unknown(what: str, name: str, known: typing.Iterable[str]) -> str:
     return f"unknown configuration {what} {name!r}. {advice}"
 
 
-def _require(holds: bool, key: str, value: Any, rule: str) -> None:
+def require(holds: bool, key: str, value: Any, rule: str) -> None:
+    """Raise ConfigError unless a setting holds its rule, given in words."""
     if not holds:
         raise ConfigError(f"{key} = {value} must be {rule}. Change it in the file or with --set.")
 

@@ -8,8 +8,16 @@ import numpy as np
 
 import kernels
 from minigrad import optim
-from tinygpt.config import GPTConfig
-from tinygpt.model.gpt import GPT
+from tinygpt.data.batches import Batch
+from tinygpt.model import build
+from tinygpt.model.shape import ModelShape
+from tinygpt.training.optimizer import decay_groups
+from tinygpt.training.step import gradients, update
+
+
+def _loss(model, batch):
+    return model.loss(*batch), {}
+
 
 SHAPE = ("vocab_size", "context", "n_layers", "n_heads", "d_model")
 
@@ -19,20 +27,18 @@ class Trainer:
 
     def __init__(self, spec: dict):
         kernels.set_num_threads(spec["threads"])
-        config = GPTConfig(**{key: spec[key] for key in SHAPE})
-        self.model = GPT(config, np.random.default_rng(0))
-        groups = self.model.decay_groups(0.1)
-        self.optimizer = optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
+        shape = ModelShape(**{key: spec[key] for key in SHAPE})
+        self.model = build(shape, np.random.default_rng(0))
+        self.optimizer = optim.AdamW(
+            decay_groups(self.model, 0.1), lr=1e-3, betas=(0.9, 0.99)
+        )
         self.threads = spec["threads"]
 
     def step(self, x: np.ndarray, y: np.ndarray) -> float:
         """One optimizer step on ids x and targets y, (B, T) int64; returns the loss."""
-        self.optimizer.zero_grad()
-        loss = self.model.loss(x, y)
-        loss.backward()
-        _, scale = optim.clip_grad_norm(self.optimizer.parameters(), 1.0)
-        self.optimizer.step(grad_scale=scale)
-        return loss.item()
+        gathered = gradients(self.model, [Batch(x, y)], _loss, self.optimizer)
+        update(self.optimizer, 1e-3, optim.global_norm(self.optimizer.parameters()), 1.0)
+        return gathered.loss
 
     def products(self) -> dict:
         """Ways to multiply two float32 matrices here."""

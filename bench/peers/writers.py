@@ -23,13 +23,13 @@ class Ours:
     def __init__(self, spec: dict[str, Any]):
         from minigrad import set_num_threads
         from tinygpt.compression.quantize import quantize_model
-        from tinygpt.config import GPTConfig
         from tinygpt.inference.decoder import Decoder
         from tinygpt.inference.sampling import GREEDY, sample
         from tinygpt.model import GPT
+        from tinygpt.model.shape import ModelShape
 
         set_num_threads(spec["threads"])
-        model = GPT(GPTConfig(**{k: spec[k] for k in SHAPE}), np.random.default_rng(0)).eval()
+        model = GPT(ModelShape(**{k: spec[k] for k in SHAPE}), np.random.default_rng(0)).eval()
         if spec["dtype"] != "fp32":
             quantize_model(model, spec["dtype"])
         self.decoder = Decoder(model)
@@ -186,6 +186,6 @@ def _ctranslate2_model(spec: dict[str, Any]):
         layer.ffn.linear_0.weight = draw(4 * C, C)
         layer.ffn.linear_1.weight = draw(C, 4 * C)
     model.register_vocabulary(["<unk>", "<s>", "</s>", *(f"t{i}" for i in range(V - 3))])
-    model.config.unk_token, model.config.bos_token, model.config.eos_token = "<unk>", "<s>", "</s>"
+    model.shape.unk_token, model.shape.bos_token, model.shape.eos_token = "<unk>", "<s>", "</s>"
     model.validate()
     return model

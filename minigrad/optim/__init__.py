@@ -2,12 +2,13 @@
 
 from minigrad.optim.adamw import AdamW
 from minigrad.optim.adamw8bit import AdamW8bit
-from minigrad.optim.clip import clip_grad_norm, global_norm
+from minigrad.optim.clip import clip_grad_norm, clip_scale, global_norm
 from minigrad.optim.muon import Muon, orthogonalize
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.schedule import warmup_cosine
 
 __all__ = [
-    "AdamW", "AdamW8bit", "Muon", "Optimizer", "clip_grad_norm", "global_norm", "orthogonalize",
+    "AdamW", "AdamW8bit", "Muon", "Optimizer", "clip_grad_norm", "clip_scale", "global_norm",
+    "orthogonalize",
     "warmup_cosine",
 ]  # fmt: skip

@@ -15,11 +15,19 @@ def global_norm(params: Iterable[Tensor]) -> float:
     return math.sqrt(active.sum_of_squares(grads))
 
 
+def clip_scale(norm: float, max_norm: float | None) -> float:
+    """The factor that brings gradients of a global norm down to max_norm; 1.0 if none is too long.
+
+    max_norm: None for no limit.
+    """
+    return 1.0 if max_norm is None or norm <= max_norm else max_norm / norm
+
+
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> tuple[float, float]:
     """(norm, scale): the global norm, and the factor that brings it down to max_norm.
 
     The gradients are not written: pass the factor on, optimizer.step(grad_scale=scale), and the
-    update multiplies by it while it reads them anyway.  scale is 1.0 when nothing is too long.
+    update multiplies by it while it reads them anyway.
     """
     norm = global_norm(params)
-    return norm, max_norm / norm if norm > max_norm else 1.0
+    return norm, clip_scale(norm, max_norm)

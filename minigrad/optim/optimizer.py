@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.nn.module import copy_arrays
 from minigrad.tensor import Tensor
 
 State = dict[str, np.ndarray]  # one parameter's arrays by name
@@ -96,15 +97,6 @@ class Optimizer:
 
         Raises ValueError, before anything is changed, if the arrays are not those of this one.
         """
-        own = self.state_dict()
-        wrong = sorted(set(own) ^ set(state))
-        wrong += [k for k in own if k in state and own[k].shape != state[k].shape]
-        if wrong:
-            raise ValueError(
-                f"the optimizer state does not fit these parameters: {len(wrong)} arrays are "
-                f"missing, extra or of another shape, the first is {wrong[0]!r}"
-            )
-        self.steps = int(state["steps"])
-        for name, array in own.items():
-            if name != "steps":
-                np.copyto(array, state[name])
+        own = self.state_dict()  # the live arrays, and a copy of the number of steps
+        copy_arrays(own, state, type(self).__name__)
+        self.steps = int(own["steps"])

@@ -72,14 +72,14 @@ def test_with_the_c_extension_there_is_no_warning():
 
 
 def test_flops_are_those_the_model_counts():
-    from tinygpt.config import GPTConfig
     from tinygpt.model.gpt import GPT
+    from tinygpt.model.shape import ModelShape
 
     for name in "SMBL":
         spec = read_spec(name, 1)
         shape = {k: spec[k] for k in ("vocab_size", "context", "n_layers", "n_heads", "d_model")}
         tokens = spec["batch_size"] * spec["context"]
-        assert flops_per_step(spec) == GPT(GPTConfig(**shape), None).flops_per_token() * tokens
+        assert flops_per_step(spec) == GPT(ModelShape(**shape), None).flops_per_token() * tokens
 
 
 def test_sizes_are_those_of_the_design():
@@ -107,10 +107,10 @@ def test_torch_peer_is_our_model():
     """Same weights, same batch, same loss: what is compared is the same computation."""
     torch = pytest.importorskip("torch")
     from bench.peers.torch_gpt import GPT as TorchGPT
-    from tinygpt.config import GPTConfig
     from tinygpt.model.gpt import GPT
+    from tinygpt.model.shape import ModelShape
 
-    ours = GPT(GPTConfig(vocab_size=11, context=8, n_layers=2, n_heads=2, d_model=8),
+    ours = GPT(ModelShape(vocab_size=11, context=8, n_layers=2, n_heads=2, d_model=8),
                np.random.default_rng(0))  # fmt: skip
     theirs = TorchGPT(11, 8, 2, 2, 8)
     assert sum(p.numel() for p in theirs.parameters()) == ours.count_parameters()

@@ -74,7 +74,7 @@ def test_state_dict_resumes_to_the_bit():
 
 def test_a_state_of_other_parameters_is_refused():
     state = optim.AdamW(quadratic(n=7)).state_dict()
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="do not fit this AdamW"):
         optim.AdamW(quadratic(n=8)).load_state_dict(state)
 
 

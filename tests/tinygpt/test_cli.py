@@ -8,7 +8,7 @@ import pytest
 
 from tinygpt.cli import COMMANDS, main
 from tinygpt.cli.training import _with_data
-from tinygpt.config import Config
+from tinygpt.config import from_dict
 
 
 def run(*arguments, **environment):
@@ -79,5 +79,5 @@ def test_doctor_says_what_runs():
 def test_data_is_a_corpus_by_name_or_a_path_made_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("stories", "python", "python+tests"):
-        assert _with_data(Config(), name).data.source == name
-    assert _with_data(Config(), "my.txt").data.source == str(tmp_path / "my.txt")
+        assert _with_data(from_dict({}), name).data.source == name
+    assert _with_data(from_dict({}), "my.txt").data.source == str(tmp_path / "my.txt")

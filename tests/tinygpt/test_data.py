@@ -346,7 +346,7 @@ def test_a_folder_without_tokens_is_not_a_dataset(tmp_path):
 
 def test_errors_replace_is_a_setting_of_the_run(tmp_path):
     from tinygpt.config import load_config
-    from tinygpt.training.begin import prepare_data
+    from tinygpt.pretraining.objective import prepare_data
 
     path = write(tmp_path / "a.txt", b"caf\xe9 au lait\n" * 50)
     settings = [f"data.source={path}", "tokenizer.kind=char", "data.split=0.8,0.1,0.1"]

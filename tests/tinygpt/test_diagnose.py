@@ -10,7 +10,7 @@ from tinygpt.diagnosis.measure import copied_share, diagnose, repetition
 from tinygpt.diagnosis.verdict import Findings, judge
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.training.begin import begin
-from tinygpt.training.trainer import Pretraining
+from tinygpt.training.trainer import Trainer
 
 HEALTHY = Findings(
     step=2000, steps=2000, parameters=800_000, train_tokens=1_000_000, val_loss=1.88,
@@ -67,7 +67,7 @@ def test_copying_is_the_share_of_long_stretches_found_in_the_text():
 
 def test_a_run_is_measured_and_not_changed(tiny_config, tmp_path):
     path = tmp_path / "run"
-    Pretraining(begin(tiny_config, path)).run()
+    Trainer(begin(tiny_config, path)).run()
     before = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
     _, findings, gradients = diagnose(str(path))
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
@@ -88,7 +88,7 @@ def test_units_that_never_answer_are_counted(tiny_config, tmp_path):
 def test_units_that_are_always_far_below_zero_never_answer(tiny_config, tmp_path):
     session = begin(tiny_config, tmp_path / "run")
     model, rng = session.model, np.random.default_rng(0)
-    width = model.config.d_model
+    width = model.shape.d_model
     # Every token arrives at the first MLP as the same vector: 16 of 2 x 64 units say -20 to it.
     model.token_embedding.weight.data[:] = rng.standard_normal(width)
     model.position_embedding.weight.data[:] = 0.0
@@ -103,7 +103,7 @@ def test_units_that_are_always_far_below_zero_never_answer(tiny_config, tmp_path
 
 def test_a_planted_nan_is_found(tiny_config, tmp_path):
     session = begin(tiny_config.replace("training", steps=2), tmp_path / "run")
-    Pretraining(session).run()
+    Trainer(session).run()
     session.model.norm.weight.data[0] = np.nan
     session.save()
     newest = checkpoints.newest_good(tmp_path / "run/checkpoints")

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from minigrad import no_grad
-from tinygpt.config import GPTConfig
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.generate import generate, generate_batch, until_stop
 from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.model import GPT
+from tinygpt.model.shape import ModelShape
 
-CONFIG = GPTConfig(vocab_size=37, context=24, n_layers=2, n_heads=2, d_model=32)
+CONFIG = ModelShape(vocab_size=37, context=24, n_layers=2, n_heads=2, d_model=32)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_an_empty_prompt_is_an_error(model):
 
 
 def test_a_model_in_training_mode_generates_without_dropout_and_stays_in_it():
-    config = GPTConfig(vocab_size=37, context=8, n_layers=1, n_heads=1, d_model=16, dropout=0.5)
+    config = ModelShape(vocab_size=37, context=8, n_layers=1, n_heads=1, d_model=16, dropout=0.5)
     model = GPT(config, np.random.default_rng(0))
     outs = [list(generate(model, [1], max_tokens=5, sampling=GREEDY)) for _ in range(3)]
     assert outs[0] == outs[1] == outs[2]

@@ -8,17 +8,19 @@ import pytest
 
 import minigrad
 from minigrad import no_grad, optim
-from tinygpt.config import GPTConfig, load_config
+from tinygpt.config import load_config
 from tinygpt.model import GPT, KVCache
+from tinygpt.model.shape import ModelShape
+from tinygpt.training.optimizer import decay_groups
 
-TINY = GPTConfig(vocab_size=31, context=16, n_layers=2, n_heads=2, d_model=24)
+TINY = ModelShape(vocab_size=31, context=16, n_layers=2, n_heads=2, d_model=24)
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 
 
 def losses(config=TINY, steps=10):
     """A fixed recipe: what the golden file holds, computed in the backend in force."""
     model = GPT(config, np.random.default_rng(0))
-    optimizer = optim.AdamW(model.decay_groups(0.1), lr=1e-2, betas=(0.9, 0.99))
+    optimizer = optim.AdamW(decay_groups(model, 0.1), lr=1e-2, betas=(0.9, 0.99))
     ids = np.random.default_rng(1).integers(0, config.vocab_size, (4, config.context + 1))
     seen = []
     for _ in range(steps):
@@ -59,7 +61,7 @@ def test_training_on_one_batch_learns_it():
 @pytest.mark.parametrize("norm", ["layernorm", "rmsnorm"])
 @pytest.mark.parametrize("activation", ["gelu", "relu2"])
 def test_loss_is_the_cross_entropy_of_the_logits(norm, activation):
-    config = GPTConfig(31, 16, 2, 2, 24, norm=norm, activation=activation)
+    config = ModelShape(31, 16, 2, 2, 24, norm=norm, activation=activation)
     model = GPT(config, np.random.default_rng(0))
     ids = np.random.default_rng(1).integers(0, 31, (3, 17))
     logits = model(ids[:, :-1]).reshape(-1, 31)
@@ -109,7 +111,7 @@ def test_reference_configurations_have_their_stated_size(name, millions):
 
 
 def test_norms_and_embeddings_do_not_decay():
-    decay, keep = GPT(TINY, np.random.default_rng(0)).decay_groups(0.1)
+    decay, keep = decay_groups(GPT(TINY, np.random.default_rng(0)), 0.1)
     assert decay["weight_decay"] == 0.1 and keep["weight_decay"] == 0.0
     assert len(decay["params"]) == 4 * TINY.n_layers  # qkv, proj, up, down
     assert {p.data.shape for p in keep["params"]} == {(24,), (31, 24), (16, 24)}

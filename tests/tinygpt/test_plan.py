@@ -4,25 +4,24 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tinygpt.config import ConfigError, from_dict, load_config
 from tinygpt.machine.memory import Limit
-from tinygpt.model import GPT
+from tinygpt.model import build
 from tinygpt.planning import plan as plans
 from tinygpt.planning import probe
 from tinygpt.planning.probe import Measured, time_in_place
+from tinygpt.pretraining.objective import Pretraining
 
 RUNTIME = 60 << 20
 
 
 @pytest.fixture
-def config():
-    chosen = load_config("L", ["model.vocab_size=65"])
-    return chosen
+def training():
+    return Pretraining(load_config("L", ["model.vocab_size=65"]))
 
 
 def limited(monkeypatch, megabytes):
@@ -32,50 +31,50 @@ def limited(monkeypatch, megabytes):
 
 @pytest.mark.parametrize("name", ["S", "M"])
 def test_parameters_are_counted_as_the_model_counts_them(name):
-    shape = load_config(name).model
-    model = GPT(shape, np.random.default_rng(0))
-    assert plans.count_parameters(shape) == model.count_parameters()
+    config = load_config(name)
+    model = build(config.model, np.random.default_rng(0))
+    assert Pretraining(config).parameters == model.count_parameters()
 
 
-def test_less_memory_with_recomputed_activations_and_with_smaller_batches(config):
-    whole = plans.activation_bytes(config.model, 16)
-    assert plans.activation_bytes(config.model, 8) < 0.6 * whole
-    assert plans.activation_bytes(config.model, 16, recompute=True) < 0.6 * whole
+def test_less_memory_with_recomputed_activations_and_with_smaller_batches(training):
+    whole = training.activation_bytes()
+    assert training.with_training(batch_size=8).activation_bytes() < 0.6 * whole
+    assert training.with_training(recompute=True).activation_bytes() < 0.6 * whole
 
 
-def test_fit_keeps_the_effective_batch(monkeypatch, config):
+def test_fit_keeps_the_effective_batch(monkeypatch, training):
     monkeypatch.setattr(plans, "measure", lambda config: None)
     limited(monkeypatch, 600)
-    recipe = plans.fit(config, RUNTIME).config.training
+    recipe = plans.fit(training, RUNTIME).config.training
     assert 1 <= recipe.batch_size < 16 and not recipe.recompute
     assert recipe.batch_size * recipe.accumulation == 16
 
 
-def test_fit_recomputes_only_when_a_single_sequence_is_too_much(monkeypatch, config):
+def test_fit_recomputes_only_when_a_single_sequence_is_too_much(monkeypatch, training):
     monkeypatch.setattr(plans, "measure", lambda config: None)
     limited(monkeypatch, 270)
-    recipe = plans.fit(config, RUNTIME).config.training
+    recipe = plans.fit(training, RUNTIME).config.training
     assert recipe.recompute
     assert recipe.batch_size * recipe.accumulation == 16
 
 
-def test_what_cannot_fit_is_refused_with_exit_code_2(monkeypatch, config):
+def test_what_cannot_fit_is_refused_with_exit_code_2(monkeypatch, training):
     limited(monkeypatch, 150)
     with pytest.raises(ConfigError, match="smaller model") as caught:
-        plans.fit(config, RUNTIME)
+        plans.fit(training, RUNTIME)
     assert caught.value.exit_code == 2
 
 
-def test_a_refusal_names_the_largest_setting_that_fits(monkeypatch, config):
+def test_a_refusal_names_the_largest_setting_that_fits(monkeypatch, training):
     limited(monkeypatch, 600)
-    plan = plans.make_plan(config, RUNTIME, trial=False)
+    plan = plans.make_plan(training, RUNTIME, trial=False)
     assert not plan.fits
     assert "--set training.batch_size=" in plans.refusal(plan)
     assert "--fit" in plans.refusal(plan)
 
 
-def test_a_trial_corrects_memory_and_gives_times(monkeypatch, config):
-    small = config.replace("training", batch_size=4, accumulation=2, steps=100, eval_every=None)
+def test_a_trial_corrects_memory_and_gives_times(monkeypatch, training):
+    small = training.with_training(batch_size=4, accumulation=2, steps=100, eval_every=None)
     counted = plans.estimate(small, RUNTIME)
     peak = counted.total + (30 << 20)
     measured = Measured(RUNTIME, peak, RUNTIME, peak, (0.9, 1.0, 1.2), 0.1)
@@ -88,14 +87,14 @@ def test_a_trial_corrects_memory_and_gives_times(monkeypatch, config):
     assert plan.total_seconds[0] == pytest.approx(210)
 
 
-def test_a_busy_machine_is_said(monkeypatch, config):
+def test_a_busy_machine_is_said(monkeypatch, training):
     from tinygpt.screens import plan as plan_view
 
-    data = SimpleNamespace(train=np.zeros(1000), validation=np.zeros(100))
+    monkeypatch.setattr(Pretraining, "data_tokens", lambda self: (1000, 100))
     for others, said in ((0.02, False), (0.4, True)):
         measured = Measured(RUNTIME, RUNTIME, RUNTIME, RUNTIME, (0.9, 1.0, 1.2), 0.1, others)
         monkeypatch.setattr(plans, "measure", lambda config, seen=measured: seen)
-        facts = plan_view._facts(plans.make_plan(config, RUNTIME), data, None)
+        facts = plan_view._facts(plans.make_plan(training, RUNTIME), None)
         assert any("40%" in text for _, text in facts) is said
 
 
@@ -125,9 +124,10 @@ def test_timing_a_session_leaves_it_as_it_was(tiny_config, tmp_path):
 
 
 def test_candidates_never_need_more_memory_than_the_one_before():
-    config = from_dict({"training": {"batch_size": 12, "accumulation": 2}})
-    needs = [plans.estimate(c, 0).total for c in plans.candidates(config)]
+    training = Pretraining(from_dict({"training": {"batch_size": 12, "accumulation": 2}}))
+    needs = [plans.estimate(c, 0).total for c in plans.candidates(training)]
     half = len(needs) // 2
     assert needs[:half] == sorted(needs[:half], reverse=True)
     assert needs[half:] == sorted(needs[half:], reverse=True)
-    assert len({dataclasses.astuple(c.training) for c in plans.candidates(config)}) == len(needs)
+    recipes = {dataclasses.astuple(c.config.training) for c in plans.candidates(training)}
+    assert len(recipes) == len(needs)

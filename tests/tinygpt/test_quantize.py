@@ -13,7 +13,6 @@ from minigrad.nn.quantized import bfloat16_round, double_dequantize, double_quan
 from minigrad.ops.decode import Packed
 from tinygpt.compression.quality import Reference, sweep
 from tinygpt.compression.quantize import quantizable, quantize_model
-from tinygpt.config import GPTConfig
 from tinygpt.errors import UserError
 from tinygpt.inference.chat import Conversation
 from tinygpt.inference.decoder import Decoder
@@ -21,10 +20,11 @@ from tinygpt.inference.generate import generate
 from tinygpt.inference.network import network_of
 from tinygpt.inference.sampling import GREEDY
 from tinygpt.model import GPT
+from tinygpt.model.shape import ModelShape
 from tinygpt.tokenizer import CharTokenizer, TokenizerError, train_bpe
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
-CONFIG = GPTConfig(vocab_size=64, context=32, n_layers=2, n_heads=2, d_model=64, dropout=0.1)
+CONFIG = ModelShape(vocab_size=64, context=32, n_layers=2, n_heads=2, d_model=64, dropout=0.1)
 LETTERS = "".join(chr(i) for i in range(32, 96))
 SCHEMES = ["int8", "int4", "nf4"]
 
@@ -109,7 +109,7 @@ def test_int8_follows_the_float_model_closely_and_4_bits_less_so(model, tokens):
 
 
 def copy_of(model):
-    other = GPT(dataclasses.replace(model.config, dropout=0.0), None)
+    other = GPT(dataclasses.replace(model.shape, dropout=0.0), None)
     other.load_state_dict(model.state_dict())
     return other.eval()
 
@@ -158,7 +158,7 @@ def test_a_file_gives_back_the_same_logits_and_tokenizer(model, tokenizer, tmp_p
     ids = np.random.default_rng(3).integers(0, 64, (2, 20))
     np.testing.assert_array_equal(logits(again, ids), logits(model, ids))
     assert tokens.encode("HELLO") == tokenizer.encode("HELLO")
-    assert again.config == dataclasses.replace(CONFIG, dropout=0.0)
+    assert again.shape == dataclasses.replace(CONFIG, dropout=0.0)
 
 
 def test_the_file_is_mapped_and_readable_by_the_safetensors_library(model, tokenizer, tmp_path):
@@ -178,7 +178,7 @@ def test_the_file_is_mapped_and_readable_by_the_safetensors_library(model, token
 
 def test_sizes_of_the_files(tokenizer, tmp_path):
     """The bars of int8 and 4 bits on a model whose matrices dominate, as B's do."""
-    config = GPTConfig(vocab_size=64, context=64, n_layers=4, n_heads=4, d_model=256)
+    config = ModelShape(vocab_size=64, context=64, n_layers=4, n_heads=4, d_model=256)
     for scheme, bar in (("int8", 0.27), ("int4", 0.16), ("nf4", 0.16)):
         model = GPT(config, np.random.default_rng(0))
         floats = 4 * model.count_parameters()
@@ -325,7 +325,7 @@ def test_roles_mark_who_speaks_and_cannot_be_forged(model):
     bpe = train_bpe("AB CD " * 9, 256 + 3, special_tokens=names)
     rng = np.random.default_rng(0)
     gpt = GPT(
-        GPTConfig(n_layers=1, n_heads=2, d_model=16, context=64, vocab_size=bpe.vocab_size), rng
+        ModelShape(n_layers=1, n_heads=2, d_model=16, context=64, vocab_size=bpe.vocab_size), rng
     )
     talk = Conversation(gpt, bpe, sampling=GREEDY, max_tokens=2, stop=(), roles=True)
     fed = []

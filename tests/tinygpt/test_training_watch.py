@@ -10,16 +10,17 @@ from rich.console import Console
 from tinygpt.machine.manners import PauseWhile, cool, max_hours, on_battery, stop_at, temperature
 from tinygpt.screens import live as view
 from tinygpt.screens.charts import Level, Scale, Series, chart, number
-from tinygpt.screens.report import smooth
+from tinygpt.screens.report import HtmlReport, smooth
 from tinygpt.screens.thinned import Thinned
 from tinygpt.training.begin import begin
-from tinygpt.training.trainer import Pretraining
+from tinygpt.training.trainer import Trainer
 
 
 def test_the_report_is_one_page_that_needs_no_network(tiny_config, tmp_path):
     config = tiny_config.replace("training", sample_every=20)
     session = begin(config, tmp_path / "run")
-    Pretraining(session, sample=lambda session: "Once <b>upon</b> & a time").run()
+    session.objective.write = lambda model, step: "Once <b>upon</b> & a time"
+    Trainer(session, [HtmlReport()]).run()
     page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert "prefers-color-scheme:dark" in page
@@ -97,7 +98,7 @@ def test_the_plain_view_writes_lines_without_control_codes(tiny_config, tmp_path
     screen = io.StringIO()
     watcher = view.make_view(Console(file=screen, highlight=False))
     assert isinstance(watcher, view.PlainView)
-    Pretraining(begin(tiny_config, tmp_path / "run"), [watcher]).run()
+    Trainer(begin(tiny_config, tmp_path / "run"), [watcher]).run()
     text = screen.getvalue()
     assert "step 40/40" in text and "val" in text
     assert "\x1b" not in text and "\r" not in text
@@ -106,7 +107,7 @@ def test_the_plain_view_writes_lines_without_control_codes(tiny_config, tmp_path
 def test_the_live_view_shows_loss_rate_memory_and_time_left(tiny_config, tmp_path):
     screen = io.StringIO()
     watcher = view.LiveView(Console(file=screen, force_terminal=True, width=100))
-    Pretraining(begin(tiny_config, tmp_path / "run"), [watcher]).run()
+    Trainer(begin(tiny_config, tmp_path / "run"), [watcher]).run()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
     for word in ("40 of 40 steps", "loss", "held-out", "tokens/s", "memory", "left"):
         assert word in text
@@ -118,7 +119,7 @@ def test_tensorboards_own_reader_reads_the_scalars(tiny_config, tmp_path, recwar
 
     from tinygpt.screens.tensorboard import TensorBoard, write_events
 
-    Pretraining(begin(tiny_config, tmp_path / "run"), [TensorBoard()]).run()
+    Trainer(begin(tiny_config, tmp_path / "run"), [TensorBoard()]).run()
     write_events(tmp_path / "run/metrics.jsonl", tmp_path / "again")
     for folder in ("run/tensorboard", "again"):
         events = EventAccumulator(str(tmp_path / folder))

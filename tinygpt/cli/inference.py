@@ -53,7 +53,7 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     gpt, tokenizer = open_model(model)
     if prompt == "-":
         prompt = click.get_text_stream("stdin").read()
-    length, context = len(tokenizer.encode(prompt)), gpt.config.context
+    length, context = len(tokenizer.encode(prompt)), gpt.shape.context
     if length > context:
         click.echo(
             f"the prompt is {length} tokens long, the model's context {context}: it reads the last "

@@ -39,9 +39,9 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     from tinygpt.config import load_config
     from tinygpt.machine import manners
     from tinygpt.screens.live import LastingConsole, make_view
+    from tinygpt.screens.report import HtmlReport
     from tinygpt.training.begin import begin
-    from tinygpt.training.sampling import write_sample
-    from tinygpt.training.trainer import Pretraining
+    from tinygpt.training.trainer import Trainer
 
     stops = [manners.stop_at(stop_at)] if stop_at else []
     stops += [manners.max_hours(max_hours)] if max_hours is not None else []
@@ -62,12 +62,12 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
         chosen = _with_data(load_config(config, overrides), data)
         session = begin(chosen, out, say, _approval(fit, say))
     _announce_time(session, say)
-    watchers = [make_view(console)]
+    watchers = [make_view(console), HtmlReport()]
     if tensorboard:
         from tinygpt.screens.tensorboard import TensorBoard
 
         watchers.append(TensorBoard())
-    outcome = Pretraining(session, watchers, write_sample, stops, pauses).run()
+    outcome = Trainer(session, watchers, stops, pauses).run()
     return _conclude(console, session, outcome)
 
 
@@ -75,8 +75,11 @@ def _with_data(config, data):
     """`config` with the --data that was given, paths made absolute for a later --resume."""
     if data is None:
         return config
+    from tinygpt.config import ConfigError
     from tinygpt.text.corpus import CORPORA
 
+    if not hasattr(config, "data"):
+        raise ConfigError(f"--data {data}: {config.objective} reads no text. Leave it out.")
     source = data if data in CORPORA else str(Path(data).resolve())
     return config.replace("data", source=source)
 
@@ -103,13 +106,14 @@ def _approval(fit, say):
     """A check before anything is made: the memory is there, or --fit finds a way."""
     from tinygpt.config import ConfigError
     from tinygpt.planning import plan as plans
+    from tinygpt.planning.probe import warm_runtime
     from tinygpt.screens.plan import one_line
 
-    def approve(config, dataset):
-        runtime = plans.warm_runtime()
-        plan = plans.make_plan(config, runtime, trial=False)
+    def approve(objective):
+        runtime = warm_runtime()
+        plan = plans.make_plan(objective, runtime, trial=False)
         if fit and not plan.fits:
-            plan = plans.fit(config, runtime, say)
+            plan = plans.fit(objective, runtime, say)
             recipe = plan.config.training
             say(
                 f"to fit the memory: batch_size {recipe.batch_size}, accumulation "
@@ -117,8 +121,8 @@ def _approval(fit, say):
             )
         elif not plan.fits:
             raise ConfigError(plans.refusal(plan))
-        say(one_line(plan, dataset))
-        return plan.config
+        say(one_line(plan))
+        return plan.objective
 
     return approve
 
@@ -151,19 +155,18 @@ def plan(config, data, out, overrides, fit):
 
     from rich.console import Console
 
-    from tinygpt.config import ConfigError, load_config
+    from tinygpt.config import ConfigError, find_objective, load_config
     from tinygpt.planning import plan as plans
+    from tinygpt.planning.probe import warm_runtime
     from tinygpt.screens.plan import show
-    from tinygpt.training.begin import prepare_data
 
     console = Console(highlight=False, soft_wrap=True)
     chosen = _with_data(load_config(config, overrides), data)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = prepare_data(chosen, Path(folder) / "tokens", None)
-        chosen = chosen.replace("model", vocab_size=dataset.vocab_size)
-        runtime = plans.warm_runtime()
-        made = plans.fit(chosen, runtime) if fit else plans.make_plan(chosen, runtime)
-        show(console, made, dataset, Path(out) if out else None)
+        objective = find_objective(chosen.objective).prepare(chosen, Path(folder), None)
+        runtime = warm_runtime()
+        made = plans.fit(objective, runtime) if fit else plans.make_plan(objective, runtime)
+        show(console, made, Path(out) if out else None)
     if not made.fits:
         raise ConfigError(plans.refusal(made))
 
@@ -184,7 +187,8 @@ def _conclude(console, session, outcome) -> int:
     else:
         held_out = ""
         if outcome.val_loss is not None:
-            held_out = f", held-out loss {outcome.val_loss:.4f} nats per token"
+            unit = session.objective.loss_unit
+            held_out = f", held-out loss {outcome.val_loss:.4f} {unit}".rstrip()
         say(f"Done: {outcome.step} steps{held_out}, {session.state.seconds:.0f} s of training.")
     if outcome.saved:
         say(f"Read it:     tinygpt generate {path}")
@@ -219,17 +223,13 @@ def diagnose(run):
 @click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
 def export(run, csv, tensorboard):
     """Write a run's report anew, and its metrics as CSV or for TensorBoard."""
-    from tinygpt.planning.plan import count_parameters
     from tinygpt.runs import metrics as metrics_files
     from tinygpt.runs.run import Run
-    from tinygpt.screens.report import read_baselines, render
-    from tinygpt.storage.durable import replace_file
+    from tinygpt.screens.report import write_report
 
     opened = Run.open(run)
     metrics = opened.path / "metrics.jsonl"
-    page = render(opened, count_parameters(opened.config.model), read_baselines(opened.path))
-    replace_file(opened.path / "report.html", page)
-    click.echo(f"{opened.path / 'report.html'}")
+    click.echo(f"{write_report(opened)}")
     if csv:
         click.echo(f"{csv}: {metrics_files.write_csv(metrics, csv)} rows")
     if tensorboard:

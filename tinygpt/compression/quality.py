@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigrad import no_grad
 from tinygpt.compression.quantize import only_quantized, quantizable
 from tinygpt.data import evaluation_batches
 from tinygpt.inference.decoder import Decoder
-from tinygpt.model import GPT
+from tinygpt.inference.scoring import log_probabilities
+from tinygpt.model import LanguageModel
 
 LOGITS_AT_ONCE = 4_000_000  # 16 MB of them
 
@@ -48,13 +48,13 @@ class Reference:
     Bytes: 4 tokens V (B: 16 kB a token), so `tokens` bounds them.
     """
 
-    def __init__(self, model: GPT, tokens: Sequence[int], limit: int):
-        context = min(model.config.context, len(tokens) - 1)
-        batch = max(1, LOGITS_AT_ONCE // (context * model.config.vocab_size))
+    def __init__(self, model: LanguageModel, tokens: Sequence[int], limit: int):
+        context = min(model.shape.context, len(tokens) - 1)
+        batch = max(1, LOGITS_AT_ONCE // (context * model.shape.vocab_size))
         self._batches = list(evaluation_batches(tokens, batch, context, limit))
         self._log_p = [log_probabilities(model, x) for x, _ in self._batches]
 
-    def compare(self, model: GPT) -> Quality:
+    def compare(self, model: LanguageModel) -> Quality:
         """Measure `model` against the reference."""
         count, nll_p, nll_q, same, kl = 0, 0.0, 0.0, 0, 0.0
         for (x, y), log_p in zip(self._batches, self._log_p, strict=True):
@@ -70,15 +70,7 @@ class Reference:
         )
 
 
-def log_probabilities(model: GPT, ids: np.ndarray) -> np.ndarray:
-    """(B, T) ids -> (B T, V) float32 log probabilities of each next token."""
-    with no_grad():
-        logits = model(ids).data.reshape(-1, model.config.vocab_size)
-    logits = logits - logits.max(axis=-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-
-
-def sweep(model: GPT, reference: Reference, scheme: str) -> list[tuple[str, Quality]]:
+def sweep(model: LanguageModel, reference: Reference, scheme: str) -> list[tuple[str, Quality]]:
     """Quantize one module at a time and measure: (name, quality), what hurts most first."""
     found = []
     for name in quantizable(model):
@@ -87,7 +79,9 @@ def sweep(model: GPT, reference: Reference, scheme: str) -> list[tuple[str, Qual
     return sorted(found, key=lambda pair: pair[1].kl, reverse=True)
 
 
-def decode_speeds(models: Sequence[GPT], tokens: int = 64, rounds: int = 5) -> list[float]:
+def decode_speeds(
+    models: Sequence[LanguageModel], tokens: int = 64, rounds: int = 5
+) -> list[float]:
     """Tokens/s of generation, batch 1: the best round of each, the models taking turns."""
     decoders = [Decoder(model) for model in models]
     best = [math.inf] * len(models)

@@ -16,19 +16,10 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.nn import QuantizedEmbedding, QuantizedLinear, replace_modules
+from minigrad.nn.quantized import SCHEMES
 from tinygpt.errors import UserError
-from tinygpt.model import GPT
-
-SCHEMES = ("int8", "int4", "nf4")
-
-
-def quantizable(model: GPT) -> dict[str, Any]:
-    """Dotted name -> every Linear and Embedding that is still float, in order."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if type(module) in (nn.Linear, nn.Embedding)
-    }
+from tinygpt.model import LanguageModel
+from tinygpt.weights.quantized import quantizable
 
 
 def scheme_of(name: str, scheme: str) -> str:
@@ -53,7 +44,7 @@ def quantized(name: str, module: Any, scheme: str) -> nn.Module:
     return QuantizedEmbedding.from_embedding(module, scheme_of(name, scheme))
 
 
-def quantize_model(model: GPT, scheme: str) -> GPT:
+def quantize_model(model: LanguageModel, scheme: str) -> LanguageModel:
     """Replace every matrix of `model`, in place; returns it.  Raises UserError as `quantized`."""
     names = {id(module): name for name, module in quantizable(model).items()}
     if not names:
@@ -68,7 +59,7 @@ def quantize_model(model: GPT, scheme: str) -> GPT:
 
 
 @contextmanager
-def only_quantized(model: GPT, name: str, scheme: str) -> Iterator[None]:
+def only_quantized(model: LanguageModel, name: str, scheme: str) -> Iterator[None]:
     """One module of a float model quantized, for the length of a with block."""
     before = quantizable(model)[name]
     after = quantized(name, before, scheme)

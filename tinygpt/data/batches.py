@@ -9,13 +9,28 @@ Read next: baselines.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygpt.text.corpus import DataError
 
-Batch = tuple[np.ndarray, np.ndarray]
+
+class Batch(NamedTuple):
+    """ids, targets: (B, T) int64, targets[b, t] being the token that follows ids[b, t]."""
+
+    ids: np.ndarray
+    targets: np.ndarray
+
+    @property
+    def weight(self) -> int:
+        """How many answers its mean loss is a mean of."""
+        return self.targets.size
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens were read for that."""
+        return self.ids.size
 
 
 def check_length(tokens: Sequence[int], context: int, what: str = "the text") -> None:
@@ -33,7 +48,6 @@ class BatchLoader:
 
     tokens: a Tokens or a 1-D integer array.  context: T.
     rng: the only source of randomness; its state is the loader's whole state.
-    Yields (x, y), both (B, T) int64.
     """
 
     def __init__(
@@ -52,7 +66,7 @@ class BatchLoader:
         windows = np.empty((self.batch_size, T + 1), np.int64)
         for row, start in zip(windows, starts.tolist(), strict=True):
             row[:] = self.tokens[start : start + T + 1]
-        return windows[:, :-1].copy(), windows[:, 1:].copy()
+        return Batch(windows[:, :-1].copy(), windows[:, 1:].copy())
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the random stream, as plain JSON values."""
@@ -69,7 +83,7 @@ def evaluation_batches(
     """Windows side by side over the whole split: every token but the first is asked for once.
 
     max_tokens: look at about that many only, in windows spread evenly over the split.
-    Yields (x, y), (B, T) int64; the last batches may have fewer rows, and the very last (unless
+    The last batches may have fewer rows, and the very last (unless
     max_tokens cut it off) one row of fewer than T columns, so weigh a batch's loss by y.size.
     """
     check_length(tokens, context)
@@ -82,7 +96,7 @@ def evaluation_batches(
     for at in range(0, len(chosen), batch_size):
         starts = (chosen[at : at + batch_size] * context).tolist()
         rows = np.stack([tokens[s : s + context + 1] for s in starts]).astype(np.int64)
-        yield rows[:, :-1].copy(), rows[:, 1:].copy()
+        yield Batch(rows[:, :-1].copy(), rows[:, 1:].copy())
     rest = np.asarray(tokens[windows * context : len(tokens)], np.int64)
     if len(rest) > 1 and not limited:
-        yield rest[None, :-1].copy(), rest[None, 1:].copy()
+        yield Batch(rest[None, :-1].copy(), rest[None, 1:].copy())

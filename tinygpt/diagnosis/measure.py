@@ -14,13 +14,17 @@ import numpy as np
 
 from minigrad import nn, no_grad, optim
 from minigrad.ops.linear import activated
-from tinygpt.data import open_dataset
+from tinygpt.config import find_objective
+from tinygpt.data import Dataset, open_dataset
 from tinygpt.diagnosis.verdict import Findings
+from tinygpt.errors import UserError
 from tinygpt.inference.generate import generate_batch
-from tinygpt.inference.scoring import evaluate
+from tinygpt.inference.scoring import mean_loss
+from tinygpt.pretraining.objective import Pretraining
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
 from tinygpt.training.session import Session
+from tinygpt.training.step import gradients, update
 
 EVAL_TOKENS = 50_000  # looked at on each split
 SAMPLES, LENGTH = 8, 200  # texts written, tokens each
@@ -36,13 +40,19 @@ def diagnose(path: str, say: Callable[[str], None] | None = None) -> tuple[Sessi
     """
     say = say or (lambda text: None)
     run = Run.open(path)
-    session = Session(run, open_dataset(run.path / "tokens"))
+    kind = find_objective(run.config.objective)
+    if not issubclass(kind, Pretraining):
+        raise UserError(
+            f"{run.path} is a run of {run.config.objective}, and only a pretraining can be "
+            "examined. Look at its report.html instead."
+        )
+    session = Session(run, Pretraining(run.config, open_dataset(run.path / "tokens")))
     session.restore(run.find("last", say))
     session.model.eval()
     say("measuring losses")
-    dataset, model = session.dataset, session.model
-    val = session.validation_loss(EVAL_TOKENS)
-    train = evaluate(model, dataset.train, EVAL_TOKENS, run.config.training.batch_size)
+    dataset, model = _text(session), session.model
+    val = session.objective.evaluate(model, EVAL_TOKENS)
+    train = mean_loss(model, dataset.train, EVAL_TOKENS, run.config.training.batch_size)
     values: dict[str, Any] = {"val_loss": train if val is None else val, "train_loss": train}
     values.update(_history(session, values["val_loss"]))
     say("counting pairs of tokens")
@@ -52,7 +62,7 @@ def diagnose(path: str, say: Callable[[str], None] | None = None) -> tuple[Sessi
     values.update(_writing(session) if values["finite"] else _NOTHING_WRITTEN)
     say("looking inside")
     values["dead_units"] = _dead_units(session)
-    gradients, values["update_ratio"] = _one_step(session)
+    norms, values["update_ratio"] = _one_step(session)
     counts = np.bincount(np.asarray(dataset.train[:4_000_000]), minlength=dataset.vocab_size)
     recipe, state = run.config.training, session.state
     findings = Findings(
@@ -61,7 +71,12 @@ def diagnose(path: str, say: Callable[[str], None] | None = None) -> tuple[Sessi
         skipped=state.skipped, rollbacks=state.rollbacks, lr=recipe.lr * state.lr_scale,
         vocab_size=dataset.vocab_size, rare_tokens=float(np.mean(counts < RARE)), **values,
     )  # fmt: skip
-    return session, findings, gradients
+    return session, findings, norms
+
+
+def _text(session: Session) -> Dataset:
+    assert isinstance(session.objective, Pretraining)  # `diagnose` opens no other
+    return session.objective.dataset
 
 
 def _history(session: Session, val_loss: float) -> dict[str, Any]:
@@ -88,9 +103,9 @@ def _history(session: Session, val_loss: float) -> dict[str, Any]:
 
 def _writing(session: Session) -> dict[str, float]:
     """Repetition in samples and in the text itself, and how much of a sample is copied."""
-    model, dataset = session.model, session.dataset
+    model, dataset = session.model, _text(session)
     rng = np.random.default_rng(0)
-    length = min(LENGTH, 4 * model.config.context)
+    length = min(LENGTH, 4 * model.shape.context)
     starts = rng.integers(0, len(dataset.train) - length - 2, SAMPLES)
     prompts = np.stack([dataset.train[s : s + 2] for s in starts]).astype(np.int64)
     drawn = np.stack(list(generate_batch(model, prompts, max_tokens=length, rng=rng)), axis=1)
@@ -132,9 +147,9 @@ def copied_share(text: str, known: str, length: int = COPY) -> float:
 def _dead_units(session: Session, threshold: float = 0.01) -> float:
     """Share of hidden units whose answer stays below 1 % of its layer's over held-out text."""
     model = session.model
-    tokens = session.dataset.train
-    rows = [tokens[i * model.config.context :][: model.config.context] for i in range(8)]
-    ids = np.stack([np.asarray(row) for row in rows if len(row) == model.config.context])
+    tokens = _text(session).train
+    rows = [tokens[i * model.shape.context :][: model.shape.context] for i in range(8)]
+    ids = np.stack([np.asarray(row) for row in rows if len(row) == model.shape.context])
     largest: list[np.ndarray] = []
 
     def listen(down: nn.Linear) -> Callable:
@@ -147,7 +162,7 @@ def _dead_units(session: Session, threshold: float = 0.01) -> float:
 
     layers = [block.mlp.down for block in model.blocks]
     for down in layers:
-        down.forward = listen(down)  # type: ignore[method-assign]
+        down.forward = listen(down)
     try:
         with no_grad():
             model.hidden(ids.astype(np.int64))
@@ -164,8 +179,7 @@ def _one_step(session: Session) -> tuple[dict[str, float], float]:
     The step is made on this process's copy of the weights only.
     """
     model, optimizer, recipe = session.model, session.optimizer, session.config.training
-    optimizer.zero_grad()
-    model.loss(*next(session.batches)).backward()
+    gradients(model, [next(session.batches)], session.objective.loss, optimizer)
     norms: dict[str, float] = {}
     for name, part in itertools.chain(
         [("token embedding", model.token_embedding), ("positions", model.position_embedding)],
@@ -175,8 +189,7 @@ def _one_step(session: Session) -> tuple[dict[str, float], float]:
     matrices = [p for p in model.parameters() if p.data.ndim == 2]
     before = [p.data.copy() for p in matrices]
     norm = optim.global_norm(optimizer.parameters())
-    scale = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0
-    optimizer.step(lr=recipe.lr * session.state.lr_scale, grad_scale=scale)
+    update(optimizer, recipe.lr * session.state.lr_scale, norm, recipe.clip)
     ratios = [
         float(np.linalg.norm(p.data - old) / max(np.linalg.norm(old), 1e-12))
         for p, old in zip(matrices, before, strict=True)

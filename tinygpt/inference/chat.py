@@ -25,7 +25,7 @@ import numpy as np
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.generate import until_stop
 from tinygpt.inference.sampling import Sampling, sample
-from tinygpt.model import GPT
+from tinygpt.model import LanguageModel
 from tinygpt.tokenizer.base import Tokenizer, stream
 
 
@@ -39,7 +39,7 @@ class Conversation:
 
     def __init__(
         self,
-        model: GPT,
+        model: LanguageModel,
         tokenizer: Tokenizer,
         *,
         sampling: Sampling,

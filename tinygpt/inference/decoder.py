@@ -17,39 +17,22 @@ Read next: kernels/numpy_ref/decode.py, what one step computes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
-from minigrad import no_grad
+from minigrad.nn import evaluating
 from minigrad.ops.decode import decode_step
 from tinygpt.errors import UserError
 from tinygpt.inference.network import network_of
-from tinygpt.model import GPT, KVCache
-
-
-@contextmanager
-def evaluating(model: GPT) -> Iterator[None]:
-    """Without gradients and dropout; the model's mode is put back."""
-    training = model.training
-    if training:  # to walk through all modules twice costs half a millisecond
-        model.eval()
-    try:
-        with no_grad():
-            yield
-    finally:
-        if training:
-            model.train()
+from tinygpt.model import LanguageModel
 
 
 class Decoder:
-    """A GPT with its KV cache, for B sequences that advance together."""
+    """A model with its KV cache, for B sequences that advance together."""
 
-    def __init__(self, model: GPT, batch: int = 1):
+    def __init__(self, model: LanguageModel, batch: int = 1):
         self.model = model
-        self.context = model.config.context
-        self.cache = KVCache(model.config, batch)
+        self.context = model.shape.context
+        self.cache = model.make_cache(batch)
         self._network = network_of(model)  # None: step by the model's own forward
         self._tokens = np.zeros((batch, self.context), dtype=np.int64)  # what the cache holds
 

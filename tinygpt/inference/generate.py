@@ -15,12 +15,12 @@ import numpy as np
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.sampling import Sampling, sample
-from tinygpt.model import GPT
+from tinygpt.model import LanguageModel
 from tinygpt.tokenizer.base import Tokenizer, stream
 
 
 def generate(
-    model: GPT,
+    model: LanguageModel,
     ids: Sequence[int] | np.ndarray,
     *,
     max_tokens: int,
@@ -43,7 +43,7 @@ def generate(
 
 
 def generate_batch(
-    model: GPT,
+    model: LanguageModel,
     ids: np.ndarray,
     *,
     max_tokens: int,
@@ -68,7 +68,7 @@ def generate_batch(
 
 
 def stream_text(
-    model: GPT,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     prompt: str,
     *,

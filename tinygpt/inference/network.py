@@ -10,17 +10,17 @@ from typing import Any
 from minigrad import nn
 from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
 from minigrad.ops.decode import LayerWeights, Matrix, Network
-from tinygpt.model import GPT
+from tinygpt.model import GPT, LanguageModel
 
 
-def network_of(model: GPT) -> Network | None:
+def network_of(model: LanguageModel) -> Network | None:
     """The model's weights, or None if it holds a module that the decode kernel does not know.
 
     None is the answer for a model that a student has changed: it then generates through its own
     `forward`, more slowly.
     """
     try:
-        return _network(model)
+        return _network(model) if type(model) is GPT else None
     except _Unknown:
         return None
 
@@ -30,7 +30,7 @@ class _Unknown(Exception):
 
 
 def _network(model: GPT) -> Network:
-    config = model.config
+    shape = model.shape
     blocks: Any = model.blocks  # whatever they are by now: _norm and _matrix look closely
     layers = tuple(
         LayerWeights(
@@ -39,7 +39,7 @@ def _network(model: GPT) -> Network:
             proj=_matrix(block.attention.proj),
             norm2=_norm(block.norm2),
             up=_matrix(block.mlp.up),
-            down=_matrix(block.mlp.down, config.activation),
+            down=_matrix(block.mlp.down, shape.activation),
         )
         for block in blocks
     )
@@ -55,9 +55,9 @@ def _network(model: GPT) -> Network:
         position=position,
         layers=layers,
         norm=_norm(model.norm),
-        heads=config.n_heads,
-        norm_kind=config.norm,
-        activation=config.activation,
+        heads=shape.n_heads,
+        norm_kind=shape.norm,
+        activation=shape.activation,
         eps=blocks[0].norm1.eps,
     )
 

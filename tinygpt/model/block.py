@@ -17,35 +17,35 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad import Tensor, nn
-from tinygpt.config import GPTConfig
 from tinygpt.model.cache import LayerCache
+from tinygpt.model.shape import ModelShape
 
 
-def make_norm(config: GPTConfig) -> nn.LayerNorm | nn.RMSNorm:
-    """The normalisation that the configuration names, over C channels."""
-    if config.norm == "rmsnorm":
-        return nn.RMSNorm(config.d_model)
-    return nn.LayerNorm(config.d_model, bias=False)
+def make_norm(shape: ModelShape) -> nn.LayerNorm | nn.RMSNorm:
+    """The normalisation that the shape names, over C channels."""
+    if shape.norm == "rmsnorm":
+        return nn.RMSNorm(shape.d_model)
+    return nn.LayerNorm(shape.d_model, bias=False)
 
 
 class Block(nn.Module):
     """norm1, attention, norm2, mlp."""
 
-    def __init__(self, config: GPTConfig, rng: np.random.Generator | None):
+    def __init__(self, shape: ModelShape, rng: np.random.Generator | None):
         # GPT-2's 0.02 is for C = 768. A product with C inputs has variance C std^2, so std grows as
         # the width shrinks: S ends at 1.79 so, at 1.91 with 0.02 (bench/LOG.md).
-        std = 0.02 * (768 / config.d_model) ** 0.5
+        std = 0.02 * (768 / shape.d_model) ** 0.5
         # Each of the 2 L branches adds to the stream: scaled down, their sum starts at unit size
         # (Radford et al. 2019).
-        residual_std = std / (2 * config.n_layers) ** 0.5
-        self.norm1 = make_norm(config)
+        residual_std = std / (2 * shape.n_layers) ** 0.5
+        self.norm1 = make_norm(shape)
         self.attention = nn.CausalSelfAttention(
-            config.d_model, config.n_heads, bias=False, dropout=config.dropout,
+            shape.d_model, shape.n_heads, bias=False, dropout=shape.dropout,
             std=std, residual_std=residual_std, rng=rng,
         )  # fmt: skip
-        self.norm2 = make_norm(config)
+        self.norm2 = make_norm(shape)
         self.mlp = nn.MLP(
-            config.d_model, activation=config.activation, bias=False, dropout=config.dropout,
+            shape.d_model, activation=shape.activation, bias=False, dropout=shape.dropout,
             std=std, residual_std=residual_std, rng=rng,
         )  # fmt: skip
 

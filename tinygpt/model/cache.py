@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygpt.config import GPTConfig
+from tinygpt.model.shape import ModelShape
 
 
 class LayerCache:
@@ -39,10 +39,10 @@ class LayerCache:
 class KVCache:
     """The caches of all layers of a GPT."""
 
-    def __init__(self, config: GPTConfig, batch: int = 1):
-        head = config.d_model // config.n_heads
-        shape = (2, config.n_layers, batch, config.context, config.n_heads, head)
-        self.keys, self.values = np.zeros(shape, dtype=np.float32)  # (L, B, context, H, D) each
+    def __init__(self, shape: ModelShape, batch: int = 1):
+        head = shape.d_model // shape.n_heads
+        size = (2, shape.n_layers, batch, shape.context, shape.n_heads, head)
+        self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, context, H, D) each
         self.layers = [LayerCache(k, v) for k, v in zip(self.keys, self.values, strict=True)]
 
     @property

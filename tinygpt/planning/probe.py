@@ -1,6 +1,6 @@
 """A short trial of a training in a process of its own, to learn what it really takes.
 
-The child builds the model, makes a few steps on random tokens and reports its memory and times. A
+The child builds the module, makes a few steps on examples and reports its memory and times. A
 process of its own, because memory that a process has once touched stays in its peak; and because a
 trial that exhausts the memory must not take the caller with it.
 """
@@ -13,14 +13,17 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygpt.config import Config, from_dict
-
-if TYPE_CHECKING:
-    from tinygpt.training.session import Session
+from minigrad import optim
+from tinygpt.config import OBJECTIVES, find_objective, from_dict
+from tinygpt.machine.memory import peak_bytes, peak_virtual_bytes, resident_bytes
+from tinygpt.model import ModelShape, build
+from tinygpt.training.objective import Objective
+from tinygpt.training.optimizer import make_optimizer
+from tinygpt.training.session import Session
+from tinygpt.training.step import gradients, update
 
 SECONDS = 6.0  # of steps, about
 LEAST, MOST = 3, 30  # steps timed
@@ -47,9 +50,11 @@ class Measured:
     others: float = 0.0
 
 
-def measure(config: Config, seconds: float = SECONDS) -> Measured | None:
-    """Try a configuration in a child process; None if the child did not survive it."""
-    request = json.dumps({"config": config.to_dict(), "seconds": seconds})
+def measure(objective: Objective, seconds: float = SECONDS) -> Measured | None:
+    """Try an objective's settings in a child process; None if the child did not survive it."""
+    config, kind = objective.config, type(objective)
+    place = f"{kind.__module__}:{kind.__qualname__}"
+    request = json.dumps({"config": config.to_dict(), "place": place, "seconds": seconds})
     done = subprocess.run(
         [sys.executable, "-m", "tinygpt.planning.probe"],
         input=request, capture_output=True, text=True, check=False,
@@ -65,15 +70,15 @@ def time_in_place(session: Session, seconds: float = 2.0) -> tuple[float, float,
 
     Makes forward and backward passes without updates, and puts the random stream back.
     """
-    recipe, shape = session.config.training, session.config.model
+    recipe, loss = session.config.training, session.objective.loss
     random = session.state.rng.bit_generator.state
-    ids = np.zeros((recipe.batch_size, shape.context), dtype=np.int64)
+    batch = session.objective.example(np.random.default_rng(0))
     passes: list[float] = []
     end = time.perf_counter() + seconds
     session.model.train()
     while len(passes) < 2 or (time.perf_counter() < end and len(passes) < 12):
         start = time.perf_counter()
-        session.model.loss(ids, ids).backward()
+        gradients(session.model, [batch], loss, session.optimizer)
         session.optimizer.zero_grad()
         passes.append(time.perf_counter() - start)
     session.state.rng.bit_generator.state = random
@@ -81,32 +86,29 @@ def time_in_place(session: Session, seconds: float = 2.0) -> tuple[float, float,
     return float(low), float(middle), float(high)
 
 
-def _trial(config: Config, seconds: float) -> Measured:
-    from minigrad import optim
-    from tinygpt.machine.memory import peak_bytes, peak_virtual_bytes
-    from tinygpt.model import GPT
-    from tinygpt.planning.plan import warm_runtime
-    from tinygpt.training.session import make_optimizer
+def warm_runtime() -> int:
+    """Bytes of this process once every kernel has run: Python, libraries, threads' buffers."""
+    shape = ModelShape(vocab_size=16, context=16, n_layers=1, n_heads=1, d_model=16)
+    ids = np.zeros((1, 16), dtype=np.int64)
+    build(shape, np.random.default_rng(0)).loss(ids, ids).backward()
+    return resident_bytes()
 
+
+def _trial(objective: Objective, seconds: float) -> Measured:
     base, base_virtual = warm_runtime(), peak_virtual_bytes()
-    shape, recipe = config.model, config.training
-    rng = np.random.default_rng(0)
-    model = GPT(shape, rng)
-    model.recompute = recipe.recompute
+    recipe, rng = objective.config.training, np.random.default_rng(0)
+    model = objective.build(rng)
     optimizer = make_optimizer(model, recipe)
     passes: list[float] = []
     updates: list[float] = []
     end, before = time.perf_counter() + seconds, _processors()
     while len(passes) <= LEAST or (time.perf_counter() < end and len(passes) <= MOST):
-        optimizer.zero_grad()
-        for _ in range(min(recipe.accumulation, 2)):  # the second adds to gradients that exist
-            ids = rng.integers(0, shape.vocab_size, (recipe.batch_size, shape.context))
-            start = time.perf_counter()
-            model.loss(ids, ids, label_smoothing=recipe.label_smoothing).backward()
-            passes.append(time.perf_counter() - start)
+        batches = [objective.example(rng) for _ in range(min(recipe.accumulation, 2))]
         start = time.perf_counter()
-        optim.global_norm(optimizer.parameters())
-        optimizer.step(lr=0.0)
+        gradients(model, batches, objective.loss, optimizer)  # the second adds to the first's
+        passes.append((time.perf_counter() - start) / len(batches))
+        start = time.perf_counter()
+        update(optimizer, 0.0, optim.global_norm(optimizer.parameters()), recipe.clip)
         updates.append(time.perf_counter() - start)
     worked, own, gone_by = (now - then for now, then in zip(_processors(), before, strict=True))
     low, middle, high = np.quantile(passes[1:], (0.25, 0.5, 0.75)).tolist()  # the first warms up
@@ -114,7 +116,7 @@ def _trial(config: Config, seconds: float) -> Measured:
         base, peak_bytes(), base_virtual, peak_virtual_bytes(), (low, middle, high),
         float(np.median(updates[1:] or updates)),
         max(0.0, worked - own) / (gone_by * (os.cpu_count() or 1)),
-    )  # fmt: skip
+    )
 
 
 def _processors() -> tuple[float, float, float]:
@@ -130,4 +132,7 @@ def _processors() -> tuple[float, float, float]:
 
 if __name__ == "__main__":
     request = json.load(sys.stdin)
-    print(json.dumps(asdict(_trial(from_dict(request["config"]), request["seconds"]))))
+    OBJECTIVES[request["config"]["objective"]] = request["place"]  # it may be the caller's own
+    config = from_dict(request["config"])
+    trial = _trial(find_objective(config.objective)(config), request["seconds"])
+    print(json.dumps(asdict(trial)))

@@ -24,13 +24,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minigrad import nn
 from tinygpt.errors import UserError
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import DurableFile, flush_folder
@@ -52,13 +53,26 @@ class Checkpoint:
     step: int
     path: Path
 
-    def tensors(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
-        """(key, array) of "model" or "optimizer", mapped: read when they are copied."""
+    def tensors(self, name: str) -> dict[str, np.ndarray]:
+        """Key -> array of "model" or "optimizer", mapped: read when they are copied."""
         file = self.path / f"{name}.safetensors"
         try:
-            yield from safetensors.open_tensors(file).arrays.items()
+            return safetensors.open_tensors(file).arrays
         except (safetensors.FormatError, OSError) as error:
             raise CheckpointError(f"cannot read {file}: {error}. {_TRY_ANOTHER}") from error
+
+    def copy_to(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Copy the model's weights into `arrays`, in place.
+
+        Raises CheckpointError naming what is missing, extra or of another shape.
+        """
+        try:
+            nn.copy_arrays(arrays, self.tensors("model"), "model")
+        except ValueError as error:
+            raise CheckpointError(
+                f"{self.path}: {error}\nIt belongs to a model of another shape: use the config.json "
+                "it was trained with."
+            ) from error
 
     def state(self) -> dict[str, Any]:
         """What state.json holds."""

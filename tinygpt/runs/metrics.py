@@ -15,20 +15,41 @@ one's.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tinygpt.storage.durable import AppendLog, replace_file
-from tinygpt.training.loop import StepMetrics
 
 COLUMNS = (
     "step", "tokens", "loss", "val_loss", "lr", "grad_norm", "tokens_per_second", "rss_bytes",
     "seconds", "skipped", "event", "text",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One optimizer step.
+
+    loss: mean over the step's batches (in pretraining nats per token).  lr: rate used.
+    grad_norm: global L2 norm before clipping.  tokens: seen since the run began.
+    seconds: of this step.  rss_bytes: resident memory after it.
+    skipped: why the update was not made, or None.  logged: what else the objective measured.
+    """
+
+    step: int
+    tokens: int
+    loss: float
+    lr: float
+    grad_norm: float
+    tokens_per_second: float
+    rss_bytes: int
+    seconds: float
+    skipped: str | None = None
+    logged: Mapping[str, float] = field(default_factory=dict)
 
 
 class MetricsLog:
@@ -40,7 +61,8 @@ class MetricsLog:
 
     def step(self, metrics: StepMetrics, val_loss: float | None = None) -> None:
         """One line for a step, with the validation loss if it was measured after it."""
-        values = {k: v for k, v in dataclasses.asdict(metrics).items() if v is not None}
+        values = {k: v for k, v in vars(metrics).items() if v is not None and k != "logged"}
+        values.update(metrics.logged)
         if val_loss is not None:
             values["val_loss"] = val_loss
         self._write(values)

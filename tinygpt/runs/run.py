@@ -1,7 +1,7 @@
 """A run's folder: everything that training leaves behind, and how to open it again.
 
     run/
-        config.json        what was asked for (config.py), vocabulary size filled in
+        config.json        objective and settings (config.py), vocabulary size filled in
         tokenizer.json     how its text became ids
         metrics.jsonl      every step (metrics.py)
         log.txt            what happened, with the time of day
@@ -9,48 +9,47 @@
         samples.jsonl      what the model wrote along the way
         checkpoints/step-00001000/   weights and state (checkpoint.py)
 
-    run = Run.open("run")
-    model = run.load_model()
-
-Read next: checkpoint.py, metrics.py.
+Read next: checkpoint.py, metrics.py, then ../weights/open.py for its model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tinygpt import tokenizer as tokenizers
 from tinygpt.config import Config, ConfigError, from_dict
 from tinygpt.errors import UserError
-from tinygpt.model import GPT
 from tinygpt.runs import checkpoint as checkpoints
-from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
+from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.storage.durable import replace_file
+from tinygpt.tokenizer import Tokenizer
 
 
 class Run:
-    """A run folder that exists.  path, config, tokenizer."""
+    """A run folder that exists.  path, config."""
 
-    def __init__(self, path: Path, config: Config, tokenizer: Any):
-        self.path, self.config, self.tokenizer = path, config, tokenizer
+    config: Any  # of its objective's class, derived from Config
+
+    def __init__(self, path: Path, config: Config):
+        self.path, self.config = path, config
 
     @classmethod
-    def create(cls, path: str | Path, config: Config, tokenizer: Any) -> Run:
+    def create(cls, path: str | Path, config: Config, leave: Callable[[Path], object]) -> Run:
         """Make a new run folder.
 
+        leave: writes into it what the objective wants kept, before config.json makes it a run.
         Raises UserError if it holds a run already or cannot be written.
         """
         path = Path(path)
         check_is_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            tokenizer.save(path / "tokenizer.json")
-            run = cls(path, config, tokenizer)
+            leave(path)
+            run = cls(path, config)
             run.write_config(config)
         except OSError as error:
             raise UserError(_refused(path, error)) from error
@@ -60,7 +59,7 @@ class Run:
     def open(cls, path: str | Path) -> Run:
         """Open a run folder.
 
-        Raises UserError if it is not one or its files are damaged.
+        Raises UserError if it is not one or its configuration is damaged.
         """
         path = Path(path)
         if not (path / "config.json").is_file():
@@ -68,13 +67,17 @@ class Run:
             raise UserError(f"{path} {what}. Give the --out folder of a `tinygpt train`.")
         try:
             config = from_dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
-            tokenizer = tokenizers.load(path / "tokenizer.json")
         except (OSError, ValueError, KeyError, ConfigError) as error:
-            raise UserError(
-                f"{path} is a damaged run folder: {error}. Its checkpoints are untouched; copy "
-                "config.json and tokenizer.json from a run with the same settings."
-            ) from error
-        return cls(path, config, tokenizer)
+            raise UserError(_damaged(path, error)) from error
+        return cls(path, config)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """What turned its text into ids.  Raises UserError if it is missing or damaged."""
+        try:
+            return tokenizers.load(self.path / "tokenizer.json")
+        except tokenizers.TokenizerError as error:
+            raise UserError(_damaged(self.path, error)) from error
 
     @property
     def checkpoints(self) -> Path:
@@ -117,14 +120,6 @@ class Run:
         steps = ", ".join(str(found.step) for found in checkpoints.listed(self.checkpoints))
         raise UserError(f"{self.path} has no checkpoint of step {step}. It has: {steps}.")
 
-    def load_model(self, which: str | int = "last", warn=None) -> GPT:
-        """The trained model, ready to generate (dropout off).  Raises as `find` and `fill`."""
-        model = GPT(self.config.model, np.random.default_rng(0))
-        found = self.find(which, warn)
-        fill(model.state_dict(), found.tensors("model"), str(found.path))
-        model.eval()
-        return model
-
 
 def check_is_free(path: Path) -> None:
     """Raise UserError if `path` holds a run."""
@@ -134,24 +129,11 @@ def check_is_free(path: Path) -> None:
         )
 
 
-def fill(target: dict[str, np.ndarray], tensors: Iterable, source: str) -> None:
-    """Copy named arrays into the arrays of `target`, in place; both must have the same names.
-
-    Raises CheckpointError naming the first tensor that is missing, extra or of another shape.
-    """
-    missing = set(target)
-    for name, array in tensors:
-        if name not in target:
-            raise CheckpointError(f"{source} holds {name!r}, which this model lacks. {_OTHER}")
-        if target[name].shape != array.shape:
-            raise CheckpointError(
-                f"{source}: {name} has shape {array.shape}, the model's has "
-                f"{target[name].shape}. {_OTHER}"
-            )
-        target[name][...] = array
-        missing.discard(name)
-    if missing:
-        raise CheckpointError(f"{source} lacks {min(missing)!r}. {_OTHER}")
+def _damaged(path: Path, error: Exception) -> str:
+    return (
+        f"{path} is a damaged run folder: {error}. Its checkpoints are untouched; copy "
+        "config.json and tokenizer.json from a run with the same settings."
+    )
 
 
 def _refused(path: Path, error: OSError) -> str:
@@ -159,6 +141,3 @@ def _refused(path: Path, error: OSError) -> str:
         f"cannot write to {path}: {error.strerror or error}. Nothing there was changed; free some "
         "space, allow writing, or choose another folder with --out."
     )
-
-
-_OTHER = "It belongs to a model of another shape: use the config.json it was trained with."

@@ -17,8 +17,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from tinygpt.runs.metrics import StepMetrics
 from tinygpt.screens.thinned import Thinned
-from tinygpt.training.loop import StepMetrics
 from tinygpt.training.watch import Watcher, describe
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from tinygpt.data import Dataset
 from tinygpt.planning.plan import MARGIN, Plan
 from tinygpt.screens.live import duration
 
@@ -18,10 +17,10 @@ MB = 2**20
 BUSY = 0.1  # share of the processors for others from which the time is worth a warning
 
 
-def plan_table(plan: Plan, dataset: Dataset, out: Path | None = None) -> Group:
+def plan_table(plan: Plan, out: Path | None = None) -> Group:
     """Everything: what will be trained, on what, with how much memory, time and disk."""
     facts = Table.grid(padding=(0, 3))
-    for name, text in _facts(plan, dataset, out):
+    for name, text in _facts(plan, out):
         facts.add_row(Text(name, style="dim"), text)
     memory = Table.grid(padding=(0, 2))
     memory.add_column()
@@ -32,14 +31,15 @@ def plan_table(plan: Plan, dataset: Dataset, out: Path | None = None) -> Group:
     return Group(facts, Text("Memory at its peak", style="dim"), memory, _verdict(plan))
 
 
-def one_line(plan: Plan, dataset: Dataset) -> str:
+def one_line(plan: Plan) -> str:
     """The same in a sentence, for the first line of a training."""
-    recipe, shape = plan.config.training, plan.config.model
-    tokens = recipe.steps * recipe.batch_size * recipe.accumulation * shape.context
+    tokens, recipe = plan.tokens, plan.config.training
+    passes = _passes(plan)
+    seen = f" ({passes} the text)" if passes else ""
     available = f" of {plan.limit.size / MB:,.0f} available" if plan.limit else ""
     return (
-        f"{plan.parameters / 1e6:.2f} million parameters, {_amount(tokens)} tokens in "
-        f"{recipe.steps:,} steps ({_passes(tokens, dataset)} the text), about "
+        f"{plan.objective.parameters / 1e6:.2f} million parameters, {_amount(tokens)} tokens in "
+        f"{recipe.steps:,} steps{seen}, about "
         f"{plan.memory.total / MB:,.0f} MB of memory{available}."
     )
 
@@ -56,22 +56,24 @@ def time_line(seconds: float, total: float, low: float, high: float) -> str:
     return f"{step} a step, {duration(total)} in all: done {between}"
 
 
-def _facts(plan: Plan, dataset: Dataset, out: Path | None) -> list[tuple[str, str]]:
-    shape, recipe = plan.config.model, plan.config.training
-    tokens = recipe.steps * recipe.batch_size * recipe.accumulation * shape.context
-    batch = f"{recipe.batch_size} x {shape.context} tokens"
+def _facts(plan: Plan, out: Path | None) -> list[tuple[str, str]]:
+    objective, recipe = plan.objective, plan.config.training
+    one = plan.tokens // (recipe.steps * recipe.batch_size * recipe.accumulation)
+    batch = f"{recipe.batch_size} x {one} tokens"
     if recipe.accumulation > 1:
         batch = f"{recipe.accumulation} x {batch}"
-    facts = [
-        ("Model", f"{plan.parameters / 1e6:.2f} million parameters: {shape.n_layers} layers, "
-                  f"{shape.n_heads} heads, width {shape.d_model}, context {shape.context}, "
-                  f"vocabulary {shape.vocab_size:,}"),
-        ("Text", f"{_amount(len(dataset.train))} tokens to learn from, "
-                 f"{_amount(len(dataset.validation))} held out"),
-        ("Training", f"{recipe.steps:,} steps of {batch}: {_amount(tokens)} tokens, "
-                     f"{_passes(tokens, dataset)} the text"
-                     + (", activations recomputed" if recipe.recompute else "")),
-    ]  # fmt: skip
+    _, detail = objective.describe_model()
+    shape = f": {detail}" if detail else ""
+    training = f"{recipe.steps:,} steps of {batch}: {_amount(plan.tokens)} tokens"
+    facts = [("Model", f"{objective.parameters / 1e6:.2f} million parameters{shape}")]
+    passes = _passes(plan)
+    if passes:
+        learnt, held_out = objective.data_tokens()
+        text = f"{_amount(learnt)} tokens to learn from, {_amount(held_out)} held out"
+        facts.append(("Text", text))
+        training += f", {passes} the text"
+    training += ", activations recomputed" if recipe.recompute else ""
+    facts.append(("Training", training))
     if plan.step_seconds and plan.total_seconds:
         total, low, high = plan.total_seconds
         facts.append(("Time", time_line(plan.step_seconds[0], total, low, high)))
@@ -111,9 +113,12 @@ def _amount(count: int) -> str:
     return f"{count / 1e6:.2f} million" if count >= 100_000 else f"{count:,}"
 
 
-def _passes(tokens: int, dataset: Dataset) -> str:
-    passes = tokens / max(1, len(dataset.train))
-    return f"{passes:.1f} times" if passes < 10 else f"{passes:.0f} times"
+def _passes(plan: Plan) -> str:
+    """How often the data will be seen, "" where it has no size."""
+    learnt, _ = plan.objective.data_tokens()
+    passes = plan.tokens / max(1, learnt)
+    times = f"{passes:.1f} times" if passes < 10 else f"{passes:.0f} times"
+    return times if learnt else ""
 
 
 def _existing(path: Path) -> Path:
@@ -121,6 +126,6 @@ def _existing(path: Path) -> Path:
     return next(p for p in (path, *path.parents) if p.exists())
 
 
-def show(console: Console, plan: Plan, dataset: Dataset, out: Path | None = None) -> None:
+def show(console: Console, plan: Plan, out: Path | None = None) -> None:
     """Print the whole plan."""
-    console.print(plan_table(plan, dataset, out))
+    console.print(plan_table(plan, out))

@@ -5,8 +5,8 @@ Read next: quantize.py, quality.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -17,13 +17,14 @@ from tinygpt.data import open_dataset
 from tinygpt.errors import UserError
 from tinygpt.runs.run import Run
 from tinygpt.text import DataError
+from tinygpt.weights.open import load_model
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
 SWEEP_TOKENS = 4_000  # each module is measured on this many at most
 
 
-def held_out(run: Run, text: str | None) -> Sequence[int]:
-    """Token ids that the run was not trained on: `text`'s, or those of its validation split."""
+def held_out(run: Run, text: str | None) -> Any:
+    """Token ids that the run was not trained on: of `text`, or of its validation split."""
     if text is not None:
         return run.tokenizer.encode_array(Path(text).read_bytes())
     try:
@@ -38,7 +39,7 @@ def quantize_and_report(
     run: Run, scheme: str, out: str | None, text: str | None, eval_tokens: int
 ) -> None:
     """Quantize the run's model, print before and after, write `out` if it is given."""
-    before, after = run.load_model(), quantize_model(run.load_model(), scheme)
+    before, after = load_model(run), quantize_model(load_model(run), scheme)
     float_bytes = 4 * before.count_parameters()
     size = f"{'':12}"
     if out is not None:
@@ -65,7 +66,7 @@ def quantize_and_report(
 
 def print_sweep(run: Run, scheme: str, text: str | None, eval_tokens: int) -> None:
     """Each module alone quantized, what hurts most first."""
-    model = run.load_model()
+    model = load_model(run)
     tokens = held_out(run, text)
     reference = Reference(model, tokens, min(eval_tokens, SWEEP_TOKENS))
     found = sweep(model, reference, scheme)

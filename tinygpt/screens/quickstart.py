@@ -18,17 +18,20 @@ from rich.table import Table
 from rich.text import Text
 
 import minigrad
-from tinygpt.config import Config, load_config
+from tinygpt.config import load_config
 from tinygpt.data import Baselines, Dataset
 from tinygpt.machine.cpu import cpu_name
 from tinygpt.machine.memory import machine_bytes
+from tinygpt.pretraining.config import PretrainingConfig
+from tinygpt.pretraining.objective import Pretraining
+from tinygpt.runs.metrics import StepMetrics
 from tinygpt.runs.run import Run
 from tinygpt.screens.live import make_view
-from tinygpt.training.begin import begin, prepare_data
-from tinygpt.training.loop import StepMetrics, train
-from tinygpt.training.sampling import write_sample
+from tinygpt.screens.report import HtmlReport
+from tinygpt.training.begin import begin
+from tinygpt.training.loop import train
 from tinygpt.training.session import Session
-from tinygpt.training.trainer import Pretraining
+from tinygpt.training.trainer import Trainer
 
 PROBE_SECONDS = 4.0  # of trial steps, to learn how fast this machine is
 MIN_STEPS = 50
@@ -40,15 +43,16 @@ def quickstart(out: Path, minutes: float, console: Console) -> int:
     say("1. The machine", _machine())
     config = load_config("quickstart")
     started = time.perf_counter()
-    dataset = prepare_data(config, out / "tokens", None)
+    objective = Pretraining.prepare(config, out, None)
+    dataset = objective.dataset
     say("2. The text", _text(dataset, time.perf_counter() - started))
-    config = _fit_to_time(config, dataset, minutes * 60)
+    config = _fit_to_time(objective, minutes * 60)
     session = begin(config, out)
     say("3. The model", _model(session))
     say("4. What it writes before it has learned anything", None)
-    _print_sample(console, write_sample(session))
+    _print_sample(console, objective.write(session.model, 0))
     say("5. Training", "Loss is the surprise at the next token, in nats: lower is better.")
-    outcome = Pretraining(session, [make_view(console)], write_sample).run()
+    outcome = Trainer(session, [make_view(console), HtmlReport()]).run()
     if outcome.interrupted:
         console.print(f"Stopped and saved. Go on:  tinygpt train --out {out} --resume")
         return 130
@@ -105,12 +109,12 @@ def _model(session: Session) -> str:
     )
 
 
-def _fit_to_time(config: Config, dataset: Dataset, seconds: float) -> Config:
+def _fit_to_time(objective: Pretraining, seconds: float) -> PretrainingConfig:
     """Set training.steps to what this machine does in `seconds`, measured on a throw-away model."""
-    filled = config.replace("model", vocab_size=dataset.vocab_size)
+    config = objective.config
     with tempfile.TemporaryDirectory() as folder:
-        trial = Session(Run.create(Path(folder) / "trial", filled, dataset.tokenizer), dataset)
-        measured = _seconds_per_step(trial)
+        trial = Run.create(Path(folder) / "trial", config, lambda folder: None)
+        measured = _seconds_per_step(Session(trial, objective))
     steps = max(MIN_STEPS, round(seconds / measured / 10) * 10)
     third, sixth = math.ceil(steps / 3), math.ceil(steps / 6)  # rounded up: the last is the end
     return config.replace(
@@ -122,14 +126,10 @@ def _fit_to_time(config: Config, dataset: Dataset, seconds: float) -> Config:
 def _seconds_per_step(session: Session) -> float:
     """Median of the trial's steps after the first two, which warm caches and compilers."""
     recipe = session.config.training
-
-    def loss_fn(model, batch):
-        return model.loss(*batch)
-
     seen: list[StepMetrics] = []
     loop = train(
-        session.model, session.batches, loss_fn, session.optimizer, session.schedule,
-        session.state, steps=recipe.steps, clip=recipe.clip,
+        session.model, session.batches, session.objective.loss, session.optimizer,
+        session.schedule, session.state, steps=recipe.steps, clip=recipe.clip,
     )  # fmt: skip
     end = time.perf_counter() + PROBE_SECONDS
     for metrics in loop:

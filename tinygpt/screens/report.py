@@ -18,13 +18,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinygpt.config import find_objective
 from tinygpt.runs import metrics as metrics_files
+from tinygpt.runs.metrics import StepMetrics
 from tinygpt.runs.run import Run
 from tinygpt.screens.charts import Level, Series, chart
 from tinygpt.screens.live import duration
 from tinygpt.screens.thinned import Thinned
 from tinygpt.storage.durable import replace_file
-from tinygpt.training.loop import StepMetrics
+from tinygpt.training.objective import Objective
 from tinygpt.training.watch import Watcher
 
 if TYPE_CHECKING:
@@ -56,8 +58,7 @@ class HtmlReport(Watcher):
     def _write(self, running: bool) -> None:
         session = self._session
         try:
-            baselines = read_baselines(session.run.path)
-            page = render(session.run, session.model.count_parameters(), baselines, running)
+            page = render(session.run, session.objective, running)
             replace_file(session.run.path / "report.html", page)
         except OSError:
             pass  # a full disk: metrics.jsonl has warned already, and holds everything
@@ -69,17 +70,25 @@ def read_baselines(folder: Path) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def render(run: Run, parameters: int, baselines: dict[str, float], running: bool = False) -> str:
-    """The page as text."""
+def write_report(run: Run) -> Path:
+    """Write report.html of any run anew; returns its path.  Raises OSError."""
+    path = run.path / "report.html"
+    replace_file(path, render(run, find_objective(run.config.objective)(run.config)))
+    return path
+
+
+def render(run: Run, objective: Objective, running: bool = False) -> str:
+    """The page as text.  objective: of the run; its data is not needed."""
+    baselines = read_baselines(run.path)
     data = _collect(run.path / "metrics.jsonl")
     samples = _samples(run.path / "samples.jsonl")
     steps = run.config.training.steps
     title = f"{run.path.resolve().name}: step {data['step']:,} of {steps:,}"
     reload = '<meta http-equiv="refresh" content="60">' if running else ""
     body = [
-        _head(run, data, parameters, running),
-        _tiles(data),
-        _loss_figure(data, baselines),
+        _head(run, objective, data, running),
+        _tiles(data, objective),
+        _loss_figure(data, baselines, objective.loss_note),
         _small_figures(data),
         _sample_cards(samples),
         _event_list(data["events"]),
@@ -133,8 +142,9 @@ def _samples(path: Path) -> list[dict[str, Any]]:
     return [m for m in metrics_files.read(path) if "text" in m]
 
 
-def _head(run: Run, data: dict[str, Any], parameters: int, running: bool) -> str:
-    shape, source = run.config.model, run.config.data.source
+def _head(run: Run, objective: Objective, data: dict[str, Any], running: bool) -> str:
+    kind, detail = objective.describe_model()
+    shape = f" ({detail})" if detail else ""
     steps = run.config.training.steps
     if running:
         state = f'<span class="live">training</span> as of {time.strftime("%d %B %Y, %H:%M")}'
@@ -143,23 +153,24 @@ def _head(run: Run, data: dict[str, Any], parameters: int, running: bool) -> str
         state += f", {time.strftime('%d %B %Y, %H:%M')}"
     return (
         f"<header><h1>{html.escape(run.path.resolve().name)}</h1><p class='state'>{state}</p><p>"
-        f"A GPT of <b>{parameters / 1e6:.2f} million parameters</b> ({shape.n_layers} layers, "
-        f"{shape.n_heads} heads, width {shape.d_model}, context {shape.context} tokens, "
-        f"vocabulary {shape.vocab_size:,}) learning <b>{html.escape(Path(source).name)}</b>."
+        f"{kind} of <b>{objective.parameters / 1e6:.2f} million parameters</b>{shape} learning "
+        f"<b>{html.escape(objective.describe_data())}</b>."
         f"</p><progress max='{steps}' value='{data['step']}'></progress></header>"
     )
 
 
-def _tiles(data: dict[str, Any]) -> str:
+def _tiles(data: dict[str, Any], objective: Objective) -> str:
+    unit = objective.loss_unit
     tiles = [("step", f"{data['step']:,}", f"{data['tokens'] / 1e6:.2f} million tokens")]
     loss = data["curves"]["loss"].y
     if loss:
         recent = loss[-max(1, len(loss) // 25) :]
-        tiles.append(("training loss", f"{sum(recent) / len(recent):.3f}", "nats a token, lately"))
+        lately = f"{unit}, lately" if unit else "lately"
+        tiles.append(("training loss", f"{sum(recent) / len(recent):.3f}", lately))
     if data["val"]:
         step, best = min(data["val"], key=lambda pair: pair[1])
-        tiles.append(("best held-out loss", f"{best:.3f}", f"at step {step:,}, perplexity "
-                      f"{math.exp(min(best, 50)):.2f}"))  # fmt: skip
+        perplexity = f", perplexity {math.exp(min(best, 50)):.2f}" if "nats" in unit else ""
+        tiles.append(("best held-out loss", f"{best:.3f}", f"at step {step:,}{perplexity}"))
     speed = data["curves"]["tokens_per_second"].y
     if speed:
         middle = sorted(speed)[len(speed) // 2]
@@ -173,7 +184,7 @@ def _tiles(data: dict[str, Any]) -> str:
     return f"<section class='tiles'>{cells}</section>"
 
 
-def _loss_figure(data: dict[str, Any], baselines: dict[str, float]) -> str:
+def _loss_figure(data: dict[str, Any], baselines: dict[str, float], note: str) -> str:
     loss = data["curves"]["loss"]
     val_x, val_y = [s for s, _ in data["val"]], [v for _, v in data["val"]]
     series = [
@@ -185,11 +196,6 @@ def _loss_figure(data: dict[str, Any], baselines: dict[str, float]) -> str:
     svg = chart(series, levels, width=960, height=400, title="loss over steps")
     if not svg:
         return "<section class='card'><p>Nothing has been measured yet.</p></section>"
-    note = (
-        "Loss is the model's surprise at the next token, in nats: lower is better. "
-        "The dashed lines are models that learn next to nothing: every token alike (uniform), by "
-        "frequency (unigram), by the token before (bigram)."
-    )
     legend = "<i class='a'></i>training <i class='b'></i>held-out"
     return (
         f"<section class='card'><h2>Loss<span class='legend'>{legend}</span></h2>{svg}"
@@ -244,6 +250,8 @@ def _event_list(events: list[dict[str, Any]]) -> str:
 def _settings(run: Run) -> str:
     columns = []
     for section, values in run.config.to_dict().items():
+        if not isinstance(values, dict):
+            continue
         rows = "".join(
             f"<tr><td>{key}</td><td>{html.escape(str(value)[:60])}</td></tr>"
             for key, value in values.items()

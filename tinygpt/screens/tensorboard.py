@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tinygpt.errors import UserError
 from tinygpt.runs import metrics as metrics_files
-from tinygpt.training.loop import StepMetrics
+from tinygpt.runs.metrics import StepMetrics
 from tinygpt.training.watch import Watcher
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""All the live objects of one training: built from a configuration, saved to and restored from
-a checkpoint.
+"""All the live objects of one training: built from a run and its objective, saved to and restored
+from a checkpoint.
 
-Read next: pretrain.py, which drives it.
+Read next: trainer.py, which drives it.
 """
 
 from __future__ import annotations
@@ -11,58 +11,53 @@ from typing import Any
 import numpy as np
 
 import minigrad
-from minigrad import optim
-from tinygpt.config import TrainingConfig
-from tinygpt.data import BatchLoader, Dataset
+from minigrad import nn, optim
 from tinygpt.errors import UserError
-from tinygpt.inference.scoring import evaluate
-from tinygpt.model import GPT
 from tinygpt.runs import checkpoint as checkpoints
-from tinygpt.runs.checkpoint import Checkpoint
-from tinygpt.runs.run import Run, fill
+from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
+from tinygpt.runs.run import Run
+from tinygpt.training.objective import Objective
+from tinygpt.training.optimizer import make_optimizer
 from tinygpt.training.state import TrainState
 
 KEEP = 2  # newest checkpoints kept, besides the best
 
 
 class Session:
-    """Run folder, data, model, optimizer, schedule and state of a training.
+    """Run folder, objective, model, optimizer, schedule, batches and state of a training.
 
+    model: what the objective built; only the objective knows what it can do.
     Random streams are made from training.seed: one for the model (weights, then dropout), one for
-    the order of the data.
+    the batches.
     """
 
-    def __init__(self, run: Run, dataset: Dataset):
-        """run: where it is kept and what was asked for; dataset: tokens of its tokenizer."""
+    def __init__(self, run: Run, objective: Objective):
+        """run: where it is kept and what was asked for; objective: with its data."""
         recipe = run.config.training
-        self.run, self.dataset, self.config = run, dataset, run.config
+        self.run, self.objective, self.config = run, objective, run.config
         if recipe.deterministic:
             fix_order()
         seeds = np.random.SeedSequence(recipe.seed).spawn(2)
         self.state = TrainState(rng=np.random.default_rng(seeds[0]))
-        self.model = GPT(run.config.model, self.state.rng)
-        self.model.recompute = recipe.recompute
+        self.model: Any = objective.build(self.state.rng)
         self.optimizer = make_optimizer(self.model, recipe)
         self.schedule = optim.warmup_cosine(
             recipe.lr, recipe.min_lr, recipe.warmup_steps, recipe.steps
         )
-        self.batches = BatchLoader(
-            dataset.train, recipe.batch_size, run.config.model.context,
-            np.random.default_rng(seeds[1]),
-        )  # fmt: skip
+        self.batches = objective.batches(self.model, np.random.default_rng(seeds[1]))
 
     def save(self) -> Checkpoint:
         """Write a checkpoint of this moment and drop the oldest.  Raises OSError."""
         state = {
             "train": self.state.to_dict(),
             "batches": self.batches.state_dict(),
-            "data": self.dataset.manifest["made_from"],
+            "data": self.objective.identity(),
             "computes": how_it_computes(),
         }
         saved = checkpoints.save(
-            self.run.checkpoints, self.state.step, self.model.state_dict(),
+            self.run.checkpoints, self.state.step, trained_arrays(self.model),
             self.optimizer.state_dict(), state,
-        )  # fmt: skip
+        )
         checkpoints.prune(self.run.checkpoints, KEEP, self.state.best_step)
         return saved
 
@@ -73,10 +68,11 @@ class Session:
         not walk into the same batches again).
         Raises CheckpointError for another shape of model.
         """
-        fill(self.model.state_dict(), saved.tensors("model"), str(saved.path))
-        moments = self.optimizer.state_dict()  # the live arrays, and a copy of the step count
-        fill(moments, saved.tensors("optimizer"), str(saved.path))
-        self.optimizer.steps = int(moments["steps"])
+        saved.copy_to(trained_arrays(self.model))
+        try:
+            self.optimizer.load_state_dict(saved.tensors("optimizer"))
+        except ValueError as error:
+            raise CheckpointError(f"{saved.path}: {error}") from error
         state = saved.state()
         self.state.load_dict(state["train"])
         if with_data:
@@ -95,7 +91,7 @@ class Session:
 
     def check_data(self, saved: Checkpoint) -> None:
         """Raise UserError if the data is not what the checkpoint was trained on."""
-        before, now = saved.state()["data"], self.dataset.manifest["made_from"]
+        before, now = saved.state()["data"], self.objective.identity()
         changed = [key for key in now if key != "tokenizer" and before.get(key) != now[key]]
         if changed:
             words = ", ".join(f"{key} was {before.get(key)} and is {now[key]}" for key in changed)
@@ -104,12 +100,11 @@ class Session:
                 "was, or start a new run in another --out."
             )
 
-    def validation_loss(self, limit: int | None = None) -> float | None:
-        """Loss on the validation split (nats per token), None if it is shorter than a window."""
-        tokens = self.dataset.validation
-        if len(tokens) <= self.config.model.context:
-            return None
-        return evaluate(self.model, tokens, limit, self.config.training.batch_size)
+
+def trained_arrays(model: nn.Module) -> dict[str, np.ndarray]:
+    """Name -> array of everything that training changes: not what is frozen."""
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    return {name: array for name, array in model.state_dict().items() if name not in frozen}
 
 
 def fix_order() -> None:
@@ -130,15 +125,3 @@ def how_it_computes() -> dict[str, Any]:
     if backend == "numpy":
         answer["threads"] = minigrad.get_num_threads()
     return answer
-
-
-def make_optimizer(model: GPT, recipe: TrainingConfig) -> optim.Optimizer:
-    """The optimizer that the recipe names, over the model's parameter groups."""
-    matrices, others = model.decay_groups(recipe.weight_decay)
-    betas = (recipe.beta1, recipe.beta2)
-    adamw: dict[str, Any] = {"lr": recipe.lr, "betas": betas, "eps": recipe.eps}
-    if recipe.optimizer == "adamw":
-        return optim.AdamW([matrices, others], **adamw)
-    if recipe.optimizer == "adamw8bit":
-        return optim.AdamW8bit([matrices, others], **adamw)
-    return optim.Muon(matrices["params"], [others], weight_decay=recipe.weight_decay, **adamw)

@@ -1,6 +1,8 @@
-"""Pretraining: the loop's consumer. It evaluates, saves, samples, reports and handles trouble.
+"""The trainer: the loop's consumer. It evaluates, saves, samples, tells and handles trouble.
 
-    outcome = pretrain(config, "run", watchers=[make_view()])
+    outcome = Trainer(begin(config, "run"), [make_view()]).run()
+
+What is learned is the session's objective's business; this file knows none.
 
 Read next: session.py (what it drives), watch.py (whom it tells).
 """
@@ -15,10 +17,9 @@ import numpy as np
 from tinygpt.errors import UserError
 from tinygpt.machine.manners import PauseWhile
 from tinygpt.machine.signals import StopSignals
-from tinygpt.screens.report import HtmlReport
-from tinygpt.training.loop import StepMetrics, train
+from tinygpt.runs.metrics import StepMetrics
+from tinygpt.training.loop import train
 from tinygpt.training.session import Session
-from tinygpt.training.trouble import drifting, judge_spikes
 from tinygpt.training.watch import LogFile, MetricsFile, SamplesFile, Watcher
 
 PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
@@ -31,7 +32,7 @@ class Outcome:
     """How a training ended.
 
     step: steps made.  stopped: None when complete, else why not.  interrupted: by a signal.
-    val_loss: on the whole validation split (nats per token), None if not complete or no split.
+    val_loss: on all that was held out, None if not complete or nothing was.
     saved: whether the last step is on the disk.  best_loss: lowest of the evaluations on the way.
     """
 
@@ -43,29 +44,27 @@ class Outcome:
     saved: bool
 
 
-class Pretraining:
+class Trainer:
     """One training from where `session` stands to its last step."""
 
     def __init__(
         self,
         session: Session,
         watchers: Sequence[Watcher] = (),
-        sample: Callable[[Session], str] | None = None,
         stops: Sequence[Callable[[], str | None]] = (),
         pauses: Sequence[PauseWhile] = (),
     ):
-        """watchers: told what happens.  sample: lets the model write.
+        """watchers: told what happens, before the run's own files are written.
 
         stops: asked after each step for a reason to save and stop; pauses: may wait there.
         """
-        self.session, self.sample, self.stops, self.pauses = session, sample, stops, pauses
+        self.session, self.stops, self.pauses = session, stops, pauses
         folder = session.run.path
         self.watchers: list[Watcher] = list(watchers)
         self.watchers += [
             MetricsFile(folder / "metrics.jsonl", self._warn),
             SamplesFile(folder / "samples.jsonl", self._warn),
             LogFile(folder / "log.txt", self._warn),
-            HtmlReport(),
         ]
         self._saved_step: int | None = None
         self._rollbacks_here = 0
@@ -99,16 +98,12 @@ class Pretraining:
 
     def _loop(self) -> Iterator[StepMetrics]:
         session, recipe = self.session, self.session.config.training
-        smoothing = recipe.label_smoothing
-
-        def loss_fn(model, batch):
-            return model.loss(*batch, label_smoothing=smoothing)
-
+        objective = session.objective
         return train(
-            session.model, session.batches, loss_fn, session.optimizer, session.schedule,
+            session.model, session.batches, objective.loss, session.optimizer, session.schedule,
             session.state, steps=recipe.steps, accumulation=recipe.accumulation, clip=recipe.clip,
-            judge=judge_spikes,
-        )  # fmt: skip
+            judge=objective.judge,
+        )
 
     def _after_step(self, metrics: StepMetrics) -> float | None:
         """Everything that happens between two steps.  Returns the validation loss if measured."""
@@ -116,7 +111,7 @@ class Pretraining:
         if metrics.skipped:
             self._skipped(metrics)
             return None
-        rising = drifting(self.session.state)
+        rising = self.session.objective.drifting(self.session.state)
         if rising is not None:
             self._roll_back(rising)
             return None
@@ -127,13 +122,16 @@ class Pretraining:
         improved = val_loss is not None and self.session.state.best_step == step
         if last or improved or (recipe.checkpoint_every and step % recipe.checkpoint_every == 0):
             self._save()
-        if self.sample and recipe.sample_every and (last or step % recipe.sample_every == 0):
-            self._tell("sample", step, self.sample(self.session))
+        if recipe.sample_every and (last or step % recipe.sample_every == 0):
+            text = self.session.objective.write(self.session.model, step)
+            if text is not None:
+                self._tell("sample", step, text)
         return val_loss
 
     def _evaluate(self, whole: bool) -> float | None:
         state, recipe = self.session.state, self.session.config.training
-        loss = self.session.validation_loss(None if whole else recipe.eval_tokens)
+        limit = None if whole else recipe.eval_tokens
+        loss = self.session.objective.evaluate(self.session.model, limit)
         if loss is not None and np.isfinite(loss):
             if whole:
                 self._val_loss = loss

@@ -35,16 +35,30 @@ def judge_finite(state: TrainState, loss: float, norm: float) -> str | None:
     return None
 
 
-def judge_spikes(state: TrainState, loss: float, norm: float) -> str | None:
-    """Refuse also a loss or norm far above the recent ones; keep the window in `state`.
+def judge_norms(state: TrainState, loss: float, norm: float) -> str | None:
+    """Refuse also a gradient norm far above the recent ones; keep the windows in `state`.
 
+    For losses of any sign, of which a jump says nothing: a policy gradient's is zero on average.
     Returns the reason in words, or None for a step to be made.
     """
+    reason = judge_finite(state, loss, norm)
+    if reason is None:
+        reason = _spike("gradient norm", norm, state.norms, NORM_FLOOR)
+    return _remember(state, loss, norm, reason)
+
+
+def judge_spikes(state: TrainState, loss: float, norm: float) -> str | None:
+    """Refuse also a loss, always positive, far above the recent ones; else as judge_norms."""
     reason = judge_finite(state, loss, norm)
     if reason is None:
         reason = _spike("loss", loss, state.losses, LOSS_FLOOR)
     if reason is None:
         reason = _spike("gradient norm", norm, state.norms, NORM_FLOOR)
+    return _remember(state, loss, norm, reason)
+
+
+def _remember(state: TrainState, loss: float, norm: float, reason: str | None) -> str | None:
+    """Count a refused step, or enter a good one into what is usual.  Returns `reason`."""
     if reason is not None:
         state.skipped += 1
         state.skipped_in_a_row += 1
@@ -62,8 +76,11 @@ def judge_spikes(state: TrainState, loss: float, norm: float) -> str | None:
 
 
 def drifting(state: TrainState) -> str | None:
-    """Why the last steps as a whole have gone the wrong way, in words, or None."""
-    if state.low is None or len(state.losses) < WINDOW:
+    """Why the last steps as a whole have gone the wrong way, in words, or None.
+
+    A loss that is not always positive has no size that a rise could be large beside: None.
+    """
+    if state.low is None or len(state.losses) < WINDOW or min(state.losses) <= 0 >= state.low:
         return None
     recent = sum(state.losses[-RECENT:]) / RECENT
     logs = [math.log(max(x, 1e-30)) for x in state.losses]

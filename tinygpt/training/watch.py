@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygpt.errors import UserError
-from tinygpt.runs.metrics import MetricsLog, rewind
+from tinygpt.runs.metrics import MetricsLog, StepMetrics, rewind
 from tinygpt.storage.durable import AppendLog
-from tinygpt.training.loop import StepMetrics
 
 if TYPE_CHECKING:
     from tinygpt.training.session import Session

@@ -1,33 +1,49 @@
 """Open whatever a user names: the folder of a run, or a quantized file.
 
-Read next: generate.py.
+Read next: quantized.py.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from tinygpt.errors import UserError
-from tinygpt.model import GPT
+from tinygpt.model import LanguageModel, build
+from tinygpt.runs.run import Run
+from tinygpt.tokenizer import Tokenizer
+from tinygpt.weights.quantized import load_quantized
 
 
-def open_model(path: str | Path) -> tuple[GPT, Any]:
+def open_model(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     """(model, tokenizer) of a run folder or a quantized file, ready to generate.
 
     Raises UserError if it is neither, or damaged.
     """
     path = Path(path)
     if path.is_file():
-        from tinygpt.weights.quantized import load_quantized
-
         return load_quantized(path)
     if not path.exists():
         raise UserError(
             f"there is no {path}. Give the --out folder of a `tinygpt train`, or a file that "
             "`tinygpt quantize` wrote."
         )
-    from tinygpt.runs.run import Run
-
     run = Run.open(path)
-    return run.load_model(), run.tokenizer
+    return load_model(run), run.tokenizer
+
+
+def load_model(run: Run, which: str | int = "last", warn=None) -> LanguageModel:
+    """The trained model of a run, dropout off.
+
+    which: "last", "best" (lowest validation loss) or the step of a checkpoint.
+    Raises UserError if it has no such checkpoint or trains no language model.
+    """
+    shape = getattr(run.config, "model", None)
+    if shape is None:
+        raise UserError(
+            f"{run.path} is a run of {run.config.objective}, which makes no language model. Give "
+            "one that learned from text."
+        )
+    model = build(shape, None)
+    run.find(which, warn).copy_to(model.state_dict())
+    model.eval()
+    return model

@@ -24,23 +24,25 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.nn.quantized import (
+    SCHEMES,
     QuantizedEmbedding,
     QuantizedLinear,
     double_dequantize,
 )
 from minigrad.ops.decode import Packed
-from tinygpt.compression.quantize import SCHEMES, quantizable
-from tinygpt.config import ConfigError, GPTConfig
+from tinygpt.config import ConfigError, structure
 from tinygpt.errors import UserError
-from tinygpt.model import GPT
+from tinygpt.model import LanguageModel, build
+from tinygpt.model.shape import ModelShape
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import replacing
+from tinygpt.tokenizer import Tokenizer, load
 
 FORMAT, VERSION = "tinygpt-quantized", "1"
 ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
 
 
-def save_quantized(model: GPT, tokenizer: Any, path: str | Path) -> int:
+def save_quantized(model: LanguageModel, tokenizer: Tokenizer, path: str | Path) -> int:
     """Write a quantized model; returns the file's size in bytes.
 
     What was there before stays whole if anything fails.
@@ -55,7 +57,7 @@ def save_quantized(model: GPT, tokenizer: Any, path: str | Path) -> int:
     metadata = {
         "format": FORMAT,
         "version": VERSION,
-        "config": json.dumps(dataclasses.asdict(model.config)),
+        "config": json.dumps(dataclasses.asdict(model.shape)),
         "matrices": json.dumps(matrices),
         "tokenizer": _tokenizer_text(tokenizer),
     }
@@ -71,7 +73,7 @@ def save_quantized(model: GPT, tokenizer: Any, path: str | Path) -> int:
     return file.size
 
 
-def load_quantized(path: str | Path) -> tuple[GPT, Any]:
+def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     """(model, tokenizer) of a file that save_quantized wrote, the weights mapped.
 
     Raises UserError for a file of another kind or version, truncated, or altered.
@@ -82,9 +84,9 @@ def load_quantized(path: str | Path) -> tuple[GPT, Any]:
     if metadata.get("sha256") != _digest(metadata, file.entries, file.arrays.values()):
         raise _damaged(path, "its checksum does not match: it was altered after it was written")
     try:
-        config = GPTConfig(**json.loads(metadata["config"]))
+        shape = structure(ModelShape, json.loads(metadata["config"]), "model.")
         matrices = json.loads(metadata["matrices"])
-        model = GPT(dataclasses.replace(config, dropout=0.0), None)
+        model = build(dataclasses.replace(shape, dropout=0.0), None)
         _fill(model, matrices, file.arrays)
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise _damaged(path, f"its parts do not fit together ({error})") from error
@@ -131,7 +133,16 @@ def _digest(metadata: dict[str, str], entries: dict, arrays: Any) -> str:
     return digest.hexdigest()
 
 
-def _tensors(model: GPT) -> tuple[dict[str, np.ndarray], dict[str, list]]:
+def quantizable(model: LanguageModel) -> dict[str, Any]:
+    """Dotted name -> every Linear and Embedding that is still float, in order."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if type(module) in (nn.Linear, nn.Embedding)
+    }
+
+
+def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, list]]:
     """The arrays of the file, and [scheme, N, K] of each quantized module."""
     tensors: dict[str, np.ndarray] = dict(model.state_dict())
     matrices: dict[str, list] = {}
@@ -153,7 +164,7 @@ def _tensors(model: GPT) -> tuple[dict[str, np.ndarray], dict[str, list]]:
     return {name: tensors[name] for name in order}, matrices
 
 
-def _fill(model: GPT, matrices: dict[str, list], tensors: dict[str, np.ndarray]) -> None:
+def _fill(model: LanguageModel, matrices: dict[str, list], tensors: dict[str, np.ndarray]) -> None:
     """Install the file's arrays in a model of zeros."""
     modules: dict[str, Any] = dict(model.named_modules())
     for name, (scheme, n, k) in matrices.items():
@@ -189,16 +200,14 @@ def _packed(name: str, scheme: str, shape: tuple[int, int], tensors: dict) -> Pa
     return Packed(scheme, shape, codes, double_dequantize(*kept), kept=kept)
 
 
-def _tokenizer_text(tokenizer: Any) -> str:
+def _tokenizer_text(tokenizer: Tokenizer) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tokenizer.json")
         tokenizer.save(path)
         return path.read_text(encoding="utf-8")
 
 
-def _tokenizer(text: str) -> Any:
-    from tinygpt.tokenizer import load
-
+def _tokenizer(text: str) -> Tokenizer:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tokenizer.json")
         path.write_text(text, encoding="utf-8")

@@ -1,0 +1,69 @@
+"""What every language model of the house can do, whatever it is made of.
+
+Training, generation, quantizing and measuring know a model by this class alone: `hidden` makes a
+vector of each position, `head` scores the next token by it, `make_cache` remembers positions.
+
+Read next: gpt.py (a model), build.py (where one is made).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad import Tensor, nn, ops
+from tinygpt.model.cache import KVCache
+from tinygpt.model.shape import ModelShape
+
+
+class LanguageModel(nn.Module):
+    """Token ids in, a score for each possible next token out.
+
+    shape: what it was built from.
+    recompute: keep only the stream between blocks while training and compute each block again in
+        backward (Chen et al. 2016): the same gradients to the bit. Measured for a training process:
+        0.72 of the peak memory in 1.39 of the time on config M, 0.75 in 1.34 on B.
+    """
+
+    shape: ModelShape
+    recompute = False
+
+    def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
+        """Everything below the output projection.
+
+        ids: (B, T) int; with a cache they continue the positions that it holds.
+        Returns (B, T, C).  Raises ValueError for more positions than the context, IndexError for
+        an id outside the vocabulary.
+        """
+        raise NotImplementedError
+
+    def head(self, x: Tensor) -> Tensor:
+        """The output projection alone: (..., C) -> logits (..., V)."""
+        raise NotImplementedError
+
+    def head_weight(self) -> Tensor:
+        """The output projection's weight, (V, C), for losses that never hold whole logits."""
+        raise NotImplementedError
+
+    def make_cache(self, batch: int = 1) -> KVCache:
+        """An empty memory for `batch` texts."""
+        raise NotImplementedError
+
+    def flops_per_token(self) -> int:
+        """Floating-point operations of one training token."""
+        raise NotImplementedError
+
+    def forward(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
+        """Logits (B, T, V): row t scores the token that follows position t."""
+        return self.head(self.hidden(ids, cache))
+
+    def loss(self, ids: np.ndarray, targets: np.ndarray, label_smoothing: float = 0.0) -> Tensor:
+        """Mean cross entropy, nats per token.
+
+        ids, targets: (B, T) int, targets[b, t] being what follows ids[b, t].  Returns ().
+        The logits of the batch never exist whole (kernels/numpy_ref/linear_cross_entropy.py).
+        """
+        x = self.hidden(ids)
+        rows = x.reshape(-1, x.shape[-1])  # (B, T, C) -> (B T, C)
+        return ops.linear_cross_entropy(
+            rows, self.head_weight(), targets.reshape(-1), label_smoothing
+        )

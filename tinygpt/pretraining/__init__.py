@@ -1,0 +1,1 @@
+"""Learning to predict the next token of a text: the first objective."""

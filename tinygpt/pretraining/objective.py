@@ -1,0 +1,184 @@
+"""Pretraining: predict each next token of a text (Radford et al. 2019).
+
+Read first: ../training/objective.py. Read next: ../data/batches.py, ../model/gpt.py.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+from tinygpt.data import BatchLoader, Dataset, baselines, open_dataset, prepare
+from tinygpt.data.batches import Batch, check_length
+from tinygpt.inference.generate import stream_text
+from tinygpt.inference.sampling import Sampling
+from tinygpt.inference.scoring import mean_loss
+from tinygpt.model import LanguageModel, build
+from tinygpt.model.activations import activation_bytes
+from tinygpt.pretraining.config import PretrainingConfig
+from tinygpt.runs.run import Run
+from tinygpt.storage.durable import replace_file
+from tinygpt.text import DataError, load_corpus
+from tinygpt.tokenizer import Tokenizer, TokenizerError
+from tinygpt.training.objective import Objective, Say
+from tinygpt.training.state import TrainState
+from tinygpt.training.trouble import drifting, judge_spikes
+
+BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB
+SAMPLE_TOKENS = 120
+SAMPLING = Sampling(temperature=0.8)
+
+
+class Pretraining(Objective):
+    """A language model learns from a text that was cut into training and held-out splits."""
+
+    Config = PretrainingConfig
+    loss_unit = "nats per token"
+    loss_note = (
+        "Loss is the model's surprise at the next token, in nats: lower is better. "
+        "The dashed lines are models that learn next to nothing: every token alike (uniform), by "
+        "frequency (unigram), by the token before (bigram)."
+    )
+
+    def __init__(self, config: PretrainingConfig, dataset: Dataset | None = None):
+        super().__init__(config)
+        self._dataset = dataset
+
+    @property
+    def dataset(self) -> Dataset:
+        """The text as tokens.  Raises RuntimeError where this was made without."""
+        if self._dataset is None:
+            raise RuntimeError("this Pretraining has no text: make it by prepare or reopen")
+        return self._dataset
+
+    @classmethod
+    def prepare(cls, config: PretrainingConfig, folder: Path, say: Say | None) -> Pretraining:
+        dataset = prepare_data(config, folder / "tokens", say)
+        check_length(dataset.train, config.model.context, "the training text")
+        return cls(config.replace("model", vocab_size=dataset.vocab_size), dataset)
+
+    @classmethod
+    def reopen(cls, run: Run, say: Say) -> Pretraining:
+        """With the tokens that the run began with, whatever has become of the text since."""
+        folder, source = run.path / "tokens", run.config.data
+        try:
+            dataset = open_dataset(folder)
+        except DataError:
+            say(f"{folder} is gone: preparing the text again")
+            return cls(run.config, prepare_data(run.config, folder, say, run.tokenizer))
+        try:
+            now = load_corpus(
+                source.source, seed=run.config.training.seed, stories_mb=source.stories_mb,
+                errors=source.errors,
+            ).fingerprint
+        except DataError as error:
+            say(f"{error} Going on with the tokens prepared when the run began.")
+            return cls(run.config, dataset)
+        if now != dataset.manifest["made_from"]["text"]:
+            say(
+                f"the text of {source.source} has changed since the run began; going on with the "
+                "tokens prepared then. A new run in another --out learns from the new text."
+            )
+        return cls(run.config, dataset)
+
+    @classmethod
+    def settled(cls, own: PretrainingConfig, wanted: PretrainingConfig) -> PretrainingConfig:
+        return wanted.replace("model", vocab_size=own.model.vocab_size)
+
+    def leave(self, folder: Path) -> None:
+        """The tokenizer, and baselines.json for the report: now, while no model takes memory."""
+        data = self.dataset
+        data.tokenizer.save(folder / "tokenizer.json")
+        if len(data.validation) > 1:
+            found = baselines(
+                data.train[:BASELINE_TOKENS], data.validation[:BASELINE_TOKENS], data.vocab_size
+            )
+            replace_file(folder / "baselines.json", json.dumps(found._asdict()) + "\n")
+
+    def identity(self) -> dict[str, Any]:
+        return self.dataset.manifest["made_from"]
+
+    def build(self, rng: np.random.Generator | None) -> LanguageModel:
+        model = build(self.config.model, rng)
+        model.recompute = self.config.training.recompute
+        return model
+
+    def batches(self, model: LanguageModel, rng: np.random.Generator) -> BatchLoader:
+        size, context = self.config.training.batch_size, self.config.model.context
+        return BatchLoader(self.dataset.train, size, context, rng)
+
+    def loss(self, model: LanguageModel, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        smoothing = self.config.training.label_smoothing
+        return model.loss(batch.ids, batch.targets, label_smoothing=smoothing), {}
+
+    def evaluate(self, model: LanguageModel, limit: int | None = None) -> float | None:
+        """Loss on the validation split, None if it is shorter than a window."""
+        tokens = self.dataset.validation
+        if len(tokens) <= self.config.model.context:
+            return None
+        return mean_loss(model, tokens, limit, self.config.training.batch_size)
+
+    def write(self, model: LanguageModel, step: int) -> str:
+        """training.sample_prompt and how it goes on; the same step always writes the same."""
+        recipe, tokenizer = self.config.training, self.dataset.tokenizer
+        prompt, rng = recipe.sample_prompt, np.random.default_rng([recipe.seed, step])
+        try:
+            tokenizer.encode(prompt)
+        except TokenizerError:  # a character that the text does not have: begin as the text does
+            prompt = tokenizer.decode(self.dataset.train[:1])
+        return prompt + "".join(stream_text(
+            model, tokenizer, prompt, max_tokens=SAMPLE_TOKENS, sampling=SAMPLING, rng=rng
+        ))
+
+    def judge(self, state: TrainState, loss: float, norm: float) -> str | None:
+        return judge_spikes(state, loss, norm)
+
+    def drifting(self, state: TrainState) -> str | None:
+        return drifting(state)
+
+    def example(self, rng: np.random.Generator) -> Batch:
+        shape = self.config.model
+        size = (self.config.training.batch_size, shape.context)
+        ids = rng.integers(0, shape.vocab_size, size)
+        return Batch(ids, ids)
+
+    def activation_bytes(self) -> int:
+        recipe = self.config.training
+        return activation_bytes(self.config.model, recipe.batch_size, recipe.recompute)
+
+    def describe_model(self) -> tuple[str, str]:
+        shape = self.config.model
+        return "A GPT", (
+            f"{shape.n_layers} layers, {shape.n_heads} heads, width {shape.d_model}, context "
+            f"{shape.context} tokens, vocabulary {shape.vocab_size:,}"
+        )
+
+    def describe_data(self) -> str:
+        return Path(self.config.data.source).name
+
+    def data_tokens(self) -> tuple[int, int]:
+        return len(self.dataset.train), len(self.dataset.validation)
+
+
+def prepare_data(
+    config: PretrainingConfig, folder: Path, say: Say | None, tokenizer: Tokenizer | None = None
+) -> Dataset:
+    """Tokens of the configured text in `folder`; a tokenizer is trained unless given."""
+    told: set[str] = set()
+
+    def progress(what: str, fraction: float) -> None:
+        if say is not None and what not in told:
+            told.add(what)
+            say({"tokenizer": "training the tokenizer", "tokens": "encoding the text"}[what])
+
+    source, kind = config.data, config.tokenizer
+    return prepare(
+        source.source, tokenizer or kind.kind, folder,
+        seed=config.training.seed, split=source.split, by_position=source.by_position,
+        stories_mb=source.stories_mb, vocab_size=kind.vocab_size, pattern=kind.pattern,
+        errors=source.errors, progress=progress,
+    )
