@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygpt.tokenizer import TokenizerError, huggingface, load, tiktoken_ranks, train_bpe
+from tinygpt.tokenizer import (
+    TokenizerError,
+    export,
+    huggingface,
+    load,
+    tiktoken_ranks,
+    train_bpe,
+)
 from tinygpt.tokenizer.pretokenize import PATTERNS, split
 
 TEXT = "It's the cat's hat; WE'LL see 12345 of them!\n\n\tdef f(x): return x ** 2  # naïve café €\n"
@@ -34,7 +41,7 @@ def test_docstring_examples(module):
 
 @pytest.mark.parametrize("form", ["tinygpt", "huggingface", "tiktoken"])
 def test_every_format_comes_back_the_same(ours, form, tmp_path):
-    ours.save(tmp_path / "t", format=form)
+    export(ours, tmp_path / "t", form)
     known = {"pattern": ours.pattern, "special_tokens": ours.special_tokens}
     again = load(tmp_path / "t", **(known if form == "tiktoken" else {}))
     assert again.merges == ours.merges
@@ -47,7 +54,7 @@ def test_every_format_comes_back_the_same(ours, form, tmp_path):
 
 def test_huggingface_gives_the_same_ids(ours, tmp_path):
     peer = pytest.importorskip("tokenizers")
-    ours.save(tmp_path / "tokenizer.json", format="huggingface")
+    export(ours, tmp_path / "tokenizer.json", "huggingface")
     theirs = peer.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
 
     @settings(max_examples=300, deadline=None)
@@ -65,7 +72,7 @@ def test_huggingface_gives_the_same_ids(ours, tmp_path):
 
 def test_transformers_gives_the_same_ids(ours, tmp_path):
     peer = pytest.importorskip("transformers")
-    ours.save(tmp_path / "tokenizer.json", format="huggingface")
+    export(ours, tmp_path / "tokenizer.json", "huggingface")
     theirs = peer.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
     assert theirs.encode(TEXT) == ours.encode(TEXT)
     assert theirs.decode(ours.encode(TEXT), clean_up_tokenization_spaces=False) == TEXT
@@ -128,7 +135,7 @@ def test_tiktoken_gives_the_same_ids(ours, tmp_path):
     peer = pytest.importorskip("tiktoken")
     from tiktoken.load import load_tiktoken_bpe
 
-    ours.save(tmp_path / "ranks.tiktoken", format="tiktoken")
+    export(ours, tmp_path / "ranks.tiktoken", "tiktoken")
     theirs = peer.Encoding(
         "ours",
         pat_str=PATTERNS[ours.pattern],

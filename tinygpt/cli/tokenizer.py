@@ -48,7 +48,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
     """
     import time
 
-    from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, CharTokenizer, sources
+    from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, CharTokenizer, export, sources
     from tinygpt.tokenizer.counting import WordCounts
     from tinygpt.tokenizer.trainer import check_vocab_size, train_on_words
 
@@ -75,7 +75,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
             lambda done, wanted: progress.update(merging, completed=done, total=wanted),
         )  # fmt: skip
         n_words, place = len(words), "on disk" if words.spilled else "in memory"
-    made.save(out, form)
+    export(made, out, form)
     seconds = time.perf_counter() - started
     click.echo(f"{out}: {made.vocab_size} tokens, {len(made.merges)} merges, {made.pattern}")
     click.echo(
@@ -218,12 +218,12 @@ def compare(paths, file):
 @click.option("--pattern", help="The pattern of a tiktoken file, which does not say (cl100k).")
 def convert(path, out, form, pattern):
     """Write TOKENIZER to OUT in another program's format, or in ours."""
-    from tinygpt.tokenizer import BPETokenizer
+    from tinygpt.tokenizer import BPETokenizer, export
 
     tok = _load(path, pattern)
     if not isinstance(tok, BPETokenizer):
         raise UserError(f"{path} is a character tokenizer, which other programs do not know.")
-    tok.save(out, form)
+    export(tok, out, form)
     click.echo(f"{out}: {tok.vocab_size} ids, {form}")
     if form == "tiktoken":
         click.echo(f"The file does not say: pattern {tok.pattern}, special {tok.special_tokens}")

@@ -15,6 +15,8 @@ import numpy as np
 
 from tinygpt.text.corpus import DataError
 
+Tokens = Sequence[int] | np.ndarray
+
 
 class Batch(NamedTuple):
     """ids, targets: (B, T) int64, targets[b, t] being the token that follows ids[b, t]."""
@@ -33,7 +35,7 @@ class Batch(NamedTuple):
         return self.ids.size
 
 
-def check_length(tokens: Sequence[int], context: int, what: str = "the text") -> None:
+def check_length(tokens: Tokens, context: int, what: str = "the text") -> None:
     """Raise DataError when not one window of context + 1 tokens fits."""
     if len(tokens) <= context:
         raise DataError(
@@ -51,7 +53,7 @@ class BatchLoader:
     """
 
     def __init__(
-        self, tokens: Sequence[int], batch_size: int, context: int, rng: np.random.Generator
+        self, tokens: Tokens, batch_size: int, context: int, rng: np.random.Generator
     ):
         check_length(tokens, context)
         self.tokens, self.batch_size, self.context = tokens, batch_size, context
@@ -78,7 +80,7 @@ class BatchLoader:
 
 
 def evaluation_batches(
-    tokens: Sequence[int], batch_size: int, context: int, max_tokens: int | None = None
+    tokens: Tokens, batch_size: int, context: int, max_tokens: int | None = None
 ) -> Iterator[Batch]:
     """Windows side by side over the whole split: every token but the first is asked for once.
 

@@ -12,16 +12,20 @@ from tinygpt.model import LanguageModel
 
 
 def mean_loss(
-    model: LanguageModel, tokens: Sequence[int], limit: int | None = None, batch_size: int = 16
+    model: LanguageModel,
+    tokens: Sequence[int] | np.ndarray,
+    limit: int | None = None,
+    batch_size: int = 16,
 ) -> float:
     """Mean cross entropy over a text, nats per token, dropout off; always the same windows.
 
     tokens: (N,) ids.  limit: look at about this many, spread over the text; None is all.
-    Raises DataError for a text shorter than the model's context.
+    Raises DataError for fewer than two tokens.
     """
     total, count = 0.0, 0
+    context = max(1, min(model.shape.context, len(tokens) - 1))
     with evaluating(model):
-        for ids, targets in evaluation_batches(tokens, batch_size, model.shape.context, limit):
+        for ids, targets in evaluation_batches(tokens, batch_size, context, limit):
             # The last batch has fewer rows: one by one, they need no buffers of yet another size.
             rows = len(ids) if len(ids) == batch_size else 1
             for i in range(0, len(ids), rows):

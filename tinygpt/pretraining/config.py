@@ -50,3 +50,9 @@ class PretrainingConfig(Config):
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self):
+        if self.base is not None:
+            raise ConfigError(
+                f"base = {self.base!r}: pretraining begins with new weights. Leave base out."
+            )

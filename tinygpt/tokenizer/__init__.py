@@ -18,7 +18,7 @@ from tinygpt.tokenizer.base import (
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.char import CharTokenizer
 from tinygpt.tokenizer.compiled import report
-from tinygpt.tokenizer.formats import load
+from tinygpt.tokenizer.formats import export, from_json, load
 from tinygpt.tokenizer.trainer import train_bpe
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "StreamingDecoder",
     "Tokenizer",
     "TokenizerError",
+    "export",
+    "from_json",
     "load",
     "report",
     "train_bpe",

@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from tinygpt.errors import UserError
+from tinygpt.tokenizer.files import TokenizerError, write_text
 
 Text = str | bytes
 Specials = Collection[str] | Literal["all"]
@@ -30,10 +30,6 @@ END_OF_TEXT = "<|endoftext|>"
 # without a new row in its embedding.
 CHAT_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>")
 DEFAULT_SPECIAL_TOKENS = (END_OF_TEXT, *CHAT_TOKENS)
-
-
-class TokenizerError(UserError, ValueError):
-    """Text, ids or a file that this tokenizer cannot take."""
 
 
 class Tokenizer(ABC):
@@ -54,8 +50,12 @@ class Tokenizer(ABC):
         """The bytes that ids stand for.  Raises TokenizerError for an id out of range."""
 
     @abstractmethod
+    def to_json(self) -> str:
+        """The tokenizer as text; `tinygpt.tokenizer.from_json` reads it."""
+
     def save(self, path: str | Path) -> None:
         """Write the tokenizer as JSON; `tinygpt.tokenizer.load` reads it."""
+        write_text(path, self.to_json())
 
     @abstractmethod
     def _encode_ordinary(self, text: Text) -> np.ndarray:

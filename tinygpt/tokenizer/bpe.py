@@ -10,9 +10,11 @@ Read next: trainer.py for where merges come from, formats.py for other programs'
 
 from __future__ import annotations
 
+import base64
 import heapq
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from tinygpt.tokenizer.base import Text, Tokenizer, TokenizerError
 from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
 
 Pair = tuple[int, int]
+FORMAT, VERSION = "tinygpt-bpe", 1
 
 # GPT-2 numbered the printable bytes first, and every byte-level BPE since has kept that order; we
 # keep it too, so that ids and ties agree. BYTES[id] is a byte, BYTE_IDS[byte] its id.
@@ -115,11 +118,26 @@ class BPETokenizer(Tokenizer):
                 f"vocabulary of {self.vocab_size}. Decode with the tokenizer that made it."
             ) from None
 
-    def save(self, path: str | Path, format: str = "tinygpt") -> None:
-        """Write the tokenizer.  format: "tinygpt", "huggingface" or "tiktoken"."""
-        from tinygpt.tokenizer import formats  # it imports this file
-
-        formats.save(self, path, format)
+    def to_json(self) -> str:
+        """One JSON object, one merge a line."""
+        data: dict[str, Any] = {
+            "format": FORMAT, "version": VERSION, "pattern": self.pattern,
+            "special_tokens": self.special_tokens,
+        }
+        # The rest is only in tokenizers that came from elsewhere.
+        if self.byte_ids != list(BYTE_IDS):
+            data["byte_ids"] = self.byte_ids
+        if self.merged_ids != list(range(256, 256 + len(self.merges))):
+            data["merged_ids"] = self.merged_ids
+        if self.extra_tokens:
+            data["extra_tokens"] = {
+                base64.b64encode(token).decode(): i for token, i in self.extra_tokens.items()
+            }
+        if self.whole_words:
+            data["whole_words"] = True
+        merges = ",\n".join(f"  [{left}, {right}]" for left, right in self.merges)
+        head = json.dumps(data, indent=1)[:-2]
+        return f'{head},\n "merges": [\n{merges}\n ]\n}}\n'
 
 
 Ranks = Mapping[Pair, tuple[int, int]]  # pair -> (rank, id of the merged token)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
 from tinygpt.tokenizer.base import Text, Tokenizer, TokenizerError
-from tinygpt.tokenizer.files import write_text
 
 FORMAT = "tinygpt-char"
 
@@ -79,9 +77,9 @@ class CharTokenizer(Tokenizer):
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         return self.decode(ids).encode("utf-8", "surrogatepass")
 
-    def save(self, path: str | Path) -> None:
+    def to_json(self) -> str:
         data = {"format": FORMAT, "version": 1, "characters": self.characters}
-        write_text(path, json.dumps(data, indent=1) + "\n")
+        return json.dumps(data, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, data: dict) -> CharTokenizer:

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tinygpt.errors import UserError
 from tinygpt.storage.durable import replace_file
-from tinygpt.tokenizer.base import TokenizerError
+
+
+class TokenizerError(UserError, ValueError):
+    """Text, ids or a file that this tokenizer cannot take."""
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -33,7 +37,7 @@ def read_bytes(path: str | Path) -> bytes:
         ) from None
 
 
-def parse_json(data: bytes) -> dict[str, Any]:
+def parse_json(data: str | bytes) -> dict[str, Any]:
     """The JSON object in `data`.  Raises TokenizerError when there is none."""
     try:
         value = json.loads(data)

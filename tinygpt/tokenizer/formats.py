@@ -4,26 +4,23 @@
     huggingface   tokenizer.json, byte-level BPE (huggingface.py)
     tiktoken      lines of "base64-of-token rank" (tiktoken_ranks.py)
 
-`load` tells them apart by what is in them.  Files are checked before use: a damaged or foreign one
-is refused with a sentence, never half read.
+`export` writes any of them. `load` tells them apart by what is in them. Files are checked before
+use: a damaged or foreign one is refused with a sentence, never half read.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tinygpt.tokenizer import char, huggingface, tiktoken_ranks
 from tinygpt.tokenizer.base import Tokenizer, TokenizerError
-from tinygpt.tokenizer.bpe import BYTE_IDS, BPETokenizer
+from tinygpt.tokenizer.bpe import BYTE_IDS, FORMAT, VERSION, BPETokenizer
 from tinygpt.tokenizer.files import parse_json, read_bytes, write_text
 
-FORMAT = "tinygpt-bpe"
-VERSION = 1
 FORMATS = ("tinygpt", "huggingface", "tiktoken")
 
 
@@ -43,21 +40,26 @@ def load(
             raise TokenizerError(
                 "it states its own pattern and special tokens. Leave out those you gave."
             )
-        return _from_json(parse_json(data))
+        return from_json(data)
     except TokenizerError as error:
         raise TokenizerError(f"{path}: {error}") from None
 
 
-def save(tokenizer: BPETokenizer, path: str | Path, format: str = "tinygpt") -> None:
+def export(tokenizer: BPETokenizer, path: str | Path, format: str) -> None:
     """Write a BPE tokenizer in one of FORMATS.  Raises TokenizerError for what it cannot hold."""
     writers = {
-        "tinygpt": _to_json,
+        "tinygpt": BPETokenizer.to_json,
         "huggingface": huggingface.write,
         "tiktoken": tiktoken_ranks.write,
     }
     if format not in writers:
         raise TokenizerError(f"no format {format!r}. Choose one of: {', '.join(FORMATS)}.")
     write_text(path, writers[format](tokenizer))
+
+
+def from_json(text: str | bytes) -> Tokenizer:
+    """The tokenizer of a JSON text, ours or Hugging Face's.  Raises TokenizerError."""
+    return _from_json(parse_json(text))
 
 
 def _from_json(data: dict[str, Any]) -> Tokenizer:
@@ -77,29 +79,6 @@ def _from_json(data: dict[str, Any]) -> Tokenizer:
     if kind == char.FORMAT:
         return char.CharTokenizer.from_json(data)
     return _read_bpe(data)
-
-
-def _to_json(tokenizer: BPETokenizer) -> str:
-    data: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "pattern": tokenizer.pattern,
-        "special_tokens": tokenizer.special_tokens,
-    }
-    # The rest is only in tokenizers that came from elsewhere.
-    if tokenizer.byte_ids != list(BYTE_IDS):
-        data["byte_ids"] = tokenizer.byte_ids
-    if tokenizer.merged_ids != list(range(256, 256 + len(tokenizer.merges))):
-        data["merged_ids"] = tokenizer.merged_ids
-    if tokenizer.extra_tokens:
-        data["extra_tokens"] = {
-            base64.b64encode(token).decode(): i for token, i in tokenizer.extra_tokens.items()
-        }
-    if tokenizer.whole_words:
-        data["whole_words"] = True
-    merges = ",\n".join(f"  [{left}, {right}]" for left, right in tokenizer.merges)
-    head = json.dumps(data, indent=1)[:-2]
-    return f'{head},\n "merges": [\n{merges}\n ]\n}}\n'
 
 
 def _read_bpe(data: dict[str, Any]) -> BPETokenizer:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from tinygpt.model import LanguageModel, build
 from tinygpt.model.shape import ModelShape
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import replacing
-from tinygpt.tokenizer import Tokenizer, load
+from tinygpt.tokenizer import Tokenizer, from_json
 
 FORMAT, VERSION = "tinygpt-quantized", "1"
 ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
@@ -59,7 +58,7 @@ def save_quantized(model: LanguageModel, tokenizer: Tokenizer, path: str | Path)
         "version": VERSION,
         "config": json.dumps(dataclasses.asdict(model.shape)),
         "matrices": json.dumps(matrices),
-        "tokenizer": _tokenizer_text(tokenizer),
+        "tokenizer": tokenizer.to_json(),
     }
     entries = safetensors.describe(tensors, bfloat16)
     metadata["sha256"] = _digest(metadata, entries, tensors.values())
@@ -91,7 +90,7 @@ def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise _damaged(path, f"its parts do not fit together ({error})") from error
     model.eval()
-    return model, _tokenizer(metadata["tokenizer"])
+    return model, from_json(metadata["tokenizer"])
 
 
 def _damaged(path: Path, what: str) -> UserError:
@@ -198,17 +197,3 @@ def _packed(name: str, scheme: str, shape: tuple[int, int], tensors: dict) -> Pa
         return Packed(scheme, shape, codes, floats, kept=(scale,))
     kept = (scale, tensors[f"{name}.scale_factor"], tensors[f"{name}.scale_mean"])
     return Packed(scheme, shape, codes, double_dequantize(*kept), kept=kept)
-
-
-def _tokenizer_text(tokenizer: Tokenizer) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "tokenizer.json")
-        tokenizer.save(path)
-        return path.read_text(encoding="utf-8")
-
-
-def _tokenizer(text: str) -> Tokenizer:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "tokenizer.json")
-        path.write_text(text, encoding="utf-8")
-        return load(path)

@@ -1,0 +1,96 @@
+"""tinygpt from Python, for those who write ten lines.
+
+    import tinygpt
+    tinygpt.train("S", "my-run", ["data.source=my.txt"])
+    run = tinygpt.open("my-run")
+    for text in run.generate("Once"):
+        print(text, end="", flush=True)
+    print(run.loss("Once upon a time"))
+
+Read next: what it calls, training/trainer.py and inference/generate.py. docs/library.md shows more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinygpt.config import Config, load_config
+from tinygpt.errors import UserError
+from tinygpt.inference.generate import stream_text
+from tinygpt.inference.sampling import Sampling
+from tinygpt.inference.scoring import mean_loss
+from tinygpt.model import LanguageModel
+from tinygpt.screens.report import HtmlReport
+from tinygpt.tokenizer import Tokenizer
+from tinygpt.training.begin import begin
+from tinygpt.training.trainer import Outcome, Trainer
+from tinygpt.training.watch import Watcher
+from tinygpt.weights.open import open_model
+
+DEFAULT = Sampling(temperature=0.8, top_p=0.95)  # as `tinygpt generate` draws
+
+
+class Opened:
+    """A trained model and its tokenizer, ready to write and to judge text."""
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer):
+        self.model, self.tokenizer = model, tokenizer
+
+    def generate(
+        self,
+        prompt: str,
+        max_tokens: int = 200,
+        *,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+        sampling: Sampling = DEFAULT,
+        **changes: float | None,
+    ) -> Iterator[str]:
+        """Go on from a prompt; yields pieces of text.
+
+        stop: texts that end it.  changes: of `sampling`, as temperature=0 or top_k=40.
+        Raises UserError for an empty prompt or one with characters that the model cannot know.
+        """
+        return stream_text(
+            self.model, self.tokenizer, prompt, max_tokens=max_tokens, stop=stop,
+            sampling=dataclasses.replace(sampling, **changes),  # type: ignore[arg-type]
+            rng=np.random.default_rng(seed),
+        )
+
+    def loss(self, text: str) -> float:
+        """Mean surprise at each token of a text but the first, in nats.
+
+        Raises UserError for a text of fewer than two tokens.
+        """
+        ids = self.tokenizer.encode_array(text)
+        if len(ids) < 2:
+            raise UserError(f"{text!r} is {len(ids)} tokens long, too little to measure. Give two.")
+        return mean_loss(self.model, ids)
+
+
+def open(path: str | Path) -> Opened:
+    """The folder of a run, or a quantized file.  Raises UserError if it is neither."""
+    return Opened(*open_model(path))
+
+
+def train(
+    config: Config | str | Path,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    watchers: Sequence[Watcher] = (),
+) -> Outcome:
+    """Train a new run to its end, and say how it went.
+
+    config: a Config, the name of one that ships, or a TOML file.  out: the run's folder.
+    overrides: "section.key=value" texts, as --set takes them.
+    watchers: told what happens (training/watch.py); screens.live.make_view() is the screen.
+    Raises UserError as `tinygpt train` would end.
+    """
+    if isinstance(config, Config) and overrides:
+        raise UserError("overrides change a configuration by name; use config.replace instead.")
+    chosen = config if isinstance(config, Config) else load_config(config, tuple(overrides))
+    return Trainer(begin(chosen, out), [*watchers, HtmlReport()]).run()
