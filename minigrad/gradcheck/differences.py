@@ -6,8 +6,13 @@ from large to small, and at each the last few D are combined so that the h^2, h^
 (Richardson extrapolation). Where two combinations agree best is the plateau; by how much they
 disagree is the error estimate. Source: Ridders 1982.
 
-The same samples tell a kink. S(h) = (F(h) + F(-h) - 2 F(0)) / h is h F'' where F is smooth, so it
-vanishes with h; at a kink it stays, and is the jump of the slope.
+Two D can agree and both be wrong: where F is flat on either side and changes only near 0 (a softmax
+of large numbers), every long step gives 0. What the central difference leaves out tells: the even
+part E(h) = F(h) + F(-h) - 2 F(0) is h^2 F'' where F is smooth, 1/16 of itself at the next step. One
+that has not even halved is a change that the step leaps over, or rounding; D may be off by E / 2h.
+
+The same samples tell a kink: E(h) / h vanishes with h where F is smooth; at a kink it stays, and is
+the jump of the slope.
 """
 
 from __future__ import annotations
@@ -48,8 +53,10 @@ def differentiate(
     best: Derivative | None = None
     rows: list[list[np.ndarray]] = []
     h, level = LARGEST, 0
+    even = np.zeros(())
     while level < LEVELS and h > SMALLEST:
-        d = _central(curve, h)
+        right, left = curve(h), curve(-h)
+        d, wider, even = (right - left) / (2 * h), even, np.abs(right + left)
         if not np.isfinite(d).all():  # stepped out of the domain: a smaller h may stay inside
             rows.clear()
             h /= SHRINK
@@ -59,7 +66,8 @@ def differentiate(
         for j in range(1, min(len(rows) + 1, WINDOW)):
             row.append(row[-1] + (row[-1] - rows[-1][j - 1]) / (SHRINK ** (2 * j) - 1))
         if rows:
-            best = _better(best, row, rows[-1], noise / h, h)
+            unexplained = np.where(even > wider / 2, even, 0) / (2 * h)
+            best = _better(best, row, rows[-1], noise / h + unexplained, h)
             if len(rows) > 1 and best is not None and best.error.max(initial=0) <= target:
                 return best
         rows.append(row)
@@ -73,7 +81,8 @@ def differentiate(
 def kink_jump(curve: Curve) -> np.ndarray:
     """Jump of the slope at 0: about 0 for a smooth curve, right minus left slope at a kink."""
     fine, coarse = _bend(curve, KINK_STEP), _bend(curve, KINK_STEP * SHRINK)
-    return (SHRINK * fine - coarse) / (SHRINK - 1)  # the term h F'' cancels
+    jump = (SHRINK * fine - coarse) / (SHRINK - 1)  # the term h F'' cancels
+    return np.where(np.abs(fine) > np.abs(coarse) / 2, jump, 0.0)  # what shrinks is curvature
 
 
 def one_sided(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +102,7 @@ def _bend(curve: Curve, h: float) -> np.ndarray:
     return (curve(h) + curve(-h)) / h
 
 
-def _better(best, row, before, noise: float, h: float) -> Derivative:
+def _better(best, row, before, noise: np.ndarray, h: float) -> Derivative:
     """The entry of least estimated error, element by element, of `best` and this row."""
     for j, entry in enumerate(row):
         error = np.abs(entry - before[j]) if j < len(before) else np.zeros_like(entry)

@@ -42,7 +42,7 @@ def has_kink(point: Point, us: Arrays, vs: Arrays, grads: Arrays) -> bool:
     jump = float(differences.kink_jump(curve)[0])
     size = np.sqrt(sum(float(np.sum(np.square(g * v))) for g, v in zip(grads, vs, strict=True)))
     slopes = float(np.abs(curve(differences.KINK_STEP)[0])) / differences.KINK_STEP
-    noise = 100 * point.noise(us, grads) / differences.KINK_STEP
+    noise = 100 * (point.noise(us, grads) + point.hidden(us)) / differences.KINK_STEP
     return bool(np.isfinite(jump) and abs(jump) > 1e-5 * max(size, slopes) + noise)
 
 
