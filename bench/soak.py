@@ -5,6 +5,7 @@
     python -m bench.soak tmpfs                  fill a real disk while a checkpoint is written
     python -m bench.soak memory --steps 20000   resident memory of a long run
     python -m bench.soak trouble                NaN, garbage and a rate ten times too high
+    python -m bench.soak draws --runs 30        gradients of examples drawn at random
 
 Everything runs in a temporary folder. Each prints what it did and ends with PASS or FAIL (exit 1).
 """
@@ -258,12 +259,20 @@ def trouble(folder: Path) -> bool:
     return run_all(folder, tiny_config(write_text(folder), **recipe))
 
 
+def draws(runs: int, seed: int) -> bool:
+    """Each run of tests/ops and tests/minigrad draws from another seed; all pass."""
+    from bench.soak_draws import run_all
+
+    return run_all(runs, seed)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("kills", "damage", "tmpfs", "memory", "trouble"))
+    parser.add_argument("what", choices=("kills", "damage", "tmpfs", "memory", "trouble", "draws"))
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -274,6 +283,7 @@ def main() -> None:
             "tmpfs": lambda: tmpfs(folder),
             "memory": lambda: memory(folder, chosen.steps),
             "trouble": lambda: trouble(folder),
+            "draws": lambda: draws(chosen.runs, chosen.seed),
         }[chosen.what]()
     print("PASS" if passed else "FAIL")
     sys.exit(not passed)

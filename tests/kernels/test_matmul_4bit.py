@@ -4,7 +4,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import numpy_ref, packing
@@ -19,9 +19,7 @@ def random_weight(rng, scheme, n, k):
 
 
 @pytest.mark.parametrize("scheme", ["int4", "nf4"])
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30)
 @given(rows=st.integers(1, 19), n=st.integers(1, 40), seed=st.integers(0, 2**32 - 1),
        k=st.integers(1, 200) | st.sampled_from([256, 768]))  # fmt: skip
 def test_linear_equals_the_reference(fast, scheme, rows, n, k, seed):

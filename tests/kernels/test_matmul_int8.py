@@ -4,18 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import numpy_ref, packing
 
 # KERNELS_EXAMPLES=10000 is the soak of the issue; the default keeps the suite short.
 EXAMPLES = int(os.environ.get("KERNELS_EXAMPLES", "40"))
-CHECK = {
-    "max_examples": EXAMPLES,
-    "deadline": None,
-    "suppress_health_check": [HealthCheck.function_scoped_fixture],
-}
 EXTREMES = np.array([-128, -127, -1, 0, 1, 127], dtype=np.int8)
 
 
@@ -38,7 +33,7 @@ def packed(w):
     return packing.pack_int8(w, np.ones(len(w), np.float32))
 
 
-@settings(**CHECK)
+@settings(max_examples=EXAMPLES)
 @given(
     rows=st.integers(1, 20),
     n=st.integers(1, 70),
@@ -65,7 +60,7 @@ def test_matmul_int8_at_the_longest_exact_sum(fast):
     assert fast.matmul_int8(x, packed(w)).item() == 2**14 * k
 
 
-@settings(**CHECK)
+@settings(max_examples=EXAMPLES)
 @given(rows=st.integers(1, 9), k=st.integers(1, 99), seed=st.integers(0, 2**32 - 1),
        scale=st.sampled_from([1e-36, 1e-3, 1.0, 1e30]))  # fmt: skip
 def test_quantize_rows_gives_the_references_integers(fast, rows, k, seed, scale):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minigrad import GradientError, Tensor, check_grads, check_vjp, ops
@@ -326,7 +326,7 @@ SMOOTH = {
 }
 
 
-@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5000)
 @given(
     name=st.sampled_from(sorted(SMOOTH)),
     rows=st.integers(1, 5),

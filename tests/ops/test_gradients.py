@@ -6,7 +6,7 @@ strided or reversed, values with zeros, ties, huge, tiny and -inf where the doma
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from minigrad.testing import REGISTRY, RandomSource, certify, op_cases
@@ -15,7 +15,7 @@ EXAMPLES = 12
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_gradient_agrees_with_differences(name, data):
     case = data.draw(op_cases(name))
