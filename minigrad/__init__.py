@@ -10,7 +10,7 @@ Read next: tensor.py, engine.py, then nn/.
 from kernels import get_num_threads, in_use, report, set_num_threads, use, using
 from kernels.memory import empty
 from minigrad import nn, ops, optim
-from minigrad.engine import checkpoint, draw_key, enable_grad, is_grad_enabled, no_grad
+from minigrad.engine import enable_grad, is_grad_enabled, no_grad
 from minigrad.gradcheck import GradientError, GradReport, check_grads, check_vjp
 from minigrad.ops import (
     attention,
@@ -32,13 +32,14 @@ from minigrad.ops import (
     stack,
     where,
 )
+from minigrad.recompute import draw_key, recompute
 from minigrad.tensor import Tensor, tensor
 
 __all__ = [
     "GradReport", "GradientError", "Tensor", "attention", "check_grads", "check_vjp",
-    "checkpoint", "concatenate", "cross_entropy", "draw_key", "dropout", "embedding", "empty",
-    "enable_grad", "gelu", "get_num_threads", "in_use", "is_grad_enabled", "layernorm", "linear",
+    "concatenate", "cross_entropy", "draw_key", "dropout", "embedding", "empty", "enable_grad",
+    "gelu", "get_num_threads", "in_use", "is_grad_enabled", "layernorm", "linear",
     "linear_cross_entropy", "matmul", "maximum", "minimum", "nn", "no_grad", "ops", "optim",
-    "report", "rmsnorm", "self_attention", "set_num_threads", "softmax", "split", "stack",
-    "tensor", "use", "using", "where",
+    "recompute", "report", "rmsnorm", "self_attention", "set_num_threads", "softmax", "split",
+    "stack", "tensor", "use", "using", "where",
 ]  # fmt: skip

@@ -14,14 +14,14 @@ Who may write to a gradient. The engine writes only to arrays that nobody else c
 A closure runs once. It may return arrays it saved, and must not read them afterwards.
 
 Source: the form of the walk follows Griewank and Walther 2008, chapter 3.
-Read next: tensor.py, then ops/arithmetic.py.
+Read next: tensor.py, ops/arithmetic.py, then recompute.py.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
@@ -171,11 +171,9 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class _Mode(threading.local):
-    """What this thread is doing: recording a graph, and replaying random keys (checkpoint)."""
+    """Whether this thread is recording a graph."""
 
     enabled = True
-    replay: Iterator[int] | None = None
-    recorded: list[int] | None = None
 
 
 mode = _Mode()
@@ -206,59 +204,3 @@ class enable_grad(no_grad):
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
     return mode.enabled
-
-
-def draw_key(generator: np.random.Generator) -> int:
-    """A random 64-bit key for an op such as dropout; `checkpoint` replays the same keys."""
-    if mode.replay is not None:
-        key = next(mode.replay)
-    else:
-        key = int(generator.integers(2**64, dtype=np.uint64))
-    if mode.recorded is not None:
-        mode.recorded.append(key)
-    return key
-
-
-def checkpoint(function: Callable, *inputs: Tensor | None) -> Any:
-    """function(*inputs), computed again in backward instead of keeping its activations.
-
-    function: takes Tensors (or None), returns a Tensor or a tuple of them; parameters it uses by
-    other ways (a module's weights) get their gradients too.  Only `inputs` stay alive.
-    The second run draws the same random keys (see draw_key), so gradients are the same bytes as
-    without checkpointing.  Cost: one more forward (figures: tinygpt/model/gpt.py).
-    Source: Chen et al. 2016.
-    """
-    from minigrad.tensor import Tensor
-
-    if not mode.enabled:
-        return function(*inputs)
-    outside, mode.recorded = mode.recorded, []
-    try:
-        with no_grad():
-            result = function(*inputs)
-        keys = mode.recorded
-    finally:
-        mode.recorded = outside
-    if outside is not None:
-        outside.extend(keys)
-    several = isinstance(result, tuple)
-
-    def recompute(*dys: np.ndarray | None) -> list[np.ndarray | None]:
-        copies = [x if x is None else x.detach().requires_grad_(x.requires_grad) for x in inputs]
-        before = mode.replay, mode.recorded
-        mode.replay, mode.recorded = iter(keys), None
-        try:
-            with enable_grad():
-                again = function(*copies)
-        finally:
-            mode.replay, mode.recorded = before
-        outputs = again if several else (again,)
-        pairs = [(y, dy) for y, dy in zip(outputs, dys, strict=True) if y.requires_grad]
-        backward([y for y, _ in pairs], [dy for _, dy in pairs])
-        return [copy if copy is None else copy.grad for copy in copies]
-
-    # The weights inside need gradients even when no input does, so the node is made either way.
-    arrays = tuple([y.data for y in (result if several else (result,))])
-    node = Node(inputs, recompute, tuple([y.shape for y in arrays]))
-    outputs = tuple([Tensor.output(y, node, slot) for slot, y in enumerate(arrays)])
-    return outputs if several else outputs[0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad import ops
-from minigrad.engine import draw_key
 from minigrad.nn.module import Module
+from minigrad.recompute import draw_key
 from minigrad.tensor import Tensor
 
 

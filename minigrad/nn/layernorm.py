@@ -20,6 +20,6 @@ class LayerNorm(Module):
         """x: (..., C).  Returns the same shape."""
         return ops.layernorm(x, self.weight, self.bias, self.eps)
 
-    def add(self, x: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
+    def add_norm(self, x: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
         """(norm(s), s) for s = x + residual, in one pass; without a residual s is x."""
         return ops.add_layernorm(x, residual, self.weight, self.bias, self.eps)

@@ -19,6 +19,6 @@ class RMSNorm(Module):
         """x: (..., C).  Returns the same shape."""
         return ops.rmsnorm(x, self.weight, self.eps)
 
-    def add(self, x: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
+    def add_norm(self, x: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
         """(norm(s), s) for s = x + residual, in one pass; without a residual s is x."""
         return ops.add_rmsnorm(x, residual, self.weight, self.eps)

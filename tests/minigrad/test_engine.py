@@ -1,4 +1,4 @@
-"""The walk: order, accumulation, who owns which gradient, freeing, errors, checkpoints."""
+"""The walk: order, accumulation, who owns which gradient, freeing, errors."""
 
 import gc
 import weakref
@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from minigrad import Tensor, checkpoint, enable_grad, is_grad_enabled, nn, no_grad, ops, tensor
+from minigrad import Tensor, enable_grad, is_grad_enabled, no_grad, tensor
 from minigrad.engine import unbroadcast
 
 
@@ -259,72 +259,3 @@ def test_threads_have_their_own_grad_mode():
         thread.start()
         thread.join()
     assert seen == [True]
-
-
-class TwoLayers(nn.Module):
-    def __init__(self, rng):
-        self.a = nn.Linear(8, 8, rng=rng)
-        self.b = nn.Linear(8, 8, activation="gelu", rng=rng)
-        self.dropout = nn.Dropout(0.3, np.random.default_rng(5))
-
-    def forward(self, x):
-        return self.dropout(self.b(self.dropout(self.a(x)))) + x
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_checkpoint_gives_the_same_bytes_with_dropout_and_shared_weights(nested):
-    def run(wrap):
-        layers = TwoLayers(np.random.default_rng(0))
-        x = Tensor(np.random.default_rng(1).standard_normal((4, 8), dtype=np.float32))
-        x.requires_grad_()
-        y = x
-        for _ in range(3):  # the same weights three times: the order of sums matters
-            y = wrap(layers, y)
-        (y * y).sum().backward()
-        return [x.grad, *(p.grad for p in layers.parameters())]
-
-    def once(layers, y):
-        return checkpoint(layers, y)
-
-    def twice(layers, y):
-        return checkpoint(lambda z: checkpoint(layers, z), y)
-
-    plain = run(lambda layers, y: layers(y))
-    for expected, got in zip(plain, run(twice if nested else once), strict=True):
-        assert expected.tobytes() == got.tobytes()
-
-
-def test_checkpoint_reaches_weights_when_no_input_requires_grad():
-    layer = nn.Linear(3, 2, rng=np.random.default_rng(0))
-    checkpoint(layer, Tensor(np.ones((4, 3), np.float32))).sum().backward()
-    np.testing.assert_array_equal(layer.bias.grad, np.full(2, 4.0))
-
-
-def test_checkpoint_of_several_outputs():
-    x, w = leaf((2, 4)), leaf((4,), seed=1)
-    y, s = checkpoint(lambda x, w: ops.add_rmsnorm(x * 2, x, w), x, w)
-    (y.sum() + (s * s).sum()).backward()
-    got = x.grad, w.grad
-    x.grad = w.grad = None
-    y, s = ops.add_rmsnorm(x * 2, x, w)
-    (y.sum() + (s * s).sum()).backward()
-    np.testing.assert_array_equal(got[0], x.grad)
-    np.testing.assert_array_equal(got[1], w.grad)
-
-
-def test_checkpoint_does_not_keep_what_it_computed():
-    class Array(np.ndarray):
-        pass
-
-    x = leaf()
-    refs = []
-
-    def function(t):
-        saved = np.ones(3).view(Array)
-        refs.append(weakref.ref(saved))
-        return Tensor(t.data * 1.0, (t,), lambda dy: (dy * np.asarray(saved),))
-
-    y = checkpoint(function, x)
-    assert refs[0]() is None
-    y.sum().backward()
-    assert len(refs) == 2 and refs[1]() is None

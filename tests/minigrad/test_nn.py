@@ -119,10 +119,10 @@ def test_attention_width_must_be_divisible_by_heads():
         nn.CausalSelfAttention(16, 5, rng=rng())
 
 
-def test_norm_add_without_residual_passes_x_on():
+def test_add_norm_without_residual_passes_x_on():
     x = Tensor(rng().standard_normal((2, 8), dtype=np.float32))
     for norm in (nn.LayerNorm(8), nn.RMSNorm(8)):
-        y, s = norm.add(x, None)
+        y, s = norm.add_norm(x, None)
         assert s is x
         np.testing.assert_array_equal(y.data, norm(x).data)
 
@@ -136,7 +136,7 @@ def test_a_norms_output_is_freed_and_made_again_to_the_bit(make, with_residual):
 
     def gradients(forget):
         a = Tensor(x, requires_grad=True)
-        y, stream = norm.add(a, Tensor(x[::-1].copy()) if with_residual else None)
+        y, stream = norm.add_norm(a, Tensor(x[::-1].copy()) if with_residual else None)
         values, alive = y.data.copy(), weakref.ref(y.data)
         if forget:
             y.remake = None

@@ -53,6 +53,6 @@ class Block(nn.Module):
         self, branch: Tensor, stream: Tensor | None, cache: LayerCache | None = None
     ) -> tuple[Tensor, Tensor]:
         """branch, stream: (B, T, C), stream None before the first layer.  Returns the next two."""
-        x, stream = self.norm1.add(branch, stream)
-        x, stream = self.norm2.add(self.attention(x, cache=cache), stream)
+        x, stream = self.norm1.add_norm(branch, stream)
+        x, stream = self.norm2.add_norm(self.attention(x, cache=cache), stream)
         return self.mlp(x), stream

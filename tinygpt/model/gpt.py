@@ -15,7 +15,7 @@ import dataclasses
 
 import numpy as np
 
-from minigrad import Tensor, checkpoint, nn
+from minigrad import Tensor, nn, recompute
 from tinygpt.model.block import Block, make_norm
 from tinygpt.model.cache import KVCache
 from tinygpt.model.language_model import LanguageModel
@@ -52,10 +52,10 @@ class GPT(LanguageModel):
             if cache is not None:
                 branch, stream = block(branch, stream, cache.layers[i])
             elif self.recompute:
-                branch, stream = checkpoint(block, branch, stream)
+                branch, stream = recompute(block, branch, stream)
             else:
                 branch, stream = block(branch, stream)
-        x, _ = self.norm.add(branch, stream)
+        x, _ = self.norm.add_norm(branch, stream)
         return x
 
     def head(self, x: Tensor) -> Tensor:
