@@ -26,7 +26,7 @@ class Cache(Protocol):
 class CausalSelfAttention(Module):
     """Project to queries, keys and values, attend, project back.
 
-    One projection makes all three, packed (B, T, (H + 2 Hkv) D); heads are read in place.
+    One fused projection makes all three, (B, T, (H + 2 Hkv) D); heads are read in place.
     n_kv_heads: fewer key heads than query heads (grouped queries, Ainslie et al. 2023).
     std: standard deviation of the first projection's initial weights.
     residual_std: of the projection back, which adds to the residual stream.
@@ -53,8 +53,8 @@ class CausalSelfAttention(Module):
             )
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
         self.head_dim = d_model // n_heads
-        packed = (n_heads + 2 * n_kv_heads) * self.head_dim
-        self.qkv = Linear(d_model, packed, bias=bias, std=std, rng=rng)
+        width = (n_heads + 2 * n_kv_heads) * self.head_dim
+        self.qkv = Linear(d_model, width, bias=bias, std=std, rng=rng)
         self.proj = Linear(d_model, d_model, bias=bias, std=residual_std, rng=rng)
         self.dropout = Dropout(dropout, rng)
 

@@ -32,10 +32,10 @@ def self_attention(
     causal: bool = True,
     scale: float | None = None,
 ) -> Tensor:
-    """Attention of a sequence to itself, heads read in place from one packed projection.
+    """Attention of a sequence to itself, heads read in place from one fused projection.
 
     qkv: (B, T, (H + 2 Hkv) D): queries of all heads, then keys, then values; kv_heads None is H.
-    Returns (B, T, H D).  The gradient is written straight into one packed array.
+    Returns (B, T, H D).  The gradient is written straight into one such array.
     """
     kv_heads = kv_heads or heads
     if qkv.ndim != 3 or qkv.shape[2] % (heads + 2 * kv_heads):
@@ -43,24 +43,24 @@ def self_attention(
             f"self_attention: qkv {qkv.shape} must be (B, T, (heads + 2 kv_heads) D) "
             f"with heads={heads}, kv_heads={kv_heads}"
         )
-    packed = _readable(qkv.data)
-    B, T, _ = packed.shape
-    Q, K, V = _unpack(packed, heads, kv_heads)
+    fused = _readable(qkv.data)
+    B, T, _ = fused.shape
+    Q, K, V = _heads(fused, heads, kv_heads)
     y, lse = active.attention_forward(Q, K, V, causal, scale)
 
     def backward(dy):
-        dqkv = empty(packed.shape, packed.dtype)
-        out = _unpack(dqkv, heads, kv_heads)
+        dqkv = empty(fused.shape, fused.dtype)
+        out = _heads(dqkv, heads, kv_heads)
         active.attention_backward(dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, out=out)
         return (dqkv,)
 
     return Tensor(y.reshape(B, T, -1), (qkv,), backward)
 
 
-def _unpack(packed: np.ndarray, heads: int, kv_heads: int) -> tuple[np.ndarray, ...]:
+def _heads(fused: np.ndarray, heads: int, kv_heads: int) -> tuple[np.ndarray, ...]:
     """(B, T, (H + 2 Hkv) D) -> views q (B, T, H, D), k and v (B, T, Hkv, D)."""
-    B, T, width = packed.shape
-    split = packed.reshape(B, T, heads + 2 * kv_heads, width // (heads + 2 * kv_heads))
+    B, T, width = fused.shape
+    split = fused.reshape(B, T, heads + 2 * kv_heads, width // (heads + 2 * kv_heads))
     return split[:, :, :heads], split[:, :, heads:-kv_heads], split[:, :, -kv_heads:]
 
 
