@@ -25,11 +25,12 @@ static inline int64_t round_up(int64_t n, int64_t multiple) {
 }
 
 /* What follows a product: y = act(sum + bias) + residual; bias (n), residual and y (rows, n), which
- * may be the same memory. activation: 0 none, 1 gelu, 2 relu2. */
+ * may be the same memory. act is of the output, where linear.c's is of the input: 0 none, 1 gelu,
+ * 2 relu2. */
 typedef struct {
     const float *bias, *residual;
     float *y;
-    int64_t n, activation;
+    int64_t n, output_activation;
 } panel_epilogue;
 
 INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t panel) {
@@ -38,7 +39,7 @@ INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t
         int64_t count = left < LANES ? left : LANES, at = row * e->n + column;
         vf y = sum[i];
         if (e->bias) y = v_add(y, v_load_part(e->bias + column, count));
-        y = v_activate((int)e->activation, y);
+        y = v_activate((int)e->output_activation, y);
         if (e->residual) y = v_add(y, v_load_part(e->residual + at, count));
         v_store_part(e->y + at, y, count);
     }
