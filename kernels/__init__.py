@@ -138,7 +138,7 @@ def _by_dtype(fast: Callable, reference: Callable) -> Callable:
     if fast is reference:
         return reference
 
-    def op(first, *args, **kwargs):
+    def op(first, /, *args, **kwargs):
         one = first[0] if type(first) is list and first else first
         if getattr(one, "dtype", None) == np.float64:
             return reference(first, *args, **kwargs)

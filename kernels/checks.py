@@ -69,8 +69,8 @@ def linear(x, weight, bias=None, residual=None, activation=None) -> None:
         raise ValueError(f"linear: unknown activation {activation!r}; choose gelu, relu2 or None")
 
 
-def attention(q, k, v) -> None:
-    """q (B, Tq, H, D); k and v (B, Tk, Hkv, D); Hkv divides H; Tq <= Tk."""
+def attention(q, k, v, first=None) -> None:
+    """q (B, Tq, H, D); k and v (B, Tk, Hkv, D); Hkv divides H; first (B, Tq) int in [0, Tk]."""
     floating("attention", q=q, k=k, v=v)
     same_shape("attention", k=k, v=v)
     if q.ndim != 4 or k.ndim != 4:
@@ -79,6 +79,16 @@ def attention(q, k, v) -> None:
         raise ValueError(f"attention: batch or head sizes differ: q {q.shape}, k {k.shape}")
     if k.shape[2] == 0 or q.shape[2] % k.shape[2]:
         raise ValueError(f"attention: {k.shape[2]} key heads do not divide {q.shape[2]} heads")
+    if first is None:
+        return
+    if first.dtype.kind not in "iu":
+        raise TypeError(f"attention: first must be integers, not {first.dtype}")
+    if first.shape != q.shape[:2]:
+        raise ValueError(f"attention: first {first.shape} must have q's (B, Tq), {q.shape[:2]}")
+    outside = (first < 0) | (first > k.shape[1])
+    if outside.any():
+        wrong = int(first[outside].flat[0])
+        raise ValueError(f"attention: first key {wrong} is outside 0 to {k.shape[1]}, the keys")
 
 
 def ids(op: str, ids: np.ndarray, size: int, ignore_index: int | None = None) -> None:

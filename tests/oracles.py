@@ -117,25 +117,28 @@ def _gelu(x):
     return torch.nn.functional.gelu(x, approximate="tanh")
 
 
-def _attention(q, k, v, causal=True, scale=None):
+def _attention(q, k, v, causal=True, scale=None, first=None):
     import torch
 
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
-    mask = None
+    Tq, Tk = q.shape[2], k.shape[2]
+    mask = torch.ones(1, 1, Tq, Tk, dtype=torch.bool)
     if causal:
-        Tq, Tk = q.shape[2], k.shape[2]
-        mask = torch.ones(Tq, Tk, dtype=torch.bool).tril(Tk - Tq)
+        mask = mask.tril(Tk - Tq)
+    if first is not None:
+        mask = mask & (torch.arange(Tk) >= torch.tensor(first)[:, None, :, None])
+    seeing = mask.any(-1, keepdim=True)  # torch's softmax of no key at all is nan: let it see, ...
     y = torch.nn.functional.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, scale=scale, enable_gqa=True
+        q, k, v, attn_mask=mask | ~seeing, scale=scale, enable_gqa=True
     )
-    return y.transpose(1, 2)
+    return torch.where(seeing, y, 0).transpose(1, 2)  # ... and throw away what it saw
 
 
-def _self_attention(qkv, heads, kv_heads, causal=True):
+def _self_attention(qkv, heads, kv_heads, causal=True, first=None):
     B, T, width = qkv.shape
     split = qkv.reshape(B, T, heads + 2 * kv_heads, width // (heads + 2 * kv_heads))
     q, k, v = split.split([heads, kv_heads, kv_heads], dim=2)
-    return _attention(q, k, v, causal).reshape(B, T, -1)
+    return _attention(q, k, v, causal, first=first).reshape(B, T, -1)
 
 
 def _cross_entropy(logits, targets, label_smoothing=0.0, ignore_index=None):

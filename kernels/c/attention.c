@@ -11,7 +11,8 @@
  * the sum l of e^(s-m) and the output o so far, a block with a larger score m' only has to shrink
  * both by e^(m-m') before it adds its own (Milakov and Gimelshein 2018; Rabe and Staats 2021; Dao
  * et al. 2022). Backward computes the scores again and gets p = e^(s - lse) without a maximum or a
- * sum. Blocks of keys that lie wholly after their queries are skipped.
+ * sum. Blocks of keys that lie wholly after their queries, or before their first keys, are skipped
+ * (attention_mask.h).
  *
  * All of it is one small product (attention_tile.h), and what makes it fast is where queries stand:
  * side by side in the lanes of a vector. Scores are kept transposed, S^T = K Q^T, a row for each
@@ -23,6 +24,7 @@
  * does not depend on how many threads there are. Scratch: per thread O(D) floats forward, O(Tq D)
  * backward. k and v of a head are read once for every BLOCK queries forward, once in all backward.
  */
+#include "attention_mask.h"
 #include "attention_tile.h"
 #include "kernels.h"
 #include "parallel.h"
@@ -49,39 +51,27 @@ static attention_rows attention_head(const float *x, const int64_t strides[3], i
 static inline int64_t attention_panels(int64_t rows) { return (rows + QUERIES - 1) / QUERIES; }
 static inline int64_t attention_padded(int64_t n) { return attention_panels(n) * QUERIES; }
 
-/* How many keys query i sees. */
-static inline int64_t attention_seen(const attention_shape *s, int64_t i) {
-    return s->causal ? clamp(i + 1 + s->Tk - s->Tq, 0, s->Tk) : s->Tk;
-}
-
-/* The lanes of vector c, in a panel that begins at query i, whose queries come before key j. */
-static inline vm attention_hidden(const attention_shape *s, int64_t i, int c, int64_t j) {
-    return v_first(clamp(j - (s->Tk - s->Tq) - i - c * LANES, 0, LANES));
-}
-/* Does some query of the panel at i not see key j? */
-static inline int attention_masked(const attention_shape *s, int64_t i, int64_t j) {
-    return s->causal && j > i + s->Tk - s->Tq;
-}
-
-/* The first panel with a query that sees key j. */
-static inline int64_t attention_first_panel(const attention_shape *s, int64_t j) {
-    if (!s->causal) return 0;
-    return clamp(j - (s->Tk - s->Tq), 0, s->Tq) / QUERIES * QUERIES;
-}
-
 /* ---- forward ---- */
+
+/* The row of scores of key j, -inf for the queries that do not see it. */
+static inline void attention_hide_score(const attention_shape *s, const attention_starts *starts,
+                                        int64_t i, int64_t j, float *scores) {
+    vf x[VECTORS];
+    UNROLL for (int c = 0; c < VECTORS; c++) x[c] = v_load(scores + c * LANES);
+    attention_hide(s, starts, i, j, v_set1(-INFINITY), x);
+    UNROLL for (int c = 0; c < VECTORS; c++) v_store(scores + c * LANES, x[c]);
+}
 
 /* Scores (keys, QUERIES) of the block of keys at j0 -> exponentials relative to each query's
  * largest score so far. Updates that (peak) and the sum (total); keep says how much is left of the
  * sums of former blocks. */
-static void attention_softmax_block(const attention_shape *s, int64_t i, int64_t j0, int64_t keys,
-                                    float *scores, vf *peak, vf *total, vf *keep) {
+static void attention_softmax_block(const attention_shape *s, const attention_starts *starts,
+                                    int64_t i, int64_t j0, int64_t keys, float *scores, vf *peak,
+                                    vf *total, vf *keep) {
+    for (int64_t j = 0; j < keys && j0 + j < starts->most; j++)
+        attention_hide_score(s, starts, i, j0 + j, scores + j * QUERIES);
     for (int64_t j = keys - 1; j >= 0 && attention_masked(s, i, j0 + j); j--)
-        for (int c = 0; c < VECTORS; c++) {
-            float *at = scores + j * QUERIES + c * LANES;
-            vm hidden = attention_hidden(s, i, c, j0 + j);
-            v_store(at, v_select(hidden, v_set1(-INFINITY), v_load(at)));
-        }
+        attention_hide_score(s, starts, i, j0 + j, scores + j * QUERIES);
     vf top[VECTORS], sum[VECTORS];
     UNROLL for (int c = 0; c < VECTORS; c++) top[c] = peak[c];
     for (int64_t j = 0; j < keys; j++)
@@ -109,6 +99,7 @@ static void attention_softmax_block(const attention_shape *s, int64_t i, int64_t
 typedef struct {
     float *columns, *out;              /* column panels (D, QUERIES): scaled queries, O^T so far */
     vf peak[VECTORS], total[VECTORS];
+    attention_starts starts;
 } attention_panel;
 
 static void attention_forward_finish(const attention_shape *s, attention_panel *panel, int64_t i,
@@ -130,9 +121,9 @@ static void attention_forward_finish(const attention_shape *s, attention_panel *
 
 /* The queries i0 .. i0 + BLOCK - 1, as panels, against all the keys that they see: each block of
  * keys and values comes into the first-level cache once for all of them. */
-static void attention_forward_block(const attention_shape *s, int64_t i0, attention_rows q,
-                                    attention_rows k, attention_rows v, attention_rows y,
-                                    float *lse, float *scratch) {
+static void attention_forward_block(const attention_shape *s, const int64_t *first, int64_t i0,
+                                    attention_rows q, attention_rows k, attention_rows v,
+                                    attention_rows y, float *lse, float *scratch) {
     int64_t D = s->D, size = D * QUERIES, last = clamp(i0 + BLOCK, 0, s->Tq) - 1;
     float *scores = scratch + 2 * BLOCK * D;
     attention_panel panels[BLOCK / QUERIES];
@@ -143,16 +134,18 @@ static void attention_forward_block(const attention_shape *s, int64_t i0, attent
         memset(panel->out, 0, sizeof(float) * size);
         attention_pack_columns(q.at + i * q.step, q.step, clamp(s->Tq - i, 0, QUERIES), D,
                                s->scale * LOG2_E, panel->columns);
+        panel->starts = attention_panel_starts(s, first, i);
     }
-    for (int64_t j = 0; j < attention_seen(s, last); j += KEYS)
+    for (int64_t j = 0; j < attention_end(s, last); j += KEYS)
         for (int64_t i = i0, n = 0; i <= last; i += QUERIES, n++) {
             attention_panel *panel = panels + n;
-            int64_t end = attention_seen(s, clamp(i + QUERIES - 1, 0, last));
+            int64_t end = attention_end(s, clamp(i + QUERIES - 1, 0, last));
             int64_t keys = clamp(end - j, 0, KEYS);
             vf keep[VECTORS];
-            if (keys == 0) continue;
+            if (keys == 0 || j + keys <= panel->starts.least) continue;
             attention_by_rows(keys, D, k.at + j * k.step, k.step, panel->columns, scores);
-            attention_softmax_block(s, i, j, keys, scores, panel->peak, panel->total, keep);
+            attention_softmax_block(s, &panel->starts, i, j, keys, scores, panel->peak,
+                                    panel->total, keep);
             attention_by_columns(D, keys, v.at + j * v.step, v.step, scores, keep, panel->out);
         }
     for (int64_t i = i0, n = 0; i <= last; i += QUERIES, n++)
@@ -162,15 +155,15 @@ static void attention_forward_block(const attention_shape *s, int64_t i0, attent
 /* One query alone, as when a model writes text token by token. A panel would be nearly empty, so
  * here the vectors lie along D, and LANES keys' partial products are transposed to be summed.
  * Memory sets the pace: k and v are read once. out: D floats, rounded up to LANES. */
-static void attention_forward_query(const attention_shape *s, int64_t i, attention_rows q,
-                                    attention_rows k, attention_rows v, attention_rows y,
-                                    float *lse, float *out) {
-    int64_t D = s->D, end = attention_seen(s, i);
+static void attention_forward_query(const attention_shape *s, const int64_t *first, int64_t i,
+                                    attention_rows q, attention_rows k, attention_rows v,
+                                    attention_rows y, float *lse, float *out) {
+    int64_t D = s->D, end = attention_end(s, i);
     const float *query = q.at + i * q.step;
     float weight[LANES], peak = NO_SCORE;
     vf total = v_zero(), factor = v_set1(s->scale * LOG2_E);
     memset(out, 0, sizeof(float) * (D + LANES));
-    for (int64_t j = 0; j < end; j += LANES) {
+    for (int64_t j = first ? first[i] : 0; j < end; j += LANES) {
         int64_t keys = end - j < LANES ? end - j : LANES;
         vf dot[LANES];
         for (int l = 0; l < LANES; l++) {
@@ -208,7 +201,7 @@ static void attention_forward_query(const attention_shape *s, int64_t i, attenti
 static int64_t attention_share(const attention_shape *s, int backward); /* scratch of one thread */
 
 void attention_forward(const attention_shape *s, const float *q, const float *k, const float *v,
-                       float *y, float *lse, float *scratch) {
+                       const int64_t *first, float *y, float *lse, float *scratch) {
     /* A panel costs the same however few queries are in it: about as much as QUERIES / 8 alone. */
     int alone = s->Tq <= QUERIES / 8;
     int64_t pieces = alone ? s->Tq : (s->Tq + BLOCK - 1) / BLOCK, group = s->H / s->Hkv;
@@ -220,11 +213,12 @@ void attention_forward(const attention_shape *s, const float *q, const float *k,
             attention_rows qh = attention_head(q, s->q, b, h), yh = attention_head(y, packed, b, h);
             attention_rows kh = attention_head(k, s->k, b, h / group);
             attention_rows vh = attention_head(v, s->v, b, h / group);
+            const int64_t *first_row = first ? first + b * s->Tq : NULL;
             float *lse_head = lse + (b * s->H + h) * s->Tq;
             if (alone)
-                attention_forward_query(s, i, qh, kh, vh, yh, lse_head, mine);
+                attention_forward_query(s, first_row, i, qh, kh, vh, yh, lse_head, mine);
             else
-                attention_forward_block(s, i * BLOCK, qh, kh, vh, yh, lse_head, mine);
+                attention_forward_block(s, first_row, i * BLOCK, qh, kh, vh, yh, lse_head, mine);
         }
     }
 }
@@ -239,6 +233,7 @@ typedef struct {
     float *p, *ds;                 /* (KEYS, QUERIES) */
     float *dk, *dv;                /* row panels (wide / QUERIES, KEYS, QUERIES) */
     float *dq;                     /* column panels (panels, D, QUERIES) */
+    const int64_t *first;          /* (Tq) first keys of the batch row at work, or NULL */
     int64_t wide;                  /* D rounded up to QUERIES */
     int64_t size;                  /* of everything, in floats */
 } attention_work;
@@ -298,8 +293,9 @@ static void attention_backward_prepare(const attention_shape *s, const attention
 }
 
 /* p = e^(s - lse) in place of the scores, and ds = p (dp - dot) in place of dp. */
-static void attention_softmax_backward(const attention_shape *s, const attention_work *w, int64_t i,
-                                       int64_t j0, int64_t keys) {
+static void attention_softmax_backward(const attention_shape *s, const attention_work *w,
+                                       const attention_starts *starts, int64_t i, int64_t j0,
+                                       int64_t keys) {
     vf lse[VECTORS], dot[VECTORS];
     UNROLL for (int c = 0; c < VECTORS; c++) {
         lse[c] = v_load(w->lse + i + c * LANES);
@@ -310,9 +306,7 @@ static void attention_softmax_backward(const attention_shape *s, const attention
         vf p[VECTORS];
         UNROLL for (int c = 0; c < VECTORS; c++) p[c] = v_sub(v_load(p_at + c * LANES), lse[c]);
         attention_exp2_each(VECTORS, p);
-        if (attention_masked(s, i, j0 + j))
-            UNROLL for (int c = 0; c < VECTORS; c++)
-                p[c] = v_select(attention_hidden(s, i, c, j0 + j), v_zero(), p[c]);
+        attention_hide(s, starts, i, j0 + j, v_zero(), p);
         UNROLL for (int c = 0; c < VECTORS; c++) {
             v_store(p_at + c * LANES, p[c]);
             v_store(ds_at + c * LANES, v_mul(p[c], v_sub(v_load(ds_at + c * LANES), dot[c])));
@@ -332,10 +326,12 @@ static void attention_backward_keys(const attention_shape *s, const attention_wo
     memset(w->dk, 0, sizeof(float) * KEYS * w->wide);
     memset(w->dv, 0, sizeof(float) * KEYS * w->wide);
     for (int64_t i = attention_first_panel(s, j0); i < s->Tq; i += QUERIES) {
-        int64_t seen = clamp(attention_seen(s, i + QUERIES - 1) - j0, 0, keys);
+        int64_t seen = clamp(attention_end(s, i + QUERIES - 1) - j0, 0, keys);
+        attention_starts starts = attention_panel_starts(s, w->first, i);
+        if (j0 + seen <= starts.least) continue;
         attention_by_rows(seen, D, kj, k.step, w->q_columns + i * D, w->p);   /* S^T = K Q^T */
         attention_by_rows(seen, D, vj, v.step, w->dy_columns + i * D, w->ds); /* dP^T = V dY^T */
-        attention_softmax_backward(s, w, i, j0, seen);
+        attention_softmax_backward(s, w, &starts, i, j0, seen);
         attention_by_columns(D, seen, kj, k.step, w->ds, one, w->dq + i * D); /* dQ^T += K^T dS^T */
         for (int64_t d = 0; d < w->wide; d += QUERIES) {
             const float *q_rows = w->q_rows + i * w->wide + d * QUERIES;
@@ -357,8 +353,8 @@ static void attention_unpack_dq(const attention_shape *s, const float *panels, i
 }
 
 void attention_backward(const attention_shape *s, const float *dy, const float *q, const float *k,
-                        const float *v, const float *y, const float *lse, float *dq, float *dk,
-                        float *dv, float *scratch) {
+                        const float *v, const int64_t *first, const float *y, const float *lse,
+                        float *dq, float *dk, float *dv, float *scratch) {
     int64_t D = s->D, group = s->H / s->Hkv, ranges = attention_ranges(s);
     int64_t blocks = (s->Tk + KEYS - 1) / KEYS, head_size = attention_padded(s->Tq) * D;
     int64_t packed[3] = {s->Tq * s->H * D, s->H * D, D}; /* strides of y and dy */
@@ -368,6 +364,7 @@ void attention_backward(const attention_shape *s, const float *dy, const float *
         float *own_dq = w.dq;
         SHARE_OUT(piece, s->B * s->Hkv * ranges) {
             int64_t b = piece / (s->Hkv * ranges), hk = piece / ranges % s->Hkv, n = piece % ranges;
+            w.first = first ? first + b * s->Tq : NULL;
             int64_t begin = blocks * n / ranges * KEYS;
             int64_t end = clamp(blocks * (n + 1) / ranges * KEYS, 0, s->Tk);
             attention_rows kh = attention_head(k, s->k, b, hk), vh = attention_head(v, s->v, b, hk);

@@ -12,14 +12,15 @@ from functools import lru_cache
 import numpy as np
 
 from kernels import checks, memory
-from kernels.c import library
+from kernels.c import ids, library
 from kernels.c.library import contiguous, pointer, strided_pointer, strides
 
 
-def attention_forward(q, k, v, causal=True, scale=None):
+def attention_forward(q, k, v, causal=True, scale=None, first=None):
     """As numpy_ref.attention_forward, float32."""
-    checks.attention(q, k, v)
+    checks.attention(q, k, v, first)
     q, k, v = (_rows_contiguous(array) for array in (q, k, v))
+    first = _int64(first)
     y = memory.empty(q.shape)
     lse = memory.empty((q.shape[0], q.shape[2], q.shape[1]))  # (B, H, Tq)
     if y.size:
@@ -27,16 +28,17 @@ def attention_forward(q, k, v, causal=True, scale=None):
         scratch = memory.scratch(library.lib.attention_scratch(shape, 0))
         library.lib.attention_forward(
             shape, strided_pointer(q), strided_pointer(k), strided_pointer(v),
-            pointer(y), pointer(lse), pointer(scratch),
+            ids.pointer_or_null(first), pointer(y), pointer(lse), pointer(scratch),
         )  # fmt: skip
     return y, lse
 
 
-def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None):
+def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
     """As numpy_ref.attention_backward, float32."""
-    checks.attention(q, k, v)
+    checks.attention(q, k, v, first)
     checks.same_shape("attention", dy=dy, q=q, y=y)
     q, k, v = (_rows_contiguous(array) for array in (q, k, v))
+    first = _int64(first)
     dy, y, lse = (contiguous("attention", array) for array in (dy, y, lse))
     if out is None:
         out = tuple(memory.empty(array.shape) for array in (q, k, v))
@@ -49,7 +51,8 @@ def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None):
         scratch = memory.scratch(library.lib.attention_scratch(shape, 1))
         library.lib.attention_backward(
             shape, pointer(dy), strided_pointer(q), strided_pointer(k), strided_pointer(v),
-            pointer(y), pointer(lse), *map(strided_pointer, grads), pointer(scratch),
+            ids.pointer_or_null(first), pointer(y), pointer(lse),
+            *map(strided_pointer, grads), pointer(scratch),
         )  # fmt: skip
     for target, grad in zip(out, grads, strict=True):
         if target is not grad:
@@ -75,6 +78,11 @@ def _make_shape(isa, q_shape, k_shape, steps, causal, scale):
             **dict(zip(("q", "k", "v", "dq", "dk", "dv"), steps, strict=False)),
         },
     )  # fmt: skip
+
+
+def _int64(first):
+    """First keys as C reads them, or None."""
+    return None if first is None else np.ascontiguousarray(first, np.int64)
 
 
 def _has_contiguous_rows(array: np.ndarray) -> bool:

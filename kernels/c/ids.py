@@ -33,3 +33,8 @@ def checked_targets(op, targets, size, ignore_index):
 def pointer(ids):
     """`int64_t *` to a C-contiguous int64 array."""
     return library.ffi.from_buffer(_INT64, ids)
+
+
+def pointer_or_null(ids):
+    """`pointer`, or NULL for None."""
+    return library.ffi.NULL if ids is None else pointer(ids)

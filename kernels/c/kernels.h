@@ -51,10 +51,10 @@ typedef struct {
 } attention_shape;
 int64_t attention_scratch(const attention_shape *s, int backward); /* floats */
 void attention_forward(const attention_shape *s, const float *q, const float *k, const float *v,
-                       float *y, float *lse, float *scratch);
+                       const int64_t *first, float *y, float *lse, float *scratch);
 void attention_backward(const attention_shape *s, const float *dy, const float *q, const float *k,
-                        const float *v, const float *y, const float *lse, float *dq, float *dk,
-                        float *dv, float *scratch);
+                        const float *v, const int64_t *first, const float *y, const float *lse,
+                        float *dq, float *dk, float *dv, float *scratch);
 
 /* cross_entropy.c */
 void cross_entropy_forward(

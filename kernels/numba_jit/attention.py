@@ -23,30 +23,39 @@ NO_SCORE = np.float32(-3e38)  # below any score, yet -inf minus it is -inf and n
 LOWEST = np.float32(-44)
 
 
-def attention_forward(q, k, v, causal=True, scale=None):
+def attention_forward(q, k, v, causal=True, scale=None, first=None):
     """y (B, Tq, H, D), lse (B, H, Tq); see numpy_ref.attention_forward."""
-    checks.attention(q, k, v)
+    checks.attention(q, k, v, first)
+    first = _first_keys(first, q)
     B, Tq, H, D = q.shape
     y, lse = memory.empty(q.shape), memory.empty((B, H, Tq))
     factor = np.float32(1 / math.sqrt(D) if scale is None else scale)
     if Tq == 1 and k.size and k.strides[-1] == v.strides[-1] == k.itemsize:
-        _forward_one(q, *_flat(k), *_flat(v), k.shape[1], k.shape[2], factor, y, lse)
+        _forward_one(q, *_flat(k), *_flat(v), k.shape[1], k.shape[2], factor, first, y, lse)
     elif y.size:
-        _forward(q, k, v, bool(causal), factor, y, lse)
+        _forward(q, k, v, bool(causal), factor, first, y, lse)
     return y, lse
 
 
-def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None):
+def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
     """dq, dk, dv; see numpy_ref.attention_backward."""
-    checks.attention(q, k, v)
+    checks.attention(q, k, v, first)
     checks.same_shape("attention", dy=dy, q=q, y=y)
+    first = _first_keys(first, q)
     if out is None:
         out = tuple(memory.empty(array.shape) for array in (q, k, v))
     for name, target, like in zip(("dq", "dk", "dv"), out, (q, k, v), strict=True):
         checks.same_shape("attention", **{name: target, name[1:]: like})
     factor = np.float32(1 / math.sqrt(q.shape[-1]) if scale is None else scale)
-    _backward(dy, q, k, v, y, lse, bool(causal), factor, *out)
+    _backward(dy, q, k, v, y, lse, bool(causal), factor, first, *out)
     return tuple(out)
+
+
+def _first_keys(first, q):
+    """Each query's first key, (B, Tq) int64; 0 where the caller has none."""
+    if first is None:
+        return np.zeros(q.shape[:2], np.int64)
+    return np.ascontiguousarray(first, np.int64)
 
 
 def _flat(x):
@@ -87,11 +96,11 @@ def _add_product(a, b, c, rows, depth):
 
 
 @inline
-def _pack(x, first, count, factor, columns):
-    """Rows first .. first + count - 1 of x (T, D), times factor -> columns (D, QUERIES)."""
+def _pack(x, i0, count, factor, columns):
+    """Rows i0 .. i0 + count - 1 of x (T, D), times factor -> columns (D, QUERIES)."""
     for d in range(columns.shape[0]):
         for i in range(count):
-            columns[d, i] = factor * x[first + i, d]
+            columns[d, i] = factor * x[i0 + i, d]
         for i in range(count, columns.shape[1]):
             columns[d, i] = ZERO
 
@@ -102,43 +111,59 @@ def _seen(i, Tq, Tk, causal):
     return max(0, min(i + 1 + Tk - Tq, Tk)) if causal else Tk
 
 
+@inline
+def _first_block(first, i0, count):
+    """Where the first block of keys begins that one of `count` queries from i0 on may see."""
+    return first[i0 : i0 + count].min() // KEYS * KEYS
+
+
 @parallel
-def _forward(q, k, v, causal, scale, y, lse):
+def _forward(q, k, v, causal, scale, first, y, lse):
     B, Tq, H, D = q.shape
     Tk, Hkv = k.shape[1], k.shape[2]
     blocks = (Tq + QUERIES - 1) // QUERIES
     for piece in prange(B * H * blocks):
-        b, h, first = piece // (H * blocks), piece // blocks % H, piece % blocks * QUERIES
+        b, h, i0 = piece // (H * blocks), piece // blocks % H, piece % blocks * QUERIES
         kh, vh = k[b, :, h // (H // Hkv)], v[b, :, h // (H // Hkv)]
-        count = min(QUERIES, Tq - first)
+        count = min(QUERIES, Tq - i0)
         columns = np.empty((D, QUERIES), np.float32)
         out = np.zeros((D, QUERIES), np.float32)
         scores = np.empty((KEYS, QUERIES), np.float32)
         peak, total = np.full(QUERIES, NO_SCORE), np.zeros(QUERIES, np.float32)
-        _pack(q[b, :, h], first, count, scale, columns)
-        end = _seen(first + count - 1, Tq, Tk, causal)
-        for j in range(0, end, KEYS):
+        _pack(q[b, :, h], i0, count, scale, columns)
+        end = _seen(i0 + count - 1, Tq, Tk, causal)
+        for j in range(_first_block(first[b], i0, count), end, KEYS):
             keys = min(KEYS, end - j)
             scores[:] = ZERO
             _add_product(kh[j : j + keys], columns, scores, keys, D)
-            _softmax_block(scores, first + Tk - Tq - j, keys, causal, peak, total, out)
+            _hide(scores, first[b, i0 : i0 + count], i0 + Tk - Tq, j, keys, causal)
+            _softmax_block(scores, keys, peak, total, out)
             _add_product(vh[j : j + keys].T, scores, out, D, keys)
         for i in range(count):
             inverse = ONE / total[i] if total[i] > ZERO or total[i] != total[i] else ZERO
-            lse[b, h, first + i] = peak[i] + np.log(total[i]) if inverse != ZERO else -np.inf
+            lse[b, h, i0 + i] = peak[i] + np.log(total[i]) if inverse != ZERO else -np.inf
             for d in range(D):
-                y[b, first + i, h, d] = out[d, i] * inverse
+                y[b, i0 + i, h, d] = out[d, i] * inverse
 
 
 @inline
-def _softmax_block(scores, diagonal, keys, causal, peak, total, out):
-    """Scores -> exponentials relative to each query's largest score so far; all that was summed
-    before (total, out) shrinks to match.  Query i sees the block's keys up to i + diagonal."""
-    keep = np.empty(QUERIES, np.float32)
+def _hide(scores, first, diagonal, j0, keys, causal):
+    """-inf for the keys of the block at j0 that query i does not see: it sees those from first[i]
+    on, and if causal up to i + diagonal."""
     if causal:
-        for j in range(max(0, diagonal + 1), keys):
-            for i in range(min(j - diagonal, QUERIES)):
+        for j in range(max(0, diagonal + 1 - j0), keys):
+            for i in range(min(j0 + j - diagonal, QUERIES)):
                 scores[j, i] = -np.inf
+    for i in range(len(first)):
+        for j in range(min(first[i] - j0, keys)):
+            scores[j, i] = -np.inf
+
+
+@inline
+def _softmax_block(scores, keys, peak, total, out):
+    """Scores -> exponentials relative to each query's largest score so far; all that was summed
+    before (total, out) shrinks to match."""
+    keep = np.empty(QUERIES, np.float32)
     for i in range(QUERIES):
         keep[i] = peak[i]
     for j in range(keys):
@@ -159,7 +184,7 @@ def _softmax_block(scores, diagonal, keys, causal, peak, total, out):
 
 
 @parallel
-def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, y, lse):
+def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first, y, lse):
     """One query for each head, as when text is written token by token: vectors lie along D."""
     B, _, H, D = q.shape
     for piece in prange(B * H):
@@ -167,8 +192,8 @@ def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, y, lse
         query, out = np.empty(D, np.float32), np.zeros(D, np.float32)
         for d in range(D):
             query[d] = q[b, 0, h, d] * scale
-        peak, total = NO_SCORE, ZERO
-        for j in range(Tk):
+        peak, total, start = NO_SCORE, ZERO, first[b, 0]
+        for j in range(start, Tk):
             key_at = b * key_steps[0] + j * key_steps[1] + hk * key_steps[2]
             value_at = b * value_steps[0] + j * value_steps[1] + hk * value_steps[2]
             key, value = keys[key_at : key_at + D], values[value_at : value_at + D]
@@ -185,13 +210,13 @@ def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, y, lse
             total += e
             for d in range(D):
                 out[d] += e * value[d]
-        lse[b, h, 0] = peak + np.log(total) if Tk > 0 else -np.inf
+        lse[b, h, 0] = peak + np.log(total) if start < Tk else -np.inf
         for d in range(D):
-            y[b, 0, h, d] = out[d] / total if Tk > 0 else ZERO
+            y[b, 0, h, d] = out[d] / total if start < Tk else ZERO
 
 
 @parallel
-def _backward(dy, q, k, v, y, lse, causal, scale, dq, dk, dv):
+def _backward(dy, q, k, v, y, lse, causal, scale, first, dq, dk, dv):
     B, Tq, H, D = q.shape
     Tk, Hkv = k.shape[1], k.shape[2]
     group = H // Hkv
@@ -208,46 +233,43 @@ def _backward(dy, q, k, v, y, lse, causal, scale, dq, dk, dv):
         p, ds = np.empty((KEYS, QUERIES), np.float32), np.empty((KEYS, QUERIES), np.float32)
         shift, dot = np.empty(QUERIES, np.float32), np.empty(QUERIES, np.float32)
         for h in range(hk * group, (hk + 1) * group):
-            for first in range(0, Tq, QUERIES):
-                count = min(QUERIES, Tq - first)
-                _pack(q[b, :, h], first, count, scale, q_columns)
-                _pack(dy[b, :, h], first, count, ONE, dy_columns)
+            for i0 in range(0, Tq, QUERIES):
+                count = min(QUERIES, Tq - i0)
+                _pack(q[b, :, h], i0, count, scale, q_columns)
+                _pack(dy[b, :, h], i0, count, ONE, dy_columns)
                 for i in range(QUERIES):
                     # A query that sees nothing, or that is not there, gets p = e^-inf = 0.
-                    there = i < count and lse[b, h, first + min(i, count - 1)] > -np.inf
-                    shift[i] = lse[b, h, first + i] if there else -NO_SCORE
+                    there = i < count and lse[b, h, i0 + min(i, count - 1)] > -np.inf
+                    shift[i] = lse[b, h, i0 + i] if there else -NO_SCORE
                     dot[i] = ZERO
                 for i in range(count):
                     for d in range(D):
                         q_rows[i, d] = q_columns[d, i]
-                        dy_rows[i, d] = dy[b, first + i, h, d]
-                        dot[i] += dy[b, first + i, h, d] * y[b, first + i, h, d]
+                        dy_rows[i, d] = dy[b, i0 + i, h, d]
+                        dot[i] += dy[b, i0 + i, h, d] * y[b, i0 + i, h, d]
                 dq_columns[:] = ZERO
-                end = _seen(first + count - 1, Tq, Tk, causal)
-                for j in range(0, end, KEYS):
+                end = _seen(i0 + count - 1, Tq, Tk, causal)
+                for j in range(_first_block(first[b], i0, count), end, KEYS):
                     keys = min(KEYS, end - j)
                     p[:] = ZERO
                     ds[:] = ZERO
                     _add_product(kh[j : j + keys], q_columns, p, keys, D)  # S^T = K Q^T
                     _add_product(vh[j : j + keys], dy_columns, ds, keys, D)  # dP^T = V dY^T
-                    _softmax_backward(p, ds, first + Tk - Tq - j, keys, causal, shift, dot)
+                    _hide(p, first[b, i0 : i0 + count], i0 + Tk - Tq, j, keys, causal)
+                    _softmax_backward(p, ds, keys, shift, dot)
                     _add_product(kh[j : j + keys].T, ds, dq_columns, D, keys)
                     _add_product(p, dy_rows, dv_sum[j : j + keys], keys, count)
                     _add_product(ds, q_rows, dk_sum[j : j + keys], keys, count)
                 for i in range(count):
                     for d in range(D):
-                        dq[b, first + i, h, d] = scale * dq_columns[d, i]
+                        dq[b, i0 + i, h, d] = scale * dq_columns[d, i]
         dk[b, :, hk] = dk_sum  # q_rows carry the scale
         dv[b, :, hk] = dv_sum
 
 
 @inline
-def _softmax_backward(p, ds, diagonal, keys, causal, shift, dot):
+def _softmax_backward(p, ds, keys, shift, dot):
     """p = e^(s - lse) in place of the scores, ds = p (dp - dot) in place of dp."""
-    if causal:
-        for j in range(max(0, diagonal + 1), keys):
-            for i in range(min(j - diagonal, QUERIES)):
-                p[j, i] = -np.inf
     for j in range(keys):
         for i in range(QUERIES):
             x = p[j, i] - shift[i]

@@ -11,7 +11,7 @@ import numpy as np
 from kernels import checks
 
 
-def attention_forward(q, k, v, causal=True, scale=None):
+def attention_forward(q, k, v, causal=True, scale=None, first=None):
     """y_i = sum_j p_ij v_j,   p_ij = softmax_j(scale q_i . k_j) over the keys that i may see.
 
     q: (B, Tq, H, D); k, v: (B, Tk, Hkv, D), Hkv dividing H (grouped heads: query head h reads key
@@ -19,13 +19,15 @@ def attention_forward(q, k, v, causal=True, scale=None):
     (B, T, 3C) projection are read in place.
     causal: query i sees keys j <= i + Tk - Tq (the last query sees all: a KV cache works).
     scale: None means 1 / sqrt(D).
+    first: (B, Tq) int in [0, Tk], query i of row b sees no key before first[b, i]: where its
+    document begins in a packed row, or where padding ends.  None: every key counts from 0.
     Returns (y, lse): y (B, Tq, H, D); lse (B, H, Tq), the log of each row's sum of exponentials,
     saved for backward in place of p (4 bytes a row, not 4 Tk).  A query that sees no key gets
     zeros, and lse -inf.
     Source: Vaswani et al. 2017; lse as in Dao et al. 2022.
     """
-    checks.attention(q, k, v)
-    scores, k_heads, v_heads = _scores(q, k, v, causal, scale)  # (B, H, Tq, Tk)
+    checks.attention(q, k, v, first)
+    scores, k_heads, v_heads = _scores(q, k, v, causal, scale, first)  # (B, H, Tq, Tk)
     peak = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     e = np.exp(scores - np.where(np.isneginf(peak), 0, peak))
     total = e.sum(axis=-1, keepdims=True)
@@ -35,19 +37,19 @@ def attention_forward(q, k, v, causal=True, scale=None):
     return np.ascontiguousarray(y.swapaxes(1, 2)), lse
 
 
-def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None):
+def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
     """Gradients of attention_forward.
 
     dy, y: (B, Tq, H, D); q, k, v as given to forward; y, lse as it returned.
     out: (dq, dk, dv), strided views to fill (one packed gradient), or None to allocate.
     Returns (dq, dk, dv) of q's, k's and v's shapes.
     """
-    checks.attention(q, k, v)
+    checks.attention(q, k, v, first)
     checks.same_shape("attention", dy=dy, q=q, y=y)
     B, Tk, Hkv, D = k.shape
     group = q.shape[2] // Hkv
     factor = q.dtype.type(1 / math.sqrt(D) if scale is None else scale)
-    scores, k_heads, v_heads = _scores(q, k, v, causal, scale)
+    scores, k_heads, v_heads = _scores(q, k, v, causal, scale, first)
     p = np.exp(scores - np.where(np.isneginf(lse), 0, lse)[..., None])  # recomputed, (B, H, Tq, Tk)
     dy_heads, q_heads = dy.swapaxes(1, 2), q.swapaxes(1, 2)  # (B, H, Tq, D)
     # y_i = sum_j p_ij v_j                =>   dv_j = sum_i p_ij dy_i,   dp_ij = dy_i . v_j
@@ -68,7 +70,7 @@ def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None):
     return tuple(out)
 
 
-def _scores(q, k, v, causal, scale):
+def _scores(q, k, v, causal, scale, first):
     """Masked scores (B, H, Tq, Tk), and k, v as (B, H, Tk, D) with grouped heads repeated."""
     Tq, H, D = q.shape[1:]
     Tk, Hkv = k.shape[1:3]
@@ -78,6 +80,9 @@ def _scores(q, k, v, causal, scale):
     scores = q.swapaxes(1, 2) @ k_heads.swapaxes(-1, -2) * factor
     if causal:
         visible = np.arange(Tk) <= np.arange(Tq)[:, None] + (Tk - Tq)  # (Tq, Tk)
+        scores = np.where(visible, scores, q.dtype.type(-np.inf))
+    if first is not None:
+        visible = np.arange(Tk) >= first[:, None, :, None]  # (B, 1, Tq, Tk)
         scores = np.where(visible, scores, q.dtype.type(-np.inf))
     return scores, k_heads, v_heads
 

@@ -10,19 +10,27 @@ from minigrad.tensor import Tensor
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, causal: bool = True, scale: float | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    causal: bool = True,
+    scale: float | None = None,
+    first: np.ndarray | None = None,
 ) -> Tensor:
     """Scaled dot-product attention, several heads.
 
     q: (B, Tq, H, D); k, v: (B, Tk, Hkv, D), Hkv dividing H, any strides with a contiguous last
     axis.  causal: query i sees keys j <= i + Tk - Tq.  scale None is 1 / sqrt(D).
+    first: (B, Tq) integers, query i sees no key before first[b, i] (where its document begins).
     Returns (B, Tq, H, D).  Saved: q, k, v, y and one number a row; no (T, T) matrix.
     """
     Q, K, V = (_readable(t.data) for t in (q, k, v))
-    y, lse = active.attention_forward(Q, K, V, causal, scale)
-    return Tensor(
-        y, (q, k, v), lambda dy: active.attention_backward(dy, Q, K, V, y, lse, causal, scale)
-    )
+    y, lse = active.attention_forward(Q, K, V, causal, scale, first)
+
+    def backward(dy):
+        return active.attention_backward(dy, Q, K, V, y, lse, causal, scale, first=first)
+
+    return Tensor(y, (q, k, v), backward)
 
 
 def self_attention(
@@ -31,10 +39,12 @@ def self_attention(
     kv_heads: int | None = None,
     causal: bool = True,
     scale: float | None = None,
+    first: np.ndarray | None = None,
 ) -> Tensor:
     """Attention of a sequence to itself, heads read in place from one fused projection.
 
     qkv: (B, T, (H + 2 Hkv) D): queries of all heads, then keys, then values; kv_heads None is H.
+    first: (B, T) integers, as in attention.
     Returns (B, T, H D).  The gradient is written straight into one such array.
     """
     kv_heads = kv_heads or heads
@@ -46,12 +56,12 @@ def self_attention(
     fused = _readable(qkv.data)
     B, T, _ = fused.shape
     Q, K, V = _heads(fused, heads, kv_heads)
-    y, lse = active.attention_forward(Q, K, V, causal, scale)
+    y, lse = active.attention_forward(Q, K, V, causal, scale, first)
 
     def backward(dy):
         dqkv = empty(fused.shape, fused.dtype)
         out = _heads(dqkv, heads, kv_heads)
-        active.attention_backward(dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, out=out)
+        active.attention_backward(dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, out, first)
         return (dqkv,)
 
     return Tensor(y.reshape(B, T, -1), (qkv,), backward)

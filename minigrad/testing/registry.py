@@ -323,14 +323,12 @@ def _attention(s: Source) -> Case:
     group, extra = s.integer(1, 2), s.integer(0, 2)
     time = s.integer(2, 6) if s.telling else s.choice([1, 2, 3, 7, 17])
     kinds = ("normal", "zeros", "ties")
-    return Case(
-        (
-            s.array((batch, time, heads * group, size), kinds),
-            s.array((batch, time + extra, heads, size), kinds),
-            s.array((batch, time + extra, heads, size), kinds),
-        ),
-        {"causal": s.choice([True, False]), "scale": s.choice([None, 0.5])},
+    q, k, v = (
+        s.array((batch, length, count, size), kinds)
+        for length, count in ((time, heads * group), (time + extra, heads), (time + extra, heads))
     )
+    settings = {"causal": s.choice([True, False]), "scale": s.choice([None, 0.5])}
+    return Case((q, k, v), {**settings, "first": _first_keys(s, (batch, time), time + extra)})
 
 
 @register("self_attention", "heads that divide", "attention_forward attention_backward")
@@ -339,7 +337,18 @@ def _self_attention(s: Source) -> Case:
     time = s.integer(2, 6) if s.telling else s.choice([1, 2, 3, 7, 17])
     packed = s.array((s.integer(1, 2), time, (group + 2) * kv_heads * size))
     heads = {"heads": group * kv_heads, "kv_heads": kv_heads}
-    return Case((packed,), {**heads, "causal": s.choice([True, False])})
+    first = _first_keys(s, packed.shape[:2], time)
+    return Case((packed,), {**heads, "causal": s.choice([True, False]), "first": first})
+
+
+def _first_keys(s: Source, queries: tuple[int, int], keys: int) -> np.ndarray | None:
+    """None, or a first key for every query, some with no key left."""
+    if not s.flag():
+        return None
+    first = s.ids(queries, 2 if s.telling else keys + 1)
+    if s.telling:
+        first[:, -1] = 0  # one key alone has probability 1, and its score no gradient
+    return first
 
 
 @register("cross_entropy", "targets in range", "cross_entropy_forward cross_entropy_backward")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from judge import exact, floats
+from judge import exact, floats, worst
 
 from kernels import numpy_ref, threads
 
@@ -16,7 +16,12 @@ def inputs(B, Tq, Tk, H, Hkv, D, scale=1.0):
     return q, k, floats(3, B, Tk, Hkv, D)
 
 
-def check(fast, q, k, v, causal=True, scale=None):
+def documents(*lengths):
+    """(1, T) first keys of documents of these lengths, packed into one row."""
+    return np.repeat(np.cumsum(lengths) - lengths, lengths)[None]
+
+
+def check(fast, q, k, v, causal=True, scale=None, first=None):
     """Forward and backward within the bounds stated in c/attention.py."""
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     groups = q.shape[2] // k.shape[2]
@@ -25,8 +30,8 @@ def check(fast, q, k, v, causal=True, scale=None):
     largest = np.abs(scores).max(initial=0)
     bound = EPS * (1 + largest)
 
-    y, lse = fast.attention_forward(q, k, v, causal, scale)
-    y_ref, lse_ref = exact(numpy_ref.attention_forward, q, k, v, causal, scale)
+    y, lse = fast.attention_forward(q, k, v, causal, scale, first)
+    y_ref, lse_ref = exact(numpy_ref.attention_forward, q, k, v, causal, scale, first)
     assert y.dtype == lse.dtype == np.float32
     seen = np.isfinite(lse_ref)
     assert np.array_equal(np.isneginf(lse), ~seen)
@@ -35,8 +40,9 @@ def check(fast, q, k, v, causal=True, scale=None):
     assert np.abs(y - y_ref).max() <= 2 * bound * np.abs(v).max()
 
     dy = floats(4, *y.shape)
-    grads = fast.attention_backward(dy, q, k, v, y, lse, causal, scale)
-    references = exact(numpy_ref.attention_backward, dy, q, k, v, y_ref, lse_ref, causal, scale)
+    grads = fast.attention_backward(dy, q, k, v, y, lse, causal, scale, first=first)
+    saved = (y_ref, lse_ref, causal, scale, None, first)
+    references = exact(numpy_ref.attention_backward, dy, q, k, v, *saved)
     dp = np.abs(np.einsum("bihd,bjhd->bhij", dy, v_all)).max() * factor
     terms = (dp * np.abs(k).max(), dp * np.abs(q).max(), np.abs(dy).max())
     for grad, reference, term in zip(grads, references, terms, strict=True):
@@ -131,16 +137,18 @@ def test_views_with_gaps_in_the_last_axis(fast):
     assert np.all(dwide[..., 1::2] == 0)
 
 
+@pytest.mark.parametrize("first", [None, 250])
 @pytest.mark.parametrize("B", [1, 12])
-def test_threads_do_not_change_a_bit(fast, B):
+def test_threads_do_not_change_a_bit(fast, B, first):
     """One head of a long text is divided among threads too; its partial sums keep their order."""
     q, k, v = inputs(B, 600, 600, 2, 1, 8)
+    first = first and documents(first, 600 - first).repeat(B, axis=0)
     dy, results, before = floats(8, *q.shape), [], threads.get_num_threads()
     try:
         for count in (1, 2, 3):
             threads.set_num_threads(count)
-            y, lse = fast.attention_forward(q, k, v)
-            grads = fast.attention_backward(dy, q, k, v, y, lse)
+            y, lse = fast.attention_forward(q, k, v, first=first)
+            grads = fast.attention_backward(dy, q, k, v, y, lse, first=first)
             results.append(b"".join(a.tobytes() for a in (y, lse, *grads)))
     finally:
         threads.set_num_threads(before)
@@ -169,6 +177,117 @@ def test_forward_of_one_backend_serves_backward_of_another(fast):
     there = fast.attention_backward(dy, q, k, v, *numpy_ref.attention_forward(q, k, v))
     for a, b in zip(here, there, strict=True):
         assert np.abs(a - b).max() < 1e-5
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 65), (3, 301), (7, 9), (15, 17), (601, 613)])
+def test_first_keys_of_any_order(fast, shape, causal):
+    q, k, v = inputs(2, *shape, 2, 1, 20)
+    first = np.random.default_rng(0).integers(0, shape[1] + 1, (2, shape[0]))
+    check(fast, q, k, v, causal, first=first)
+
+
+@pytest.mark.parametrize("lengths", [(1, 2, 3), (7, 9, 15, 17), (31, 1, 33), (100, 48, 64, 311)])
+def test_packed_documents_are_what_they_are_alone(fast, lengths):
+    """The last row has keys enough for backward to divide them into ranges."""
+    T, first = sum(lengths), documents(*lengths)
+    q, k, v = inputs(1, T, T, 2, 1, 20)
+    dy = floats(4, *q.shape)
+    y, lse = fast.attention_forward(q, k, v, first=first)
+    grads = fast.attention_backward(dy, q, k, v, y, lse, first=first)
+    for start in np.unique(first):
+        one = np.flatnonzero(first[0] == start)
+        alone = [x[:, one] for x in (q, k, v)]
+        y_alone, lse_alone = fast.attention_forward(*alone)
+        grads_alone = fast.attention_backward(dy[:, one], *alone, y_alone, lse_alone)
+        assert np.abs(lse[:, :, one] - lse_alone).max() < 2e-6
+        for packed, own in zip((y, *grads), (y_alone, *grads_alone), strict=True):
+            assert np.abs(packed[:, one] - own).max() < 4e-6
+
+
+def test_padding_is_as_if_it_were_not_there(fast):
+    T, pads = 70, np.array([0, 13, 69], np.int32)
+    q, k, v = inputs(3, T, T, 2, 2, 20)
+    dy, first = floats(4, *q.shape), np.broadcast_to(pads[:, None], (3, T))
+    for b, pad in enumerate(pads):
+        k[b, :pad], v[b, :pad] = 1e4, -1e30
+    y, lse = fast.attention_forward(q, k, v, first=first)
+    grads = fast.attention_backward(dy, q, k, v, y, lse, first=first)
+    for b, pad in enumerate(pads):
+        alone = [x[b : b + 1, pad:] for x in (q, k, v)]
+        y_alone, lse_alone = fast.attention_forward(*alone)
+        grads_alone = fast.attention_backward(dy[b : b + 1, pad:], *alone, y_alone, lse_alone)
+        for padded, own in zip((y, *grads), (y_alone, *grads_alone), strict=True):
+            assert not padded[b, :pad].any()
+            assert np.abs(padded[b, pad:] - own[0]).max() < 4e-6
+
+
+@pytest.mark.parametrize("T", [1, 3, 70, 300])
+@pytest.mark.parametrize("causal", [True, False])
+def test_query_whose_first_key_leaves_it_none_gets_zeros(fast, T, causal):
+    q, k, v = inputs(2, T, T, 2, 1, 8)
+    first = np.zeros((2, T), np.int64)
+    first[0, T // 2], first[1] = T, T
+    y, lse = fast.attention_forward(q, k, v, causal, None, first)
+    dq, dk, dv = fast.attention_backward(floats(4, *q.shape), q, k, v, y, lse, causal, first=first)
+    for none in ((0, T // 2), (1,)):
+        assert not y[none].any() and not dq[none].any()
+    assert np.all(np.isneginf(lse[0, :, T // 2])) and np.all(np.isneginf(lse[1]))
+    assert not dk[1].any() and not dv[1].any()
+    check(fast, q, k, v, causal, first=first)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("T", [1, 4, 130])
+def test_the_keys_seen_can_be_counted(fast, T, causal):
+    """Scores of 0 make e^lse the number of keys, and dv_j = sum_i dy_i / n_i over who sees j: off
+    by one at any first key cannot hide."""
+    _, k, v = inputs(2, T, T, 1, 1, 8)
+    first = np.random.default_rng(T).integers(0, T + 1, (2, T))
+    q, keys, queries = np.zeros_like(k), np.arange(T), np.arange(T)[:, None]
+    sees = keys >= first[:, :, None]
+    if causal:
+        sees &= keys <= queries
+    count = sees.sum(axis=-1)
+    y, lse = fast.attention_forward(q, k, v, causal, None, first)
+    assert np.abs(np.exp(lse[:, 0]) - count).max() < 1e-3
+    dv = fast.attention_backward(np.ones_like(y), q, k, v, y, lse, causal, first=first)[2]
+    expected = np.einsum("bij,bi->bj", sees, 1 / np.maximum(count, 1))
+    assert worst(dv[:, :, 0, 0], expected) < 2e-6
+
+
+def test_another_first_key_changes_its_own_query_alone(fast):
+    q, k, v = inputs(1, 130, 130, 1, 1, 8)
+    for start in (1, 8, 47, 48, 49, 64, 65, 128):
+        first = np.full((1, 130), start)
+        moved = first.copy()
+        moved[0, 40] -= 1
+        before, _ = fast.attention_forward(q, k, v, False, None, first)
+        after, _ = fast.attention_forward(q, k, v, False, None, moved)
+        assert np.flatnonzero((before != after).any(axis=(0, 2, 3))).tolist() == [40]
+
+
+def test_blocks_before_every_first_key_are_not_read(fast):
+    """192 is a multiple of every version's block of keys: what lies before it may be anything."""
+    q, k, v = inputs(1, 100, 300, 2, 1, 8)
+    k[:, :192] = v[:, :192] = np.nan
+    first = np.full((1, 100), 195)
+    y, lse = fast.attention_forward(q, k, v, first=first)
+    grads = fast.attention_backward(floats(4, *q.shape), q, k, v, y, lse, first=first)
+    assert all(np.isfinite(x).all() for x in (y, lse, *grads))
+    assert not any(grad[:, :195].any() for grad in grads[1:])
+
+
+def test_first_keys_that_do_not_fit_are_named(fast):
+    q, k, v = inputs(1, 4, 6, 1, 1, 8)
+    with pytest.raises(TypeError, match="first must be integers, not float64"):
+        fast.attention_forward(q, k, v, first=np.zeros((1, 4)))
+    with pytest.raises(ValueError, match=r"first \(1, 6\) must have .* \(1, 4\)"):
+        fast.attention_forward(q, k, v, first=np.zeros((1, 6), int))
+    y, lse = fast.attention_forward(q, k, v, first=np.array([[0, 1, 2, 6]]))
+    for wrong in (-1, 7):
+        with pytest.raises(ValueError, match=f"first key {wrong} is outside 0 to 6"):
+            fast.attention_backward(y, q, k, v, y, lse, first=np.array([[0, 0, 0, wrong]]))
 
 
 def test_shapes_that_do_not_fit_are_named(fast):

@@ -113,6 +113,9 @@ def test_without_the_compiler_kernels_are_ordinary_python():
         q, k, v = f(1, 3, 2, 4), f(1, 5, 1, 4), f(1, 5, 1, 4)
         same("attention_backward", q, q, k, v, *same("attention_forward", q, k, v))
         same("attention_forward", q[:, :1], k, v)
+        mask = True, None, np.array([[0, 3, 4]])
+        same("attention_backward", q, q, k, v, *same("attention_forward", q, k, v, *mask),
+             *mask[:2], None, mask[2])
         print("same")
     """
     assert run(script, NUMBA_DISABLE_JIT="1") == "same"
