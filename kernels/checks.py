@@ -120,9 +120,9 @@ def smoothing(label_smoothing: float) -> None:
         raise ValueError(f"label_smoothing must be in [0, 1), not {label_smoothing}")
 
 
-def linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index) -> None:
-    """x (R, C), weight (V, C), targets (R,) int within [0, V) or ignore_index."""
-    floating("linear_cross_entropy", x=x, weight=weight)
+def linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights=None) -> None:
+    """x (R, C), weight (V, C), targets (R,) int within [0, V) or ignore_index, weights (R,)."""
+    floating("linear_cross_entropy", x=x, weight=weight, weights=weights)
     if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
         raise ValueError(
             f"linear_cross_entropy: x (R, C) {x.shape} does not fit weight (V, C) {weight.shape}"
@@ -131,6 +131,7 @@ def linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index) -> N
         raise ValueError(
             f"linear_cross_entropy: x (R, C) {x.shape} does not fit targets (R,) {targets.shape}"
         )
+    vector("linear_cross_entropy", x.shape[0], weights=weights)
     smoothing(label_smoothing)
     ids("linear_cross_entropy", targets, weight.shape[0], ignore_index)
 

@@ -153,6 +153,13 @@ def _cross_entropy(logits, targets, label_smoothing=0.0, ignore_index=None):
     )
 
 
+def _linear_cross_entropy(x, weight, targets, weights=None, **settings):
+    if weights is None:
+        return _cross_entropy(x @ weight.T, targets, **settings)
+    rows = zip(x @ weight.T, targets, weights.tolist(), strict=True)
+    return sum(w * _cross_entropy(logits, t, **settings) for logits, t, w in rows)
+
+
 def _dropout(x, p, key):
     """The mask is a secret of ours: taken from our forward on ones; the rest is judged."""
     import torch
@@ -181,7 +188,7 @@ ORACLES = {
     "getitem": _getitem,
     "layernorm": _layernorm,
     "linear": _linear,
-    "linear_cross_entropy": lambda x, w, t, **settings: _cross_entropy(x @ w.T, t, **settings),
+    "linear_cross_entropy": _linear_cross_entropy,
     "log": lambda x: x.log(),
     "masked_fill": lambda x, mask, value: x.masked_fill(mask, value),
     "matmul": lambda a, b: a @ b,

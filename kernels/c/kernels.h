@@ -133,9 +133,9 @@ void linear_backward(
 
 /* linear_cross_entropy.c */
 void linear_cross_entropy(
-    const float *x, const float *weight, const int64_t *targets, float smoothing, float scale,
-    float *losses, float *dx, float *dweight, float *logits, float *scratch, int64_t rows,
-    int64_t width, int64_t size, int64_t chunk
+    const float *x, const float *weight, const int64_t *targets, const float *weights,
+    float smoothing, float scale, float *losses, float *dx, float *dweight, float *logits,
+    float *scratch, int64_t rows, int64_t width, int64_t size, int64_t chunk
 );
 
 /* matmul.c */

@@ -11,7 +11,8 @@
  *     loss_r = lse_r - (1 - a) x_target - a mean_j x_j
  *     x_j   <- scale (exp(x_j) / sum_i exp(x_i) - (1 - a) [j = target] - a / V)
  *
- * each exponential computed once. logits: (chunk, V), lent by Python. The product adds to dweight
+ * with weights_r scale in place of scale where there are weights (rows,); losses are not weighted.
+ * Each exponential is computed once. logits: (chunk, V), lent by Python. The product adds to dweight
  * where it lies, so a chunk costs a pass over dweight, 8 V width bytes, beside its 6 chunk V width
  * operations: from some 256 rows on that is small.
  *
@@ -32,8 +33,8 @@ static void linear_cross_entropy_scale(float *x, float factor, float shift, int6
 
 /* Losses of rows of logits, and the rows turned into their gradient. */
 static void linear_cross_entropy_rows(
-    float *logits, const int64_t *targets, float smoothing, float scale, float *losses,
-    int64_t rows, int64_t n
+    float *logits, const int64_t *targets, const float *weights, float smoothing, float scale,
+    float *losses, int64_t rows, int64_t n
 ) {
     PARALLEL_FOR(row, rows, 25 * n) {
         float *x = logits + row * n;
@@ -46,17 +47,19 @@ static void linear_cross_entropy_rows(
         float wanted = (1 - smoothing) * x[target];
         if (smoothing > 0) wanted += smoothing * (row_sum(x, n) / n);
         float peak = row_max(x, n), total = row_exp(x, x, peak, n);
+        float factor = weights ? weights[row] * scale : scale;
         losses[row] = logf(total) + peak - wanted;
-        linear_cross_entropy_scale(x, scale / total, scale * smoothing / n, n);
-        x[target] -= (1 - smoothing) * scale;
+        linear_cross_entropy_scale(x, factor / total, factor * smoothing / n, n);
+        x[target] -= (1 - smoothing) * factor;
     }
 }
 
-/* logits: room for (chunk, size); scratch: gemm_scratch(threads); dx NULL: the losses alone. */
+/* weights: (rows,) or NULL; logits: room for (chunk, size); scratch: gemm_scratch(threads); dx NULL:
+ * the losses alone. */
 void linear_cross_entropy(
-    const float *x, const float *weight, const int64_t *targets, float smoothing, float scale,
-    float *losses, float *dx, float *dweight, float *logits, float *scratch, int64_t rows,
-    int64_t width, int64_t size, int64_t chunk
+    const float *x, const float *weight, const int64_t *targets, const float *weights,
+    float smoothing, float scale, float *losses, float *dx, float *dweight, float *logits,
+    float *scratch, int64_t rows, int64_t width, int64_t size, int64_t chunk
 ) {
     for (int64_t first = 0; first < rows; first += chunk) {
         int64_t n = rows - first < chunk ? rows - first : chunk;
@@ -66,7 +69,8 @@ void linear_cross_entropy(
             .b = weight, .b_inner = 1, .b_column = width, .c = logits, .c_row = size,
         };
         gemm(&project, scratch);
-        linear_cross_entropy_rows(logits, targets + first, smoothing, scale, losses + first, n, size);
+        linear_cross_entropy_rows(logits, targets + first, weights ? weights + first : NULL, smoothing,
+                                  scale, losses + first, n, size);
         if (!dx) continue;
         gemm_problem to_x = {
             .rows = n, .columns = width, .inner = size, .a = logits, .a_row = size, .a_inner = 1,

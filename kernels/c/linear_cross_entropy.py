@@ -11,40 +11,51 @@ CHUNK = 1 << 20  # numbers in a chunk of logits, 4 MB: 256 rows at V = 4096, 3 %
 MOST_ROWS = 2048  # in a chunk, where the vocabulary is small
 
 
-def linear_cross_entropy_forward(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+def linear_cross_entropy_forward(
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+):
     """As numpy_ref.linear_cross_entropy_forward, float32."""
-    arguments = _checked(x, weight, targets, label_smoothing, ignore_index)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
     return _run(*arguments, label_smoothing, None, None)
 
 
-def linear_cross_entropy_gradients(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+def linear_cross_entropy_gradients(
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
-    arguments = _checked(x, weight, targets, label_smoothing, ignore_index)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
     dx, dweight = memory.empty(x.shape), memory.empty(weight.shape)
     if not len(x):
         dweight[...] = 0
     return _run(*arguments, label_smoothing, dx, dweight), dx, dweight
 
 
-def _checked(x, weight, targets, label_smoothing, ignore_index):
-    """(x, weight, targets for C, how many rows count)."""
+def _checked(x, weight, targets, label_smoothing, ignore_index, weights):
+    """(x, weight, weights, targets for C, how many rows count)."""
     x, weight = contiguous("linear_cross_entropy", x), contiguous("linear_cross_entropy", weight)
+    settings = label_smoothing, ignore_index, weights
     if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1] or targets.ndim != 1:
-        checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
+        checks.linear_cross_entropy(x, weight, targets, *settings)
     if len(targets) != len(x) or not 0 <= label_smoothing < 1:
-        checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
-    size = len(weight)
-    return x, weight, *ids.checked_targets("linear_cross_entropy", targets, size, ignore_index)
+        checks.linear_cross_entropy(x, weight, targets, *settings)
+    if weights is not None:
+        checks.vector("linear_cross_entropy", len(x), weights=weights)
+        weights = contiguous("linear_cross_entropy", weights)
+    wide = ids.checked_targets("linear_cross_entropy", targets, len(weight), ignore_index)
+    return x, weight, weights, *wide
 
 
-def _run(x, weight, targets, counted, label_smoothing, dx, dweight):
+def _run(x, weight, weights, targets, counted, label_smoothing, dx, dweight):
     """The loss; dx and dweight are filled unless None."""
     (rows, width), size = x.shape, len(weight)
     chunk = max(1, min(CHUNK // size, MOST_ROWS, rows))
     losses, logits = memory.empty((rows,)), memory.empty((chunk, size))
+    scale = 1 / max(counted, 1) if weights is None else 1
     library.lib.linear_cross_entropy(
-        pointer(x), pointer(weight), ids.pointer(targets), label_smoothing, 1 / max(counted, 1),
-        pointer(losses), pointer_or_null(dx), pointer_or_null(dweight), pointer(logits),
-        pointer(scratch()), rows, width, size, chunk,
+        pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights),
+        label_smoothing, scale, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight),
+        pointer(logits), pointer(scratch()), rows, width, size, chunk,
     )  # fmt: skip
-    return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)
+    if weights is None:
+        return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)
+    return np.asarray(weights.astype(np.float64) @ losses, np.float32)

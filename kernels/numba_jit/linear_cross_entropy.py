@@ -12,32 +12,45 @@ from kernels.numba_jit.cross_entropy import backward, counted_targets, forward
 CHUNK = 1 << 21  # numbers in a chunk of logits, 8 MB; adding to dweight is small beside its product
 
 
-def linear_cross_entropy_forward(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+def linear_cross_entropy_forward(
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+):
     """As numpy_ref.linear_cross_entropy_forward, float32."""
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
+    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
     targets, counted = counted_targets(targets, ignore_index)
     losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
     for rows, logits in _chunks(x, weight):
         np.matmul(x[rows], weight.T, out=logits)
         forward(logits, targets[rows], np.float32(label_smoothing), losses[rows], lse[rows])
-    return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)
+    return _loss(losses, counted, weights)
 
 
-def linear_cross_entropy_gradients(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+def linear_cross_entropy_gradients(
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
+    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
     targets, counted = counted_targets(targets, ignore_index)
     losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
     dx, dweight = memory.empty(x.shape), np.zeros_like(weight)
-    smoothing, scale = np.float32(label_smoothing), np.float32(1 / max(counted, 1))
+    smoothing = np.float32(label_smoothing)
+    scale = np.float32(1 / max(counted, 1) if weights is None else 1)
     for rows, logits in _chunks(x, weight):
         np.matmul(x[rows], weight.T, out=logits)
         forward(logits, targets[rows], smoothing, losses[rows], lse[rows])
         backward(logits, targets[rows], lse[rows], smoothing, scale, logits)  # now dlogits
+        if weights is not None:
+            logits *= weights[rows, None]
         np.matmul(logits, weight, out=dx[rows])
         dweight += logits.T @ x[rows]
-    loss = losses.sum(dtype=np.float64) / max(counted, 1)
-    return np.asarray(loss, np.float32), dx, dweight
+    return _loss(losses, counted, weights), dx, dweight
+
+
+def _loss(losses, counted, weights):
+    """The rows' losses as one: their mean over the counted, or their weighted sum."""
+    if weights is None:
+        return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)
+    return np.asarray(weights.astype(np.float64) @ losses, np.float32)
 
 
 def _chunks(x, weight):

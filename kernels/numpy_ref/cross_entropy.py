@@ -20,14 +20,20 @@ def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=Non
     Source: label smoothing, Szegedy et al. 2016.
     """
     checks.cross_entropy(logits, targets, label_smoothing, ignore_index)
+    rows, losses, lse = row_losses(logits, targets, label_smoothing, ignore_index)
+    return np.asarray(losses.sum() / max(len(rows), 1), dtype=logits.dtype), lse
+
+
+def row_losses(logits, targets, label_smoothing=0.0, ignore_index=None):
+    """(indices of the rows that count, the loss of each of them, lse of all rows)."""
     peak = logits.max(axis=-1, initial=-np.inf)
     lse = np.log(np.exp(logits - peak[:, None]).sum(axis=-1)) + peak  # (R,)
     rows, chosen = _counted(targets, ignore_index)
     # -sum_j t_j (x_j - lse) = lse - (1 - a) x_target - a mean_j x_j
-    loss = lse[rows] - (1 - label_smoothing) * logits[rows, chosen]
+    losses = lse[rows] - (1 - label_smoothing) * logits[rows, chosen]
     if label_smoothing:
-        loss = loss - label_smoothing * logits[rows].mean(axis=-1)
-    return np.asarray(loss.sum() / max(len(rows), 1), dtype=logits.dtype), lse
+        losses = losses - label_smoothing * logits[rows].mean(axis=-1)
+    return rows, losses, lse
 
 
 def cross_entropy_backward(dloss, logits, targets, lse, label_smoothing=0.0, ignore_index=None):

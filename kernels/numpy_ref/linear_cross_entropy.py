@@ -9,27 +9,41 @@ Also written in: numba_jit/linear_cross_entropy.py, c/linear_cross_entropy.c.
 import numpy as np
 
 from kernels import checks
-from kernels.numpy_ref.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from kernels.numpy_ref.cross_entropy import (
+    cross_entropy_backward,
+    cross_entropy_forward,
+    row_losses,
+)
 
 CHUNK = 256  # rows; (CHUNK, V) logits are alive at a time
 
 
-def linear_cross_entropy_forward(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+def linear_cross_entropy_forward(
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+):
     """cross_entropy(x W^T, targets), for when no gradient is wanted.
 
     x: (R, C), weight: (V, C) float; targets: (R,) int.  Returns loss ().
+    weights: (R,) of x's dtype: the loss is sum_r weights_r loss_r over the rows that count, and no
+    mean. Any sign: an advantage in a policy gradient, 0 for what is not to be learned.
     Smoothing, ignore_index and errors as in cross_entropy_forward.
     """
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
+    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
     total, counted = 0.0, _count(targets, ignore_index)
     for rows in _chunks(len(x)):
         logits = x[rows] @ weight.T  # (chunk, V)
-        loss, _ = cross_entropy_forward(logits, targets[rows], label_smoothing, ignore_index)
-        total += float(loss) * _count(targets[rows], ignore_index)
-    return np.asarray(total / max(counted, 1), dtype=x.dtype)
+        settings = (label_smoothing, ignore_index)
+        if weights is None:
+            loss, _ = cross_entropy_forward(logits, targets[rows], *settings)
+            total += float(loss) * _count(targets[rows], ignore_index)
+        else:
+            total += _weighted_loss(weights[rows], logits, targets[rows], *settings)[0]
+    return np.asarray(total / max(counted, 1) if weights is None else total, dtype=x.dtype)
 
 
-def linear_cross_entropy_gradients(x, weight, targets, label_smoothing=0.0, ignore_index=None):
+def linear_cross_entropy_gradients(
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+):
     """The loss and both its gradients, in one pass over the logits.
 
     Arguments as in linear_cross_entropy_forward.
@@ -38,21 +52,34 @@ def linear_cross_entropy_gradients(x, weight, targets, label_smoothing=0.0, igno
     product with the vocabulary in backward, saving the logits 4 R V bytes.
     Source: the chunked form, Hsu et al. 2024 (Liger kernels).
     """
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index)
+    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
     dx, dweight = np.empty_like(x), np.zeros_like(weight)
     total, counted = 0.0, max(_count(targets, ignore_index), 1)
     for rows in _chunks(len(x)):
         logits = x[rows] @ weight.T  # (chunk, V)
-        settings = (label_smoothing, ignore_index)
-        loss, lse = cross_entropy_forward(logits, targets[rows], *settings)
-        # The chunk's loss is a mean over its own rows: weigh it by their share of all rows.
-        share = _count(targets[rows], ignore_index) / counted
-        total += float(loss) * share
-        dlogits = cross_entropy_backward(share, logits, targets[rows], lse, *settings)
+        settings, count = (label_smoothing, ignore_index), _count(targets[rows], ignore_index)
+        if weights is None:
+            loss, lse = cross_entropy_forward(logits, targets[rows], *settings)
+            # The chunk's loss is a mean over its own rows: weigh it by their share of all rows.
+            total += float(loss) * (count / counted)
+            dlogits = cross_entropy_backward(count / counted, logits, targets[rows], lse, *settings)
+        else:
+            loss, lse = _weighted_loss(weights[rows], logits, targets[rows], *settings)
+            total += loss
+            # L = sum_r w_r loss_r   =>   dL/dlogits_r = w_r dloss_r/dlogits_r,
+            # and a dloss of `count` undoes the mean that backward is about
+            dlogits = cross_entropy_backward(count, logits, targets[rows], lse, *settings)
+            dlogits *= weights[rows, None]
         # logits = x W^T   =>   dx = dlogits W,   dW = sum over chunks of dlogits^T x
         dx[rows] = dlogits @ weight
         dweight += dlogits.T @ x[rows]
     return np.asarray(total, dtype=x.dtype), dx, dweight
+
+
+def _weighted_loss(weights, logits, targets, *settings):
+    """(sum_r weights_r loss_r in float64, lse)."""
+    rows, losses, lse = row_losses(logits, targets, *settings)
+    return float(weights[rows].astype(np.float64) @ losses), lse
 
 
 def _chunks(rows):

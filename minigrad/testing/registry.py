@@ -363,7 +363,9 @@ def _cross_entropy(s: Source) -> Case:
 def _linear_cross_entropy(s: Source) -> Case:
     rows, channels, vocabulary = s.size(), s.size(), s.choice([2, 5, 17])
     x, weight = s.array((rows, channels), ("normal", "ties")), s.array((vocabulary, channels))
-    return Case((x, weight, s.ids((rows,), vocabulary)), _loss_settings(s))
+    targets, settings = s.ids((rows,), vocabulary), _loss_settings(s)
+    weights = s.choice([None, s.array((rows,), ("normal", "zeros", "ties"))])
+    return Case((x, weight, targets), {**settings, "weights": weights})
 
 
 def _loss_settings(s: Source) -> dict[str, Any]:

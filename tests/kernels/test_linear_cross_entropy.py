@@ -20,21 +20,68 @@ def problem(rows, width, size):
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("ignore_index", [None, -100, 0])
-def test_it_agrees(fast, shape, smoothing, ignore_index):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_it_agrees(fast, shape, smoothing, ignore_index, weighted):
     x, weight, targets = problem(*shape)
     if ignore_index is not None:
         targets[1::5] = ignore_index
     settings = {"label_smoothing": smoothing, "ignore_index": ignore_index}
-    args = (x, weight, targets)
-    loss, dx, dweight = fast.linear_cross_entropy_gradients(*args, **settings)
-    expected = exact(numpy_ref.linear_cross_entropy_gradients, *args, **settings)
+    args, weights = (x, weight, targets), floats(3, shape[0]) if weighted else None
+    loss, dx, dweight = fast.linear_cross_entropy_gradients(*args, **settings, weights=weights)
+    expected = exact(numpy_ref.linear_cross_entropy_gradients, *args, **settings, weights=weights)
+    terms = expected[0]
+    if weighted:  # terms of both signs cancel, their rounding does not
+        forward = numpy_ref.linear_cross_entropy_forward
+        terms = exact(forward, *args, **settings, weights=np.abs(weights))
     assert loss.shape == ()
-    assert worst(loss, expected[0], max(1, abs(expected[0]))) < BOUND
+    assert worst(loss, expected[0], max(1, terms)) < BOUND
     assert worst(dx, expected[1], max(np.abs(expected[1]).max(), 1 / len(x))) < BOUND
     assert worst(dweight, expected[2], max(np.abs(expected[2]).max(), 1 / len(x))) < BOUND
 
-    alone = fast.linear_cross_entropy_forward(*args, **settings)
-    assert worst(alone, expected[0], max(1, abs(expected[0]))) < BOUND
+    alone = fast.linear_cross_entropy_forward(*args, **settings, weights=weights)
+    assert worst(alone, expected[0], max(1, terms)) < BOUND
+
+
+@pytest.mark.parametrize("rows", [1, 31, 700])
+def test_weights_of_one_share_each_are_the_mean(fast, rows):
+    args = problem(rows, 16, 4096)
+    mean = fast.linear_cross_entropy_gradients(*args)
+    same = fast.linear_cross_entropy_gradients(*args, weights=np.full(rows, 1 / rows, np.float32))
+    assert all(worst(a, b) < BOUND for a, b in zip(same, mean, strict=True))
+
+
+@pytest.mark.parametrize("row", [0, 255, 256, 511, 512, 699])
+def test_a_weight_is_its_own_rows_at_the_edges_of_chunks(fast, row):
+    x, weight, targets = problem(700, 16, 4096)
+    weights = np.zeros(700, np.float32)
+    weights[row] = -2.5
+    loss, dx, dweight = fast.linear_cross_entropy_gradients(x, weight, targets, weights=weights)
+    one = slice(row, row + 1)
+    alone = exact(numpy_ref.linear_cross_entropy_gradients, x[one], weight, targets[one])
+    for result, expected in zip((loss, dx[one], dweight), alone, strict=True):
+        assert worst(result, -2.5 * expected) < BOUND
+    assert not np.delete(dx, row, 0).any()
+    assert loss == fast.linear_cross_entropy_forward(x, weight, targets, weights=weights)
+
+
+def test_opposite_weights_give_opposite_gradients(fast):
+    args, weights = problem(31, 16, 65), floats(3, 31)
+    one = fast.linear_cross_entropy_gradients(*args, 0.1, weights=weights)
+    other = fast.linear_cross_entropy_gradients(*args, 0.1, weights=-weights)
+    assert all(np.array_equal(a, -b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_weight_does_not_make_an_ignored_row_count(fast):
+    x, weight, targets = problem(5, 4, 7)
+    targets[2] = -100
+    left = [0, 1, 3, 4]
+    weights = np.array([1, -1, 1e30, 2, 0], np.float32)
+    loss, dx, _ = fast.linear_cross_entropy_gradients(x, weight, targets, 0.0, -100, weights)
+    expected = fast.linear_cross_entropy_gradients(
+        x[left], weight, targets[left], weights=weights[left]
+    )
+    assert loss == expected[0] and np.array_equal(dx[left], expected[1])
+    assert not dx[2].any() and not dx[4].any()
 
 
 def test_it_equals_the_two_operations_apart(fast):
@@ -75,6 +122,10 @@ def test_bad_input_is_refused(fast):
         fast.linear_cross_entropy_gradients(x, weight, np.array([0, 5, 7]))
     with pytest.raises(ValueError, match=r"\(3, 4\).*\(5, 3\)"):
         fast.linear_cross_entropy_forward(x, weight[:, :3], targets)
+    with pytest.raises(ValueError, match=r"weights must have shape \(3,\), not \(2,\)"):
+        fast.linear_cross_entropy_forward(x, weight, targets, weights=floats(3, 2))
+    with pytest.raises(TypeError, match="int64"):
+        fast.linear_cross_entropy_gradients(x, weight, targets, weights=np.ones(3, np.int64))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
