@@ -69,6 +69,17 @@ def linear(x, weight, bias=None, residual=None, activation=None) -> None:
         raise ValueError(f"linear: unknown activation {activation!r}; choose gelu, relu2 or None")
 
 
+def linear_backward(dy, x, weight, activation, wants) -> None:
+    """dy (..., out) and x (..., in) fit weight (out, in); x is there if what is wanted reads it."""
+    floating("linear", dy=dy, x=x, weight=weight)
+    inputs = (*dy.shape[:-1], weight.shape[1])
+    if dy.shape[-1:] != weight.shape[:1] or (x is not None and x.shape != inputs):
+        given = None if x is None else x.shape
+        raise ValueError(f"linear: dy {dy.shape} does not fit x {given}, weight {weight.shape}")
+    if x is None and (wants[1] or (wants[0] and activation is not None)):
+        raise ValueError("linear: dweight and the derivative of an activation need x, not None")
+
+
 def attention(q, k, v, first=None) -> None:
     """q (B, Tq, H, D); k and v (B, Tk, Hkv, D); Hkv divides H; first (B, Tq) int in [0, Tk]."""
     floating("attention", q=q, k=k, v=v)

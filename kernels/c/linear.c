@@ -35,20 +35,24 @@ static void linear_bias_gradient(const float *dy, float *dbias, int64_t rows, in
     }
 }
 
-/* dbias: NULL without. */
+/* What is not wanted is NULL, and so may x be where nothing reads it. */
 void linear_backward(const float *dy, const float *x, const float *weight, int64_t activation,
                      float *dx, float *dweight, float *dbias, int64_t rows, int64_t inside,
                      int64_t outside, float *scratch) {
-    gemm(&(gemm_problem){.rows = outside, .columns = inside, .inner = rows,
-                         .a = dy, .a_row = 1, .a_inner = outside, /* dy^T */
-                         .b = x, .b_inner = inside, .b_column = 1, .b_activation = (int)activation,
-                         .c = dweight, .c_row = inside},
-         scratch);
-    gemm(&(gemm_problem){.rows = rows, .columns = inside, .inner = outside,
-                         .a = dy, .a_row = outside, .a_inner = 1,
-                         .b = weight, .b_inner = inside, .b_column = 1,
-                         .c = dx, .c_row = inside},
-         scratch);
-    if (activation) activation_backward((int)activation, dx, x, dx, rows * inside);
+    const gemm_problem to_weight = {
+        .rows = outside, .columns = inside, .inner = rows,
+        .a = dy, .a_row = 1, .a_inner = outside, /* dy^T */
+        .b = x, .b_inner = inside, .b_column = 1, .b_activation = (int)activation,
+        .c = dweight, .c_row = inside,
+    };
+    const gemm_problem to_x = {
+        .rows = rows, .columns = inside, .inner = outside,
+        .a = dy, .a_row = outside, .a_inner = 1,
+        .b = weight, .b_inner = inside, .b_column = 1,
+        .c = dx, .c_row = inside,
+    };
+    if (dweight) gemm(&to_weight, scratch);
+    if (dx) gemm(&to_x, scratch);
+    if (dx && activation) activation_backward((int)activation, dx, x, dx, rows * inside);
     if (dbias) linear_bias_gradient(dy, dbias, rows, outside);
 }

@@ -29,22 +29,23 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     return y
 
 
-def linear_backward(dy, x, weight, activation=None, bias=None):
+def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """As numpy_ref.linear_backward, float32."""
+    checks.linear_backward(dy, x, weight, activation, wants)
     outside, inside = weight.shape
-    if dy.shape != (*x.shape[:-1], outside) or x.shape[-1] != inside:
-        raise ValueError(f"linear: dy {dy.shape} does not fit x {x.shape}, weight {weight.shape}")
-    dy, x, weight = (contiguous("linear", array) for array in (dy, x, weight))
-    dx, dweight = memory.empty(x.shape), memory.empty(weight.shape)
-    dbias = None if bias is None else memory.empty(bias.shape)
+    dy, weight = contiguous("linear", dy), contiguous("linear", weight)
+    x = None if x is None else contiguous("linear", x)
+    dx = memory.empty((*dy.shape[:-1], inside)) if wants[0] else None
+    dweight = memory.empty(weight.shape) if wants[1] else None
+    dbias = memory.empty((outside,)) if wants[2] and bias is not None else None
     if not dy.size:  # no rows: every sum is empty
-        dweight[...] = 0
-        if dbias is not None:
-            dbias[...] = 0
+        for total in (dweight, dbias):
+            if total is not None:
+                total[...] = 0
         return dx, dweight, dbias
     library.lib.linear_backward(
-        pointer(dy), pointer(x), pointer(weight), ACTIVATIONS[activation], pointer(dx),
-        pointer(dweight), pointer_or_null(dbias), dy.size // outside, inside, outside,
-        pointer(scratch()),
+        pointer(dy), pointer_or_null(x), pointer(weight), ACTIVATIONS[activation],
+        pointer_or_null(dx), pointer_or_null(dweight), pointer_or_null(dbias),
+        dy.size // outside, inside, outside, pointer(scratch()),
     )  # fmt: skip
     return dx, dweight, dbias

@@ -29,26 +29,44 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     return y
 
 
-def linear_backward(dy, x, weight, activation=None, bias=None):
+def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """Gradients of linear_forward; see numpy_ref.linear_backward."""
-    checks.floating("linear", dy=dy, x=x, weight=weight)
-    dx = memory.empty(x.shape)
-    np.matmul(dy, weight, out=dx)
-    if activation is not None:
-        given, x = np.ascontiguousarray(x), memory.empty(x.shape)
-        _activate_both(_CODES[activation], given.reshape(-1), x.reshape(-1), dx.reshape(-1))
+    checks.linear_backward(dy, x, weight, activation, wants)
+    dx = dweight = dbias = None
     rows = dy.reshape(-1, weight.shape[0])  # (..., out) -> (R, out)
-    dweight = rows.T @ x.reshape(-1, weight.shape[1])
-    return dx, dweight, None if bias is None else rows.sum(axis=0)
+    if wants[0]:
+        dx = memory.empty((*dy.shape[:-1], weight.shape[1]))
+        np.matmul(dy, weight, out=dx)
+    if activation is not None and (wants[0] or wants[1]):
+        x = _activate(_CODES[activation], np.ascontiguousarray(x), dx, wants[1])
+    if wants[1]:
+        dweight = rows.T @ x.reshape(-1, weight.shape[1])
+    if wants[2] and bias is not None:
+        dbias = rows.sum(axis=0)
+    return dx, dweight, dbias
+
+
+def _activate(activation, x, dx, wants_y):
+    """dx *= act'(x), unless dx is None; returns act(x), or nothing much if it is not wanted."""
+    y = memory.empty(x.shape if wants_y else (0,))
+    dx = memory.empty((0,)) if dx is None else dx
+    _activate_both(activation, x.reshape(-1), y.reshape(-1), dx.reshape(-1))
+    return y
 
 
 @parallel
 def _activate_both(activation, x, y, dx):
-    """y = act(x) for the weight's gradient, dx *= act'(x): one exp for both."""
+    """y = act(x) for the weight's gradient, dx *= act'(x): one exp for both.
+
+    y or dx of no elements: it is not wanted.
+    """
     for i in prange(x.size):
         if activation == _GELU:
-            y[i], slope = gelu_with_derivative(x[i])
+            value, slope = gelu_with_derivative(x[i])
         else:
             positive = max(x[i], ZERO)
-            y[i], slope = positive * positive, TWO * positive
-        dx[i] *= slope
+            value, slope = positive * positive, TWO * positive
+        if y.size:
+            y[i] = value
+        if dx.size:
+            dx[i] *= slope

@@ -28,21 +28,29 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     return y if residual is None else y + residual
 
 
-def linear_backward(dy, x, weight, activation=None, bias=None):
+def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """Gradients of linear_forward; the residual's gradient is dy itself.
 
     dy: (..., out); x, weight, activation, bias as given to forward.
-    Returns (dx, dweight, dbias), dbias None without a bias.
+    wants: which of (dx, dweight, dbias) to compute. A frozen weight's dweight is a third of a
+    training step's work on it, the first layer's dx another. dweight reads x, and dx does where
+    there is an activation; if nothing that is wanted reads it, x may be None.
+    Returns (dx, dweight, dbias), None for what is not wanted; dbias also None without a bias.
+    Raises ValueError for shapes that do not fit or an x that is missing.
     """
-    checks.floating("linear", dy=dy, x=x, weight=weight)
+    checks.linear_backward(dy, x, weight, activation, wants)
     # y = act(x) W^T + b   =>   dx = (dy W) act'(x),   db_o = sum_rows dy_o,
     # dW_oi = sum_rows dy_o act(x)_i = (dy^T act(x))_oi
-    a, slope = activate_with_derivative(x, activation)
-    dx = dy @ weight
+    dx = dweight = dbias = None
     rows = dy.reshape(-1, weight.shape[0])  # (..., out) -> (R, out)
-    dweight = rows.T @ a.reshape(-1, weight.shape[1])
-    dbias = None if bias is None else rows.sum(axis=0)
-    return dx if slope is None else dx * slope, dweight, dbias
+    a, slope = activate_with_derivative(x, activation) if wants[0] or wants[1] else (None, None)
+    if wants[0]:
+        dx = dy @ weight if slope is None else (dy @ weight) * slope
+    if wants[1]:
+        dweight = rows.T @ a.reshape(-1, weight.shape[1])
+    if wants[2] and bias is not None:
+        dbias = rows.sum(axis=0)
+    return dx, dweight, dbias
 
 
 def activate(x, activation, gelu=gelu_forward):

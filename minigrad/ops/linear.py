@@ -20,17 +20,21 @@ def linear(
     """activation(x) W^T + bias + residual.
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu"
-    or "relu2".  Saved: x, or nothing if x can be made again.
+    or "relu2".  Saved: x, or nothing if it can be made again or no wanted gradient reads it (a
+    frozen weight without an activation).
     """
     u, w = dense(x), dense(weight)
     b = None if bias is None else dense(bias)
     r = None if residual is None else dense(residual)
     y = active.linear_forward(u, w, b, activation, r)
-    kept, remake = (u, None) if x.remake is None else (None, x.remake)
+    wants = tuple(t is not None and t.requires_grad for t in (x, weight, bias))
+    kept = remake = None
+    if wants[1] or (wants[0] and activation is not None):
+        kept, remake = (u, None) if x.remake is None else (None, x.remake)
 
     def backward(dy):
         u = kept if remake is None else remake()
-        return (*active.linear_backward(dy, u, w, activation, b), dy)
+        return (*active.linear_backward(dy, u, w, activation, b, wants), dy)
 
     return Tensor(y, (x, weight, bias, residual), backward)
 

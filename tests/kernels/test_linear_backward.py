@@ -1,0 +1,54 @@
+"""linear_backward computes what is wanted and nothing else, on every backend."""
+
+import itertools
+
+import numpy as np
+import pytest
+from judge import floats
+
+from kernels import numpy_ref
+
+WANTS = list(itertools.product([False, True], repeat=3))
+
+
+def arguments(rows=37, inside=19, outside=70):
+    return floats(0, rows, outside), floats(1, rows, inside), floats(2, outside, inside)
+
+
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2"])
+@pytest.mark.parametrize("wants", WANTS)
+def test_a_wanted_gradient_does_not_depend_on_the_others(fast, wants, activation):
+    dy, x, weight = arguments()
+    bias = weight[:, 0]
+    for backend in (fast, numpy_ref):
+        everything = backend.linear_backward(dy, x, weight, activation, bias)
+        some = backend.linear_backward(dy, x, weight, activation, bias, wants)
+        for got, full, wanted in zip(some, everything, wants, strict=True):
+            assert (got is not None) == wanted
+            if wanted:
+                np.testing.assert_array_equal(got, full)
+
+
+def test_without_a_bias_there_is_no_dbias(fast):
+    for backend in (fast, numpy_ref):
+        assert backend.linear_backward(*arguments())[2] is None
+
+
+def test_x_may_be_missing_where_nothing_reads_it(fast):
+    dy, x, weight = arguments()
+    for backend in (fast, numpy_ref):
+        full = backend.linear_backward(dy, x, weight)[0]
+        dx, _, _ = backend.linear_backward(dy, None, weight, wants=(True, False, False))
+        np.testing.assert_array_equal(dx, full)
+        for missed in [(None, (False, True, False)), ("gelu", (True, False, False))]:
+            with pytest.raises(ValueError, match="need x"):
+                backend.linear_backward(dy, None, weight, missed[0], None, missed[1])
+
+
+def test_no_rows_leave_what_is_wanted_at_zero(fast):
+    _, _, weight = arguments()
+    dy, x = floats(0, 0, 70), floats(1, 0, 19)
+    for backend in (fast, numpy_ref):
+        dx, dweight, dbias = backend.linear_backward(dy, x, weight, None, weight[:, 0])
+        assert dx.shape == x.shape and not dweight.any() and not dbias.any()
+        assert backend.linear_backward(dy, x, weight, wants=(True, False, False))[1] is None

@@ -1,0 +1,67 @@
+"""Frozen weights, first layers: linear asks for no gradient that nobody wants, and keeps no x."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from kernels import active
+from minigrad import ops
+from minigrad.tensor import Tensor
+
+
+def tensor(*shape, grad=True):
+    rng = np.random.default_rng(len(shape))
+    return Tensor(rng.standard_normal(shape).astype(np.float32), requires_grad=grad)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What each linear_backward was asked for: (x was given, wants)."""
+    calls, original = [], active.linear_backward
+
+    def spy(dy, x, weight, activation, bias, wants):
+        calls.append((x is not None, wants))
+        return original(dy, x, weight, activation, bias, wants)
+
+    monkeypatch.setattr(active, "linear_backward", spy)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("grads", "activation", "reads_x"),
+    [
+        ((True, True, True), None, True),
+        ((False, True, True), None, True),  # the first layer
+        ((True, False, False), None, False),  # frozen
+        ((True, False, True), None, False),  # BitFit: only the bias
+        ((True, False, False), "gelu", True),  # act'(x)
+        ((False, False, True), "gelu", False),
+    ],
+)
+def test_only_what_requires_grad_is_computed(asked, grads, activation, reads_x):
+    parts = [tensor(5, 3, grad=grads[0]), tensor(4, 3, grad=grads[1]), tensor(4, grad=grads[2])]
+    ops.linear(*parts, activation).sum().backward()
+    assert asked == [(reads_x, grads)]
+    assert [part.grad is not None for part in parts] == list(grads)
+
+
+def test_a_frozen_layer_keeps_no_input_alive():
+    x, weight = tensor(5, 3), tensor(4, 3, grad=False)
+    hidden = x * 2
+    held = weakref.ref(hidden.data)
+    y = ops.linear(hidden, weight)
+    del hidden
+    gc.collect()
+    assert held() is None
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad, np.tile(2 * weight.data.sum(axis=0), (5, 1)), rtol=1e-5)
+
+
+def test_a_frozen_layer_after_a_norm_does_not_make_its_input_again():
+    x, scale, weight = tensor(5, 3), tensor(3), tensor(4, 3, grad=False)
+    normed = ops.rmsnorm(x, scale)
+    normed.remake = lambda: pytest.fail("made again")
+    ops.linear(normed, weight).sum().backward()
+    assert x.grad is not None
