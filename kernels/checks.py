@@ -159,3 +159,10 @@ def packed(op: str, x, weight, scheme: str) -> None:
         raise ValueError(f"{op}: the weight is packed as {weight.scheme}, not {scheme}")
     if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"{op}: x {x.shape} does not fit weight (N, K) {weight.shape}")
+
+
+def packed_backward(dy, weight) -> None:
+    """dy (..., N) fits a packed weight (N, K)."""
+    floating("linear_packed", dy=dy)
+    if dy.ndim < 1 or dy.shape[-1] != weight.shape[0]:
+        raise ValueError(f"linear_packed: dy {dy.shape} does not fit weight (N, K) {weight.shape}")

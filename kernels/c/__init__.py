@@ -30,6 +30,7 @@ from kernels.c.linear_cross_entropy import (
     linear_cross_entropy_forward,
     linear_cross_entropy_gradients,
 )
+from kernels.c.linear_packed import linear_packed_backward
 from kernels.c.matmul import matmul_backward, matmul_forward
 from kernels.c.matmul_int4 import linear_int4_forward
 from kernels.c.matmul_int8 import linear_int8_forward, matmul_int8, quantize_rows
@@ -62,6 +63,7 @@ __all__ = [
     "linear_int4_forward",
     "linear_int8_forward",
     "linear_nf4_forward",
+    "linear_packed_backward",
     "matmul_backward",
     "matmul_forward",
     "matmul_int8",

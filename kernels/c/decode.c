@@ -197,22 +197,10 @@ static void decode_matmul(decode_state *s, const decode_matrix *m, const float *
 
 /* y = row `id` of a matrix. */
 static void decode_row(const decode_matrix *m, const float *levels, int64_t id, float *y) {
-    const int64_t lane = id % PANEL, panel = id / PANEL;
-    if (m->scheme == 0) {
+    if (m->scheme == FLOATS)
         memcpy(y, (const float *)m->codes + id * m->k, m->k * sizeof *y);
-    } else if (m->scheme == 1) {
-        const int8_t *w = (const int8_t *)m->codes + panel * PANEL * round_up(m->k, 4) + lane * 4;
-        for (int64_t i = 0; i < m->k; i++) y[i] = m->scale[id] * w[i / 4 * 4 * PANEL + i % 4];
-    } else {
-        const int64_t group = m->scheme == 2 ? INT4_GROUP : NF4_GROUP;
-        const int64_t padded = round_up(m->k, group);
-        const uint8_t *w = (const uint8_t *)m->codes + panel * PANEL * padded / 2 + lane * 4;
-        const float *scale = m->scale + panel * PANEL * (padded / group) + lane;
-        for (int64_t i = 0; i < m->k; i++) {
-            int code = w[i / 8 * 4 * PANEL + i % 4] >> (i % 8 < 4 ? 0 : 4) & 15;
-            y[i] = scale[i / group * PANEL] * (m->scheme == 2 ? (float)(code - 8) : levels[code]);
-        }
-    }
+    else
+        packed_row(m->scheme, m->codes, m->scale, levels, id, m->k, y);
 }
 
 /* stream = token[id] + position, a phase. */

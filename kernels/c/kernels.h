@@ -138,6 +138,11 @@ void linear_cross_entropy(
     float *scratch, int64_t rows, int64_t width, int64_t size, int64_t chunk
 );
 
+/* linear_packed.c */
+void linear_packed_backward(const float *dy, int64_t scheme, const void *codes, const float *scale,
+                            const float *levels, float *dx, int64_t rows, int64_t n, int64_t k,
+                            int64_t chunk, float *w, float *scratch);
+
 /* matmul.c */
 int64_t gemm_scratch(int64_t threads);   /* floats, for one product */
 int64_t matmul_scratch(int64_t batch);   /* floats, for matmul */

@@ -5,7 +5,7 @@
  * order of memory; `rows` rows of x share it. The functions are inlined with a constant number of
  * rows: PANEL_ROWS for many rows (prefill), 1 for the rest and for one token (decode.c).
  *
- * Who calls: matmul_int8.c, matmul_int4.c, matmul_nf4.c, decode.c.
+ * Who calls: matmul_int8.c, matmul_int4.c, matmul_nf4.c, linear_packed.c, decode.c.
  */
 #pragma once
 #include "activation.h"
@@ -19,9 +19,51 @@ enum {
     NF4_GROUP = 64,
 };
 
+enum { FLOATS, INT8, INT4, NF4 }; /* schemes; from 1 on as kernels/packing.py numbers them */
+
 static inline int64_t panel_count(int64_t n) { return (n + PANEL - 1) / PANEL; }
 static inline int64_t round_up(int64_t n, int64_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
+}
+
+/* One 32-bit word of codes as numbers without their scale: four of INT8, eight of INT4 or NF4, of
+ * which the low halves of the bytes hold the first four. */
+INLINE void packed_word(const int scheme, const uint8_t *w, const float *levels, float *y) {
+    if (scheme == INT8) {
+        UNROLL for (int j = 0; j < 4; j++) y[j] = (int8_t)w[j];
+        return;
+    }
+    UNROLL for (int j = 0; j < 8; j++) {
+        int code = w[j % 4] >> (j < 4 ? 0 : 4) & 15;
+        y[j] = scheme == INT4 ? (float)(code - 8) : levels[code];
+    }
+}
+
+/* A row's words lie PANEL words apart, its scales (of INT8 one) PANEL floats. */
+INLINE void packed_row_of(const int scheme, const uint8_t *codes, const float *scale,
+                          const float *levels, int64_t id, int64_t k, float *y) {
+    const int64_t lane = id % PANEL, panel = id / PANEL, count = scheme == INT8 ? 4 : 8;
+    const int64_t group = scheme == INT8 ? 4 : scheme == INT4 ? INT4_GROUP : NF4_GROUP;
+    const int64_t groups = (k + group - 1) / group;
+    const uint8_t *w = codes + (panel * groups * (group / count) * PANEL + lane) * 4;
+    const float *s = scheme == INT8 ? scale + id : scale + panel * groups * PANEL + lane;
+    for (int64_t i = 0; i < k; i += count, w += 4 * PANEL) {
+        float word[8], factor = s[scheme == INT8 ? 0 : i / group * PANEL];
+        packed_word(scheme, w, levels, word);
+        UNROLL for (int j = 0; j < count; j++) word[j] *= factor;
+        if (i + count <= k)
+            memcpy(y + i, word, count * sizeof *y);
+        else
+            memcpy(y + i, word, (k - i) * sizeof *y);
+    }
+}
+
+/* y (k) = row `id` of what the codes of INT8, INT4 or NF4 stand for. */
+static void packed_row(int64_t scheme, const void *codes, const float *scale, const float *levels,
+                       int64_t id, int64_t k, float *y) {
+    if (scheme == INT8) packed_row_of(INT8, codes, scale, levels, id, k, y);
+    if (scheme == INT4) packed_row_of(INT4, codes, scale, levels, id, k, y);
+    if (scheme == NF4) packed_row_of(NF4, codes, scale, levels, id, k, y);
 }
 
 /* What follows a product: y = act(sum + bias) + residual; bias (n), residual and y (rows, n), which

@@ -18,6 +18,7 @@ from kernels.numba_jit.linear_cross_entropy import (
     linear_cross_entropy_forward,
     linear_cross_entropy_gradients,
 )
+from kernels.numba_jit.linear_packed import linear_packed_backward
 from kernels.numba_jit.matmul import matmul_backward, matmul_forward
 from kernels.numba_jit.matmul_int4 import linear_int4_forward
 from kernels.numba_jit.matmul_int8 import linear_int8_forward, matmul_int8, quantize_rows
@@ -48,6 +49,7 @@ __all__ = [
     "linear_int4_forward",
     "linear_int8_forward",
     "linear_nf4_forward",
+    "linear_packed_backward",
     "matmul_backward",
     "matmul_forward",
     "matmul_int8",
