@@ -3,8 +3,10 @@
     replace_modules(model, lambda name, m: type(m) is nn.Linear,
                     lambda m: QuantizedLinear.from_linear(m, "int8"))
 
-The model does not know. Quantized weights are constants: inference only, no gradient reaches them.
-What the products compute, and how far they may be off: kernels/numpy_ref/matmul_int8.py.
+The model does not know. Quantized weights are constants: no gradient reaches them, but it passes
+through to what came before, so a frozen quantized model can carry trained adapters.
+What the products compute, and how far they may be off: kernels/numpy_ref/matmul_int8.py; their
+gradient: kernels/numpy_ref/linear_packed.py.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels import active, packing
+from kernels import packing
 from kernels.numpy_ref.matmul_int4 import int4_codes
 from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes
@@ -21,7 +23,7 @@ from kernels.packing import GROUP, SCHEMES, Packed
 from minigrad.nn.embedding import Embedding
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
-from minigrad.ops.linear import activated
+from minigrad.ops.linear_packed import linear_packed
 from minigrad.tensor import Tensor
 
 BLOCK = 256  # NF4 scales that share a second scale
@@ -127,11 +129,8 @@ class QuantizedLinear(Module):
         return cls(quantize(linear.weight.data, scheme), linear.bias, linear.activation)
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """x: (..., K), residual: (..., N) added at the end.  Returns (..., N), a constant."""
-        product = getattr(active, f"linear_{self.packed.scheme}_forward")
-        bias = None if self.bias is None else self.bias.data
-        rest = None if residual is None else residual.data
-        return Tensor(product(activated(x.data, self.activation), self.packed, bias, rest))
+        """x: (..., K), residual: (..., N) added at the end.  Returns (..., N)."""
+        return linear_packed(x, self.packed, self.bias, self.activation, residual)
 
 
 class QuantizedEmbedding(Module):
@@ -156,8 +155,7 @@ class QuantizedEmbedding(Module):
 
     def attend(self, x: Tensor) -> Tensor:
         """The table as tied output weights: x (..., C) -> (..., V)."""
-        product = getattr(active, f"linear_{self.packed.scheme}_forward")
-        return Tensor(product(x.data, self.packed))
+        return linear_packed(x, self.packed)
 
     def dequantized(self) -> np.ndarray:
         """The whole table, (V, C) float32."""

@@ -42,3 +42,10 @@ def linear(
 def activated(x: np.ndarray, activation: str | None) -> np.ndarray:
     """activation(x) by itself, what `linear` multiplies: any shape, no gradient."""
     return reference.activate(x, activation, active.gelu_forward)
+
+
+def activated_backward(dy: np.ndarray, x: np.ndarray, activation: str | None) -> np.ndarray:
+    """dy activation'(x), the gradient of `activated`."""
+    if activation == "gelu":
+        return active.gelu_backward(dy, x)
+    return dy * (2 * np.maximum(x, 0)) if activation == "relu2" else dy
