@@ -31,3 +31,15 @@ def tiny_config(tiny_text):
             },
         }
     )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty small documents in a folder, with files that are not texts between them."""
+    root = tmp_path / "texts"
+    (root / "deep").mkdir(parents=True)
+    for number in range(20):
+        name = f"deep/{number:02d}.md" if number % 2 else f"{number:02d}.txt"
+        (root / name).write_text(f"document {number} says hello " * 5)
+    (root / "picture.png").write_bytes(b"\x89PNG")
+    return root

@@ -120,7 +120,7 @@ def test_norms_and_embeddings_do_not_decay():
 @pytest.mark.parametrize("name", ["S", "B"])
 def test_loss_and_gradients_agree_with_pytorch(name):
     torch = pytest.importorskip("torch")
-    from tests.tinygpt.torch_oracle import torch_loss
+    from tests.tinygpt.model.torch_oracle import torch_loss
 
     vocab_size = {"S": 65, "B": 4096}[name]
     changes = ["model.dropout=0", f"model.vocab_size={vocab_size}"]

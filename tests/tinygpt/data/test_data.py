@@ -1,4 +1,4 @@
-"""Corpora, the split, shards, batches, baselines, and prepare, which ties them together."""
+"""Shards, batches, baselines, and prepare, which ties them together."""
 
 import json
 import math
@@ -15,143 +15,13 @@ from tinygpt.data import (
     prepare,
 )
 from tinygpt.data.shards import MANIFEST, ShardWriter, open_tokens, replaced_folder
-from tinygpt.text import DataError, load_corpus
-from tinygpt.text import corpus as corpus_module
-from tinygpt.text.split import plan_splits, split_pieces
+from tinygpt.text import DataError
 from tinygpt.tokenizer import CharTokenizer
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Twenty small documents in a folder, with files that are not texts between them."""
-    root = tmp_path / "texts"
-    (root / "deep").mkdir(parents=True)
-    for number in range(20):
-        name = f"deep/{number:02d}.md" if number % 2 else f"{number:02d}.txt"
-        (root / name).write_text(f"document {number} says hello " * 5)
-    (root / "picture.png").write_bytes(b"\x89PNG")
-    return root
 
 
 def write(path, data):
     path.write_bytes(data)
     return path
-
-
-# -- corpora ---------------------------------------------------------------------------------------
-
-
-def test_folder_is_read_in_sorted_order_texts_only(folder):
-    names = [document.name for document in load_corpus(folder)]
-    assert names == sorted(names) and len(names) == 20
-
-
-def test_python_corpus_is_the_library_without_packages_and_tests():
-    names = [document.name for document in load_corpus("python")]
-    assert "argparse.py" in names and "json/decoder.py" in names
-    assert not [n for n in names if "site-packages" in n or n.startswith("test/")]
-    assert names == sorted(names, key=lambda name: name.split("/"))
-
-
-def test_bom_and_line_ends_are_cleaned(tmp_path):
-    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfone\r\ntwo\n")
-    assert next(iter(load_corpus(path))).text == "one\ntwo\n"
-
-
-@pytest.mark.parametrize("piece", [1, 2, 3, 5, 7, 64])
-def test_pieces_join_to_the_whole_text_whatever_their_size(tmp_path, monkeypatch, piece):
-    text = "naïve café\n\u4f60\u597d\u4e16\u754c\nno end \U0001f600\U0001f600 " * 3
-    monkeypatch.setattr(corpus_module, "PIECE", piece)
-    assert next(iter(load_corpus(write(tmp_path / "a.txt", text.encode())))).text == text
-
-
-def test_a_text_in_pieces_has_the_ids_of_the_whole(tmp_path, monkeypatch):
-    text = "One line, then another.\n\n\n  indented 123\n\tand more\n" * 200
-    path = write(tmp_path / "a.txt", text.encode())
-    whole = prepare(path, "bpe", tmp_path / "whole", vocab_size=300)
-    monkeypatch.setattr(corpus_module, "PIECE", 100)
-    pieces = prepare(path, whole.tokenizer, tmp_path / "pieces")
-    np.testing.assert_array_equal(whole.train[:], pieces.train[:])
-
-
-@pytest.mark.parametrize("piece", [4, 1 << 20])
-def test_bytes_that_are_not_utf8_name_file_and_offset(tmp_path, monkeypatch, piece):
-    path = write(tmp_path / "latin.txt", b"fine\nalso fine\n" + b"caf\xe9 au lait\n")
-    monkeypatch.setattr(corpus_module, "PIECE", piece)
-    with pytest.raises(DataError, match=r"latin\.txt is not UTF-8: byte 0xe9 at offset 18"):
-        _ = next(iter(load_corpus(path))).text
-    assert "caf\ufffd au lait" in next(iter(load_corpus(path, errors="replace"))).text
-
-
-def test_a_character_cut_off_at_the_end_is_an_error(tmp_path):
-    path = write(tmp_path / "a.txt", "caf\u00e9".encode()[:-1])
-    with pytest.raises(DataError, match="offset 3"):
-        _ = next(iter(load_corpus(path))).text
-
-
-def test_empty_missing_and_textless_sources_say_so(tmp_path):
-    with pytest.raises(DataError, match="empty"):
-        load_corpus(write(tmp_path / "empty.txt", b""))
-    with pytest.raises(DataError, match="no file or folder"):
-        load_corpus(tmp_path / "nowhere")
-    (tmp_path / "bare").mkdir()
-    with pytest.raises(DataError, match="no .txt, .md, .py files"):
-        load_corpus(tmp_path / "bare")
-
-
-def test_fingerprint_follows_content_not_time(folder):
-    before = load_corpus(folder).fingerprint
-    (folder / "00.txt").write_text((folder / "00.txt").read_text())
-    assert load_corpus(folder).fingerprint == before
-    (folder / "00.txt").write_text("changed")
-    assert load_corpus(folder).fingerprint != before
-
-
-# -- split -----------------------------------------------------------------------------------------
-
-
-def parts_by_split(corpus, plan):
-    texts = {"train": [], "validation": [], "test": []}
-    for document, parts in zip(corpus, plan, strict=True):
-        for name, piece, _ in split_pieces(document, parts):
-            texts[name].append((document.name, piece))
-    return texts
-
-
-def test_documents_are_whole_and_in_one_split_only(folder):
-    corpus = load_corpus(folder)
-    texts = parts_by_split(corpus, plan_splits(corpus, (0.8, 0.1, 0.1)))
-    names = [name for part in texts.values() for name, _ in part]
-    assert sorted(names) == sorted(document.name for document in corpus)
-    assert [len(texts[s]) for s in ("train", "validation", "test")] == [16, 2, 2]
-
-
-def test_split_depends_on_the_seed_only(folder):
-    corpus = load_corpus(folder)
-    plans = [plan_splits(corpus, (0.8, 0.1, 0.1), seed=seed) for seed in (0, 0, 1)]
-    assert plans[0] == plans[1] != plans[2]
-
-
-def test_single_text_is_cut_by_position_as_nanogpt_does(tmp_path, monkeypatch):
-    text = "".join(chr(97 + i % 26) for i in range(1009)) + "\n"
-    monkeypatch.setattr(corpus_module, "PIECE", 64)
-    corpus = load_corpus(write(tmp_path / "a.txt", text.encode()))
-    texts = parts_by_split(corpus, plan_splits(corpus, (0.9, 0.1, 0.0)))
-    joined = {name: "".join(piece for _, piece in part) for name, part in texts.items()}
-    cut = int(len(text) * 0.9)
-    assert joined == {"train": text[:cut], "validation": text[cut:], "test": ""}
-
-
-def test_too_few_documents_for_the_splits_is_an_error(tmp_path):
-    for name in "ab":
-        (tmp_path / f"{name}.txt").write_text("text")
-    corpus = load_corpus(tmp_path)
-    with pytest.raises(DataError, match="2 documents for 3 splits"):
-        plan_splits(corpus, (0.8, 0.1, 0.1))
-    assert plan_splits(corpus, (0.8, 0.1, 0.1), by_position=True)
-
-
-# -- shards ----------------------------------------------------------------------------------------
 
 
 def test_tokens_read_across_shards_like_one_array(tmp_path):
@@ -195,9 +65,6 @@ def test_an_unwritable_place_is_a_user_error(tmp_path):
         replaced_folder(write(tmp_path / "file", b"") / "tokens"),
     ):
         pass
-
-
-# -- batches ---------------------------------------------------------------------------------------
 
 
 def test_batches_are_windows_and_their_shift():
@@ -246,9 +113,6 @@ def test_text_shorter_than_the_context_is_an_error():
         next(evaluation_batches(np.arange(3), 1, 8))
 
 
-# -- baselines -------------------------------------------------------------------------------------
-
-
 def test_baselines_of_independent_tokens_are_their_entropy():
     rng = np.random.default_rng(0)
     p = np.array([0.5, 0.25, 0.125, 0.125])
@@ -270,9 +134,6 @@ def test_bigram_sees_a_cycle_where_unigram_sees_nothing():
 def test_a_token_never_seen_in_training_costs_a_finite_loss():
     found = baselines(np.zeros(100, int), np.array([0, 1, 2, 0]), 3)
     assert all(math.isfinite(value) for value in found)
-
-
-# -- prepare ---------------------------------------------------------------------------------------
 
 
 def test_prepared_tokens_decode_to_the_text(tmp_path):

@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from rich.console import Console
 
-from tinygpt.machine.manners import PauseWhile, cool, max_hours, on_battery, stop_at, temperature
 from tinygpt.screens import live as view
 from tinygpt.screens.charts import Level, Scale, Series, chart, number
 from tinygpt.screens.report import HtmlReport, smooth
@@ -128,41 +127,3 @@ def test_tensorboards_own_reader_reads_the_scalars(tiny_config, tmp_path, recwar
         losses = events.Scalars("loss/train")
         assert [event.step for event in losses] == list(range(1, 41))
         assert losses[-1].value < losses[0].value
-
-
-def test_a_time_of_day_is_understood():
-    from datetime import datetime, timedelta
-
-    soon = datetime.now() + timedelta(hours=2)
-    assert stop_at(soon.strftime("%H:%M"))() is None
-    past = datetime.now() - timedelta(minutes=2)
-    assert stop_at(past.strftime("%H:%M"), now=past - timedelta(minutes=1))() is not None
-    assert max_hours(5)() is None
-
-
-def test_heat_pauses_until_it_is_cooler():
-    degrees = iter([70.0, 95.0, 92.0, 88.0, 84.0, 84.0])
-    pause = cool(90.0, read=lambda: next(degrees))
-    pause.every = 0.0
-    said = []
-    pause(said.append, lambda: False)
-    assert said[0].startswith("paused: 95 degrees") and said[-1].startswith("going on")
-
-
-def test_a_pause_ends_when_the_run_is_asked_to_stop():
-    said = []
-    PauseWhile(lambda: "a reason", every=0.0)(said.append, lambda: True)
-    assert said[0] == "paused: a reason"
-
-
-def test_sensors_are_read_where_linux_shows_them(tmp_path):
-    for zone, value in (("thermal_zone0", "45000"), ("thermal_zone1", "61500")):
-        (tmp_path / zone).mkdir()
-        (tmp_path / zone / "temp").write_text(value + "\n")
-    assert temperature(tmp_path) == 61.5
-    assert temperature(tmp_path / "nothing") is None
-    (tmp_path / "BAT0").mkdir()
-    (tmp_path / "BAT0/status").write_text("Discharging\n")
-    assert on_battery(tmp_path)
-    (tmp_path / "BAT0/status").write_text("Full\n")
-    assert not on_battery(tmp_path)
