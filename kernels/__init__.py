@@ -40,6 +40,7 @@ OPS = (
     "gelu_forward", "gelu_backward",
     "cross_entropy_forward", "cross_entropy_backward",
     "linear_cross_entropy_forward", "linear_cross_entropy_gradients",
+    "linear_log_probability_forward", "linear_log_probability_backward",
     "embedding_forward", "embedding_backward",
     "dropout_forward", "dropout_backward",
     "adamw_update", "adamw8bit_update", "sum_of_squares",

@@ -134,17 +134,25 @@ def smoothing(label_smoothing: float) -> None:
 def linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights=None) -> None:
     """x (R, C), weight (V, C), targets (R,) int within [0, V) or ignore_index, weights (R,)."""
     floating("linear_cross_entropy", x=x, weight=weight, weights=weights)
-    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
-        raise ValueError(
-            f"linear_cross_entropy: x (R, C) {x.shape} does not fit weight (V, C) {weight.shape}"
-        )
-    if targets.shape != x.shape[:1]:
-        raise ValueError(
-            f"linear_cross_entropy: x (R, C) {x.shape} does not fit targets (R,) {targets.shape}"
-        )
+    projected("linear_cross_entropy", x, weight, targets, ignore_index)
     vector("linear_cross_entropy", x.shape[0], weights=weights)
     smoothing(label_smoothing)
-    ids("linear_cross_entropy", targets, weight.shape[0], ignore_index)
+
+
+def linear_log_probability(x, weight, targets, dy=None) -> None:
+    """x (R, C), weight (V, C), targets (R,) int within [0, V), dy (R,)."""
+    floating("linear_log_probability", x=x, weight=weight, dy=dy)
+    projected("linear_log_probability", x, weight, targets)
+    vector("linear_log_probability", x.shape[0], dy=dy)
+
+
+def projected(op: str, x, weight, targets, ignore_index: int | None = None) -> None:
+    """Raise unless logits x W^T have a row for each target and a column for each value of it."""
+    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
+        raise ValueError(f"{op}: x (R, C) {x.shape} does not fit weight (V, C) {weight.shape}")
+    if targets.shape != x.shape[:1]:
+        raise ValueError(f"{op}: x (R, C) {x.shape} does not fit targets (R,) {targets.shape}")
+    ids(op, targets, weight.shape[0], ignore_index)
 
 
 def probability(op: str, p: float) -> None:

@@ -30,6 +30,10 @@ from kernels.c.linear_cross_entropy import (
     linear_cross_entropy_forward,
     linear_cross_entropy_gradients,
 )
+from kernels.c.linear_log_probability import (
+    linear_log_probability_backward,
+    linear_log_probability_forward,
+)
 from kernels.c.linear_packed import linear_packed_backward
 from kernels.c.matmul import matmul_backward, matmul_forward
 from kernels.c.matmul_int4 import linear_int4_forward
@@ -62,6 +66,8 @@ __all__ = [
     "linear_forward",
     "linear_int4_forward",
     "linear_int8_forward",
+    "linear_log_probability_backward",
+    "linear_log_probability_forward",
     "linear_nf4_forward",
     "linear_packed_backward",
     "matmul_backward",

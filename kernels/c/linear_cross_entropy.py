@@ -47,15 +47,24 @@ def _checked(x, weight, targets, label_smoothing, ignore_index, weights):
 
 def _run(x, weight, weights, targets, counted, label_smoothing, dx, dweight):
     """The loss; dx and dweight are filled unless None."""
-    (rows, width), size = x.shape, len(weight)
-    chunk = max(1, min(CHUNK // size, MOST_ROWS, rows))
-    losses, logits = memory.empty((rows,)), memory.empty((chunk, size))
     scale = 1 / max(counted, 1) if weights is None else 1
-    library.lib.linear_cross_entropy(
-        pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights),
-        label_smoothing, scale, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight),
-        pointer(logits), pointer(scratch()), rows, width, size, chunk,
-    )  # fmt: skip
+    losses = row_losses(x, weight, targets, weights, label_smoothing, scale, dx, dweight)
     if weights is None:
         return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)
     return np.asarray(weights.astype(np.float64) @ losses, np.float32)
+
+
+def row_losses(x, weight, targets, weights=None, smoothing=0.0, scale=1.0, dx=None, dweight=None):
+    """(R,) losses, without weights; dx and dweight, with weights and scale, are filled unless None.
+
+    x, weight, weights: C-contiguous float32; targets: as ids.py makes them.
+    """
+    (rows, width), size = x.shape, len(weight)
+    chunk = max(1, min(CHUNK // size, MOST_ROWS, rows))
+    losses, logits = memory.empty((rows,)), memory.empty((chunk, size))
+    library.lib.linear_cross_entropy(
+        pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights), smoothing,
+        scale, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight), pointer(logits),
+        pointer(scratch()), rows, width, size, chunk,
+    )  # fmt: skip
+    return losses

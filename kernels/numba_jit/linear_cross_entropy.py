@@ -18,11 +18,7 @@ def linear_cross_entropy_forward(
     """As numpy_ref.linear_cross_entropy_forward, float32."""
     checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
     targets, counted = counted_targets(targets, ignore_index)
-    losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
-    for rows, logits in _chunks(x, weight):
-        np.matmul(x[rows], weight.T, out=logits)
-        forward(logits, targets[rows], np.float32(label_smoothing), losses[rows], lse[rows])
-    return _loss(losses, counted, weights)
+    return _loss(row_losses(x, weight, targets, label_smoothing), counted, weights)
 
 
 def linear_cross_entropy_gradients(
@@ -44,6 +40,15 @@ def linear_cross_entropy_gradients(
         np.matmul(logits, weight, out=dx[rows])
         dweight += logits.T @ x[rows]
     return _loss(losses, counted, weights), dx, dweight
+
+
+def row_losses(x, weight, targets, label_smoothing=0.0):
+    """(R,) losses; targets as counted_targets makes them."""
+    losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
+    for rows, logits in _chunks(x, weight):
+        np.matmul(x[rows], weight.T, out=logits)
+        forward(logits, targets[rows], np.float32(label_smoothing), losses[rows], lse[rows])
+    return losses
 
 
 def _loss(losses, counted, weights):

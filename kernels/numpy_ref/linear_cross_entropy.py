@@ -30,7 +30,7 @@ def linear_cross_entropy_forward(
     """
     checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
     total, counted = 0.0, _count(targets, ignore_index)
-    for rows in _chunks(len(x)):
+    for rows in chunks(len(x)):
         logits = x[rows] @ weight.T  # (chunk, V)
         settings = (label_smoothing, ignore_index)
         if weights is None:
@@ -55,7 +55,7 @@ def linear_cross_entropy_gradients(
     checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
     dx, dweight = np.empty_like(x), np.zeros_like(weight)
     total, counted = 0.0, max(_count(targets, ignore_index), 1)
-    for rows in _chunks(len(x)):
+    for rows in chunks(len(x)):
         logits = x[rows] @ weight.T  # (chunk, V)
         settings, count = (label_smoothing, ignore_index), _count(targets[rows], ignore_index)
         if weights is None:
@@ -82,7 +82,8 @@ def _weighted_loss(weights, logits, targets, *settings):
     return float(weights[rows].astype(np.float64) @ losses), lse
 
 
-def _chunks(rows):
+def chunks(rows):
+    """Slices of at most CHUNK rows, in their order."""
     return [slice(i, min(i + CHUNK, rows)) for i in range(0, rows, CHUNK)]
 
 

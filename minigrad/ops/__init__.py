@@ -25,6 +25,7 @@ from minigrad.ops.gelu import gelu
 from minigrad.ops.layernorm import add_layernorm, layernorm
 from minigrad.ops.linear import linear
 from minigrad.ops.linear_cross_entropy import linear_cross_entropy
+from minigrad.ops.linear_log_probability import linear_log_probability
 from minigrad.ops.matmul import matmul
 from minigrad.ops.reductions import max, mean, min, sum, var
 from minigrad.ops.rmsnorm import add_rmsnorm, rmsnorm
@@ -44,8 +45,8 @@ from minigrad.ops.softmax import softmax
 __all__ = [
     "abs", "add", "add_layernorm", "add_rmsnorm", "astype", "attention", "broadcast_to", "clip",
     "concatenate", "cross_entropy", "div", "dropout", "embedding", "exp", "gelu", "getitem",
-    "layernorm", "linear", "linear_cross_entropy", "log", "masked_fill", "matmul", "max",
-    "maximum", "mean", "min", "minimum", "mul", "neg", "permute", "pow", "relu", "reshape",
-    "rmsnorm", "self_attention", "sigmoid", "softmax", "split", "sqrt", "stack", "sub", "sum",
-    "swapaxes", "tanh", "transpose", "var", "where",
+    "layernorm", "linear", "linear_cross_entropy", "linear_log_probability", "log", "masked_fill",
+    "matmul", "max", "maximum", "mean", "min", "minimum", "mul", "neg", "permute", "pow", "relu",
+    "reshape", "rmsnorm", "self_attention", "sigmoid", "softmax", "split", "sqrt", "stack", "sub",
+    "sum", "swapaxes", "tanh", "transpose", "var", "where",
 ]  # fmt: skip

@@ -28,7 +28,8 @@ def linear_cross_entropy(
 
     x: (..., C), weight: (V, C), targets: (...) integers.  Returns ().
     weights: (...) array, the loss is then the sum of weight times loss over the rows and no mean.
-    Constants of any sign (a policy's advantages): no gradient reaches them.
+    Constants of any sign (a policy's advantages): no gradient reaches them, which is what
+    linear_log_probability is for.
     While a graph is recorded, *forward* computes both gradients too, chunk by chunk while the
     logits are at hand, and keeps them (as large as x and weight); backward only scales them.
     """

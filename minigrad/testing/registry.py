@@ -368,6 +368,14 @@ def _linear_cross_entropy(s: Source) -> Case:
     return Case((x, weight, targets), {**settings, "weights": weights})
 
 
+@register("linear_log_probability", "targets in range",
+          "linear_log_probability_forward linear_log_probability_backward")  # fmt: skip
+def _linear_log_probability(s: Source) -> Case:
+    lead, channels, vocabulary = s.shape(0, 2), s.size(), s.choice([2, 5, 17])
+    x, weight = s.array((*lead, channels), ("normal", "ties")), s.array((vocabulary, channels))
+    return Case((x, weight, s.ids(lead, vocabulary)))
+
+
 def _loss_settings(s: Source) -> dict[str, Any]:
     ignored = None if s.telling else s.choice([None, 0, -100])
     return {"label_smoothing": s.choice([0.0, 0.1]), "ignore_index": ignored}
