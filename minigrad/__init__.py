@@ -40,7 +40,8 @@ __all__ = [
     "GradReport", "GradientError", "Tensor", "attention", "check_grads", "check_vjp",
     "concatenate", "cross_entropy", "draw_key", "dropout", "embedding", "empty", "enable_grad",
     "gelu", "get_num_threads", "in_use", "is_grad_enabled", "layernorm", "linear",
-    "linear_cross_entropy", "linear_log_probability", "matmul", "maximum", "minimum", "nn", "no_grad", "ops", "optim",
+    "linear_cross_entropy", "linear_log_probability", "matmul", "maximum", "minimum", "nn",
+    "no_grad", "ops", "optim",
     "recompute", "report", "rmsnorm", "self_attention", "set_num_threads", "softmax", "split",
     "stack", "tensor", "use", "using", "where",
 ]  # fmt: skip

@@ -66,28 +66,33 @@ void cross_entropy_backward(
     float *dlogits, int64_t rows, int64_t n
 );
 
-/* decode.c */
+/* decode.c; parts that a network lacks are NULL, a matrix's codes too */
 typedef struct {
     int64_t scheme, n, k; /* 0 float32, 1 int8, 2 int4, 3 nf4; (n, k) */
     const void *codes;    /* the floats themselves, or as in kernels/packing.py */
     const float *scale;
     const int32_t *offset;
+    const float *bias;
 } decode_matrix;
 typedef struct {
-    const float *norm1, *norm2;
-    decode_matrix qkv, proj, up, down;
+    const float *weight, *bias;
+} decode_norm;
+typedef struct {
+    decode_norm norm1, norm2;
+    decode_matrix qkv, proj, gate, up, down;
     float *keys, *values;
 } decode_layer;
 typedef struct {
-    decode_matrix token;
-    const float *position, *norm, *levels;
+    decode_matrix token, head; /* head: token once more if they are tied */
+    decode_norm norm;
+    const float *position, *cos, *sin, *levels;
     const decode_layer *layer;
-    int64_t layers, heads, width, hidden, context, activation, rms;
+    int64_t layers, heads, kv_heads, head_dim, width, hidden, context, activation, rms;
     float eps;
 } decode_network;
 /* network: a decode_network; void, because cffi holds each module's structs for other types. */
 int64_t decode_scratch(const void *network, int64_t batch, int64_t threads);
-void decode_step(const void *network, const int64_t *ids, int64_t batch, int64_t position,
+void decode_step(const void *network, const int64_t *ids, const int64_t *positions, int64_t batch,
                  float *logits, float *scratch);
 
 /* dropout.c */

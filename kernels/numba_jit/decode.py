@@ -8,7 +8,7 @@ import sys
 from kernels.numpy_ref.decode import Network, check_decode, decode_with
 
 
-def decode_step(ids, network: Network, keys, values, position: int):
+def decode_step(ids, network: Network, keys, values, positions):
     """As numpy_ref.decode_step."""
-    check_decode(ids, network, keys, values, position)
-    return decode_with(sys.modules["kernels.numba_jit"], ids, network, keys, values, position)
+    check_decode(ids, network, keys, values, positions)
+    return decode_with(sys.modules["kernels.numba_jit"], ids, network, keys, values, positions)

@@ -2,7 +2,11 @@
 
     x = token[id] + position[p]
     for each layer:  x += proj(attention(qkv(norm1(x))));   x += down(act(up(norm2(x))))
-    logits = norm(x) token^T
+    logits = head(norm(x))
+
+A network is described by its parts, and most of them may be missing. With what is above it is
+GPT-2's kind; LLaMA's kind has no position table and no biases, but rotary tables, fewer key heads
+than heads, and a gate: act(gate(h)) * up(h) in place of act(up(h)).
 
 It is the model of tinygpt/model once more, as one kernel, because one token has too little work
 for forty calls from Python: for config M the arithmetic takes half a millisecond, and so would the
@@ -31,65 +35,184 @@ class LayerWeights:
     """One block's weights; a norm is its scale (C,), the MLP is C -> F -> C."""
 
     norm1: np.ndarray
-    qkv: Matrix  # (3 C, C): queries of all heads, then keys, then values
-    proj: Matrix  # (C, C)
+    qkv: Matrix  # ((H + 2 Hkv) D, C): queries of all heads, then keys, then values
+    proj: Matrix  # (C, H D)
     norm2: np.ndarray
     up: Matrix  # (F, C)
     down: Matrix  # (C, F)
+    gate: Matrix | None = None  # (F, C)
+    norm1_bias: np.ndarray | None = None  # a bias has its matrix's rows, or its norm's length
+    qkv_bias: np.ndarray | None = None
+    proj_bias: np.ndarray | None = None
+    norm2_bias: np.ndarray | None = None
+    up_bias: np.ndarray | None = None
+    down_bias: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A GPT's weights and what else one step must know."""
+    """A GPT's weights and what else one step must know.
 
-    token: Matrix  # (V, C), also the output projection
-    position: np.ndarray  # (context, C) float32
+    Raises ValueError where a part's shape does not fit the others.
+    """
+
+    token: Matrix  # (V, C)
+    position: np.ndarray | None  # (context, C) float32
     layers: tuple[LayerWeights, ...]
     norm: np.ndarray  # (C,)
-    heads: int
+    heads: int  # H
     norm_kind: str  # "layernorm" or "rmsnorm"
     activation: str  # "gelu" or "relu2"
     eps: float = 1e-5
+    norm_bias: np.ndarray | None = None
+    head: Matrix | None = None  # (V', C), the output projection; None: token, tied
+    head_bias: np.ndarray | None = None  # (V',)
+    kv_heads: int | None = None  # Hkv, key and value heads, each for H / Hkv heads; None: H
+    head_dim: int | None = None  # D; None: C / H
+    rotary: tuple[np.ndarray, np.ndarray] | None = None  # cos, sin (context, D / 2) float32
+
+    @property
+    def output(self) -> Matrix:
+        """The output projection (V', C)."""
+        return self.token if self.head is None else self.head
+
+    @property
+    def head_shape(self) -> tuple[int, int, int]:
+        """(H, Hkv, D)."""
+        H = self.heads
+        return H, self.kv_heads or H, self.head_dim or self.token.shape[1] // H
+
+    def __post_init__(self) -> None:
+        C, (H, Hkv, D) = self.token.shape[1], self.head_shape
+        if H % Hkv:
+            raise ValueError(f"Network: {Hkv} key heads do not divide {H} heads")
+        if self.norm_kind not in ("layernorm", "rmsnorm"):
+            raise ValueError(f"Network: unknown norm {self.norm_kind!r}; layernorm or rmsnorm")
+        if self.activation not in ("gelu", "relu2"):
+            raise ValueError(f"Network: unknown activation {self.activation!r}; gelu or relu2")
+        if self.position is not None:
+            _fits("position", self.position, (len(self.position), C))
+        if self.rotary is not None:
+            if D % 2:
+                raise ValueError(f"Network: rotary turns pairs of coordinates, a head has {D}")
+            for table in self.rotary:
+                _fits("rotary", table, (len(self.rotary[0]), D // 2))
+        V = self.output.shape[0]
+        _fits("head", self.output, (V, C))
+        _fits("head_bias", self.head_bias, (V,))
+        self._fits_norm("norm", self)
+        for layer in self.layers:
+            self._fits_norm("norm1", layer)
+            self._fits_norm("norm2", layer)
+            F = layer.up.shape[0]
+            matrices = {"qkv": ((H + 2 * Hkv) * D, C), "proj": (C, H * D), "up": (F, C),
+                        "down": (C, F), "gate": (F, C)}  # fmt: skip
+            for name, shape in matrices.items():
+                _fits(name, getattr(layer, name), shape)
+                _fits(f"{name}_bias", getattr(layer, f"{name}_bias", None), shape[:1])
+
+    def _fits_norm(self, name: str, owner: Network | LayerWeights) -> None:
+        bias = getattr(owner, f"{name}_bias")
+        _fits(name, getattr(owner, name), self.token.shape[1:])
+        _fits(f"{name}_bias", bias, self.token.shape[1:])
+        if bias is not None and self.norm_kind == "rmsnorm":
+            raise ValueError(f"Network: rmsnorm has no bias, but {name}_bias is given")
 
 
-def decode_step(ids, network: Network, keys, values, position: int):
-    """Feed one token to each of B sequences and score what follows it.
+def _fits(name: str, part: Matrix | None, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless a part is missing or has its shape."""
+    if part is not None and part.shape != shape:
+        raise ValueError(f"Network: {name} {part.shape} must be {shape}")
 
-    ids: (B,) int; keys, values: (L, B, context, H, D) float32, positions before `position` filled,
-    the new one is written.  Returns logits (B, V) float32.
-    Raises IndexError for an id outside the vocabulary, ValueError for a position outside the cache.
+
+def decode_step(ids, network: Network, keys, values, positions):
+    """Feed one token to each of B sequences, each at its own position, and score what follows it.
+
+    ids, positions: (B,) int; keys, values: (L, B, context, Hkv, D) float32: row b's before
+    positions[b] are filled, the one at positions[b] is written.
+    Returns logits (B, V') float32.
+    Raises IndexError for an id outside the vocabulary, ValueError for a position outside the cache
+    or the network's tables.
     """
-    check_decode(ids, network, keys, values, position)
-    return decode_with(numpy_ref, ids, network, keys, values, position)
+    check_decode(ids, network, keys, values, positions)
+    return decode_with(numpy_ref, ids, network, keys, values, positions)
 
 
-def check_decode(ids, network: Network, keys, values, position: int) -> None:
+def check_decode(ids, network: Network, keys, values, positions) -> None:
     """The checks of decode_step, for every backend."""
-    V, C = network.token.shape
-    shape = (len(network.layers), len(ids), keys.shape[2], network.heads, C // network.heads)
+    _, Hkv, D = network.head_shape
+    shape = (len(network.layers), len(ids), keys.shape[2], Hkv, D)
     if keys.shape != shape or values.shape != shape:
         raise ValueError(f"decode_step: keys {keys.shape}, values {values.shape} must be {shape}")
-    if not 0 <= position < min(keys.shape[2], len(network.position)):
-        raise ValueError(f"decode_step: position {position} is outside the cache {keys.shape}")
-    checks.ids("decode_step", ids, V)
+    checks.ids("decode_step", ids, network.token.shape[0])
+    if positions.shape != ids.shape or positions.dtype.kind not in "iu":
+        given = f"{positions.shape} {positions.dtype}"
+        raise ValueError(f"decode_step: positions {given} must be integers {ids.shape}")
+    end = context_of(network, keys)
+    outside = (positions < 0) | (positions >= end)
+    if outside.any():
+        wrong = int(positions[outside][0])
+        raise ValueError(f"decode_step: position {wrong} is outside the {end} of cache and tables")
 
 
-def decode_with(ops: ModuleType, ids, network: Network, keys, values, position: int):
+def context_of(network: Network, keys) -> int:
+    """Positions that the cache and the network's tables have room for."""
+    tables = [network.position, *(network.rotary or ())]
+    return min([keys.shape[2], *(len(table) for table in tables if table is not None)])
+
+
+def decode_with(ops: ModuleType, ids, network: Network, keys, values, positions):
     """decode_step in terms of another backend's linear, norms and attention."""
-    B, C = len(ids), network.token.shape[1]
-    heads = (B, 1, network.heads, C // network.heads)
-    stream = rows_of(network.token, ids) + network.position[position]  # (B, C)
+    stream = rows_of(network.token, ids)  # (B, C)
+    if network.position is not None:
+        stream = stream + network.position[positions]
     for layer, k, v in zip(network.layers, keys, values, strict=True):
-        qkv = linear(ops, norm(ops, stream, layer.norm1, network), layer.qkv)  # (B, 3 C)
-        q, k_new, v_new = (part.reshape(heads) for part in np.split(qkv, 3, axis=-1))
-        k[:, position], v[:, position] = k_new[:, 0], v_new[:, 0]
-        seen = position + 1
-        y, _ = ops.attention_forward(q, k[:, :seen], v[:, :seen])
-        stream = linear(ops, y.reshape(B, C), layer.proj, residual=stream)
-        h = norm(ops, stream, layer.norm2, network)
-        h = activate(linear(ops, h, layer.up), network.activation, ops.gelu_forward)
-        stream = linear(ops, h, layer.down, residual=stream)
-    return linear(ops, norm(ops, stream, network.norm, network), network.token)
+        h = norm(ops, stream, layer.norm1, layer.norm1_bias, network)
+        h = linear(ops, h, layer.qkv, layer.qkv_bias)
+        h = attention(ops, h, k, v, positions, network)
+        stream = linear(ops, h, layer.proj, layer.proj_bias, stream)
+        h = norm(ops, stream, layer.norm2, layer.norm2_bias, network)
+        h = hidden(ops, h, layer, network.activation)
+        stream = linear(ops, h, layer.down, layer.down_bias, stream)
+    h = norm(ops, stream, network.norm, network.norm_bias, network)
+    return linear(ops, h, network.output, network.head_bias)
+
+
+def attention(ops: ModuleType, qkv, keys, values, positions, network: Network):
+    """Store each row's new key and value; its queries see all of the row's up to there.
+
+    qkv: (B, (H + 2 Hkv) D); keys, values: (B, context, Hkv, D), one layer's.  Returns (B, H D).
+    """
+    H, Hkv, D = network.head_shape
+    parts = np.split(qkv, [H * D, (H + Hkv) * D], axis=-1)
+    q, k, v = (part.reshape(len(qkv), -1, D) for part in parts)  # (B, H, D), (B, Hkv, D) twice
+    if network.rotary is not None:
+        cos, sin = (table[positions][:, None] for table in network.rotary)  # (B, 1, D / 2)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    y = np.empty_like(q)
+    for b, position in enumerate(positions.tolist()):
+        keys[b, position], values[b, position] = k[b], v[b]
+        row, seen = slice(b, b + 1), slice(position + 1)
+        y[row] = ops.attention_forward(q[row, None], keys[row, seen], values[row, seen])[0][:, 0]
+    return y.reshape(len(qkv), H * D)
+
+
+def rotate(x, cos, sin):
+    """Turn the pairs (x_d, x_{d + D/2}) by angles that grow with the position.
+
+    x: (..., D); cos, sin: (..., D / 2).  Turned so, q . k depends on the distance of their
+    positions alone.  Source: Su et al. 2021 (RoFormer), with a pair's halves D / 2 apart.
+    """
+    a, b = np.split(x, 2, axis=-1)
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+
+
+def hidden(ops: ModuleType, x, layer: LayerWeights, activation: str):
+    """act(up(x)), or with a gate act(gate(x)) up(x) (Shazeer 2020).  x: (B, C) -> (B, F)."""
+    up = linear(ops, x, layer.up, layer.up_bias)
+    if layer.gate is None:
+        return activate(up, activation, ops.gelu_forward)
+    return activate(linear(ops, x, layer.gate), activation, ops.gelu_forward) * up
 
 
 def rows_of(matrix: Matrix, ids):
@@ -97,15 +220,15 @@ def rows_of(matrix: Matrix, ids):
     return dequantize(matrix, ids) if isinstance(matrix, Packed) else matrix[ids]
 
 
-def norm(ops: ModuleType, x, weight, network: Network):
+def norm(ops: ModuleType, x, weight, bias, network: Network):
     """The network's norm of the rows of x."""
-    forward = getattr(ops, f"{network.norm_kind}_forward")
-    return forward(x, weight, eps=network.eps)[0]
+    if network.norm_kind == "rmsnorm":
+        return ops.rmsnorm_forward(x, weight, eps=network.eps)[0]
+    return ops.layernorm_forward(x, weight, bias, eps=network.eps)[0]
 
 
-def linear(ops: ModuleType, x, weight: Matrix, residual=None):
+def linear(ops: ModuleType, x, weight: Matrix, bias=None, residual=None):
     """The dense layer that fits the matrix."""
     if isinstance(weight, Packed):
-        forward = getattr(ops, f"linear_{weight.scheme}_forward")
-        return forward(x, weight, None, residual)
-    return ops.linear_forward(x, weight, residual=residual)
+        return getattr(ops, f"linear_{weight.scheme}_forward")(x, weight, bias, residual)
+    return ops.linear_forward(x, weight, bias, residual=residual)

@@ -10,9 +10,9 @@ from kernels.packing import Packed
 __all__ = ["LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
 
 
-def decode_step(ids, network: Network, keys, values, position: int):
-    """Logits (B, V) after one more token for each of B sequences; the cache gains a position.
+def decode_step(ids, network: Network, keys, values, positions):
+    """Logits (B, V) after one more token for each of B sequences, each at its own position.
 
-    ids: (B,) int; keys, values: (L, B, context, H, D) float32.
+    ids, positions: (B,) int; keys, values: (L, B, context, Hkv, D) float32, written to.
     """
-    return active.decode_step(ids, network, keys, values, position)
+    return active.decode_step(ids, network, keys, values, positions)

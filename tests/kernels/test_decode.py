@@ -1,7 +1,5 @@
 """decode_step: every backend and instruction set writes the reference's cache and logits."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -56,7 +54,10 @@ def caches(net, batch):
 def steps(backend, net, ids):
     """Logits after each token of ids (T, B), and the caches."""
     keys, values = caches(net, ids.shape[1])
-    logits = [backend.decode_step(row, net, keys, values, t) for t, row in enumerate(ids)]
+    logits = [
+        backend.decode_step(row, net, keys, values, np.full(len(row), t))
+        for t, row in enumerate(ids)
+    ]
     return np.array(logits), keys, values
 
 
@@ -115,17 +116,32 @@ def test_one_network_may_be_used_with_two_caches_in_turn(fast):
     a, b = caches(net, 1), caches(net, 1)
     for t, row in enumerate(ids):
         for keys, values in (a, b):
-            got = fast.decode_step(row, net, keys, values, t)
+            got = fast.decode_step(row, net, keys, values, np.full(1, t))
             np.testing.assert_allclose(got, expected[t], rtol=1e-4, atol=1e-5)
 
 
 def test_wrong_arguments_are_named(fast):
     net = network("float32")
     keys, values = caches(net, 1)
-    with pytest.raises(IndexError, match="id 37 is outside the table of 37"):
-        fast.decode_step(np.array([37]), net, keys, values, 0)
-    with pytest.raises(ValueError, match="position 12 is outside"):
-        fast.decode_step(np.array([0]), net, keys, values, CONTEXT)
-    with pytest.raises(ValueError, match="must be"):
-        fast.decode_step(np.array([0, 1]), net, keys, values, 0)
-    assert dataclasses.is_dataclass(net)
+    zero, two = np.array([0]), np.array([0, 1])
+    fast.decode_step(zero, net, keys, values, zero)  # with and without a table from before
+    for _ in range(2):
+        with pytest.raises(IndexError, match="id 37 is outside the table of 37"):
+            fast.decode_step(np.array([37]), net, keys, values, zero)
+        with pytest.raises(ValueError, match="position 12 is outside the 12"):
+            fast.decode_step(zero, net, keys, values, np.array([CONTEXT]))
+        with pytest.raises(ValueError, match=r"\(2, 1, 12, 3, 8\) must be \(2, 2, 12,"):
+            fast.decode_step(two, net, keys, values, two)
+        with pytest.raises(ValueError, match=r"positions \(2,\) int64 must be integers \(1,\)"):
+            fast.decode_step(zero, net, keys, values, two)
+        with pytest.raises(TypeError, match="float64"):
+            fast.decode_step(np.zeros(1), net, keys, values, zero)
+        keys, values = caches(net, 1)
+
+
+def test_ids_and_positions_may_be_of_any_integer_type(fast):
+    net, ids = network("float32"), np.array([[3, 7, 5]])
+    expected = steps(fast, net, ids)[0][0]
+    small = np.array([3, 0, 7, 0, 5, 0], np.int32)[::2]
+    got = fast.decode_step(small, net, *caches(net, 3), np.zeros(3, np.uint8))
+    np.testing.assert_array_equal(got, expected)
