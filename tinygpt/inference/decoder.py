@@ -75,6 +75,7 @@ class Decoder:
             return self.feed(ids[:, None])
         position, cache = self.length, self.cache
         self._tokens[:, position] = ids
-        logits = decode_step(ids, self._network, cache.keys, cache.values, position)
+        positions = np.full(len(ids), position)
+        logits = decode_step(ids, self._network, cache.keys, cache.values, positions)
         cache.advance(1)
         return logits
