@@ -11,4 +11,4 @@ from kernels.numpy_ref.decode import Network, check_decode, decode_with
 def decode_step(ids, network: Network, keys, values, positions):
     """As numpy_ref.decode_step."""
     check_decode(ids, network, keys, values, positions)
-    return decode_with(sys.modules["kernels.numba_jit"], ids, network, keys, values, positions)
+    return decode_with(sys.modules[__package__], ids, network, keys, values, positions)

@@ -18,12 +18,13 @@ Also written in: numba_jit/decode.py, c/decode.c.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
-from kernels import checks, numpy_ref
+from kernels import checks
 from kernels.numpy_ref.linear import activate
 from kernels.packing import Packed, dequantize
 
@@ -135,7 +136,8 @@ def decode_step(ids, network: Network, keys, values, positions):
     or the network's tables.
     """
     check_decode(ids, network, keys, values, positions)
-    return decode_with(numpy_ref, ids, network, keys, values, positions)
+    ops = sys.modules[__package__]  # the other kernels of this backend, whole by now
+    return decode_with(ops, ids, network, keys, values, positions)
 
 
 def check_decode(ids, network: Network, keys, values, positions) -> None:
