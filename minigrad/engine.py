@@ -32,6 +32,9 @@ from kernels.memory import empty, is_view
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
+Gradient = np.ndarray | None  # None: nothing reached it
+Backward = Callable[..., Sequence[Gradient]]  # the outputs' gradients -> the parents'
+
 _numbers = itertools.count()
 
 
@@ -48,16 +51,21 @@ class Node:
 
     __slots__ = ("backward", "grads", "number", "owned", "parents", "shapes", "slots")
 
-    backward: Callable[..., Sequence[np.ndarray | None]] | None
+    backward: Backward | None
 
-    def __init__(self, parents: Sequence[Tensor | None], backward, shapes: tuple):
+    def __init__(
+        self,
+        parents: Sequence[Tensor | None],
+        backward: Backward,
+        shapes: tuple[tuple[int, ...], ...],
+    ):
         self.number = next(_numbers)
         wanted = [p if p is not None and p.requires_grad else None for p in parents]
         self.parents: tuple[Any, ...] = tuple([None if p is None else p.node or p for p in wanted])
         self.slots = tuple([p.slot if p is not None else 0 for p in wanted])
         self.backward = backward
         self.shapes = shapes
-        self.grads: list[np.ndarray | None] = [None] * len(shapes)
+        self.grads: list[Gradient] = [None] * len(shapes)
         self.owned = 0  # bit i: grads[i] was allocated here and may be written to
 
     def add(self, slot: int, grad: np.ndarray) -> None:
@@ -81,7 +89,7 @@ class Node:
         self.owned = 0
 
 
-def backward(tensors: Sequence[Tensor], gradients: Sequence[np.ndarray | None]) -> None:
+def backward(tensors: Sequence[Tensor], gradients: Sequence[Gradient]) -> None:
     """Walk from `tensors` to the leaves they were made from, accumulating into each leaf's .grad.
 
     gradients: dLoss/dtensor for each, of its shape and dtype; None entries are skipped.
@@ -125,7 +133,7 @@ def _topological(roots: Sequence[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.number)
 
 
-def _spread(node: Node, outputs: list, grads: Sequence[np.ndarray | None]) -> None:
+def _spread(node: Node, outputs: list[Gradient], grads: Sequence[Gradient]) -> None:
     """Hand each gradient that a closure returned to its parent."""
     if len(grads) != len(node.parents):
         raise RuntimeError(

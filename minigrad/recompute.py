@@ -9,12 +9,12 @@ Source: Chen et al. 2016.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigrad.engine import Node, backward, enable_grad, is_grad_enabled, no_grad
+from minigrad.engine import Gradient, Node, backward, enable_grad, is_grad_enabled, no_grad
 from minigrad.tensor import Tensor
 
 
@@ -39,7 +39,7 @@ def draw_key(generator: np.random.Generator) -> int:
     return key
 
 
-def recompute(function: Callable, *inputs: Tensor | None) -> Any:
+def recompute(function: Callable[..., Any], *inputs: Tensor | None) -> Any:
     """function(*inputs), computed again in backward instead of keeping its activations.
 
     function: takes Tensors (or None), returns a Tensor or a tuple of them; parameters it uses by
@@ -52,7 +52,7 @@ def recompute(function: Callable, *inputs: Tensor | None) -> Any:
     result, keys = _first_run(function, inputs)
     several = isinstance(result, tuple)
 
-    def run_again(*dys: np.ndarray | None) -> list[np.ndarray | None]:
+    def run_again(*dys: Gradient) -> list[Gradient]:
         copies = [x if x is None else x.detach().requires_grad_(x.requires_grad) for x in inputs]
         again = _second_run(function, copies, keys)
         outputs = again if several else (again,)
@@ -67,7 +67,9 @@ def recompute(function: Callable, *inputs: Tensor | None) -> Any:
     return outputs if several else outputs[0]
 
 
-def _first_run(function: Callable, inputs: tuple) -> tuple[Any, list[int]]:
+def _first_run(
+    function: Callable[..., Any], inputs: Sequence[Tensor | None]
+) -> tuple[Any, list[int]]:
     """(result, without a graph; the random keys it drew)."""
     outside, _keys.recorded = _keys.recorded, []
     try:
@@ -81,7 +83,9 @@ def _first_run(function: Callable, inputs: tuple) -> tuple[Any, list[int]]:
     return result, keys
 
 
-def _second_run(function: Callable, inputs: list, keys: list[int]) -> Any:
+def _second_run(
+    function: Callable[..., Any], inputs: Sequence[Tensor | None], keys: list[int]
+) -> Any:
     """The result again, with a graph, from the same random keys."""
     before = _keys.replay, _keys.recorded
     _keys.replay, _keys.recorded = iter(keys), None

@@ -13,8 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from minigrad.engine import Node, backward, mode
+from minigrad.engine import Backward, Node, backward, mode
+
+Axis = int | tuple[int, ...] | None  # None: over all
+Operand = Any  # Tensor, array or number
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -45,7 +49,7 @@ class Tensor:
         self,
         data: Any,
         parents: Sequence[Tensor | None] = (),
-        backward: Callable | None = None,
+        backward: Backward | None = None,
         requires_grad: bool = False,
     ):
         self.data = data if type(data) is np.ndarray else _array(data)
@@ -74,7 +78,7 @@ class Tensor:
 
     @staticmethod
     def multi(
-        datas: Sequence[np.ndarray], parents: Sequence[Tensor | None], backward: Callable
+        datas: Sequence[np.ndarray], parents: Sequence[Tensor | None], backward: Backward
     ) -> tuple[Tensor, ...]:
         """The outputs of one operation that has several.
 
@@ -92,7 +96,7 @@ class Tensor:
         return self.data.shape
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[Any]:
         return self.data.dtype
 
     @property
@@ -129,7 +133,7 @@ class Tensor:
     def __float__(self) -> float:
         return float(self.data)
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.data, dtype=dtype, copy=True) if copy else np.asarray(self.data, dtype)
 
     def __repr__(self) -> str:
@@ -183,7 +187,7 @@ class Tensor:
 
     # Writing in place is for leaves under no_grad (an optimizer's step) and for plain data.
 
-    def __setitem__(self, index, value) -> None:
+    def __setitem__(self, index: Any, value: Operand) -> None:
         if self.requires_grad and (mode.enabled or self.node is not None):
             raise RuntimeError(
                 "in-place write to a tensor that requires grad: its old values may be saved for "
@@ -191,7 +195,9 @@ class Tensor:
             )
         self.data[_plain(index)] = _plain(value)
 
-    def _in_place(self, other, ufunc: np.ufunc, op: Callable) -> Tensor:
+    def _in_place(
+        self, other: Operand, ufunc: np.ufunc, op: Callable[[Operand, Operand], Tensor]
+    ) -> Tensor:
         """`w += x`: really in place for a leaf that requires grad, else the same as w = w + x."""
         if not self.requires_grad or self.node is not None:
             return op(self, other)
@@ -203,75 +209,75 @@ class Tensor:
         ufunc(self.data, _plain(other), out=self.data, casting="same_kind")
         return self
 
-    def __iadd__(self, other):
+    def __iadd__(self, other: Operand) -> Tensor:
         return self._in_place(other, np.add, ops.add)
 
-    def __isub__(self, other):
+    def __isub__(self, other: Operand) -> Tensor:
         return self._in_place(other, np.subtract, ops.sub)
 
-    def __imul__(self, other):
+    def __imul__(self, other: Operand) -> Tensor:
         return self._in_place(other, np.multiply, ops.mul)
 
-    def __itruediv__(self, other):
+    def __itruediv__(self, other: Operand) -> Tensor:
         return self._in_place(other, np.true_divide, ops.div)
 
     # Arithmetic
 
-    def __add__(self, other):
+    def __add__(self, other: Operand) -> Tensor:
         return ops.add(self, other)
 
     __radd__ = __add__
 
-    def __sub__(self, other):
+    def __sub__(self, other: Operand) -> Tensor:
         return ops.sub(self, other)
 
-    def __rsub__(self, other):
+    def __rsub__(self, other: Operand) -> Tensor:
         return ops.sub(other, self)
 
-    def __mul__(self, other):
+    def __mul__(self, other: Operand) -> Tensor:
         return ops.mul(self, other)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other):
+    def __truediv__(self, other: Operand) -> Tensor:
         return ops.div(self, other)
 
-    def __rtruediv__(self, other):
+    def __rtruediv__(self, other: Operand) -> Tensor:
         return ops.div(other, self)
 
-    def __pow__(self, exponent):
+    def __pow__(self, exponent: Operand) -> Tensor:
         return ops.pow(self, exponent)
 
-    def __rpow__(self, base):
+    def __rpow__(self, base: Operand) -> Tensor:
         return ops.pow(base, self)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Operand) -> Tensor:
         return ops.matmul(self, other)
 
-    def __neg__(self):
+    def __neg__(self) -> Tensor:
         return ops.neg(self)
 
-    def __abs__(self):
+    def __abs__(self) -> Tensor:
         return ops.abs(self)
 
     # Comparisons give booleans, without gradient
 
-    def __lt__(self, other):
+    def __lt__(self, other: Operand) -> Tensor:
         return Tensor.output(np.asarray(self.data < _plain(other)), None, 0)
 
-    def __le__(self, other):
+    def __le__(self, other: Operand) -> Tensor:
         return Tensor.output(np.asarray(self.data <= _plain(other)), None, 0)
 
-    def __gt__(self, other):
+    def __gt__(self, other: Operand) -> Tensor:
         return Tensor.output(np.asarray(self.data > _plain(other)), None, 0)
 
-    def __ge__(self, other):
+    def __ge__(self, other: Operand) -> Tensor:
         return Tensor.output(np.asarray(self.data >= _plain(other)), None, 0)
 
-    def __eq__(self, other):
+    def __eq__(self, other: Operand) -> Tensor:  # type: ignore[override]
         return Tensor.output(np.asarray(self.data == _plain(other)), None, 0)
 
-    def __ne__(self, other):
+    def __ne__(self, other: Operand) -> Tensor:  # type: ignore[override]
         return Tensor.output(np.asarray(self.data != _plain(other)), None, 0)
 
     __hash__ = object.__hash__
@@ -290,7 +296,7 @@ class Tensor:
     def sqrt(self) -> Tensor:
         return ops.sqrt(self)
 
-    def pow(self, exponent) -> Tensor:
+    def pow(self, exponent: Operand) -> Tensor:
         return ops.pow(self, exponent)
 
     def abs(self) -> Tensor:
@@ -305,36 +311,36 @@ class Tensor:
     def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
         return ops.clip(self, low, high)
 
-    def masked_fill(self, mask, value: float) -> Tensor:
+    def masked_fill(self, mask: Operand, value: float) -> Tensor:
         return ops.masked_fill(self, mask, value)
 
     # Reductions
 
-    def sum(self, axis=None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return ops.sum(self, axis, keepdims)
 
-    def mean(self, axis=None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return ops.mean(self, axis, keepdims)
 
-    def var(self, axis=None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
         return ops.var(self, axis, keepdims, ddof)
 
-    def max(self, axis=None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return ops.max(self, axis, keepdims)
 
-    def min(self, axis=None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return ops.min(self, axis, keepdims)
 
-    def argmax(self, axis=None) -> Tensor:
+    def argmax(self, axis: int | None = None) -> Tensor:
         """Index of the largest element; integers, no gradient."""
         return Tensor.output(np.asarray(self.data.argmax(axis)), None, 0)
 
     # Shape
 
-    def reshape(self, *shape) -> Tensor:
+    def reshape(self, *shape: Any) -> Tensor:
         return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def permute(self, *axes) -> Tensor:
+    def permute(self, *axes: Any) -> Tensor:
         return ops.permute(self, axes[0] if len(axes) == 1 else axes)
 
     def transpose(self, axis1: int, axis2: int) -> Tensor:
@@ -343,20 +349,20 @@ class Tensor:
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         return ops.swapaxes(self, axis1, axis2)
 
-    def broadcast_to(self, *shape) -> Tensor:
+    def broadcast_to(self, *shape: Any) -> Tensor:
         return ops.broadcast_to(self, shape[0] if len(shape) == 1 else shape)
 
-    def split(self, sections, axis: int = 0) -> tuple[Tensor, ...]:
+    def split(self, sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
         return ops.split(self, sections, axis)
 
-    def astype(self, dtype) -> Tensor:
+    def astype(self, dtype: DTypeLike) -> Tensor:
         return ops.astype(self, dtype)
 
-    def __getitem__(self, index) -> Tensor:
+    def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index)
 
 
-def tensor(data: Any, dtype=None, requires_grad: bool = False) -> Tensor:
+def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """A new leaf from numbers, lists or an array; always a copy (Tensor(array) shares memory)."""
     array = _array(_plain(data))
     return Tensor(np.array(array, dtype=dtype or array.dtype), requires_grad=requires_grad)

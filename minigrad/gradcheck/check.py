@@ -14,7 +14,7 @@ import numpy as np
 from minigrad.gradcheck import kinks as kink_search
 from minigrad.gradcheck import locate, mutations, precision, second
 from minigrad.gradcheck.compare import Comparison, Point, Tolerance, along, everywhere
-from minigrad.gradcheck.problem import Problem, from_arrays, from_tensors
+from minigrad.gradcheck.problem import Arrays, Problem, from_arrays, from_tensors
 from minigrad.gradcheck.report import GradientError, GradReport
 from minigrad.gradcheck.suspects import shape_suspect
 
@@ -47,7 +47,7 @@ class Settings:
 
 
 def check_grads(
-    f: Callable,
+    f: Callable[..., Any],
     args: Sequence[Any],
     *,
     order: int = 1,
@@ -91,8 +91,8 @@ def check_grads(
 
 
 def check_vjp(
-    f: Callable,
-    vjp: Callable,
+    f: Callable[..., Any],
+    vjp: Callable[..., Any],
     args: Sequence[Any],
     *,
     order: int = 1,
@@ -150,7 +150,7 @@ def _check(problem: Problem, settings: Settings) -> GradReport:
     return report
 
 
-def _usable(report: GradReport, point: Point, before: list, rng: np.random.Generator) -> bool:
+def _usable(report: GradReport, point: Point, before: Arrays, rng: np.random.Generator) -> bool:
     """f is repeatable and leaves its arguments alone; gradients have the arguments' shapes."""
     problem = point.problem
     again = problem.evaluate(problem.xs)
@@ -222,7 +222,11 @@ def _judge(report: GradReport, point: Point, comparisons: list[Comparison]) -> N
 
 
 def _measure_power(
-    report: GradReport, problem: Problem, comparisons: list, min_power: float, rng
+    report: GradReport,
+    problem: Problem,
+    comparisons: list[Comparison],
+    min_power: float,
+    rng: np.random.Generator,
 ) -> None:
     """Check again with wrong gradients; a check that would accept them is vacuous."""
     caught = tried = 0

@@ -7,12 +7,15 @@ can follow F along a random direction v (one number, <g, v>) or along every coor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from minigrad.gradcheck import differences
 from minigrad.gradcheck.problem import Arrays, Problem
+
+Coordinates = list[tuple[int, tuple[int, ...]]]  # (argument, index in it)
 
 
 @dataclass
@@ -226,7 +229,7 @@ def _benefit_of_the_doubt(point: Point, c: Comparison) -> Comparison:
     return c.doubted(point.hidden(c.us), point.scales[c.argument])
 
 
-def coordinates(point: Point) -> list[tuple[int, tuple[int, ...]]]:
+def coordinates(point: Point) -> Coordinates:
     """(argument, index) of every coordinate that is on, in the order `project` lists them."""
     return [
         (i, tuple(int(n) for n in index))
@@ -251,7 +254,7 @@ def _column(point: Point, argument: int, index: tuple[int, ...]) -> differences.
     return differences.differentiate(curve, noise / scale, target, point.eps)
 
 
-def _unit_cotangents(point: Point):
+def _unit_cotangents(point: Point) -> Iterator[Arrays]:
     for i, y in enumerate(point.ys):
         for index in np.ndindex(y.shape):
             us = [np.zeros_like(y) for y in point.ys]

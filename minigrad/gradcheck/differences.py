@@ -102,7 +102,13 @@ def _bend(curve: Curve, h: float) -> np.ndarray:
     return (curve(h) + curve(-h)) / h
 
 
-def _better(best, row, before, noise: np.ndarray, h: float) -> Derivative:
+def _better(
+    best: Derivative | None,
+    row: list[np.ndarray],
+    before: list[np.ndarray],
+    noise: np.ndarray,
+    h: float,
+) -> Derivative | None:
     """The entry of least estimated error, element by element, of `best` and this row."""
     for j, entry in enumerate(row):
         error = np.abs(entry - before[j]) if j < len(before) else np.zeros_like(entry)

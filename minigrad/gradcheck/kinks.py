@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigrad.gradcheck import differences
-from minigrad.gradcheck.compare import Point, coordinates
+from minigrad.gradcheck.compare import Coordinates, Point, coordinates
 from minigrad.gradcheck.problem import Arrays
 
 MOST = 64  # kinks located one by one; beyond, the rest of the group is taken as kinked
@@ -70,7 +70,7 @@ def find(point: Point, rng: np.random.Generator) -> tuple[Arrays, list[Kink]]:
     return masks, found
 
 
-def _group_direction(point: Point, group: list, rng: np.random.Generator) -> Arrays:
+def _group_direction(point: Point, group: Coordinates, rng: np.random.Generator) -> Arrays:
     vs = [np.zeros_like(s) for s in point.scales]
     for i, index in group:
         vs[i][index] = point.scales[i][index] * rng.uniform(0.5, 1.5) * rng.choice([-1.0, 1.0])

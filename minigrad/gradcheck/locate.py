@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from minigrad.gradcheck.compare import Comparison, Point
@@ -9,6 +11,7 @@ from minigrad.gradcheck.differences import differentiate
 from minigrad.gradcheck.report import Worst
 from minigrad.gradcheck.suspects import suspect
 
+Indices = Sequence[Sequence[int]] | np.ndarray  # (number of them, axes)
 EXAMINED = 4096  # coordinates at most differentiated one by one
 
 
@@ -21,7 +24,7 @@ def worst_element(point: Point, c: Comparison) -> Worst:
         right[index] = _slope(point, c, [index])
     off = np.abs(c.grad - right) * point.scales[c.argument]
     off = np.where(c.on, np.where(np.isnan(off), np.inf, off), -1.0)
-    index = np.unravel_index(int(off.argmax()), off.shape)
+    index = tuple(int(n) for n in np.unravel_index(int(off.argmax()), off.shape))
     return _worst(point, c, index, float(right[index]), suspect(c.grad, right))
 
 
@@ -36,7 +39,7 @@ def _by_halving(point: Point, c: Comparison) -> Worst:
     return _worst(point, c, tuple(group[0]), _slope(point, c, group), hint)
 
 
-def _slope(point: Point, c: Comparison, group) -> float:
+def _slope(point: Point, c: Comparison, group: Indices) -> float:
     """Slope of F, by differences, when the coordinates of a group move together."""
     vs = [np.zeros_like(s) for s in point.scales]
     vs[c.argument] = _step(point, c, group)
@@ -45,18 +48,18 @@ def _slope(point: Point, c: Comparison, group) -> float:
     return slope / float(vs[c.argument].max()) if len(group) == 1 else slope
 
 
-def _predicted(point: Point, c: Comparison, group) -> float:
+def _predicted(point: Point, c: Comparison, group: Indices) -> float:
     slope = float(np.sum(c.grad * _step(point, c, group)))
     return slope / float(_step(point, c, group).max()) if len(group) == 1 else slope
 
 
-def _step(point: Point, c: Comparison, group) -> np.ndarray:
+def _step(point: Point, c: Comparison, group: Indices) -> np.ndarray:
     step = np.zeros_like(point.scales[c.argument])
     where = tuple(np.array(group).T)
     step[where] = point.scales[c.argument][where]
     return step
 
 
-def _worst(point: Point, c: Comparison, index, right: float, hint: str) -> Worst:
+def _worst(point: Point, c: Comparison, index: Sequence[int], right: float, hint: str) -> Worst:
     place = tuple(int(n) for n in index)
     return Worst(point.problem.names[c.argument], place, float(c.grad[place]), right, hint)

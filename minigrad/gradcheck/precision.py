@@ -18,7 +18,7 @@ from minigrad.gradcheck.trees import array, is_float, leaves
 RTOL = 1e-4  # of the largest element: float32 rounds at 6e-8, sums of thousands reach 1e-5
 
 
-def compare(report: GradReport, f: Callable, args: Sequence[Any], rtol: float) -> None:
+def compare(report: GradReport, f: Callable[..., Any], args: Sequence[Any], rtol: float) -> None:
     """Run f and its backward in float32 too, if that is what the arguments were."""
     floats = [array(leaf) for _, leaf in leaves(tuple(args)) if is_float(leaf)]
     if report.status == "failed" or any(x.dtype != np.float32 for x in floats):

@@ -33,7 +33,7 @@ class Problem:
     pullback: Callable[[Arrays, Arrays], tuple[Arrays, list[np.ndarray | None]]]
 
 
-def from_tensors(f: Callable, args: Sequence[Any], dtype: type = np.float64) -> Problem:
+def from_tensors(f: Callable[..., Any], args: Sequence[Any], dtype: type = np.float64) -> Problem:
     """f of Tensors; floating arguments are cast to dtype and differentiated by backward()."""
     flat = leaves(tuple(args))
     chosen = [i for i, (_, leaf) in enumerate(flat) if is_float(leaf)]
@@ -63,12 +63,12 @@ def from_tensors(f: Callable, args: Sequence[Any], dtype: type = np.float64) -> 
     return Problem(_names(flat, chosen), _copies(flat, chosen), evaluate, pullback)
 
 
-def from_arrays(f: Callable, vjp: Callable, args: Sequence[Any]) -> Problem:
+def from_arrays(f: Callable[..., Any], vjp: Callable[..., Any], args: Sequence[Any]) -> Problem:
     """f(*args) -> ys and vjp(dys, *args) -> gradients in the order of args, all NumPy arrays."""
     flat = leaves(tuple(args))
     chosen = [i for i, (_, leaf) in enumerate(flat) if is_float(leaf)]
 
-    def build(xs: Arrays) -> tuple:
+    def build(xs: Arrays) -> tuple[Any, ...]:
         values = [leaf for _, leaf in flat]
         for i, x in zip(chosen, xs, strict=True):
             values[i] = x.copy()
@@ -104,10 +104,10 @@ def _as_data(leaf: Any) -> Any:
     return leaf.detach() if isinstance(leaf, Tensor) else leaf
 
 
-def _copies(flat: list, chosen: list[int]) -> Arrays:
+def _copies(flat: list[tuple[str, Any]], chosen: list[int]) -> Arrays:
     """float64 copies that keep the strides' order: a transposed view stays one."""
     return [array(flat[i][1]).astype(np.float64, order="K", copy=True) for i in chosen]
 
 
-def _names(flat: list, chosen: list[int]) -> list[str]:
+def _names(flat: list[tuple[str, Any]], chosen: list[int]) -> list[str]:
     return [f"args{flat[i][0]}" for i in chosen]

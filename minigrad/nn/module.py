@@ -34,11 +34,11 @@ class Module:
 
     training = True
 
-    def forward(self, *args, **kwargs):
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes: for a subclass to write."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -140,7 +140,7 @@ class Sequential(ModuleList[Module]):
     def __init__(self, *modules: Module):
         super().__init__(modules)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         for module in self:
             x = module(x)
         return x

@@ -6,14 +6,10 @@ over the axes along which its parent was repeated (engine.unbroadcast).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from minigrad.tensor import FLOATS, Tensor
-
-Operand = Any  # Tensor, array or number
+from minigrad.engine import Gradient
+from minigrad.tensor import FLOATS, Operand, Tensor
 
 
 def operands(op: str, a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
@@ -45,7 +41,7 @@ def _like(x: Operand, other: Tensor) -> Tensor:
     return Tensor(x)
 
 
-def apply(op: str, ufunc: Callable, a: Tensor, b: Tensor) -> np.ndarray:
+def apply(op: str, ufunc: np.ufunc, a: Tensor, b: Tensor) -> np.ndarray:
     """ufunc(a, b); shapes that do not broadcast are a ValueError naming both."""
     try:
         y = ufunc(a.data, b.data)
@@ -82,7 +78,7 @@ def div(a: Operand, b: Operand) -> Tensor:
         return Tensor(y.astype(np.float32))
 
     # y = u / v   =>   dy/du = 1 / v,   dy/dv = -u / v^2
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
         du = dy / v
         return du, -du * (u / v)
 
@@ -97,7 +93,7 @@ def pow(a: Operand, b: Operand) -> Tensor:
     with_base, with_exponent = a.requires_grad, b.requires_grad
 
     # y = u^v   =>   dy/du = v u^(v - 1),   dy/dv = u^v log u (0 where u = 0: the limit for v > 0)
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[Gradient, ...]:
         du = dv = None
         if with_base:
             du = dy * np.where(v == 0, 0, v * np.power(u, np.where(v == 0, 1, v - 1)))
@@ -138,7 +134,7 @@ def maximum(a: Operand, b: Operand) -> Tensor:
     u, v = a.data, b.data
     y = apply("maximum", np.maximum, a, b)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
         share = np.where(u == v, 0.5, u > v).astype(dy.dtype)
         return dy * share, dy * (1 - share)
 
@@ -151,7 +147,7 @@ def minimum(a: Operand, b: Operand) -> Tensor:
     u, v = a.data, b.data
     y = apply("minimum", np.minimum, a, b)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
         share = np.where(u == v, 0.5, u < v).astype(dy.dtype)
         return dy * share, dy * (1 - share)
 

@@ -24,7 +24,7 @@ def cross_entropy(
     t = flat_targets("cross_entropy", targets, shape[:-1])
     loss, lse = active.cross_entropy_forward(u, t, label_smoothing, ignore_index)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
         dlogits = active.cross_entropy_backward(dy, u, t, lse, label_smoothing, ignore_index)
         return (dlogits.reshape(shape),)
 

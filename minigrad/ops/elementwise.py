@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minigrad.tensor import FLOATS, Tensor
 
@@ -36,7 +37,7 @@ def sqrt(x: Tensor) -> Tensor:
     """Square root; its derivative at 0 is infinite."""
     y = np.sqrt(x.data)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
         with np.errstate(divide="ignore", invalid="ignore"):
             return (dy / (2 * y),)
 
@@ -62,7 +63,7 @@ def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tens
     return Tensor(y, (x,), lambda dy: (dy * inside,))
 
 
-def astype(x: Tensor, dtype) -> Tensor:
+def astype(x: Tensor, dtype: DTypeLike) -> Tensor:
     """x in another dtype; float32 and float64 pass gradients, cast back."""
     before, after = x.data.dtype, np.dtype(dtype)
     y = x.data.astype(after, copy=False)

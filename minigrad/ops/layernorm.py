@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kernels import active
+from minigrad.engine import Gradient
 from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
@@ -17,7 +20,7 @@ def layernorm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float 
     b = None if bias is None else dense(bias)
     y, s, mean, rstd = active.layernorm_forward(dense(x), w, b, None, eps)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
         return active.layernorm_backward(dy, s, w, mean, rstd)
 
     normed = Tensor(y, (x, weight, bias), backward)
@@ -42,7 +45,7 @@ def add_layernorm(
     b = None if bias is None else dense(bias)
     y, s, mean, rstd = active.layernorm_forward(dense(x), w, b, dense(residual), eps)
 
-    def backward(dy, ds):
+    def backward(dy: Gradient, ds: Gradient) -> tuple[Gradient, ...]:
         if dy is None:  # only the stream was used
             return ds, ds, None, None
         dx, dweight, dbias = active.layernorm_backward(dy, s, w, mean, rstd, ds)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kernels import active
-from minigrad.ops.arithmetic import Operand, operands
+from minigrad.ops.arithmetic import operands
 from minigrad.ops.dense import dense
-from minigrad.tensor import Tensor
+from minigrad.tensor import Operand, Tensor
 
 
 def matmul(a: Operand, b: Operand) -> Tensor:
@@ -24,6 +26,6 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     return Tensor(active.matmul_forward(u, v), (a, b), lambda dy: active.matmul_backward(dy, u, v))
 
 
-def _readable(x: Tensor):
+def _readable(x: Tensor) -> np.ndarray:
     """C-contiguous, or so once the last two axes are swapped back."""
     return x.data if x.ndim > 1 and x.data.swapaxes(-1, -2).flags.c_contiguous else dense(x)

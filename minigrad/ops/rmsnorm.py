@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernels import active
+from minigrad.engine import Gradient
 from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
@@ -32,7 +33,7 @@ def add_rmsnorm(
     w = dense(weight)
     y, s, rstd = active.rmsnorm_forward(dense(x), w, dense(residual), eps)
 
-    def backward(dy, ds):
+    def backward(dy: Gradient, ds: Gradient) -> tuple[Gradient, ...]:
         if dy is None:  # only the stream was used
             return ds, ds, None
         dx, dweight = active.rmsnorm_backward(dy, s, w, rstd, ds)

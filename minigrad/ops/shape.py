@@ -7,13 +7,15 @@ direction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from minigrad.engine import Gradient
 from minigrad.tensor import Tensor, _plain
 
 
-def reshape(x: Tensor, shape) -> Tensor:
+def reshape(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """The same elements in C order under another shape; one entry may be -1."""
     before = x.data.shape
     try:
@@ -76,7 +78,7 @@ def split(x: Tensor, sections: int | Sequence[int], axis: int = 0) -> tuple[Tens
         raise ValueError(f"split: axis {axis} of {x.shape} has length {length}, not {sum(sizes)}")
     parts = np.split(x.data, np.cumsum(sizes)[:-1], axis=axis)
 
-    def backward(*dys):
+    def backward(*dys: Gradient) -> tuple[np.ndarray, ...]:
         zeros = (np.zeros(part.shape, part.dtype) for part in parts)
         return (
             np.concatenate([z if d is None else d for d, z in zip(dys, zeros, strict=True)], axis),
@@ -85,7 +87,7 @@ def split(x: Tensor, sections: int | Sequence[int], axis: int = 0) -> tuple[Tens
     return Tensor.multi(parts, (x,), backward)
 
 
-def getitem(x: Tensor, index) -> Tensor:
+def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index] by integers, slices, None, ..., integer arrays or a boolean mask.
 
     An element picked several times by an integer array gets the sum of the gradients.
@@ -95,7 +97,7 @@ def getitem(x: Tensor, index) -> Tensor:
     parts = index if isinstance(index, tuple) else (index,)
     basic = all(isinstance(p, (int, np.integer, slice, type(None), type(...))) for p in parts)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
         dx = np.zeros(shape, dtype)
         if basic:
             dx[index] = dy

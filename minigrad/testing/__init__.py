@@ -3,6 +3,8 @@
 `from minigrad.testing import tensors, op_cases` needs hypothesis; the registry does not.
 """
 
+from typing import Any
+
 from minigrad.testing.registry import REGISTRY, Case, Op
 from minigrad.testing.source import RandomSource, Source
 
@@ -12,7 +14,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """The strategies import hypothesis, so only when they are asked for."""
     if name in __all__:
         from minigrad.testing import strategies

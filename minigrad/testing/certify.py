@@ -9,6 +9,7 @@ mixed         one backend's forward, another's backward: what is saved belongs t
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def running(backend: str) -> AbstractContextManager[None]:
     return kernels.using(name, isa or None)
 
 
-def against_differences(op: Op, case: Case, seed: int = 0, **options) -> GradReport:
+def against_differences(op: Op, case: Case, seed: int = 0, **options: Any) -> GradReport:
     """check_grads of the reference; raises nothing."""
     options = {"order": 2 if op.smooth else 1, "directions": 2, **options}
     with running(REFERENCE):
@@ -112,10 +113,10 @@ def error(got: np.ndarray, right: np.ndarray, least: float) -> float:
 def _rounded(case: Case) -> Case:
     """The same call with values that float32 holds exactly, so that all see the same numbers."""
 
-    def rounded(x):
+    def rounded(x: Any) -> Any:
         return array(x).astype(np.float32).astype(np.float64, order="K") if is_float(x) else x
 
-    def over(tree):
+    def over(tree: Any) -> Any:
         return rebuild(tree, [rounded(x) for _, x in leaves(tree)])
 
     return Case(over(case.args), over(case.settings))

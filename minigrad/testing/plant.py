@@ -6,7 +6,7 @@ the gradient that a closure returns for one of its parents is replaced by a muta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -29,14 +29,19 @@ def planted(kind: str, argument: int, seed: int = 0) -> Iterator[list[bool]]:
     changed: list[bool] = []
     original = engine._spread
 
-    def spread(node: engine.Node, outputs: list, grads) -> None:
+    def spread(
+        node: engine.Node, outputs: list[engine.Gradient], grads: Sequence[engine.Gradient]
+    ) -> None:
         grads = list(grads)
-        wanted = [i for i, p in enumerate(node.parents) if p is not None and grads[i] is not None]
-        leaves = [i for i in wanted if type(node.parents[i]) is not engine.Node]
+        leaves = [
+            (i, parent.data.shape, grad)
+            for i, (parent, grad) in enumerate(zip(node.parents, grads, strict=True))
+            if parent is not None and grad is not None and type(parent) is not engine.Node
+        ]
         if argument < len(leaves):
-            i = leaves[argument]
-            shape = node.parents[i].data.shape
-            right = grads[i] if grads[i].shape == shape else engine.unbroadcast(grads[i], shape)
+            i, shape, right = leaves[argument]
+            if right.shape != shape:
+                right = engine.unbroadcast(right, shape)
             wrong = mutate(kind, right, np.random.default_rng(seed))
             if np.linalg.norm(wrong - right) > 1e-4 * np.linalg.norm(right):
                 changed.append(True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 
 from minigrad.tensor import Tensor
 from minigrad.testing.registry import REGISTRY, Case
@@ -26,7 +27,7 @@ from minigrad.testing.source import EVERYWHERE, Source
 class _Drawn(Source):
     """Answers from hypothesis, which shrinks every choice towards its first option."""
 
-    def __init__(self, draw: Any):
+    def __init__(self, draw: DrawFn):
         self.draw = draw
 
     def integer(self, low: int, high: int) -> int:
@@ -34,19 +35,23 @@ class _Drawn(Source):
 
 
 @st.composite
-def shapes(draw, min_dims: int = 0, max_dims: int = 3, zero: bool = True) -> tuple[int, ...]:
+def shapes(
+    draw: DrawFn, min_dims: int = 0, max_dims: int = 3, zero: bool = True
+) -> tuple[int, ...]:
     """Shapes of axes 1, 2, 3, 5, 7 and, if `zero`, 0."""
     return _Drawn(draw).shape(min_dims, max_dims, zero)
 
 
 @st.composite
-def broadcasting_shapes(draw, zero: bool = True) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def broadcasting_shapes(draw: DrawFn, zero: bool = True) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Pairs of shapes that broadcast together."""
     return _Drawn(draw).broadcasting(zero)
 
 
 @st.composite
-def arrays(draw, shape: Any = None, kinds: Sequence[str] = EVERYWHERE, layouts: bool = True):
+def arrays(
+    draw: DrawFn, shape: Any = None, kinds: Sequence[str] = EVERYWHERE, layouts: bool = True
+) -> np.ndarray:
     """float64 arrays.
 
     shape: a tuple, a strategy of tuples, or None for any.  kinds: of values, see source.KINDS.
@@ -61,25 +66,27 @@ def arrays(draw, shape: Any = None, kinds: Sequence[str] = EVERYWHERE, layouts: 
 
 @st.composite
 def tensors(
-    draw,
+    draw: DrawFn,
     shape: Any = None,
     kinds: Sequence[str] = EVERYWHERE,
     dtype: type = np.float64,
     requires_grad: bool = True,
 ) -> Tensor:
     """Tensors of such arrays."""
-    data = draw(arrays(shape, kinds)).astype(dtype, copy=False)
-    return Tensor(data, requires_grad=requires_grad)
+    data: np.ndarray = draw(arrays(shape, kinds))
+    return Tensor(data.astype(dtype, copy=False), requires_grad=requires_grad)
 
 
 @st.composite
-def broadcasting_pairs(draw, kinds: Sequence[str] = EVERYWHERE) -> tuple[np.ndarray, np.ndarray]:
+def broadcasting_pairs(
+    draw: DrawFn, kinds: Sequence[str] = EVERYWHERE
+) -> tuple[np.ndarray, np.ndarray]:
     """Two float64 arrays whose shapes broadcast."""
     a, b = draw(broadcasting_shapes())
     return draw(arrays(a, kinds)), draw(arrays(b, kinds))
 
 
 @st.composite
-def op_cases(draw, name: str) -> Case:
+def op_cases(draw: DrawFn, name: str) -> Case:
     """Calls of a registered operation."""
     return REGISTRY[name].sample(_Drawn(draw))
