@@ -1,4 +1,4 @@
-"""Where f is saturated or tiny: what is left is rounding, and nobody is accused of it.
+"""Where f is saturated, tiny or near a pole, differences mislead, and nobody is accused of it.
 
 "vacuous" is right there (a gradient of zeros would pass as well), "failed" is not.
 """
@@ -70,6 +70,27 @@ def test_every_entry_of_a_saturated_jacobian_is_not_accused(directions):
     for seed in range(10):
         x = scaled(seed, (1, 3), 100.0)
         assert status(loss, [x], order=1, directions=directions) != "failed", seed
+
+
+# A pole within the longest steps: both sides are smooth, and beyond it they agree on nonsense
+
+NEAR_A_POLE = {
+    "1 / x": (lambda x: 1 / x, lambda dy, x: -dy / x**2, [1e-4, 1.0]),
+    "log(1 - x)": (lambda x: np.log(1 - x), lambda dy, x: -dy / (1 - x), [0.9999, 0.5]),
+    "arcsin": (np.arcsin, lambda dy, x: dy / np.sqrt(1 - x * x), [0.99999, 0.5]),
+    "tan": (np.tan, lambda dy, x: dy / np.cos(x) ** 2, [1.5707, 0.5]),
+}
+
+
+@pytest.mark.parametrize("name", NEAR_A_POLE)
+def test_a_derivative_near_a_pole_is_not_accused(name):
+    f, vjp, x = NEAR_A_POLE[name]
+    for seed in range(10):
+        check_vjp(f, vjp, [np.array(x)], seed=seed)
+        wrong = check_vjp(
+            f, lambda *a: 1.001 * vjp(*a), [np.array(x)], seed=seed, raise_exception=False
+        )
+        assert wrong.status == "failed"
 
 
 # And the guilty still are
