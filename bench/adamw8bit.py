@@ -41,7 +41,7 @@ def main() -> None:
     settings = [
         f"training.steps={chosen.steps}", "training.warmup_steps=50",
         f"training.batch_size={chosen.batch}", "data.stories_mb=2",
-    ]  # fmt: skip
+    ]
     config = load_config("M", settings).replace("data", source=chosen.data)
     with tempfile.TemporaryDirectory() as folder:
         sessions = [
@@ -61,7 +61,7 @@ def main() -> None:
     exact, eight = losses
     print(f"held-out: adamw {exact:.4f}, 8-bit {eight:.4f}, ratio {eight / exact:.4f}")
     print("bytes of state:", nbytes, "milliseconds of an update:",
-          [round(1e3 * float(np.median(records[:, j, 1])), 1) for j in (0, 1)])  # fmt: skip
+          [round(1e3 * float(np.median(records[:, j, 1])), 1) for j in (0, 1)])
 
 
 if __name__ == "__main__":

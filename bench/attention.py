@@ -104,7 +104,7 @@ def measure(T: int, D: int, peer: str | None, rounds: int) -> list[dict]:
             "gigaflops": work / statistics.median(seconds) / 1e9,
             "sgemm_gigaflops": statistics.median(rates) / 1e9,
             "share": timing.spread([work / s / r for s, r in zip(seconds, rates, strict=True)]),
-        }  # fmt: skip
+        }
         if peer:
             record["peer_gigaflops"] = work / statistics.median(times[peer, name]) / 1e9
             pairs = zip(seconds, times[peer, name], strict=True)
@@ -130,7 +130,7 @@ def decode(T: int, D: int, peer: str | None, rounds: int) -> dict:
         "pass": "decode", "B": 1, "T": T, "H": HEADS, "D": D,
         "microseconds": statistics.median(times["ours"]) * 1e6,
         "gigabytes_per_second": (k.nbytes + v.nbytes) / statistics.median(times["ours"]) / 1e9,
-    }  # fmt: skip
+    }
     if peer:
         record["ratio"] = timing.ratio(times, "ours", peer)
     return record

@@ -46,7 +46,7 @@ class Worker:
             [sys.executable, "-m", "bench.generate", PEERS[peer], json.dumps(spec)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=timing.thread_environment(spec["threads"], isa),
-        )  # fmt: skip
+        )
         self.name = self.ask("describe")
 
     def ask(self, what: str, count: int | None = None) -> Any:
@@ -81,7 +81,7 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 @click.command()
 @click.option("--config", type=click.Choice(["S", "M", "B", "L", "GPT2"]), default="B")
 @click.option("--dtype", type=click.Choice(["fp32", "int8", "int4", "nf4"]), default="fp32",
-              help="Of ours; the peer takes the same, or --peer-dtype.")  # fmt: skip
+              help="Of ours; the peer takes the same, or --peer-dtype.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(["torch", "ctranslate2"]))
 @click.option("--peer-dtype", type=click.Choice(["fp32", "int8"]))
 @click.option("--tokens", type=int, help="Tokens in a turn (default: about a second of them).")
@@ -117,7 +117,7 @@ def command(config, dtype, peers, peer_dtype, tokens, rounds, threads, isa, prom
         "prefill_speedup": timing.spread(one_by_one).median
         / timing.spread(prefill["ours"]).median,
         "machine": timing.headline(),
-    }  # fmt: skip
+    }
     for name, worker in workers.items():
         result[name] = {
             "name": worker.name,

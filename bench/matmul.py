@@ -119,12 +119,12 @@ def show(records: list[dict], peers: list[str], threads: int, isa: str) -> None:
 @click.option("--shapes", type=click.Choice(["gpt", "small"]), default="gpt", show_default=True)
 @click.option("--configs", default="S,M,B,L", show_default=True, help="Whose layers.")
 @click.option("--peer", "peers", type=click.Choice(["numpy", "torch"]), multiple=True,
-              help="May be given twice; both without it.")  # fmt: skip
+              help="May be given twice; both without it.")
 @click.option("--isa", type=click.Choice(["auto", "avx2"]), multiple=True, help="Both without it.")
 @click.option("--threads", type=int, multiple=True, help="May be given twice; 1 and 2 without it.")
 @click.option("--rounds", default=11, show_default=True)
 @click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,
-              help="cpu: CPU time, for one thread on a busy machine.")  # fmt: skip
+              help="cpu: CPU time, for one thread on a busy machine.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON a setting.")
 def command(shapes, configs, peers, isa, threads, rounds, clock, as_json):
     """Matrix products on GPT shapes against NumPy's and PyTorch's."""

@@ -78,7 +78,7 @@ def cases(a: dict[str, np.ndarray]) -> dict[str, tuple[float, Call]]:
         "adamw_update": (7, lambda: k.adamw_update(*adamw, **ADAMW, step=10)),
         "adamw8bit_update": (4, lambda: k.adamw8bit_update(*adamw8bit, **ADAMW, step=10)),
         "sum_of_squares": (1, lambda: k.sum_of_squares([x])),
-    }  # fmt: skip
+    }
 
 
 def torch_cases(a: dict[str, np.ndarray]) -> dict[str, Call]:
@@ -119,7 +119,7 @@ def torch_cases(a: dict[str, np.ndarray]) -> dict[str, Call]:
             *adamw, amsgrad=False, maximize=False, **options
         ),
         "sum_of_squares": lambda: torch.linalg.vector_norm(x),
-    }  # fmt: skip
+    }
 
 
 def seconds(call: Call, repeats: int) -> float:
@@ -191,7 +191,7 @@ def measure(rows: int, width: int, isas: list[str], peer: str | None, rounds: in
 def ops(
     rows: int, width: int, isas: tuple[str, ...], peer: str | None, threads: int | None,
     rounds: int, as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """GB/s of every kernel that memory bounds, beside a copy of the same minute."""
     if threads:
         kernels.set_num_threads(threads)

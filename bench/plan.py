@@ -61,7 +61,7 @@ def run(code: str, *arguments: str, group: Path | None = None) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE, text=True, check=False, preexec_fn=enter,
-    )  # fmt: skip
+    )
     if done.returncode:
         raise SystemExit(f"the process ended with {done.returncode}")
     return done.stdout.strip().splitlines()[-1]
@@ -74,7 +74,7 @@ def compare(name: str, data: str, steps: int, group: Path | None, folder: Path) 
     settings = [
         f"training.steps={steps}", "training.eval_tokens=20000", "data.split=0.96,0.04,0",
         "training.warmup_steps=2",
-    ]  # fmt: skip
+    ]
     config = load_config(name, settings).replace("data", source=data)
     text = json.dumps(config.to_dict())
     plan = json.loads(run(PLAN, text, "fit" if group else "", group=group))

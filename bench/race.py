@@ -49,7 +49,7 @@ def run_race(spec: dict[str, Any], isa: str | None, clock: str) -> list[dict[str
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.racer", json.dumps(spec)],
         cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    )
     found = []
     for line in process.stdout:
         found.append(json.loads(line))
@@ -85,7 +85,7 @@ def command(
         "peer": peer or "ours", "config": config, "overrides": list(overrides), "target": target,
         "eval_every": eval_every, "eval_from": eval_from, "threads": threads,
         "data": str((data or shakespeare()).resolve()),
-    }  # fmt: skip
+    }
     found = run_race(spec, isa, clock)
     last = found[-1]
     reached = last["loss"] <= target

@@ -33,7 +33,7 @@ def ours(spec: dict[str, Any]) -> Iterator[Turn]:
             session.model, session.batches, session.objective.loss, session.optimizer,
             session.schedule, session.state, steps=recipe.steps,
             accumulation=recipe.accumulation, clip=recipe.clip,
-        )  # fmt: skip
+        )
 
         def evaluate() -> float:
             return session.objective.evaluate(session.model)
@@ -72,7 +72,7 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
         x, y = whole[:-1].view(-1, T), whole[1:].view(-1, T)
         with torch.no_grad():
             losses = [model(x[i : i + 64], y[i : i + 64]) * len(x[i : i + 64])
-                      for i in range(0, len(x), 64)]  # fmt: skip
+                      for i in range(0, len(x), 64)]
         return float(sum(losses) / len(x))
 
     for step in range(recipe.steps):

@@ -38,7 +38,7 @@ def tiny_config(text: Path, **training) -> Config:
     recipe = {
         "steps": 1500, "batch_size": 4, "lr": 3e-3, "min_lr": 3e-4, "warmup_steps": 20,
         "eval_every": 100, "eval_tokens": 500, "checkpoint_every": 10, "sample_every": None,
-    }  # fmt: skip
+    }
     return from_dict(
         {
             "model": {"n_layers": 2, "n_heads": 2, "d_model": 32, "context": 32, "dropout": 0.1},
@@ -75,7 +75,7 @@ def worker(path: Path, config: Config) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, str(path), json.dumps(config.to_dict())],
         env={**os.environ, "TINYGPT_THREADS": "1"}, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    )
 
 
 def wait_for_steps(process: subprocess.Popen, log: Path, count: int) -> None:
@@ -217,7 +217,7 @@ def _read_only(path: Path, kept: dict[str, bytes]) -> bool:
         [sys.executable, "-m", "tinygpt", "train", "--out", str(path), "--resume",
          "--set", "training.steps=90"],
         capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    )
     print(f"  read-only: exit {done.returncode}, {done.stderr.strip()}")
     clear = done.returncode == 1 and "Traceback" not in done.stderr and "Errno" not in done.stderr
     return clear and final_files(path) == kept

@@ -19,7 +19,7 @@ def command(seed: int) -> list[str]:
     return [
         sys.executable, "-m", "pytest", "-q", "-m", "hypothesis and not slow",
         "--hypothesis-profile=soak", f"--hypothesis-seed={seed}", *PLACES,
-    ]  # fmt: skip
+    ]
 
 
 def run_all(runs: int, first_seed: int) -> bool:

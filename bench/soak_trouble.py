@@ -100,7 +100,7 @@ def run_all(folder: Path, config: Config) -> bool:
         passed &= good
         print(f"{plant.__name__:14} of clean: median {statistics.median(ratios):.4f} of "
               f"{', '.join(f'{ratio:.4f}' for ratio in sorted(ratios))}; "
-              f"{runs[0][1] or 'no events'}  {'ok' if good else 'FAIL'}", flush=True)  # fmt: skip
+              f"{runs[0][1] or 'no events'}  {'ok' if good else 'FAIL'}", flush=True)
     return passed
 
 

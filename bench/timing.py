@@ -161,7 +161,7 @@ def commit() -> str:
         run = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=7", "--exclude=*"],
             capture_output=True, text=True, timeout=10, cwd=os.path.dirname(__file__),
-        )  # fmt: skip
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return run.stdout.strip()

@@ -36,7 +36,7 @@ def standard_library() -> list[str]:
 @click.command()
 @click.option("--peer", type=click.Choice(PEERS), default="all", show_default=True)
 @click.option("--vocab-size", "sizes", multiple=True, type=int, default=(4096, 32768),
-              show_default=True)  # fmt: skip
+              show_default=True)
 @click.option("--pattern", "patterns", multiple=True, default=("gpt2", "cl100k"), show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="Interleaved, A B A B.")
 @click.option("--part", type=click.Choice(["all", "train", "encode", "hard"]), default="all")
@@ -55,7 +55,7 @@ def command(peer, sizes, patterns, rounds, part):
                 _bench_training(texts, pattern, size, peer in ("all", "huggingface"), rounds)
         if part in ("all", "encode"):
             _bench_encoding(texts, megabytes, pattern, max(sizes), peer in ("all", "tiktoken"),
-                            rounds)  # fmt: skip
+                            rounds)
         if part in ("all", "hard"):
             _bench_hard_cases(texts, pattern, max(sizes))
 

@@ -56,7 +56,7 @@ class Worker:
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=thread_environment(spec["threads"], isa, clock),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        )
         ready = self._read()
         self.first_step_seconds = ready["first_step_at"] - started
         self.first_loss = ready["first_loss"]

@@ -27,7 +27,7 @@ BACKENDS = ("numpy", "numba", "c")
 __all__ = [
     "BACKENDS", "OPS", "active", "get_num_threads", "load", "report", "set_num_threads", "use",
     "using",
-]  # fmt: skip
+]
 
 # The contract: each backend module exports exactly these names.
 OPS = (
@@ -47,7 +47,7 @@ OPS = (
     "quantize_rows", "matmul_int8",
     "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward", "linear_packed_backward",
     "decode_step",
-)  # fmt: skip
+)
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}
 _INSTALL_C = (

@@ -44,4 +44,4 @@ __all__ = [
     "no_grad", "ops", "optim",
     "recompute", "report", "rmsnorm", "self_attention", "set_num_threads", "softmax", "split",
     "stack", "tensor", "use", "using", "where",
-]  # fmt: skip
+]

@@ -17,6 +17,6 @@ settings.register_profile(
     "fixed", derandomize=True, database=None, deadline=None, print_blob=True,
     # A busy machine is slow, and a fixture that chooses a backend serves all examples alike.
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 settings.register_profile("soak", settings.get_profile("fixed"), derandomize=False)
 settings.load_profile("fixed")

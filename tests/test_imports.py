@@ -13,7 +13,7 @@ ROOMS = (
     "errors", "machine", "storage", "config", "text", "tokenizer", "data", "model", "runs",
     "weights", "inference", "training", "pretraining", "compression", "planning", "diagnosis",
     "screens", "library", "cli", "__main__",
-)  # fmt: skip
+)
 # Tensor's methods are operations, and operations return Tensors.
 TENSOR_AND_OPERATIONS = ("minigrad.tensor", "minigrad.ops")
 
@@ -114,5 +114,5 @@ def test_every_room_has_its_name_and_place():
 
 def test_the_reader_of_imports_sees_one_inside_a_function_and_circles():
     assert "minigrad.nn" in {n.rpartition(".")[0] for n in imported(Path(__file__).parents[1] /
-                             "tinygpt/inference/decoder.py")}  # fmt: skip
+                             "tinygpt/inference/decoder.py")}
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]

@@ -17,7 +17,7 @@ import importlib
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -70,7 +70,7 @@ class TrainingConfig:
     sample_prompt: str = "\n"
     seed: int = 1337
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for names, holds, rule in (
             (("steps", "batch_size", "accumulation"), lambda x: x >= 1, "at least 1"),
             (("lr", "min_lr", "weight_decay", "warmup_steps"), lambda x: x >= 0, "0 or more"),
@@ -143,7 +143,7 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in CONFIG_FOLDER.glob("*.toml"))
 
 
-def load_config(source: str | Path | None = None, overrides: list[str] | tuple = ()) -> Any:
+def load_config(source: str | Path | None = None, overrides: Sequence[str] = ()) -> Any:
     """Read a configuration.
 
     source: a TOML file, the name of a shipped one, or None for the defaults.
@@ -154,7 +154,7 @@ def load_config(source: str | Path | None = None, overrides: list[str] | tuple =
     return from_dict(override(values, overrides))
 
 
-def override(values: dict[str, Any], overrides: list[str] | tuple) -> dict[str, Any]:
+def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Apply "section.key=value" texts to nested values, in place.  Raises ConfigError."""
     for text in overrides:
         key, equals, value = text.partition("=")

@@ -92,5 +92,5 @@ def train(
     """
     if isinstance(config, Config) and overrides:
         raise UserError("overrides change a configuration by name; use config.replace instead.")
-    chosen = config if isinstance(config, Config) else load_config(config, tuple(overrides))
+    chosen = config if isinstance(config, Config) else load_config(config, overrides)
     return Trainer(begin(chosen, out), [*watchers, HtmlReport()]).run()

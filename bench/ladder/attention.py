@@ -26,7 +26,7 @@ def naive_python(q, k, v):
             Q, K, V = (array[b, :, h].tolist() for array in (q, k, v))
             for i in range(T):
                 scores = [scale * sum(x * z for x, z in zip(Q[i], K[j], strict=True))
-                          for j in range(i + 1)]  # fmt: skip
+                          for j in range(i + 1)]
                 top = max(scores)
                 weights = [math.exp(score - top) for score in scores]
                 total = sum(weights)
@@ -90,7 +90,7 @@ def rungs() -> list[Rung]:
             },
             first=lambda results: results[0],
         ),
-    ]  # fmt: skip
+    ]
 
 
 def inputs(T: int, rng: np.random.Generator) -> tuple:

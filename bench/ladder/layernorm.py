@@ -68,7 +68,7 @@ def rungs() -> list[Rung]:
             },
             first=lambda results: results[0],
         ),
-    ]  # fmt: skip
+    ]
 
 
 def inputs(rows: int, rng: np.random.Generator) -> tuple:

@@ -19,7 +19,7 @@ def naive_python(a, b):
     n = len(b)
     return [
         [sum(row[k] * b[k][j] for k in range(n)) for j in range(len(b[0]))] for row in a
-    ]  # fmt: skip
+    ]
 
 
 def numpy_rows(a, b):
@@ -87,7 +87,7 @@ def rungs() -> list[Rung]:
             },
         ),
         Rung("NumPy's BLAS", "thirty years of the same, in assembly", np.matmul, SIZE),
-    ]  # fmt: skip
+    ]
 
 
 def inputs(n: int, rng: np.random.Generator) -> tuple:

@@ -65,7 +65,7 @@ def rungs() -> list[Rung]:
                 "avx512": "sixteen numbers at a time",
             },
         ),
-    ]  # fmt: skip
+    ]
 
 
 def inputs(rows: int, rng: np.random.Generator) -> tuple:

@@ -136,14 +136,14 @@ class CTranslate2:
             self.generator = ctranslate2.Generator(
                 folder, device="cpu", compute_type=kind, intra_threads=spec["threads"],
                 inter_threads=1,
-            )  # fmt: skip
+            )
 
     def _write(self, prompt: int, count: int) -> float:
         start = time.perf_counter()
         self.generator.generate_batch(
             [["t1"] * prompt], max_length=count, min_length=count, sampling_topk=1, beam_size=1,
             include_prompt_in_result=False, end_token="</s>",
-        )  # fmt: skip
+        )
         return time.perf_counter() - start
 
     def decode(self, count: int) -> float:

@@ -8,7 +8,7 @@ from kernels.numpy_ref.adamw import factors
 
 def adamw_update(
     params, grads, ms, vs, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
-):  # fmt: skip
+):
     """As numpy_ref.adamw_update, float32; params, ms and vs must be C-contiguous (ValueError)."""
     grads = [contiguous("adamw", grad) for grad in grads]
     arrays = []
@@ -22,7 +22,7 @@ def adamw_update(
     library.lib.adamw_update(
         library.ffi.new("adamw_array[]", arrays), len(arrays),
         pack(lr, beta1, beta2, eps, weight_decay, step, grad_scale),
-    )  # fmt: skip
+    )
 
 
 def pack(*settings):

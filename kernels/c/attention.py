@@ -29,7 +29,7 @@ def attention_forward(q, k, v, causal=True, scale=None, first=None):
         library.lib.attention_forward(
             shape, strided_pointer(q), strided_pointer(k), strided_pointer(v),
             ids.pointer_or_null(first), pointer(y), pointer(lse), pointer(scratch),
-        )  # fmt: skip
+        )
     return y, lse
 
 
@@ -53,7 +53,7 @@ def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, f
             shape, pointer(dy), strided_pointer(q), strided_pointer(k), strided_pointer(v),
             ids.pointer_or_null(first), pointer(y), pointer(lse),
             *map(strided_pointer, grads), pointer(scratch),
-        )  # fmt: skip
+        )
     for target, grad in zip(out, grads, strict=True):
         if target is not grad:
             target[...] = grad
@@ -77,7 +77,7 @@ def _make_shape(isa, q_shape, k_shape, steps, causal, scale):
             "causal": causal, "scale": 1 / math.sqrt(D) if scale is None else scale,
             **dict(zip(("q", "k", "v", "dq", "dk", "dv"), steps, strict=False)),
         },
-    )  # fmt: skip
+    )
 
 
 def _int64(first):

@@ -15,7 +15,7 @@ def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=Non
     library.lib.cross_entropy_forward(
         pointer(logits), ids.pointer(targets), label_smoothing, pointer(losses), pointer(lse),
         rows, size,
-    )  # fmt: skip
+    )
     return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32), lse
 
 
@@ -27,7 +27,7 @@ def cross_entropy_backward(dloss, logits, targets, lse, label_smoothing=0.0, ign
     library.lib.cross_entropy_backward(
         pointer(logits), ids.pointer(targets), pointer(lse), label_smoothing,
         float(dloss) / max(counted, 1), pointer(dlogits), rows, size,
-    )  # fmt: skip
+    )
     return dlogits
 
 

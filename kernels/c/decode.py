@@ -102,5 +102,5 @@ def decode_step(ids, network: Network, keys, values, positions):
     library.lib.decode_step(
         table.net, int64_pointer(ids), int64_pointer(positions), len(ids), pointer(logits),
         pointer(scratch),
-    )  # fmt: skip
+    )
     return logits

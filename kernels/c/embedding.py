@@ -30,5 +30,5 @@ def embedding_backward(dy, ids, num_embeddings):
     library.lib.embedding_backward(
         pointer(dy), c_ids.pointer(chosen), pointer(dweight), c_ids.pointer(scratch), chosen.size,
         num_embeddings, n,
-    )  # fmt: skip
+    )
     return dweight

@@ -21,7 +21,7 @@ def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
     library.lib.layernorm_forward(
         pointer(x), pointer_or_null(residual), pointer(weight), pointer_or_null(bias), eps,
         pointer(s), pointer(y), pointer(mean), pointer(rstd), rows, n,
-    )  # fmt: skip
+    )
     return y, s, mean, rstd
 
 
@@ -38,5 +38,5 @@ def layernorm_backward(dy, s, weight, mean, rstd, ds=None):
         pointer(dy), pointer(s), pointer(weight), pointer(mean), pointer(rstd),
         pointer_or_null(ds), pointer(dx), pointer(dweight), pointer(dbias),
         pointer(memory.scratch(2 * BLOCKS * n)), BLOCKS, rows, n,
-    )  # fmt: skip
+    )
     return dx, dweight, dbias

@@ -25,7 +25,7 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
             pointer(x), pointer(weight), pointer_or_null(bias), pointer_or_null(residual),
             ACTIVATIONS[activation], pointer(y), y.size // outside, inside, outside,
             pointer(scratch()),
-        )  # fmt: skip
+        )
     return y
 
 
@@ -47,5 +47,5 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
         pointer(dy), pointer_or_null(x), pointer(weight), ACTIVATIONS[activation],
         pointer_or_null(dx), pointer_or_null(dweight), pointer_or_null(dbias),
         dy.size // outside, inside, outside, pointer(scratch()),
-    )  # fmt: skip
+    )
     return dx, dweight, dbias

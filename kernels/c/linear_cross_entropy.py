@@ -66,5 +66,5 @@ def row_losses(x, weight, targets, weights=None, smoothing=0.0, scale=1.0, dx=No
         pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights), smoothing,
         scale, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight), pointer(logits),
         pointer(scratch()), rows, width, size, chunk,
-    )  # fmt: skip
+    )
     return losses

@@ -22,5 +22,5 @@ def linear_packed_backward(dy, weight: Packed):
             pointer(dy), 1 + SCHEMES.index(weight.scheme),
             ffi.from_buffer("void *", weight.codes), pointer(weight.scale), pointer(NF4_LEVELS),
             pointer(dx), dx.size // K, N, K, chunk, pointer(w), pointer(scratch()),
-        )  # fmt: skip
+        )
     return dx

@@ -67,7 +67,7 @@ def _product(a, b, c, leading=()):
         _address(a), _offsets(a, leading), a_row >> 2, a_inner >> 2,
         _address(b), _offsets(b, leading), b_inner >> 2, b_column >> 2,
         pointer(c), batch, M, N, K, pointer(room),
-    )  # fmt: skip
+    )
 
 
 def _address(array):

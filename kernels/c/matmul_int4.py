@@ -19,5 +19,5 @@ def linear_int4_forward(x, weight: Packed, bias=None, residual=None):
     library.lib.linear_int4_forward(
         pointer(x), buffer("uint8_t", weight.codes), pointer(weight.scale),
         pointer_or_null(bias), pointer_or_null(residual), pointer(y), rows, N, K, pointer(scratch),
-    )  # fmt: skip
+    )
     return y

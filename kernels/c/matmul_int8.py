@@ -56,7 +56,7 @@ def matmul_int8(x, weight: Packed):
     library.lib.matmul_int8(
         buffer("int8_t", x), buffer("int8_t", weight.codes), buffer("int32_t", weight.offset),
         buffer("int32_t", y), rows, N, K, buffer("int8_t", scratch),
-    )  # fmt: skip
+    )
     return y
 
 
@@ -73,5 +73,5 @@ def linear_int8_forward(x, weight: Packed, bias=None, residual=None):
         pointer(x), buffer("int8_t", weight.codes), pointer(weight.scale),
         buffer("int32_t", weight.offset), pointer_or_null(bias), pointer_or_null(residual),
         pointer(y), rows, N, K, pointer(scratch),
-    )  # fmt: skip
+    )
     return y

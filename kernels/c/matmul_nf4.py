@@ -22,5 +22,5 @@ def linear_nf4_forward(x, weight: Packed, bias=None, residual=None):
     library.lib.linear_nf4_forward(
         pointer(x), buffer("uint8_t", weight.codes), pointer(weight.scale), pointer(NF4_LEVELS),
         pointer_or_null(bias), pointer_or_null(residual), pointer(y), y.size // N, N, K + missing,
-    )  # fmt: skip
+    )
     return y

@@ -20,7 +20,7 @@ def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
     library.lib.rmsnorm_forward(
         pointer(x), pointer_or_null(residual), pointer(weight), eps,
         pointer(s), pointer(y), pointer(rstd), rows, n,
-    )  # fmt: skip
+    )
     return y, s, rstd
 
 
@@ -36,5 +36,5 @@ def rmsnorm_backward(dy, s, weight, rstd, ds=None):
     library.lib.rmsnorm_backward(
         pointer(dy), pointer(s), pointer(weight), pointer(rstd), pointer_or_null(ds),
         pointer(dx), pointer(dweight), pointer(memory.scratch(BLOCKS * n)), BLOCKS, rows, n,
-    )  # fmt: skip
+    )
     return dx, dweight

@@ -14,7 +14,7 @@ PARTS = 64  # fixed ranges of sum_of_squares, so that the sum does not depend on
 
 def adamw_update(
     params, grads, ms, vs, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
-):  # fmt: skip
+):
     """As numpy_ref.adamw_update, float32; params, ms and vs must be C-contiguous (ValueError)."""
     values = factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)
     values = tuple(map(np.float32, values))
@@ -39,7 +39,7 @@ def sum_of_squares(arrays):
 @parallel
 def _update(
     param, grad, m, v, grad_scale, toward1, toward2, decay, rate, root_correction, eps
-):  # fmt: skip
+):
     for i in prange(param.size):
         g = grad[i] * grad_scale
         a, b = m[i] + (g - m[i]) * toward1, v[i] + (g * g - v[i]) * toward2

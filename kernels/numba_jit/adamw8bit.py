@@ -22,14 +22,14 @@ STEP_M, STEP_V = np.float32(1 / 127), np.float32(1 / 255)
 def adamw8bit_update(
     param, grad, m, m_scale, v, v_scale,
     *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0,
-):  # fmt: skip
+):
     """As numpy_ref.adamw8bit_update, float32."""
     reference.check(param, grad, m, m_scale, v, v_scale)
     _update(
         param.reshape(-1), np.ascontiguousarray(grad).reshape(-1), m, m_scale, v, v_scale,
         np.uint32(step * ROOT2 % 2**32),
         *map(np.float32, factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)),
-    )  # fmt: skip
+    )
 
 
 @inline
@@ -66,7 +66,7 @@ def _encode_positive(value, inverse, noise):
 def _update(
     param, grad, m, m_scale, v, v_scale, start,
     grad_scale, toward1, toward2, decay, rate, root_correction, eps,
-):  # fmt: skip
+):
     for group in prange((m_scale.size + BLOCKS - 1) // BLOCKS):
         a, b = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
         for block in range(group * BLOCKS, min((group + 1) * BLOCKS, m_scale.size)):

@@ -28,7 +28,7 @@ def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
         weight,
         np.zeros_like(weight) if bias is None else bias, np.float32(eps), residual is not None,
         y.reshape(flat), s.reshape(flat), mean, rstd,
-    )  # fmt: skip
+    )
     return y, s, mean, rstd
 
 
@@ -44,7 +44,7 @@ def layernorm_backward(dy, s, weight, mean, rstd, ds=None):
         dy.reshape(flat), s.reshape(flat), weight, mean, rstd,
         (dy if ds is None else np.ascontiguousarray(ds)).reshape(flat), ds is not None,
         dx.reshape(flat), partial,
-    )  # fmt: skip
+    )
     dweight, dbias = partial.sum(axis=1)
     return dx, dweight, dbias
 

@@ -23,7 +23,7 @@ def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
     _forward(
         x.reshape(flat), (x if residual is None else np.ascontiguousarray(residual)).reshape(flat),
         weight, np.float32(eps), residual is not None, y.reshape(flat), s.reshape(flat), rstd,
-    )  # fmt: skip
+    )
     return y, s, rstd
 
 
@@ -38,7 +38,7 @@ def rmsnorm_backward(dy, s, weight, rstd, ds=None):
         dy.reshape(flat), s.reshape(flat), weight, rstd,
         (dy if ds is None else np.ascontiguousarray(ds)).reshape(flat), ds is not None,
         dx.reshape(flat), partial,
-    )  # fmt: skip
+    )
     return dx, partial.sum(axis=0)
 
 

@@ -15,7 +15,7 @@ from kernels import checks
 
 def adamw_update(
     params, grads, ms, vs, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
-):  # fmt: skip
+):
     """One AdamW step, in place on params, ms and vs.
 
     params, grads, ms, vs: lists of equal length; the four arrays at one place have one shape and

@@ -29,7 +29,7 @@ TINY = float(np.finfo(np.float32).tiny)  # below this scale a block counts as ze
 def adamw8bit_update(
     param, grad, m, m_scale, v, v_scale,
     *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0,
-):  # fmt: skip
+):
     """One AdamW step, in place on param and on the coded moments.
 
     param, grad: one shape, size n, and float dtype, contiguous.  m: (n,) int8.  v: (n,) uint8.

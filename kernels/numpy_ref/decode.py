@@ -107,7 +107,7 @@ class Network:
             self._fits_norm("norm2", layer)
             F = layer.up.shape[0]
             matrices = {"qkv": ((H + 2 * Hkv) * D, C), "proj": (C, H * D), "up": (F, C),
-                        "down": (C, F), "gate": (F, C)}  # fmt: skip
+                        "down": (C, F), "gate": (F, C)}
             for name, shape in matrices.items():
                 _fits(name, getattr(layer, name), shape)
                 _fits(f"{name}_bias", getattr(layer, f"{name}_bias", None), shape[:1])

@@ -133,7 +133,7 @@ def _check(problem: Problem, settings: Settings) -> GradReport:
     report = GradReport(
         "passed", seed, f"vjp with central differences, float64, {how}, random cotangents",
         [f"{n} {x.shape}" for n, x in zip(problem.names, problem.xs, strict=True)],
-    )  # fmt: skip
+    )
     tolerance = Tolerance(settings.atol or 0.0, RTOL if settings.rtol is None else settings.rtol)
     before = [x.copy() for x in problem.xs]
     point = Point(problem, tolerance, None if settings.eps == "auto" else settings.eps)
@@ -155,7 +155,7 @@ def _usable(report: GradReport, point: Point, before: Arrays, rng: np.random.Gen
     problem = point.problem
     again = problem.evaluate(problem.xs)
     if any(y.tobytes() != z.astype(np.float64).tobytes()
-           for y, z in zip(point.ys, again, strict=True)):  # fmt: skip
+           for y, z in zip(point.ys, again, strict=True)):
         return _fail(report, "f gave two results for the same arguments: fix its random numbers")
     if not point.ys:
         return _fail(report, "f has no floating output")
@@ -163,7 +163,7 @@ def _usable(report: GradReport, point: Point, before: Arrays, rng: np.random.Gen
         return _fail(report, "f has no finite output here")
     _, grads = problem.pullback(problem.xs, point.cotangents(rng))
     if any(not np.array_equal(x, b, equal_nan=True)
-           for x, b in zip(problem.xs, before, strict=True)):  # fmt: skip
+           for x, b in zip(problem.xs, before, strict=True)):
         return _fail(report, "f or its backward wrote to an argument")
     for name, x, g in zip(problem.names, problem.xs, grads, strict=True):
         if g is None:

@@ -23,4 +23,4 @@ __all__ = [
     "MLP", "CausalSelfAttention", "Dropout", "Embedding", "LayerNorm", "Linear", "Module",
     "ModuleList", "Parameter", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "Sequential",
     "copy_arrays", "evaluating", "init", "replace_modules",
-]  # fmt: skip
+]

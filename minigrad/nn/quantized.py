@@ -19,7 +19,8 @@ from kernels import packing
 from kernels.numpy_ref.matmul_int4 import int4_codes
 from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes
-from kernels.packing import GROUP, SCHEMES, Packed
+from kernels.packing import GROUP, Packed
+from kernels.packing import SCHEMES as SCHEMES
 from minigrad.nn.embedding import Embedding
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module

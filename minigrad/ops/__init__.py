@@ -49,4 +49,4 @@ __all__ = [
     "matmul", "max", "maximum", "mean", "min", "minimum", "mul", "neg", "permute", "pow", "relu",
     "reshape", "rmsnorm", "self_attention", "sigmoid", "softmax", "split", "sqrt", "stack", "sub",
     "sum", "swapaxes", "tanh", "transpose", "var", "where",
-]  # fmt: skip
+]

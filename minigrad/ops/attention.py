@@ -27,7 +27,7 @@ def attention(
     Q, K, V = (_readable(t.data) for t in (q, k, v))
     y, lse = active.attention_forward(Q, K, V, causal, scale, first)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         return active.attention_backward(dy, Q, K, V, y, lse, causal, scale, first=first)
 
     return Tensor(y, (q, k, v), backward)
@@ -58,7 +58,7 @@ def self_attention(
     Q, K, V = _heads(fused, heads, kv_heads)
     y, lse = active.attention_forward(Q, K, V, causal, scale, first)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         dqkv = empty(fused.shape, fused.dtype)
         out = _heads(dqkv, heads, kv_heads)
         active.attention_backward(dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, out, first)

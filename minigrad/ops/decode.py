@@ -3,6 +3,10 @@
 Not differentiable: generation needs no gradients. tinygpt/inference/decoder.py builds the Network.
 """
 
+from __future__ import annotations
+
+import numpy as np
+
 from kernels import active
 from kernels.numpy_ref.decode import LayerWeights, Matrix, Network
 from kernels.packing import Packed
@@ -10,7 +14,9 @@ from kernels.packing import Packed
 __all__ = ["LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
 
 
-def decode_step(ids, network: Network, keys, values, positions):
+def decode_step(
+    ids: np.ndarray, network: Network, keys: np.ndarray, values: np.ndarray, positions: np.ndarray
+) -> np.ndarray:
     """Logits (B, V) after one more token for each of B sequences, each at its own position.
 
     ids, positions: (B,) int; keys, values: (L, B, context, Hkv, D) float32, written to.

@@ -32,7 +32,7 @@ def linear(
     if wants[1] or (wants[0] and activation is not None):
         kept, remake = (u, None) if x.remake is None else (None, x.remake)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         u = kept if remake is None else remake()
         return (*active.linear_backward(dy, u, w, activation, b, wants), dy)
 

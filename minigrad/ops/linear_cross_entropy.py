@@ -41,7 +41,8 @@ def linear_cross_entropy(
         return Tensor(np.asarray(active.linear_cross_entropy_forward(rows, w, t, *settings)))
     loss, dx, dweight = active.linear_cross_entropy_gradients(rows, w, t, *settings)
 
-    def backward(dy):  # runs once, so the saved gradients may be scaled in place
+    # It runs once, so the saved gradients may be scaled in place.
+    def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         if dy != 1:
             np.multiply(dx, dy, out=dx)
             np.multiply(dweight, dy, out=dweight)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kernels import active
 from minigrad.ops.cross_entropy import flat_targets
 from minigrad.ops.dense import dense
@@ -24,7 +26,7 @@ def linear_log_probability(x: Tensor, weight: Tensor, targets: Any) -> Tensor:
     t = flat_targets("linear_log_probability", targets, shape[:-1])
     y = active.linear_log_probability_forward(rows, w, t)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         dx, dweight = active.linear_log_probability_backward(dy.reshape(-1), rows, w, t)
         return dx.reshape(shape), dweight
 

@@ -6,6 +6,10 @@ Packed is no array, so the samplers of minigrad/testing cannot draw it.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from kernels import active
 from kernels.packing import Packed
 from minigrad.ops.dense import dense
@@ -33,11 +37,12 @@ def linear_packed(
     forward = getattr(active, f"linear_{packed.scheme}_forward")
     y = forward(activated(u, activation), packed, b, r)
     wants_x, wants_bias = x.requires_grad, bias is not None and bias.requires_grad
-    kept = remake = None
+    kept: Any = None
+    remake: Any = None
     if wants_x and activation is not None:
         kept, remake = (u, None) if x.remake is None else (None, x.remake)
 
-    def backward(dy):
+    def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         dx = dbias = None
         if wants_x:
             da = active.linear_packed_backward(dy, packed)

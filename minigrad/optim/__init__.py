@@ -11,4 +11,4 @@ __all__ = [
     "AdamW", "AdamW8bit", "Muon", "Optimizer", "clip_grad_norm", "clip_scale", "global_norm",
     "orthogonalize",
     "warmup_cosine",
-]  # fmt: skip
+]

@@ -44,4 +44,4 @@ class AdamW(Optimizer):
             [state["m"] for state in states], [state["v"] for state in states],
             lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1], eps=group["eps"],
             weight_decay=group["weight_decay"], step=self.steps, grad_scale=grad_scale,
-        )  # fmt: skip
+        )

@@ -33,7 +33,7 @@ class AdamW8bit(AdamW):
         return {
             "m": np.zeros(size, np.int8), "m_scale": np.zeros(blocks, dtype),
             "v": np.zeros(size, np.uint8), "v_scale": np.zeros(blocks, dtype),
-        }  # fmt: skip
+        }
 
     def update(
         self, params: list[Tensor], states: list[State], group: dict[str, Any], grad_scale: float
@@ -47,4 +47,4 @@ class AdamW8bit(AdamW):
                     lr=group["lr"], beta1=group["betas"][0], beta2=group["betas"][1],
                     eps=group["eps"], weight_decay=group["weight_decay"], step=self.steps,
                     grad_scale=grad_scale,
-                )  # fmt: skip
+                )

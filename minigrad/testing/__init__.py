@@ -11,7 +11,7 @@ from minigrad.testing.source import RandomSource, Source
 __all__ = [
     "REGISTRY", "Case", "Op", "RandomSource", "Source", "arrays", "broadcasting_pairs",
     "broadcasting_shapes", "op_cases", "shapes", "tensors",
-]  # fmt: skip
+]
 
 
 def __getattr__(name: str) -> Any:

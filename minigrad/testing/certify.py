@@ -54,7 +54,7 @@ def against_differences(op: Op, case: Case, seed: int = 0, **options: Any) -> Gr
         return check_grads(
             lambda *args: op.call(case, args), case.args, seed=seed,
             raise_exception=False, **options,
-        )  # fmt: skip
+        )
 
 
 def values_and_gradients(
@@ -67,7 +67,7 @@ def values_and_gradients(
     dys = [rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape) for y in outputs]
     with running(backward or forward):
         kept = [(y, dy.astype(y.dtype)) for y, dy in zip(outputs, dys, strict=True)
-                if y.requires_grad]  # fmt: skip
+                if y.requires_grad]
         engine.backward([y for y, _ in kept], [dy for _, dy in kept])
     grads = [np.zeros_like(x.data) if x.grad is None else x.grad for x in inputs]
     return [y.data for y in outputs] + grads

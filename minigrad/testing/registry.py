@@ -27,7 +27,7 @@ Sampler = Callable[[Source], "Case"]
 class Case:
     """One call: positional arguments (arrays, nests of them, None) and keyword settings."""
 
-    args: tuple
+    args: tuple[Any, ...]
     settings: dict[str, Any] = field(default_factory=dict)
 
     def floats(self) -> list[np.ndarray]:
@@ -71,7 +71,9 @@ class Op:
 REGISTRY: dict[str, Op] = {}
 
 
-def register(names: str, domain: str, kernels: str = "", smooth: bool = True) -> Callable:
+def register(
+    names: str, domain: str, kernels: str = "", smooth: bool = True
+) -> Callable[[Sampler], Sampler]:
     """Decorator of a sampler: enter it under each of the names."""
 
     def enter(sample: Sampler) -> Sampler:
@@ -253,7 +255,7 @@ def _getitem(s: Source) -> Case:
     index = s.choice([
         1, slice(1, None), (slice(None, None, 2), -1), (..., None, 0), slice(None, None, -1),
         rows, rows.reshape(2, 2), (rows, s.ids((4,), shape[1])), mask, (slice(None), [0, 0, 2]),
-    ])  # fmt: skip
+    ])
     return Case((s.array(shape), index))
 
 
@@ -267,7 +269,7 @@ def _softmax(s: Source) -> Case:
 
 
 @register("layernorm", "everywhere (eps keeps a constant row apart from 0)",
-          "layernorm_forward layernorm_backward")  # fmt: skip
+          "layernorm_forward layernorm_backward")
 def _layernorm(s: Source) -> Case:
     x, (weight, bias) = _rows(s), _vectors(s, 2)
     return Case((x(weight), weight, s.choice([bias, None])))
@@ -282,7 +284,7 @@ def _add_layernorm(s: Source) -> Case:
 
 
 @register("rmsnorm", "everywhere (eps keeps a row of zeros apart from 0)",
-          "rmsnorm_forward rmsnorm_backward")  # fmt: skip
+          "rmsnorm_forward rmsnorm_backward")
 def _rmsnorm(s: Source) -> Case:
     x, (weight,) = _rows(s), _vectors(s, 1)
     return Case((x(weight), weight))
@@ -359,7 +361,7 @@ def _cross_entropy(s: Source) -> Case:
 
 
 @register("linear_cross_entropy", "targets in range",
-          "linear_cross_entropy_forward linear_cross_entropy_gradients")  # fmt: skip
+          "linear_cross_entropy_forward linear_cross_entropy_gradients")
 def _linear_cross_entropy(s: Source) -> Case:
     rows, channels, vocabulary = s.size(), s.size(), s.choice([2, 5, 17])
     x, weight = s.array((rows, channels), ("normal", "ties")), s.array((vocabulary, channels))
@@ -369,7 +371,7 @@ def _linear_cross_entropy(s: Source) -> Case:
 
 
 @register("linear_log_probability", "targets in range",
-          "linear_log_probability_forward linear_log_probability_backward")  # fmt: skip
+          "linear_log_probability_forward linear_log_probability_backward")
 def _linear_log_probability(s: Source) -> Case:
     lead, channels, vocabulary = s.shape(0, 2), s.size(), s.choice([2, 5, 17])
     x, weight = s.array((*lead, channels), ("normal", "ties")), s.array((vocabulary, channels))

@@ -23,7 +23,7 @@ def text(tmp_path):
 
 def race(text, *options):
     settings = [word for key in (*TINY, "training.steps=40", "training.warmup_steps=4")
-                for word in ("--set", key)]  # fmt: skip
+                for word in ("--set", key)]
     command = [sys.executable, "-m", "bench", "race", "--data", str(text), "--json", *settings]
     run = subprocess.run(
         [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=300

@@ -53,7 +53,7 @@ def bench(*arguments, folder=ROOT, **environment):
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments], cwd=folder, capture_output=True, text=True,
         env={**kept, "PYTHONPATH": str(folder), **environment}, check=True,
-    )  # fmt: skip
+    )
 
 
 def test_without_the_c_extension_a_benchmark_says_what_auto_chose_and_what_mends_it(tmp_path):
@@ -92,13 +92,13 @@ def test_train_prints_one_line_of_json_with_the_promised_keys():
     run = subprocess.run(
         [sys.executable, "-m", "bench", "train", "--steps", "1", "--rounds", "1", "--json"],
         cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    )
     assert run.returncode == 0, run.stderr
     result = json.loads(run.stdout)
     promised = (
         "tokens_per_second", "ms_per_step", "mfu", "sgemm_gflops", "peak_rss_bytes",
         "first_step_seconds", "isa", "threads",
-    )  # fmt: skip
+    )
     assert set(promised) <= set(result)
     assert result["parameters"] == 804_096 and result["tokens_per_second"] > 0
 
@@ -111,11 +111,11 @@ def test_torch_peer_is_our_model():
     from tinygpt.model.shape import ModelShape
 
     ours = GPT(ModelShape(vocab_size=11, context=8, n_layers=2, n_heads=2, d_model=8),
-               np.random.default_rng(0))  # fmt: skip
+               np.random.default_rng(0))
     theirs = TorchGPT(11, 8, 2, 2, 8)
     assert sum(p.numel() for p in theirs.parameters()) == ours.count_parameters()
     names = {"attention.qkv": "qkv", "attention.proj": "projection", "mlp.up": "up",
-             "mlp.down": "down"}  # fmt: skip
+             "mlp.down": "down"}
     state = {}
     for name, array in ours.state_dict().items():
         for a, b in names.items():

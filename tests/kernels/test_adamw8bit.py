@@ -19,7 +19,7 @@ def state(*shape, dtype=np.float32):
         "param": floats(0, *shape).astype(dtype),
         "m": np.zeros(size, np.int8), "m_scale": np.zeros(blocks, dtype),
         "v": np.zeros(size, np.uint8), "v_scale": np.zeros(blocks, dtype),
-    }  # fmt: skip
+    }
 
 
 def steps(module, arrays, count, spread=2.0):

@@ -72,7 +72,7 @@ def test_the_forced_set_of_the_environment_is_met_or_an_error():
             result = subprocess.run(
                 [sys.executable, "-c", program], env=environment, capture_output=True, text=True,
                 check=True,
-            )  # fmt: skip
+            )
             assert result.stdout.strip() == isa
 
 
@@ -86,7 +86,7 @@ def test_without_the_extension_the_message_says_so_and_how_to_build_it(tmp_path)
         return subprocess.run(
             [sys.executable, "-c", program], env=environment, cwd=tmp_path,
             capture_output=True, text=True,
-        )  # fmt: skip
+        )
 
     forced, chosen = run("c"), run("numpy")
     assert forced.returncode == 1
@@ -102,6 +102,6 @@ def test_without_a_compiler_the_build_succeeds_and_leaves_nothing(tmp_path):
         [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", str(tmp_path / "lib"),
          "--build-temp", str(tmp_path / "temp")],
         cwd=ROOT, env={"CC": "/bin/false", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
-    )  # fmt: skip
+    )
     assert result.returncode == 0, result.stderr
     assert not list((tmp_path).rglob("_avx2*.so"))

@@ -13,7 +13,7 @@ SHAPES = [
     (1, 1, 1), (1, 33, 7), (3, 65, 1), (14, 32, 256), (15, 33, 257), (97, 65, 300),
     (131, 127, 1100), (200, 300, 5), (40, 700, 2100), (300, 17, 1025), (5, 1, 9), (67, 31, 15),
     (2, 1000, 64), (7, 9, 512), (13, 257, 3), (150, 170, 1300),  # few rows, two chunks
-]  # fmt: skip
+]
 LAYOUTS = list(itertools.product("nt", "nt"))
 
 
@@ -56,7 +56,7 @@ def test_products_of_every_layout(c, size):
         ((6, 8), (5, 8, 3)), ((2, 1, 4, 8), (3, 8, 2)), ((1, 40, 40), (1, 40, 40)),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_batches_and_their_gradients(c, shapes):
     a, b = normal(1, *shapes[0]), normal(2, *shapes[1])
     exact = np.matmul(*doubles(a, b))

@@ -39,7 +39,7 @@ def network(scheme, norm="layernorm", activation="gelu", V=37, C=24, H=3, F=40, 
             1 + draw(C), pack(draw(F, C), scheme), pack(draw(C, F), scheme),
         )
         for _ in range(layers)
-    )  # fmt: skip
+    )
     return Network(
         pack(draw(V, C), scheme), draw(CONTEXT, C), blocks, 1 + draw(C), H, norm, activation
     )

@@ -39,7 +39,7 @@ PARTS = {
             "layer": {"qkv": (80, C), "qkv_bias": (80,), "proj": (C, 40), "proj_bias": (C,),
                       "norm1_bias": (C,), "norm2_bias": (C,), "gate": (F, C), "up_bias": (F,),
                       "down_bias": (C,)}},
-}  # fmt: skip
+}
 
 
 def network(name, scheme):
@@ -63,7 +63,7 @@ def network(name, scheme):
     settings = {"norm_kind": "layernorm", "activation": "gelu", "position": (CONTEXT, C)} | parts
     turns = settings.pop("rotary", 0)
     return Network(token=draw("token", (V, C)), layers=layers, norm=norm(), heads=H,
-                   rotary=tables(turns) if turns else None, **drawn(settings))  # fmt: skip
+                   rotary=tables(turns) if turns else None, **drawn(settings))
 
 
 def tables(size):

@@ -21,7 +21,7 @@ def random_weight(rng, scheme, n, k):
 @pytest.mark.parametrize("scheme", ["int4", "nf4"])
 @settings(max_examples=30)
 @given(rows=st.integers(1, 19), n=st.integers(1, 40), seed=st.integers(0, 2**32 - 1),
-       k=st.integers(1, 200) | st.sampled_from([256, 768]))  # fmt: skip
+       k=st.integers(1, 200) | st.sampled_from([256, 768]))
 def test_linear_equals_the_reference(fast, scheme, rows, n, k, seed):
     rng = np.random.default_rng(seed)
     weight, _, _ = random_weight(rng, scheme, n, k)

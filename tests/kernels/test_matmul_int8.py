@@ -62,7 +62,7 @@ def test_matmul_int8_at_the_longest_exact_sum(fast):
 
 @settings(max_examples=EXAMPLES)
 @given(rows=st.integers(1, 9), k=st.integers(1, 99), seed=st.integers(0, 2**32 - 1),
-       scale=st.sampled_from([1e-36, 1e-3, 1.0, 1e30]))  # fmt: skip
+       scale=st.sampled_from([1e-36, 1e-3, 1.0, 1e30]))
 def test_quantize_rows_gives_the_references_integers(fast, rows, k, seed, scale):
     x = (np.random.default_rng(seed).standard_normal((rows, k)) * scale).astype(np.float32)
     x[0, : k // 2] = 0

@@ -20,7 +20,7 @@ def run(script: str, **environment: str) -> str:
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
         cwd=ROOT, env={**os.environ, **environment}, check=True, capture_output=True, text=True,
-    ).stdout.strip()  # fmt: skip
+    ).stdout.strip()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def in_a_new_process(program, **environment):
         [sys.executable, "-c", program],
         env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **environment},
         capture_output=True, text=True,
-    )  # fmt: skip
+    )
 
 
 def test_the_environment_decides():

@@ -9,7 +9,7 @@ from minigrad import Tensor, optim, tensor
 def quadratic(seed=0, n=7):
     rng = np.random.default_rng(seed)
     return [Tensor(rng.standard_normal(s, dtype=np.float32), requires_grad=True)
-            for s in ((n,), (3, n), (1,))]  # fmt: skip
+            for s in ((n,), (3, n), (1,))]
 
 
 def steps(params, optimizer, count):
@@ -36,7 +36,7 @@ def test_adamw_follows_the_published_rule():
 def test_groups_keep_their_own_settings():
     a, b = tensor([1.0], requires_grad=True), tensor([1.0], requires_grad=True)
     optimizer = optim.AdamW([{"params": [a], "weight_decay": 0.5}, {"params": [b]}],
-                            lr=0.1, weight_decay=0.0)  # fmt: skip
+                            lr=0.1, weight_decay=0.0)
     a.grad = b.grad = np.zeros(1, np.float32)
     optimizer.step()
     np.testing.assert_allclose([a.item(), b.item()], [0.95, 1.0], rtol=1e-6)

@@ -72,7 +72,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
                           "dx[target] -= 1.001f * (1 - smoothing) * scale;"),
         "embedding": ("embedding.c", "to[i] += from[i];", "to[i] += 1.001f * from[i];"),
     },
-}  # fmt: skip
+}
 
 # The gradient in the order of its transpose: the right function under another name, and one under
 # its own name that calls it and stores the result the other way round.
@@ -164,7 +164,7 @@ def compiled(kind: str, folder: Path):
     (target / "build.py").write_text(build)
     script = "import runpy; runpy.run_path('kernels/c/build.py')['generic']().compile(tmpdir='.')"
     subprocess.run([sys.executable, "-c", script], cwd=folder / kind, check=True,
-                   capture_output=True)  # fmt: skip
+                   capture_output=True)
     (path,) = target.glob("_generic*.so")
     loader = importlib.machinery.ExtensionFileLoader(f"mutant_{kind}._generic", str(path))
     spec = importlib.util.spec_from_loader(loader.name, loader)

@@ -32,7 +32,7 @@ def test_agrees_with_the_reference(name, backend):
 
 
 PAIRS = [("numpy", "c:generic"), ("c:generic", "numpy"), ("numpy", "numba"), ("numba", "c:avx2"),
-         ("c:avx512", "c:generic"), ("c:avx2", "numpy")]  # fmt: skip
+         ("c:avx512", "c:generic"), ("c:avx2", "numpy")]
 
 
 @pytest.mark.parametrize("forward, backward", PAIRS)

@@ -10,12 +10,12 @@ from tests.oracles import ORACLES
 WITHOUT_GRADIENT = {
     "adamw_update", "adamw8bit_update", "sum_of_squares", "quantize_rows", "matmul_int8",
     "decode_step",
-}  # fmt: skip
+}
 # Kernels of ops.linear_packed, whose weight is no array and fits no sampler: its gradients are
 # certified in tests/minigrad/test_quantized_gradients.py.
 OF_PACKED_WEIGHTS = {
     "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward", "linear_packed_backward",
-}  # fmt: skip
+}
 
 
 def test_every_operation_is_registered_with_a_domain_and_an_oracle():
@@ -26,7 +26,7 @@ def test_every_operation_is_registered_with_a_domain_and_an_oracle():
 
 def test_every_public_function_of_minigrad_ops_is_exported():
     functions = {name for name, value in vars(ops).items() if getattr(value, "__module__", "")
-                 .startswith("minigrad.ops") and not name.startswith("_")}  # fmt: skip
+                 .startswith("minigrad.ops") and not name.startswith("_")}
     assert functions == set(ops.__all__)
 
 

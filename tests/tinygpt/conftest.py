@@ -30,7 +30,7 @@ def tiny_config(tiny_text):
                 "eval_every": 10, "eval_tokens": 500, "checkpoint_every": 7, "sample_every": None,
             },
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

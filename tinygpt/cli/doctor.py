@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from typing import Any
 
 import click
 
@@ -51,7 +52,7 @@ def _kernels() -> list[tuple[str, str]]:
     return [*rows, ("tokenizer", tokenizer.report())]
 
 
-def _in_use(report: dict) -> str:
+def _in_use(report: dict[str, Any]) -> str:
     used = sorted(set(report["ops"].values()))
     name = " + ".join(used) + (f", instruction set {report['isa']}" if report["isa"] else "")
     return f"{name} (asked for: {report['backend']})"

@@ -5,6 +5,8 @@ Imports stand inside the functions, so that `--help` is quick.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -20,12 +22,12 @@ def sampling_options(command):
         click.option("--repetition-penalty", type=float, help="1.1 to 1.3 discourages repeating."),
         click.option("--seed", type=int, default=0, show_default=True),
         click.option("--stop", multiple=True, help="Text that ends the answer; repeatable."),
-    )):  # fmt: skip
+    )):
         command = option(command)
     return command
 
 
-def _sampling(options: dict):
+def _sampling(options: dict[str, Any]):
     from tinygpt.inference.sampling import Sampling
 
     names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
@@ -37,7 +39,7 @@ def _sampling(options: dict):
 @click.option("--prompt", default="\n", help="Text to go on from; - reads it from stdin.")
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True,
-              help="Texts to write, each from the next seed.")  # fmt: skip
+              help="Texts to write, each from the next seed.")
 @sampling_options
 def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     """Let a trained model go on from a prompt.
@@ -65,7 +67,7 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
         for text in stream_text(
             gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
             rng=np.random.default_rng(seed + number),
-        ):  # fmt: skip
+        ):
             click.echo(text, nl=False)
         click.echo("\n" if number + 1 < samples else "")
 
@@ -79,7 +81,7 @@ write in turns. Begin something and see what it makes of it."""
 @click.command()
 @click.argument("model", metavar="RUN|FILE", type=click.Path())
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True,
-              help="Longest answer.")  # fmt: skip
+              help="Longest answer.")
 @click.option(
     "--roles",
     is_flag=True,
@@ -104,7 +106,7 @@ def chat(model, max_tokens, roles, seed, stop, **options):
     talk = Conversation(
         gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles,
         stop=stop or (() if roles else ("\n\n",)), rng=np.random.default_rng(seed),
-    )  # fmt: skip
+    )
     click.echo(CHAT_HELP if roles else f"{BASE_MODEL}\n{CHAT_HELP}")
     while (line := _read_line("> ")) is not None:
         if line.startswith("/"):
@@ -160,9 +162,9 @@ def _chat_command(talk, line: str) -> None:
 @click.command()
 @click.argument("run", metavar="RUN", type=click.Path())
 @click.option("--to", "scheme", type=click.Choice(["int8", "int4", "nf4"]), default="int8",
-              show_default=True)  # fmt: skip
+              show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False),
-              help="File to write; without it only the quality is measured.")  # fmt: skip
+              help="File to write; without it only the quality is measured.")
 @click.option(
     "--text",
     type=click.Path(exists=True, dir_okay=False),

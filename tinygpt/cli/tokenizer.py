@@ -31,16 +31,16 @@ def tokenizer():
 @click.argument("texts", nargs=-1, required=True)
 @click.option("--out", default="tokenizer.json", show_default=True, help="File to write.")
 @click.option("--vocab-size", default=4096, show_default=True,
-              help="Ids in all: 256 bytes, merges, special tokens.")  # fmt: skip
+              help="Ids in all: 256 bytes, merges, special tokens.")
 @click.option("--pattern", default="cl100k", show_default=True,
-              help="How text is cut into words: gpt2, cl100k, llama3, or a regex.")  # fmt: skip
+              help="How text is cut into words: gpt2, cl100k, llama3, or a regex.")
 @click.option("--kind", type=click.Choice(["bpe", "char"]), default="bpe", show_default=True)
 @click.option("--min-count", default=2, show_default=True, help="Rarer pairs are not merged.")
 @click.option("--special", "specials", multiple=True, metavar="NAME",
-              help="A special token, may be repeated [default: six for chat].")  # fmt: skip
+              help="A special token, may be repeated [default: six for chat].")
 @click.option("--max-memory", metavar="SIZE", help="As in 1GB; beyond it, work on the disk.")
 @click.option("--format", "form", default="tinygpt", show_default=True,
-              type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))  # fmt: skip
+              type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))
 def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory, form):
     """Train on TEXTS: files, folders, "stories", "python", "python+tests" or - (stdin).
 
@@ -73,7 +73,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
         made = train_on_words(
             words, vocab_size, special_tokens, min_count,
             lambda done, wanted: progress.update(merging, completed=done, total=wanted),
-        )  # fmt: skip
+        )
         n_words, place = len(words), "on disk" if words.spilled else "in memory"
     export(made, out, form)
     seconds = time.perf_counter() - started
@@ -206,7 +206,7 @@ def compare(paths, file):
         table.add_row(
             path, f"{m.vocab_size:,}", f"{m.tokens:,}", f"{m.bytes_per_token:.3f}",
             f"{m.tokens_per_word:.3f}", f"{m.unused:,}", f"{100 * m.unused / m.vocab_size:.1f}",
-        )  # fmt: skip
+        )
     Console(highlight=False).print(table)
 
 
@@ -214,7 +214,7 @@ def compare(paths, file):
 @click.argument("path", metavar="TOKENIZER")
 @click.argument("out")
 @click.option("--format", "form", default="huggingface", show_default=True,
-              type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))  # fmt: skip
+              type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))
 @click.option("--pattern", help="The pattern of a tiktoken file, which does not say (cl100k).")
 def convert(path, out, form, pattern):
     """Write TOKENIZER to OUT in another program's format, or in ours."""
@@ -252,7 +252,7 @@ def _progress():
     return Progress(
         TextColumn("{task.description:>5}"), BarColumn(), TaskProgressColumn(), TimeLeft(),
         console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip
+    )
 
 
 def _write_ids(out: str, parts) -> int:
@@ -312,11 +312,11 @@ def _show_cut(console, tok, sentence: str) -> None:
 
     tokens = cut(tok, sentence)
     colours = ["black on bright_cyan", "black on bright_yellow", "black on bright_green",
-               "black on bright_magenta"]  # fmt: skip
+               "black on bright_magenta"]
     line = Text()
     for i, (_, data) in enumerate(tokens):
         line.append(show(data) if console.is_terminal else f"[{show(data)}]",
-                    style=colours[i % len(colours)])  # fmt: skip
+                    style=colours[i % len(colours)])
     size = len(sentence.encode("utf-8", "surrogateescape"))
     console.print(line)
     console.print(" ".join(str(token) for token, _ in tokens), style="dim")

@@ -14,7 +14,7 @@ import click
 @click.option("--data", help="A text file or folder, or: stories, python, python+tests.")
 @click.option("--out", default="run", show_default=True, help="Folder for everything it leaves.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-              help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip
+              help="Change one setting, as in training.steps=30. May be repeated.")
 @click.option("--resume", "go_on", is_flag=True, help="Go on with the run in --out.")
 @click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
 @click.option("--deterministic", is_flag=True, help="The same bytes with any number of threads.")
@@ -25,7 +25,7 @@ import click
 @click.option("--max-temperature", type=float, metavar="CELSIUS", help="Pause when hotter.")
 @click.option("--pause-on-battery", is_flag=True, help="Pause while the laptop is not plugged in.")
 def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, nice, stop_at,
-          max_hours, max_temperature, pause_on_battery):  # fmt: skip
+          max_hours, max_temperature, pause_on_battery):
     """Train a GPT on stories, on Python's own library, or on your text.
 
     CONFIG is a TOML file or the name of one that ships: S, M, B, L (0.8 to 10.7 million
@@ -143,7 +143,7 @@ def _announce_time(session, say):
 @click.option("--data", help="A text file or folder, or: stories, python, python+tests.")
 @click.option("--out", help="Where the run would be kept, to see if the disk has room.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-              help="Change one setting, as in training.steps=30. May be repeated.")  # fmt: skip
+              help="Change one setting, as in training.steps=30. May be repeated.")
 @click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
 def plan(config, data, out, overrides, fit):
     """Say what a training will need before it starts: memory, time, disk.

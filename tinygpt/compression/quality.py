@@ -17,11 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygpt.compression.quantize import only_quantized, quantizable
+from tinygpt.compression.quantize import only_quantized
 from tinygpt.data import evaluation_batches
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.scoring import log_probabilities
 from tinygpt.model import LanguageModel
+from tinygpt.weights.quantized import quantizable
 
 LOGITS_AT_ONCE = 4_000_000  # 16 MB of them
 

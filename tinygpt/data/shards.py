@@ -66,7 +66,7 @@ class ShardWriter:
             self._file = None
 
 
-class Tokens(Sequence):
+class Tokens(Sequence[Any]):
     """A split's tokens: its shards in a row, mapped, not read; `tokens[a:b]` is an array."""
 
     def __init__(self, arrays: Sequence[np.ndarray], dtype: Any = np.uint16):

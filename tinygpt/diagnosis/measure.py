@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import nn, no_grad, optim
+from minigrad import Tensor, nn, no_grad, optim
 from minigrad.ops.linear import activated
 from tinygpt.config import find_objective
 from tinygpt.data import Dataset, open_dataset
@@ -32,7 +32,9 @@ COPY = 48  # characters that must match to count as copied
 RARE = 20  # occurrences below which a token cannot be learned well
 
 
-def diagnose(path: str, say: Callable[[str], None] | None = None) -> tuple[Session, Findings, dict]:
+def diagnose(
+    path: str, say: Callable[[str], None] | None = None
+) -> tuple[Session, Findings, dict[str, float]]:
     """Measure the run at `path`.
 
     Returns (session, findings, gradient norm by part of the model).  The run is not changed.
@@ -70,7 +72,7 @@ def diagnose(path: str, say: Callable[[str], None] | None = None) -> tuple[Sessi
         train_tokens=len(dataset.train), passes=state.tokens / max(1, len(dataset.train)),
         skipped=state.skipped, rollbacks=state.rollbacks, lr=recipe.lr * state.lr_scale,
         vocab_size=dataset.vocab_size, rare_tokens=float(np.mean(counts < RARE)), **values,
-    )  # fmt: skip
+    )
     return session, findings, norms
 
 
@@ -98,7 +100,7 @@ def _history(session: Session, val_loss: float) -> dict[str, Any]:
     return {
         "best_val_loss": min(best, val_loss), "best_step": best_step, "rose": rose,
         "still_falling": before[-1] - vals[-1][1] if before else 0.0, "clipped": clipped,
-    }  # fmt: skip
+    }
 
 
 def _writing(session: Session) -> dict[str, float]:
@@ -126,7 +128,7 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-def repetition(items: Sequence, n: int = 4) -> float:
+def repetition(items: Sequence[Any], n: int = 4) -> float:
     """Share of the n-grams of `items` that occurred before in it; 0 for fewer than n."""
     grams = [tuple(items[i : i + n]) for i in range(len(items) - n + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
@@ -152,8 +154,8 @@ def _dead_units(session: Session, threshold: float = 0.01) -> float:
     ids = np.stack([np.asarray(row) for row in rows if len(row) == model.shape.context])
     largest: list[np.ndarray] = []
 
-    def listen(down: nn.Linear) -> Callable:
-        def forward(x, *args, **kwargs):
+    def listen(down: nn.Linear) -> Callable[..., Tensor]:
+        def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             answers = activated(x.data, down.activation)
             largest.append(np.abs(answers).reshape(-1, x.shape[-1]).max(axis=0))
             return type(down).forward(down, x, *args, **kwargs)

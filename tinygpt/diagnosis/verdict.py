@@ -77,7 +77,7 @@ def judge(f: Findings) -> Verdict:
     for rule in (
         _broken, _rate_too_high, _nothing_learned, _overfitting, _tokenizer_too_large,
         _too_few_steps, _dead, _too_small, _repeats,
-    ):  # fmt: skip
+    ):
         verdict = rule(f)
         if verdict is not None:
             return verdict
@@ -110,7 +110,7 @@ def _rate_too_high(f: Findings) -> Verdict | None:
     signs = []
     if shaky:
         signs.append(f"{f.skipped} steps had to be skipped and {f.rollbacks} times training went "
-                     "back to a checkpoint")  # fmt: skip
+                     "back to a checkpoint")
     if risen:
         signs.append(f"the training loss ended {f.rose:.2f} above its lowest point")
     if stuck:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigrad import nn
 from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
 from minigrad.ops.decode import LayerWeights, Matrix, Network
@@ -62,7 +64,7 @@ def _network(model: GPT) -> Network:
     )
 
 
-def _norm(norm: Any):
+def _norm(norm: Any) -> np.ndarray:
     if type(norm) not in (nn.LayerNorm, nn.RMSNorm) or getattr(norm, "bias", None) is not None:
         raise _Unknown
     return norm.weight.data

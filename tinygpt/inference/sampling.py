@@ -41,7 +41,7 @@ class Sampling:
     min_p: float | None = None
     repetition_penalty: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, holds, rule in (
             ("temperature", lambda x: 0 <= x < np.inf, "0 (always the likeliest token) or more"),
             ("top_k", lambda x: x >= 1, "1 or more"),

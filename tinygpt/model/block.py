@@ -42,12 +42,12 @@ class Block(nn.Module):
         self.attention = nn.CausalSelfAttention(
             shape.d_model, shape.n_heads, bias=False, dropout=shape.dropout,
             std=std, residual_std=residual_std, rng=rng,
-        )  # fmt: skip
+        )
         self.norm2 = make_norm(shape)
         self.mlp = nn.MLP(
             shape.d_model, activation=shape.activation, bias=False, dropout=shape.dropout,
             std=std, residual_std=residual_std, rng=rng,
-        )  # fmt: skip
+        )
 
     def forward(
         self, branch: Tensor, stream: Tensor | None, cache: LayerCache | None = None

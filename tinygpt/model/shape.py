@@ -24,7 +24,7 @@ class ModelShape:
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
     activation: Literal["gelu", "relu2"] = "gelu"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("vocab_size", "context", "n_layers", "n_heads", "d_model"):
             require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
         if self.d_model % self.n_heads:

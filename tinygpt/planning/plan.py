@@ -25,6 +25,7 @@ from tinygpt.training.session import KEEP
 
 FLOAT = 4  # bytes
 MARGIN = 0.9  # share of what is available that a plan may take: predictions are not perfect
+Times = tuple[float, float, float]  # likely, low, high
 MOMENT_BYTES = {"adamw": 8.0, "adamw8bit": 2.04, "muon": 4.5}  # a parameter
 
 
@@ -58,8 +59,8 @@ class Plan:
     objective: Objective
     memory: Memory
     limit: Limit | None
-    step_seconds: tuple[float, float, float] | None
-    total_seconds: tuple[float, float, float] | None
+    step_seconds: Times | None
+    total_seconds: Times | None
     checkpoint_bytes: int
     disk_bytes: int
     others: float = 0.0
@@ -214,8 +215,8 @@ def _corrected(
     )
 
 
-def _times(objective: Objective, tried_batch: int, measured: Measured):
-    """(likely, low, high) seconds of a step and of the run, evaluations included."""
+def _times(objective: Objective, tried_batch: int, measured: Measured) -> tuple[Times, Times]:
+    """Seconds of a step and of the run, evaluations included."""
     recipe = objective.config.training
     scale = recipe.batch_size / tried_batch
     low, likely, high = measured.pass_seconds

@@ -58,7 +58,7 @@ def measure(objective: Objective, seconds: float = SECONDS) -> Measured | None:
     done = subprocess.run(
         [sys.executable, "-m", "tinygpt.planning.probe"],
         input=request, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    )
     if done.returncode != 0:
         return None
     values = json.loads(done.stdout)

@@ -31,7 +31,7 @@ class DataConfig:
     stories_mb: float = 8.0  # size of the generated corpus, millions of characters
     errors: Literal["strict", "replace"] = "strict"  # bytes that are not UTF-8: stop, or U+FFFD
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         parts = self.split
         if len(parts) != 3 or min(parts) < 0 or abs(sum(parts) - 1) > 1e-6 or not parts[0]:
             raise ConfigError(
@@ -51,7 +51,7 @@ class PretrainingConfig(Config):
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.base is not None:
             raise ConfigError(
                 f"base = {self.base!r}: pretraining begins with new weights. Leave base out."

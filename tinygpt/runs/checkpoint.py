@@ -24,7 +24,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def verify(checkpoint: Checkpoint) -> None:
             raise CheckpointError(f"{path} cannot be read ({error.strerror})") from error
 
 
-def newest_good(folder: Path, warn=None, before: int | None = None) -> Checkpoint | None:
+def newest_good(folder: Path, warn: Callable[[str], object] | None = None, before: int | None = None) -> Checkpoint | None:
     """The newest checkpoint that verifies, or None.
 
     before: only those of a smaller step.

@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tinygpt.storage.durable import AppendLog, replace_file
 COLUMNS = (
     "step", "tokens", "loss", "val_loss", "lr", "grad_norm", "tokens_per_second", "rss_bytes",
     "seconds", "skipped", "event", "text",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StepMetrics:
 class MetricsLog:
     """Writes metrics.jsonl; a disk that refuses is warned about and training goes on."""
 
-    def __init__(self, path: Path, warn):
+    def __init__(self, path: Path, warn: Callable[[str], object]):
         self.path = path
         self._log = AppendLog(path, warn)
 

@@ -93,14 +93,14 @@ class Run:
             raise UserError(_refused(self.path, error)) from error
         self.config = config
 
-    def newest_good(self, warn=None, before: int | None = None) -> Checkpoint | None:
+    def newest_good(self, warn: Callable[[str], object] | None = None, before: int | None = None) -> Checkpoint | None:
         """The newest checkpoint (of a step below `before`) whose checksums hold, or None.
 
         warn: hears about damaged ones.
         """
         return checkpoints.newest_good(self.checkpoints, warn, before)
 
-    def find(self, which: str | int = "last", warn=None) -> Checkpoint:
+    def find(self, which: str | int = "last", warn: Callable[[str], object] | None = None) -> Checkpoint:
         """A verified checkpoint: "last", "best" (lowest validation loss) or a step.
 
         Raises UserError if there is none, CheckpointError if the one asked for is damaged.

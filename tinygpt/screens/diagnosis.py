@@ -20,7 +20,7 @@ def show(
 ) -> None:
     """Print everything."""
     console.print(f"\n[bold]{session.run.path}[/bold]: step {f.step:,} of {f.steps:,}, "
-                  f"{f.parameters / 1e6:.2f} million parameters\n")  # fmt: skip
+                  f"{f.parameters / 1e6:.2f} million parameters\n")
     console.print(_losses(f))
     console.print()
     console.print(_signs(f))
@@ -40,7 +40,7 @@ def _losses(f: Findings) -> Table:
         ("bigram", f.bigram, "by the token before"),
         ("this model", f.val_loss, "on held-out text"),
         ("this model", f.train_loss, "on its training text"),
-    ]  # fmt: skip
+    ]
     for name, loss, note in rows:
         own = name == "this model"
         finite = math.isfinite(loss)
@@ -48,7 +48,7 @@ def _losses(f: Findings) -> Table:
         table.add_row(
             Text(name, style="bold" if own else ""), f"{loss:.3f}",
             Text(bar, style="cyan" if own else "dim"), Text(note, style="dim"),
-        )  # fmt: skip
+        )
     return table
 
 
@@ -66,7 +66,7 @@ def _signs(f: Findings) -> Table:
         ("repetition in what it writes", f"{f.repetition:.0%}",
          f"{f.text_repetition:.0%} in the text itself"),
         ("copied from the text", f"{f.copying:.0%}", "below 20 %"),
-    ]  # fmt: skip
+    ]
     for name, value, usual in rows:
         table.add_row(name, Text(value, style="bold"), Text(usual, style="dim"))
     return table

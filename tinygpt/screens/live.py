@@ -146,10 +146,10 @@ class LiveView(Watcher):
         rows = Table.grid(padding=(0, 3))
         held_out = f"{self._val:.4f}" if self._val is not None else "not yet"
         rows.add_row("[dim]loss[/]", f"[bold]{last.loss:.4f}[/]", "[dim]held-out[/]", held_out,
-                     "[dim]rate[/]", f"{last.lr:.1e}")  # fmt: skip
+                     "[dim]rate[/]", f"{last.lr:.1e}")
         rows.add_row("[dim]tokens/s[/]", f"{last.tokens_per_second:,.0f}", "[dim]memory[/]",
                      f"{last.rss_bytes / 2**20:.0f} MB", "[dim]left[/]",
-                     f"[bold]{duration(left) if left is not None else '...'}[/]")  # fmt: skip
+                     f"[bold]{duration(left) if left is not None else '...'}[/]")
         head = _bar(last.step, self._pace.steps, width)
         curve = Text(sparkline(self._losses.y, width), style="cyan")
         return Panel(Group(head, curve, rows), title=f"training {self._title}", width=width + 6)

@@ -57,7 +57,7 @@ def quantize_and_report(
         f"  {quality.perplexity_change:+.3%}"
     )
     click.echo(f"{'tokens/s, one text':28}{speeds[0]:12.0f}{speeds[1]:12.0f}"
-               f"  {speeds[1] / speeds[0]:.2f}x")  # fmt: skip
+               f"  {speeds[1] / speeds[0]:.2f}x")
     click.echo(f"{'same likeliest token':28}{'':12}{quality.agreement:12.3%}")
     click.echo(f"{'KL divergence, nats':28}{'':12}{quality.kl:12.6f}")
     if out is not None:

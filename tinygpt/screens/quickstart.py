@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -63,7 +64,7 @@ def quickstart(out: Path, minutes: float, console: Console) -> int:
     return 0
 
 
-def _narrator(console: Console):
+def _narrator(console: Console) -> Callable[[str, str | None], None]:
     def say(title: str, text: str | None) -> None:
         console.print(f"\n[bold]{title}[/bold]")
         if text:
@@ -120,7 +121,7 @@ def _fit_to_time(objective: Pretraining, seconds: float) -> PretrainingConfig:
     return config.replace(
         "training", steps=steps, warmup_steps=min(config.training.warmup_steps, steps // 10),
         eval_every=sixth, sample_every=third, checkpoint_every=third,
-    )  # fmt: skip
+    )
 
 
 def _seconds_per_step(session: Session) -> float:
@@ -130,7 +131,7 @@ def _seconds_per_step(session: Session) -> float:
     loop = train(
         session.model, session.batches, session.objective.loss, session.optimizer,
         session.schedule, session.state, steps=recipe.steps, clip=recipe.clip,
-    )  # fmt: skip
+    )
     end = time.perf_counter() + PROBE_SECONDS
     for metrics in loop:
         seen.append(metrics)

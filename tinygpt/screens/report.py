@@ -107,7 +107,7 @@ def _collect(path: Path) -> dict[str, Any]:
     curves = {name: Thinned(POINTS) for name in CURVES}
     data: dict[str, Any] = {
         "curves": curves, "val": [], "events": [], "step": 0, "tokens": 0, "seconds": 0.0,
-    }  # fmt: skip
+    }
     for m in metrics_files.read(path) if path.exists() else ():
         if "event" in m:
             data["events"].append(m)
@@ -216,7 +216,7 @@ def _small_figures(data: dict[str, Any]) -> str:
         top = max(values, default=0.0)
         y_range = None if log or not top else (0.0, 1.08 * top)
         svg = chart([Series(title, curve.x, values, "a")], width=470, height=200, log=log,
-                    y_range=y_range, title=title)  # fmt: skip
+                    y_range=y_range, title=title)
         if svg:
             figures.append(f"<div class='card'><h2>{title}</h2>{svg}</div>")
     return f"<section class='pair'>{''.join(figures)}</section>"
@@ -227,7 +227,7 @@ def _sample_cards(samples: list[dict[str, Any]]) -> str:
         return ""
     chosen = samples if len(samples) <= 6 else [
         samples[round(i * (len(samples) - 1) / 5)] for i in range(6)
-    ]  # fmt: skip
+    ]
     cards = "".join(
         f"<article><h3>step {m['step']:,}</h3><pre>{html.escape(m['text'].strip())}</pre></article>"
         for m in chosen

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCALARS = {
     "loss": "loss/train", "val_loss": "loss/validation", "lr": "rate", "grad_norm": "gradient_norm",
     "tokens_per_second": "tokens_per_second", "rss_bytes": "memory_bytes",
-}  # fmt: skip
+}
 
 
 class EventFile:

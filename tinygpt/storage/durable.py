@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class DurableFile:
         finally:
             os.close(self._handle)
 
-    def __exit__(self, kind, *error: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -100,7 +100,7 @@ class AppendLog:
     warn: called with a sentence at the first failure of a series.
     """
 
-    def __init__(self, path: Path, warn):
+    def __init__(self, path: Path, warn: Callable[[str], object]):
         self.path, self.warn, self._failing = path, warn, False
 
     def line(self, text: str) -> None:

@@ -13,11 +13,11 @@ from tinygpt.tokenizer.base import (
     END_OF_TEXT,
     StreamingDecoder,
     Tokenizer,
-    TokenizerError,
 )
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.char import CharTokenizer
 from tinygpt.tokenizer.compiled import report
+from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.formats import export, from_json, load
 from tinygpt.tokenizer.trainer import train_bpe
 

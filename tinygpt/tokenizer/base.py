@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -130,13 +130,13 @@ class Tokenizer(ABC):
             )
 
 
-def _pattern(names: Iterable[str], text: Text, capture: bool = False) -> re.Pattern:
+def _pattern(names: Iterable[str], text: Text, capture: bool = False) -> re.Pattern[Any]:
     """Matches any of `names`, the longest first, in a text of the type of `text`."""
     return _compile(frozenset(names), isinstance(text, str), capture)
 
 
 @lru_cache(maxsize=32)
-def _compile(names: frozenset[str], for_str: bool, capture: bool) -> re.Pattern:
+def _compile(names: frozenset[str], for_str: bool, capture: bool) -> re.Pattern[Any]:
     choices = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     choices = f"({choices})" if capture else choices
     return re.compile(choices if for_str else choices.encode())

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from tinygpt.tokenizer import compiled
-from tinygpt.tokenizer.base import Text, Tokenizer, TokenizerError
+from tinygpt.tokenizer.base import Text, Tokenizer
+from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
 
 Pair = tuple[int, int]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from tinygpt.tokenizer.base import Text, Tokenizer, TokenizerError
+from tinygpt.tokenizer.base import Text, Tokenizer
+from tinygpt.tokenizer.files import TokenizerError
 
 FORMAT = "tinygpt-char"
 
@@ -82,7 +84,7 @@ class CharTokenizer(Tokenizer):
         return json.dumps(data, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, data: dict) -> CharTokenizer:
+    def from_json(cls, data: dict[str, Any]) -> CharTokenizer:
         """Rebuild from a parsed file.  Raises TokenizerError if it is damaged."""
         characters = data.get("characters")
         if not isinstance(characters, str):

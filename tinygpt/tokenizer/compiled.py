@@ -90,7 +90,7 @@ class Scanner(_Native):
         count = self._lib.scan_all(
             self._number, self._classes, self._view("uint8_t[]", data), len(data),
             self._view("int64_t[]", ends),
-        )  # fmt: skip
+        )
         return ends[:count]
 
 
@@ -127,7 +127,7 @@ class Counter(_Native):
         taken = self._lib.words_add_text(
             self._words, self._number, self._classes, self._view("uint8_t[]", data), len(data),
             is_last, max_bytes, full,
-        )  # fmt: skip
+        )
         self.is_full = bool(full[0])
         return _check(taken)
 
@@ -151,7 +151,7 @@ class Counter(_Native):
         self._lib.words_export(
             self._words, self._view("uint8_t[]", text), self._view("int64_t[]", ends),
             self._view("int64_t[]", counts),
-        )  # fmt: skip
+        )
         data = text.tobytes()
         words = [data[start:end] for start, end in _spans(ends)]
         return list(zip(words, counts.tolist(), strict=True))
@@ -229,7 +229,7 @@ class Encoder(_Native):
             self._view("int32_t[]", np.array(byte_ids, np.int32)), len(merges),
             self._view("int32_t[]", pairs),
             self._view("int32_t[]", np.array(merged_ids, np.int32)),
-        )  # fmt: skip
+        )
         self._encoder = self._own(encoder, self._lib.encoder_free)
         for word, token in whole_words.items():
             view = self._view("uint8_t[]", word)
@@ -266,7 +266,7 @@ class Encoder(_Native):
                 self._encoder, self._cache(), self._number, self._classes,
                 self._view("uint8_t[]", data), len(data), is_last, out.itemsize,
                 self._view("uint8_t[]", out), room, written,
-            )  # fmt: skip
+            )
             if _check(taken) or not len(data):
                 break
         return out[: written[0]], taken
@@ -277,7 +277,7 @@ class Encoder(_Native):
         count = self._lib.encode_pieces(
             self._encoder, self._cache(), self._view("uint8_t[]", data),
             self._view("int64_t[]", ends), len(ends), out.itemsize, self._view("uint8_t[]", out),
-        )  # fmt: skip
+        )
         return out[: _check(count)].copy()
 
 

@@ -19,8 +19,9 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from tinygpt.tokenizer import compiled
-from tinygpt.tokenizer.base import Text, TokenizerError
+from tinygpt.tokenizer.base import Text
 from tinygpt.tokenizer.bpe import BYTE_IDS
+from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
 
 _CHUNK = 4 << 20  # bytes read at once

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tinygpt.tokenizer import char, huggingface, tiktoken_ranks
-from tinygpt.tokenizer.base import Tokenizer, TokenizerError
+from tinygpt.tokenizer.base import Tokenizer
 from tinygpt.tokenizer.bpe import BYTE_IDS, FORMAT, VERSION, BPETokenizer
-from tinygpt.tokenizer.files import parse_json, read_bytes, write_text
+from tinygpt.tokenizer.files import TokenizerError, parse_json, read_bytes, write_text
 
 FORMATS = ("tinygpt", "huggingface", "tiktoken")
 

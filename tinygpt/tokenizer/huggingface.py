@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tinygpt.tokenizer.base import TokenizerError
 from tinygpt.tokenizer.bpe import BYTES, BPETokenizer
+from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import PATTERNS
 
 _N_PRINTABLE = 188  # the first of BYTES, which stand for themselves

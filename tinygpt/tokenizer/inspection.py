@@ -98,4 +98,4 @@ def show(data: bytes) -> str:
         c if c.isprintable() else c.encode("utf-8", "surrogateescape").decode("latin-1")
         .encode("unicode_escape").decode()
         for c in text
-    )  # fmt: skip
+    )

@@ -46,7 +46,7 @@ def encode_many(
     if workers == 1:
         yield from map(encode, texts)
         return
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for text in texts:

@@ -23,7 +23,8 @@ from itertools import accumulate
 import numpy as np
 import regex
 
-from tinygpt.tokenizer.base import Text, TokenizerError
+from tinygpt.tokenizer.base import Text
+from tinygpt.tokenizer.files import TokenizerError
 
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"

@@ -13,8 +13,8 @@ import binascii
 import re
 from collections.abc import Mapping
 
-from tinygpt.tokenizer.base import TokenizerError
 from tinygpt.tokenizer.bpe import BPETokenizer, merge_short
+from tinygpt.tokenizer.files import TokenizerError
 
 _LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} [0-9]+\r?\n?")
 

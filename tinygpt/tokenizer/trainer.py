@@ -26,9 +26,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from tinygpt.tokenizer import compiled
-from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text, TokenizerError
+from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text
 from tinygpt.tokenizer.bpe import BYTE_IDS, BPETokenizer
 from tinygpt.tokenizer.counting import WordCounts
+from tinygpt.tokenizer.files import TokenizerError
 
 Pair = tuple[int, int]
 Progress = Callable[[int, int], None]  # (merges made, merges wanted)

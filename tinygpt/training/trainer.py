@@ -94,7 +94,7 @@ class Trainer:
         return Outcome(
             state.step, stopped, stopped is not None and stopped == signals.received,
             self._val_loss, state.best_loss, saved,
-        )  # fmt: skip
+        )
 
     def _loop(self) -> Iterator[StepMetrics]:
         session, recipe = self.session, self.session.config.training
@@ -206,6 +206,6 @@ class Trainer:
     def _warn(self, text: str) -> None:
         self._event("warning", text)
 
-    def _tell(self, what: str, *arguments) -> None:
+    def _tell(self, what: str, *arguments: object) -> None:
         for watcher in self.watchers:
             getattr(watcher, what)(*arguments)

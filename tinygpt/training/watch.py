@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from tinygpt.storage.durable import AppendLog
 
 if TYPE_CHECKING:
     from tinygpt.training.session import Session
+
+
+Warn = Callable[[str], object]  # hears of a disk that refuses
 
 
 class Watcher:
@@ -43,7 +47,7 @@ class Watcher:
 class MetricsFile(Watcher):
     """Everything but samples into metrics.jsonl."""
 
-    def __init__(self, path: Path, warn):
+    def __init__(self, path: Path, warn: Warn):
         self.path, self._log = path, MetricsLog(path, warn)
 
     def start(self, session: Session) -> None:
@@ -59,7 +63,7 @@ class MetricsFile(Watcher):
 class SamplesFile(Watcher):
     """What the model writes along the way into samples.jsonl: {"step": ..., "text": ...}."""
 
-    def __init__(self, path: Path, warn):
+    def __init__(self, path: Path, warn: Warn):
         self.path, self._log = path, AppendLog(path, warn)
 
     def start(self, session: Session) -> None:
@@ -72,7 +76,7 @@ class SamplesFile(Watcher):
 class LogFile(Watcher):
     """log.txt: what the screen says, with the time of day, for a run that nobody looks at."""
 
-    def __init__(self, path: Path, warn, every: int = 100):
+    def __init__(self, path: Path, warn: Warn, every: int = 100):
         self._log = AppendLog(path, warn)
         self._every = every
 

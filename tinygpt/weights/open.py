@@ -31,7 +31,7 @@ def open_model(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     return load_model(run), run.tokenizer
 
 
-def load_model(run: Run, which: str | int = "last", warn=None) -> LanguageModel:
+def load_model(run: Run, which: str | int = "last") -> LanguageModel:
     """The trained model of a run, dropout off.
 
     which: "last", "best" (lowest validation loss) or the step of a checkpoint.
@@ -44,6 +44,6 @@ def load_model(run: Run, which: str | int = "last", warn=None) -> LanguageModel:
             "one that learned from text."
         )
     model = build(shape, None)
-    run.find(which, warn).copy_to(model.state_dict())
+    run.find(which).copy_to(model.state_dict())
     model.eval()
     return model

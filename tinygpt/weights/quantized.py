@@ -38,6 +38,7 @@ from tinygpt.storage.durable import replacing
 from tinygpt.tokenizer import Tokenizer, from_json
 
 FORMAT, VERSION = "tinygpt-quantized", "1"
+Arrays = dict[str, np.ndarray]
 ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
 
 
@@ -123,7 +124,7 @@ def _foreign(path: Path) -> UserError:
     )
 
 
-def _digest(metadata: dict[str, str], entries: dict, arrays: Any) -> str:
+def _digest(metadata: dict[str, str], entries: dict[str, Any], arrays: Any) -> str:
     """SHA-256 of everything in the file but itself."""
     rest = {key: value for key, value in metadata.items() if key != "sha256"}
     digest = hashlib.sha256(json.dumps([rest, entries], sort_keys=True).encode())
@@ -141,10 +142,10 @@ def quantizable(model: LanguageModel) -> dict[str, Any]:
     }
 
 
-def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, list]]:
+def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
     """The arrays of the file, and [scheme, N, K] of each quantized module."""
     tensors: dict[str, np.ndarray] = dict(model.state_dict())
-    matrices: dict[str, list] = {}
+    matrices: dict[str, list[Any]] = {}
     for name, module in model.named_modules():
         if not isinstance(module, (QuantizedLinear, QuantizedEmbedding)):
             continue
@@ -163,7 +164,7 @@ def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, lis
     return {name: tensors[name] for name in order}, matrices
 
 
-def _fill(model: LanguageModel, matrices: dict[str, list], tensors: dict[str, np.ndarray]) -> None:
+def _fill(model: LanguageModel, matrices: dict[str, list[Any]], tensors: Arrays) -> None:
     """Install the file's arrays in a model of zeros."""
     modules: dict[str, Any] = dict(model.named_modules())
     for name, (scheme, n, k) in matrices.items():
@@ -188,7 +189,7 @@ def _fill(model: LanguageModel, matrices: dict[str, list], tensors: dict[str, np
         np.copyto(array, tensors[name])
 
 
-def _packed(name: str, scheme: str, shape: tuple[int, int], tensors: dict) -> Packed:
+def _packed(name: str, scheme: str, shape: tuple[int, int], tensors: Arrays) -> Packed:
     codes, scale = tensors[f"{name}.codes"], tensors[f"{name}.scale"]
     if scheme == "int8":
         return Packed(scheme, shape, codes, scale, tensors[f"{name}.offset"])

@@ -18,7 +18,7 @@ HEALTHY = Findings(
     still_falling=0.01, rose=0.01, passes=1.5, skipped=0, rollbacks=0, rare_tokens=0.05,
     repetition=0.02, copying=0.0, dead_units=0.01, update_ratio=0.002, clipped=0.1, lr=1e-3,
     finite=True, vocab_size=65, text_repetition=0.01,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ HEALTHY = Findings(
         ({"passes": 30.0, "train_loss": 1.87}, "model too small", "larger model"),
         ({"repetition": 0.6}, "repetition", "--temperature"),
     ],
-)  # fmt: skip
+)
 def test_each_trouble_has_its_name_and_one_thing_to_do(changes, name, advice):
     verdict = judge(dataclasses.replace(HEALTHY, **changes))
     assert verdict.name == name

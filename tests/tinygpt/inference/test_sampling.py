@@ -99,7 +99,7 @@ def test_a_nan_logit_is_an_error_that_says_what_to_do():
 @pytest.mark.parametrize(
     "option", [{"temperature": -1}, {"top_k": 0}, {"top_p": 0.0}, {"min_p": 1.5},
                {"repetition_penalty": 0}, {"temperature": float("nan")}],
-)  # fmt: skip
+)
 def test_a_setting_out_of_range_names_itself(option):
     name, value = next(iter(option.items()))
     with pytest.raises(UserError, match=f"{name} is {value}"):

@@ -64,7 +64,7 @@ class Regression(Objective):
 
     def build(self, rng):
         return nn.Sequential(nn.Linear(3, 32, rng=rng), nn.Dropout(0.1 if rng else 0, rng),
-                             nn.Linear(32, 1, activation="relu2", rng=rng))  # fmt: skip
+                             nn.Linear(32, 1, activation="relu2", rng=rng))
 
     def batches(self, model, rng):
         return Endless(self.example, rng)

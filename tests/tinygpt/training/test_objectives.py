@@ -29,7 +29,7 @@ from tinygpt.weights.open import load_model
 RECIPE = {
     "steps": 200, "batch_size": 16, "lr": 1e-2, "min_lr": 1e-3, "warmup_steps": 5,
     "eval_every": 50, "checkpoint_every": 7, "sample_every": None,
-}  # fmt: skip
+}
 SHAPE = {"vocab_size": 9, "context": 8, "n_layers": 1, "n_heads": 2, "d_model": 16}
 
 
@@ -139,7 +139,7 @@ def test_losses_of_both_signs_do_not_drift_and_rising_positive_ones_do():
 def test_plan_report_and_export_know_no_objective(tmp_path):
     toml = tmp_path / "r.toml"
     toml.write_text('objective = "regression"\n[training]\nsteps = 30\neval_every = 10\n'
-                    "sample_every = 'none'\n")  # fmt: skip
+                    "sample_every = 'none'\n")
     call = CliRunner(env={"PYTHONPATH": "."}).invoke
     planned = call(plan, [str(toml)], catch_exceptions=False)
     assert planned.exit_code == 0 and "30 steps of 12 x 1 tokens" in planned.output

@@ -117,7 +117,7 @@ def test_accumulation_weighs_each_batch_by_what_counts_in_it(tiny_config, tmp_pa
         steps = train(
             session.model, iter(parts), session.objective.loss, session.optimizer,
             session.schedule, session.state, steps=1, accumulation=len(parts),
-        )  # fmt: skip
+        )
         metrics = next(iter(steps))
         assert metrics.tokens == ids.size
         grads[name] = optim.global_norm(session.optimizer.parameters())
@@ -156,7 +156,7 @@ def test_clipping_bounds_the_gradient_that_reaches_the_optimizer(tiny_config, tm
     scales = []
     real = session.optimizer.step
     session.optimizer.step = lambda lr, grad_scale: (
-        scales.append(grad_scale), real(lr, grad_scale))  # fmt: skip
+        scales.append(grad_scale), real(lr, grad_scale))
     Trainer(session, stops=[Stop(session, 3)]).run()
     lines = metrics_files.read(tmp_path / "run/metrics.jsonl")
     norms = [m["grad_norm"] for m in lines if "loss" in m]
@@ -306,7 +306,7 @@ def start(arguments, **kwargs):
     return subprocess.Popen(
         [sys.executable, "-m", "tinygpt", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs,
-    )  # fmt: skip
+    )
 
 
 def write_toml(config, path):
