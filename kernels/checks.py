@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+ACTIVATIONS = ("gelu", "relu2", "silu")  # of linear; C numbers them so, from 1 on
+
 
 def floating(op: str, **arrays) -> None:
     """Raise TypeError unless all arrays are of one floating dtype; None entries are passed over."""
@@ -65,8 +67,9 @@ def linear(x, weight, bias=None, residual=None, activation=None) -> None:
         raise ValueError(
             f"linear: residual {residual.shape} must be {(*x.shape[:-1], weight.shape[0])}"
         )
-    if activation not in (None, "gelu", "relu2"):
-        raise ValueError(f"linear: unknown activation {activation!r}; choose gelu, relu2 or None")
+    if activation not in (None, *ACTIVATIONS):
+        choices = ", ".join(ACTIVATIONS)
+        raise ValueError(f"linear: unknown activation {activation!r}; choose {choices} or None")
 
 
 def linear_backward(dy, x, weight, activation, wants) -> None:

@@ -105,6 +105,8 @@ def _linear(x, weight, bias=None, activation=None, residual=None):
 
     if activation == "gelu":
         x = _gelu(x)
+    elif activation == "silu":
+        x = torch.nn.functional.silu(x)
     elif activation == "relu2":
         x = x.relu().square()
     y = torch.nn.functional.linear(x, weight, bias)

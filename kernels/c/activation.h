@@ -1,9 +1,27 @@
-/* The activations of linear, of a vector: 0 none, 1 gelu, 2 relu2 (max(0, x)^2). */
+/* The activations of linear, of a vector: 0 none, 1 gelu, 2 relu2 (max(0, x)^2), 3 silu. */
 #pragma once
 #include "gelu.h"
 #include "parallel.h"
 
 enum { ACTIVATION_BLOCK = 4096 }; /* elements in one iteration of a parallel loop */
+
+/* silu: y = x s,  s = 1 / (1 + e),  e = e^-x. */
+static inline vf v_silu_weight(vf x, vf *e) {
+    vf one = v_set1(1);
+    *e = v_gelu_power(v_min(v_set1(128.0f), v_mul(x, v_set1(-1.442695041f))));
+    return v_div(one, v_add(one, *e));
+}
+
+static inline vf v_silu(vf x) {
+    vf e;
+    return v_mul(x, v_silu_weight(x, &e));
+}
+
+/* dy/dx = s + x s (1 - s),  1 - s = e s (and 0 if e is infinite) */
+static inline vf v_silu_slope(vf x) {
+    vf e, s = v_silu_weight(x, &e);
+    return v_fma(v_mul(x, s), v_mul(v_min(v_set1(FLT_MAX), e), s), s);
+}
 
 INLINE vf v_activate(int kind, vf x) {
     if (kind == 1) return v_gelu(x);
@@ -11,6 +29,7 @@ INLINE vf v_activate(int kind, vf x) {
         vf positive = v_max(x, v_zero());
         return v_mul(positive, positive);
     }
+    if (kind == 3) return v_silu(x);
     return x;
 }
 
@@ -21,6 +40,7 @@ INLINE vf v_activation_slope(int kind, vf x) {
         vf positive = v_max(x, v_zero());
         return v_add(positive, positive);
     }
+    if (kind == 3) return v_silu_slope(x);
     return v_set1(1);
 }
 

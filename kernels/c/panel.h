@@ -67,8 +67,8 @@ static void packed_row(int64_t scheme, const void *codes, const float *scale, co
 }
 
 /* What follows a product: y = act(sum + bias) factor + residual; bias (n); factor, residual and y
- * (rows, n), which may be the same memory. act is of the output, where linear.c's is of the input:
- * 0 none, 1 gelu, 2 relu2. */
+ * (rows, n), which may be the same memory. act is of the output, where linear.c's is of the input;
+ * its number is activation.h's. */
 typedef struct {
     const float *bias, *factor, *residual;
     float *y;

@@ -6,12 +6,13 @@ What it means: numpy_ref/linear.py.  Also written in: c/linear.c, which spares t
 import numpy as np
 
 from kernels import checks, memory
-from kernels.numba_jit.gelu import gelu_forward, gelu_with_derivative
+from kernels.numba_jit.gelu import LARGEST, ONE, gelu_forward, gelu_with_derivative
 from kernels.numba_jit.jit import parallel, prange
+from kernels.numba_jit.vector_math import exp
 from kernels.numpy_ref.linear import activate
 
-_GELU, _RELU2 = 1, 2
-_CODES = {"gelu": _GELU, "relu2": _RELU2}
+_GELU, _RELU2, _SILU = 1, 2, 3
+_CODES = {"gelu": _GELU, "relu2": _RELU2, "silu": _SILU}
 ZERO, TWO = np.float32(0), np.float32(2)
 
 
@@ -63,6 +64,11 @@ def _activate_both(activation, x, y, dx):
     for i in prange(x.size):
         if activation == _GELU:
             value, slope = gelu_with_derivative(x[i])
+        elif activation == _SILU:
+            e = exp(-x[i])
+            s = ONE / (ONE + e)
+            value = x[i] * s
+            slope = s + value * (min(e, LARGEST) * s)
         else:
             positive = max(x[i], ZERO)
             value, slope = positive * positive, TWO * positive

@@ -63,7 +63,7 @@ class Network:
     norm: np.ndarray  # (C,)
     heads: int  # H
     norm_kind: str  # "layernorm" or "rmsnorm"
-    activation: str  # "gelu" or "relu2"
+    activation: str  # as of `linear`
     eps: float = 1e-5
     norm_bias: np.ndarray | None = None
     head: Matrix | None = None  # (V', C), the output projection; None: token, tied
@@ -89,8 +89,9 @@ class Network:
             raise ValueError(f"Network: {Hkv} key heads do not divide {H} heads")
         if self.norm_kind not in ("layernorm", "rmsnorm"):
             raise ValueError(f"Network: unknown norm {self.norm_kind!r}; layernorm or rmsnorm")
-        if self.activation not in ("gelu", "relu2"):
-            raise ValueError(f"Network: unknown activation {self.activation!r}; gelu or relu2")
+        if self.activation not in checks.ACTIVATIONS:
+            choices = ", ".join(checks.ACTIVATIONS)
+            raise ValueError(f"Network: unknown activation {self.activation!r}; choose {choices}")
         if self.position is not None:
             _fits("position", self.position, (len(self.position), C))
         if self.rotary is not None:

@@ -16,7 +16,8 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     """One dense layer with what usually comes before and after it.
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out), float of one dtype.
-    activation: of x: None, "gelu" (tanh form) or "relu2" (max(0, x)^2, So et al. 2021).
+    activation: of x: None, "gelu" (tanh form), "relu2" (max(0, x)^2, So et al. 2021) or "silu"
+    (x sigmoid(x), Elfwing et al. 2018).
     Returns y (..., out).  Saved for backward: x, 4 bytes a value; act(x) and act'(x) are computed
     again, which costs two exps a value and saves 8 bytes.
     Raises ValueError for shapes that do not fit or an unknown activation.
@@ -57,7 +58,7 @@ def activate(x, activation, gelu=gelu_forward):
     """act(x), element by element.  gelu: another backend's gelu_forward."""
     if activation == "gelu":
         return gelu(x)
-    return np.maximum(x, 0) ** 2 if activation == "relu2" else x
+    return x if activation is None else activate_with_derivative(x, activation)[0]
 
 
 def activate_with_derivative(x, activation):
@@ -67,4 +68,9 @@ def activate_with_derivative(x, activation):
     if activation == "relu2":
         positive = np.maximum(x, 0)
         return positive * positive, 2 * positive
+    if activation == "silu":
+        # y = x s,  s = 1 / (1 + e^-x)   =>   dy/dx = s + x s (1 - s),   1 - s = 1 / (1 + e^x)
+        with np.errstate(over="ignore"):  # 1 / (1 + inf) = 0 is right
+            s, rest = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+        return x * s, s + x * s * rest
     return x, None

@@ -14,7 +14,7 @@ class Linear(Module):
     """activation(x) W^T + b.
 
     weight: (out, in), N(0, std^2), or PyTorch's uniform when std is None; bias: (out,), zeros.
-    activation: of the input: None, "gelu" or "relu2", computed inside the product.
+    activation: of the input: None, "gelu", "relu2" or "silu", computed inside the product.
     """
 
     def __init__(

@@ -19,9 +19,9 @@ def linear(
 ) -> Tensor:
     """activation(x) W^T + bias + residual.
 
-    x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu"
-    or "relu2".  Saved: x, or nothing if it can be made again or no wanted gradient reads it (a
-    frozen weight without an activation).
+    x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu",
+    "relu2" or "silu".  Saved: x, or nothing if it can be made again or no wanted gradient reads it
+    (a frozen weight without an activation).
     """
     u, w = dense(x), dense(weight)
     b = None if bias is None else dense(bias)
@@ -48,4 +48,5 @@ def activated_backward(dy: np.ndarray, x: np.ndarray, activation: str | None) ->
     """dy activation'(x), the gradient of `activated`."""
     if activation == "gelu":
         return active.gelu_backward(dy, x)
-    return dy * (2 * np.maximum(x, 0)) if activation == "relu2" else dy
+    slope = reference.activate_with_derivative(x, activation)[1]
+    return dy if slope is None else dy * slope

@@ -28,8 +28,8 @@ def linear_packed(
 ) -> Tensor:
     """activation(x) W^T + bias + residual, W constant: int8, int4 or nf4.
 
-    x: (..., K), packed: (N, K), bias: (N,), residual: (..., N); activation: None, "gelu" or
-    "relu2".  Saved: nothing, or with an activation x, unless x can be made again.
+    x: (..., K), packed: (N, K), bias: (N,), residual: (..., N); activation: None, "gelu",
+    "relu2" or "silu".  Saved: nothing, or with an activation x, unless x can be made again.
     """
     u = dense(x)
     b = None if bias is None else dense(bias)

@@ -315,7 +315,7 @@ def _linear(s: Source) -> Case:
     bias = s.choice([s.array((out,)), None])
     residual = s.choice([None, s.array((*lead, out))])
     # relu2 has a continuous derivative, so a row of zeros is no kink.
-    activation = s.choice([None, "gelu", "relu2"])
+    activation = s.choice([None, "gelu", "relu2", "silu"])
     return Case((x, weight, bias, activation, residual))
 
 

@@ -31,9 +31,11 @@ PARTS = {
     "head dim": {"head_dim": 10, "layer": {"qkv": (120, C), "proj": (C, 40)}},
     "rotary": {"rotary": 6},
     "relu2": {"activation": "relu2"},
+    "silu": {"activation": "silu"},
     "rmsnorm": {"norm_kind": "rmsnorm"},
     "llama": {"position": None, "rotary": 10, "kv_heads": 2, "head_dim": 10, "head": (51, C),
-              "norm_kind": "rmsnorm", "layer": {"qkv": (80, C), "proj": (C, 40), "gate": (F, C)}},
+              "norm_kind": "rmsnorm", "activation": "silu",
+              "layer": {"qkv": (80, C), "proj": (C, 40), "gate": (F, C)}},
     "all": {"rotary": 10, "kv_heads": 2, "head_dim": 10, "head": (51, C), "head_bias": (51,),
             "norm_bias": (C,),
             "layer": {"qkv": (80, C), "qkv_bias": (80,), "proj": (C, 40), "proj_bias": (C,),
@@ -95,6 +97,8 @@ def judged(net, ids):
     def activated(x):
         if net.activation == "relu2":
             return np.where(x > 0, x, 0) ** 2
+        if net.activation == "silu":
+            return x / (1 + np.exp(-x))
         return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
     def turned(x, t):

@@ -7,6 +7,7 @@ import pytest
 from judge import floats
 
 from kernels import numpy_ref
+from kernels.numpy_ref.linear import activate_with_derivative
 
 WANTS = list(itertools.product([False, True], repeat=3))
 
@@ -15,7 +16,7 @@ def arguments(rows=37, inside=19, outside=70):
     return floats(0, rows, outside), floats(1, rows, inside), floats(2, outside, inside)
 
 
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu"])
 @pytest.mark.parametrize("wants", WANTS)
 def test_a_wanted_gradient_does_not_depend_on_the_others(fast, wants, activation):
     dy, x, weight = arguments()
@@ -52,3 +53,14 @@ def test_no_rows_leave_what_is_wanted_at_zero(fast):
         dx, dweight, dbias = backend.linear_backward(dy, x, weight, None, weight[:, 0])
         assert dx.shape == x.shape and not dweight.any() and not dbias.any()
         assert backend.linear_backward(dy, x, weight, wants=(True, False, False))[1] is None
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu2", "silu"])
+def test_activations_far_from_zero_are_finite_and_right(fast, activation):
+    x = np.array([[-1e15, -200, -87, -30, -1e-30, 0, 1e-30, 30, 87, 200, 1e15]], np.float32)
+    one = np.eye(x.size, dtype=np.float32)
+    y = fast.linear_forward(x, one, None, activation)
+    dx = fast.linear_backward(x * 0 + 1, x, one, activation, wants=(True, False, False))[0]
+    right, slope = activate_with_derivative(x.astype(np.float64), activation)
+    np.testing.assert_allclose(y, right, rtol=2e-5, atol=1e-30)
+    np.testing.assert_allclose(dx, slope, rtol=2e-5, atol=1e-30)

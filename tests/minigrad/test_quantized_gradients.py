@@ -39,7 +39,7 @@ def gradients(forward, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu"])
 @pytest.mark.parametrize("scheme", packing.SCHEMES)
 def test_gradients_are_those_of_the_weights_that_the_codes_stand_for(scheme, activation, backend):
     """For int8 and int4 too: their rounding of x is passed through."""
@@ -51,7 +51,7 @@ def test_gradients_are_those_of_the_weights_that_the_codes_stand_for(scheme, act
         assert np.abs(g - w).max() <= 1e-6 * np.abs(w).max()
 
 
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu"])
 def test_nf4_gradients_agree_with_differences(activation):
     """NF4 rounds no activations, so its derivative is the true one."""
     packed = quantize(draw(4, 5, 7), "nf4")
