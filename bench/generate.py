@@ -1,6 +1,7 @@
 """Tokens per second of generation, one text, ours and a peer's in turn.
 
     python -m bench generate --config GPT2 --dtype int8 --peer ctranslate2 --json
+    python -m bench generate --config B --dtype int8 --tree ../parent     another checkout of ours
 
 Each program runs in a process of its own and waits without using a core while the other works. A
 round is one turn of each; the figure is the median, the comparison the median of the round-by-round
@@ -41,10 +42,10 @@ def read_spec(config: str, dtype: str, threads: int) -> dict[str, Any]:
 class Worker:
     """A writer in a process of its own, driven by lines of JSON."""
 
-    def __init__(self, peer: str, spec: dict[str, Any], isa: str | None):
+    def __init__(self, peer: str, spec: dict[str, Any], isa: str | None, tree=None):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.generate", PEERS[peer], json.dumps(spec)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [timing.python_of(tree), "-m", "bench.generate", PEERS[peer], json.dumps(spec)],
+            cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=timing.thread_environment(spec["threads"], isa),
         )
         self.name = self.ask("describe")
@@ -83,6 +84,8 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 @click.option("--dtype", type=click.Choice(["fp32", "int8", "int4", "nf4"]), default="fp32",
               help="Of ours; the peer takes the same, or --peer-dtype.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(["torch", "ctranslate2"]))
+@click.option("--tree", type=click.Path(exists=True, file_okay=False),
+              help="Another checkout of ours, by the Python in its .venv.")
 @click.option("--peer-dtype", type=click.Choice(["fp32", "int8"]))
 @click.option("--tokens", type=int, help="Tokens in a turn (default: about a second of them).")
 @click.option("--rounds", type=int, default=7, show_default=True)
@@ -90,12 +93,14 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 @click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict all.")
 @click.option("--prompt", type=int, default=200, show_default=True, help="Of the prefill, tokens.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def command(config, dtype, peers, peer_dtype, tokens, rounds, threads, isa, prompt, as_json):
+def command(config, dtype, peers, tree, peer_dtype, tokens, rounds, threads, isa, prompt, as_json):
     """Tokens per second of generation, one text."""
     spec = read_spec(config, dtype, threads)
     workers = {"ours": Worker("ours", spec, isa)}
     for peer in peers:
         workers[peer] = Worker(peer, {**spec, "dtype": peer_dtype or dtype}, isa)
+    if tree:
+        workers["tree"] = Worker("ours", spec, isa, tree)
     room = spec["context"] - 18
     counts = {}
     for name, worker in workers.items():

@@ -13,9 +13,11 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -153,6 +155,11 @@ def thread_environment(threads: int, isa: str | None = None, clock: str = "wall"
     elif isa:
         environment["KERNELS_ISA"] = isa
     return environment
+
+
+def python_of(tree: str | None) -> str:
+    """The Python that runs a checkout of ours: this one, or the one in the other tree's .venv."""
+    return sys.executable if tree is None else str(Path(tree).absolute() / ".venv/bin/python")
 
 
 def commit() -> str:

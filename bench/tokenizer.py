@@ -43,12 +43,12 @@ def standard_library() -> list[str]:
 def command(peer, sizes, patterns, rounds, part):
     """Seconds to train and MB/s to encode, ours and the peers', interleaved."""
     os.environ |= {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    from tinygpt.tokenizer import report
+    from tinygpt.tokenizer import what_runs
 
     texts = standard_library()
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     click.echo(headline())
-    click.echo(f"{len(texts)} files, {megabytes:.1f} MB; ours: {report()}")
+    click.echo(f"{len(texts)} files, {megabytes:.1f} MB; ours: {what_runs()}")
     for pattern in patterns:
         if part in ("all", "train"):
             for size in sizes:

@@ -2,6 +2,7 @@
 
     python -m bench train --config M                         ours alone
     python -m bench train --config M --peer torch --rounds 7 both, in turn, and the ratios
+    python -m bench train --config M --tree ../parent        ours and an older checkout's
 
 Each program runs in a process of its own (worker.py). A step is everything an optimizer step costs:
 forward, backward, clipping, AdamW, on seeded random tokens. MFU is the model's arithmetic,
@@ -16,7 +17,6 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -48,13 +48,13 @@ def flops_per_step(spec: dict[str, Any]) -> float:
 class Worker:
     """A worker process and what it has told."""
 
-    def __init__(self, peer: str, spec: dict[str, Any], isa: str | None, clock: str):
-        from bench.timing import thread_environment
+    def __init__(self, peer: str, spec: dict[str, Any], isa: str | None, clock: str, tree=None):
+        from bench.timing import python_of, thread_environment
 
-        command = [sys.executable, "-m", "bench.worker", json.dumps({**spec, "peer": peer})]
+        command = [python_of(tree), "-m", "bench.worker", json.dumps({**spec, "peer": peer})]
         started = time.time()
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=thread_environment(spec["threads"], isa, clock),
+            command, cwd=tree or ROOT, env=thread_environment(spec["threads"], isa, clock),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         ready = self._read()
@@ -99,9 +99,12 @@ def measure(
     rounds: int,
     steps: int | None,
     clock: str = "wall",
+    tree: str | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Let the workers take turns; a result for each."""
-    workers = {name: Worker(name, spec, isa, clock) for name in peers}
+    """Let the workers take turns; a result for each.  tree: where the peer "tree" stands."""
+    workers = {name: Worker(name, spec, isa, clock) for name in peers if name != "tree"}
+    if "tree" in peers:
+        workers["tree"] = Worker("ours", spec, isa, clock, tree)
     counts = {}
     for name, worker in workers.items():  # warm-up, and how many steps fill a turn
         seconds = worker.ask(do="steps", count=3 if steps is None else min(3, steps))["seconds"]
@@ -144,6 +147,8 @@ def summary(worker: Worker, spec: dict[str, Any], peak_gflops: float) -> dict[st
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict both.")
 @click.option("--peer", type=click.Choice(["torch"]), help="Measure this program in turn with us.")
+@click.option("--tree", type=click.Path(exists=True, file_okay=False),
+              help="Measure another checkout of ours, by the Python in its .venv, in turn with us.")
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the peer's model.")
 @click.option(
     "--clock",
@@ -153,7 +158,7 @@ def summary(worker: Worker, spec: dict[str, Any], peak_gflops: float) -> dict[st
     help="cpu: by CPU time, for one thread on a machine that others keep busy.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def command(name, steps, rounds, threads, isa, peer, compiled, clock, as_json):
+def command(name, steps, rounds, threads, isa, peer, tree, compiled, clock, as_json):
     """Training steps: tokens/s, ms a step, MFU, peak memory, seconds to the first step."""
     from bench import timing
 
@@ -161,24 +166,25 @@ def command(name, steps, rounds, threads, isa, peer, compiled, clock, as_json):
         raise click.BadParameter(
             "CPU time tells something with --threads 1 only", param_hint="--clock"
         )
-    peers = ["ours"] + (["torch_gpt"] if peer else [])
+    other = "tree" if tree else "torch_gpt" if peer else None
+    peers = ["ours"] + ([other] if other else [])
     spec = read_spec(name, threads) | {"compile": compiled}
-    results = measure(peers, spec, isa, rounds, steps, clock)
+    results = measure(peers, spec, isa, rounds, steps, clock, tree)
     ours = results["ours"]
-    if not peer:
+    if other is None:
         if as_json:
             click.echo(json.dumps({"config": name, **ours, "commit": timing.commit()}))
         else:
             show(name, results)
         return
-    theirs = results["torch_gpt"]
+    theirs = results[other]
     pairs = zip(ours["blocks_ms"], theirs["blocks_ms"], strict=True)
     speedup = timing.spread([b / a for a, b in pairs])
     memory = ours["peak_rss_bytes"] / theirs["peak_rss_bytes"]
     start = ours["first_step_seconds"] / theirs["first_step_seconds"]
     if as_json:
         ratios = {"speedup": speedup._asdict(), "memory_ratio": memory, "first_step_ratio": start}
-        both = {"ours": ours, "torch": theirs}
+        both = {"ours": ours, peer or "tree": theirs}
         click.echo(json.dumps({"config": name, **ratios, **both, "commit": timing.commit()}))
         return
     show(name, results)

@@ -35,3 +35,15 @@ def test_every_link_into_the_tree_leads_somewhere(path):
 def test_every_subcommand_named_exists():
     named = set(re.findall(r"(?<![\w/])tinygpt ([a-z]+)", "\n".join(shell_lines(README))))
     assert named <= set(COMMANDS)
+
+
+def test_the_lines_of_python_run(tmp_path, monkeypatch):
+    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.txt").write_text("It was a text that the quick brown fox has never seen. " * 100)
+    recipe = ["steps=5", "sample_every=none"]
+    small = [f'"training.{setting}"' for setting in recipe]
+    line = '["data.source=my.txt"]'
+    assert line in block
+    exec(block.replace(line, f'["data.source=my.txt", {", ".join(small)}]'), {})
+    assert (tmp_path / "my-run/report.html").exists()

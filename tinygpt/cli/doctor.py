@@ -49,7 +49,7 @@ def _kernels() -> list[tuple[str, str]]:
     rows = [("in use", _in_use(report))]
     rows += [(f"  {name}", why) for name, why in report["available"].items()]
     rows += [(f"  C {isa}", why) for isa, why in report["isas"].items()]
-    return [*rows, ("tokenizer", tokenizer.report())]
+    return [*rows, ("tokenizer", tokenizer.what_runs())]
 
 
 def _in_use(report: dict[str, Any]) -> str:

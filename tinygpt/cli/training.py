@@ -208,13 +208,13 @@ def diagnose(run):
     from rich.console import Console
 
     from tinygpt.diagnosis.measure import diagnose as examine
-    from tinygpt.diagnosis.verdict import judge
+    from tinygpt.diagnosis.verdict import verdict_on
     from tinygpt.screens.diagnosis import show
 
     console = Console(highlight=False, soft_wrap=True)
     with console.status("opening") as status:
         session, findings, gradients = examine(run, lambda text: status.update(text))
-    show(console, session, findings, gradients, judge(findings))
+    show(console, session, findings, gradients, verdict_on(findings))
 
 
 @click.command()

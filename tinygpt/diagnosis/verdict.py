@@ -72,7 +72,7 @@ class Verdict:
     advice: str
 
 
-def judge(f: Findings) -> Verdict:
+def verdict_on(f: Findings) -> Verdict:
     """The first rule that holds, or "healthy"."""
     for rule in (
         _broken, _rate_too_high, _nothing_learned, _overfitting, _tokenizer_too_large,

@@ -9,7 +9,6 @@ Read next: training/begin.py, training/trainer.py.
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,16 +20,15 @@ from rich.text import Text
 import minigrad
 from tinygpt.config import load_config
 from tinygpt.data import Baselines, Dataset
+from tinygpt.errors import UserError
 from tinygpt.machine.cpu import cpu_name
 from tinygpt.machine.memory import machine_bytes
+from tinygpt.planning.probe import measure
 from tinygpt.pretraining.config import PretrainingConfig
 from tinygpt.pretraining.objective import Pretraining
-from tinygpt.runs.metrics import StepMetrics
-from tinygpt.runs.run import Run
 from tinygpt.screens.live import make_view
 from tinygpt.screens.report import HtmlReport
 from tinygpt.training.begin import begin
-from tinygpt.training.loop import train
 from tinygpt.training.session import Session
 from tinygpt.training.trainer import Trainer
 
@@ -92,7 +90,7 @@ def _text(dataset: Dataset, seconds: float) -> str:
     tokens = sum(manifest["tokens"].values())
     documents = sum(manifest["documents"].values())
     return (
-        f"{documents:,} stories of a small world, written here and now by tinygpt/data/stories "
+        f"{documents:,} stories of a small world, written here and now by tinygpt/text/stories "
         f"({characters / 1e6:.1f} million characters).\n"
         f"A tokenizer of {dataset.vocab_size:,} entries was trained on them: {tokens / 1e6:.1f} "
         f"million tokens of {characters / tokens:.1f} characters ({seconds:.0f} s for both)."
@@ -111,34 +109,17 @@ def _model(session: Session) -> str:
 
 
 def _fit_to_time(objective: Pretraining, seconds: float) -> PretrainingConfig:
-    """Set training.steps to what this machine does in `seconds`, measured on a throw-away model."""
-    config = objective.config
-    with tempfile.TemporaryDirectory() as folder:
-        trial = Run.create(Path(folder) / "trial", config, lambda folder: None)
-        measured = _seconds_per_step(Session(trial, objective))
-    steps = max(MIN_STEPS, round(seconds / measured / 10) * 10)
+    """Set training.steps to what this machine does in `seconds`, measured by a trial."""
+    config, measured = objective.config, measure(objective, PROBE_SECONDS)
+    if measured is None:
+        raise UserError("the trial of a few steps did not survive: free some memory and try again.")
+    one = config.training.accumulation * measured.pass_seconds[1] + measured.update_seconds
+    steps = max(MIN_STEPS, round(seconds / one / 10) * 10)
     third, sixth = math.ceil(steps / 3), math.ceil(steps / 6)  # rounded up: the last is the end
     return config.replace(
         "training", steps=steps, warmup_steps=min(config.training.warmup_steps, steps // 10),
         eval_every=sixth, sample_every=third, checkpoint_every=third,
     )
-
-
-def _seconds_per_step(session: Session) -> float:
-    """Median of the trial's steps after the first two, which warm caches and compilers."""
-    recipe = session.config.training
-    seen: list[StepMetrics] = []
-    loop = train(
-        session.model, session.batches, session.objective.loss, session.optimizer,
-        session.schedule, session.state, steps=recipe.steps, clip=recipe.clip,
-    )
-    end = time.perf_counter() + PROBE_SECONDS
-    for metrics in loop:
-        seen.append(metrics)
-        if len(seen) >= 5 and time.perf_counter() > end:
-            break
-    times = sorted(metrics.seconds for metrics in seen[2:])
-    return times[len(times) // 2]
 
 
 def _print_sample(console: Console, text: str) -> None:

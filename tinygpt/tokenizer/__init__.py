@@ -16,7 +16,7 @@ from tinygpt.tokenizer.base import (
 )
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.char import CharTokenizer
-from tinygpt.tokenizer.compiled import report
+from tinygpt.tokenizer.compiled import what_runs
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.formats import export, from_json, load
 from tinygpt.tokenizer.trainer import train_bpe
@@ -33,6 +33,6 @@ __all__ = [
     "export",
     "from_json",
     "load",
-    "report",
     "train_bpe",
+    "what_runs",
 ]

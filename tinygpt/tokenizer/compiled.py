@@ -30,7 +30,7 @@ def available() -> bool:
     return _module() is not None
 
 
-def report() -> str:
+def what_runs() -> str:
     """Which implementation runs, and why, in one line for `tinygpt doctor`."""
     if _module() is not None:
         return "C (tinygpt.tokenizer.c)"

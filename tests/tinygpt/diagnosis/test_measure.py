@@ -7,7 +7,7 @@ import pytest
 
 from minigrad import Tensor
 from tinygpt.diagnosis.measure import copied_share, diagnose, repetition
-from tinygpt.diagnosis.verdict import Findings, judge
+from tinygpt.diagnosis.verdict import Findings, verdict_on
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.training.begin import begin
 from tinygpt.training.trainer import Trainer
@@ -45,7 +45,7 @@ HEALTHY = Findings(
     ],
 )
 def test_each_trouble_has_its_name_and_one_thing_to_do(changes, name, advice):
-    verdict = judge(dataclasses.replace(HEALTHY, **changes))
+    verdict = verdict_on(dataclasses.replace(HEALTHY, **changes))
     assert verdict.name == name
     assert advice in verdict.advice
     assert verdict.why.endswith(".")
@@ -110,4 +110,4 @@ def test_a_planted_nan_is_found(tiny_config, tmp_path):
     assert newest.step == 2
     with np.errstate(all="ignore"):
         _, findings, _ = diagnose(str(tmp_path / "run"))
-    assert judge(findings).name == "broken weights"
+    assert verdict_on(findings).name == "broken weights"

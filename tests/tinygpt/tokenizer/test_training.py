@@ -118,7 +118,7 @@ def test_without_c_training_and_encoding_are_the_same(monkeypatch):
     text = "It's a cat's life, isn't it? 1234 times!\n\n" * 9 + "naïve café " * 3
     here = train_bpe(text, 300)
     monkeypatch.setenv("TINYGPT_TOKENIZER", "python")
-    assert not compiled.available() and "TINYGPT_TOKENIZER=python" in compiled.report()
+    assert not compiled.available() and "TINYGPT_TOKENIZER=python" in compiled.what_runs()
     there = train_bpe(text, 300)
     assert there.merges == here.merges
     assert there.encode(text) == here.encode(text)
