@@ -40,7 +40,8 @@ def test_every_subcommand_named_exists():
 def test_the_lines_of_python_run(tmp_path, monkeypatch):
     (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.txt").write_text("It was a text that the quick brown fox has never seen. " * 100)
+    text = "It was a text that the quick brown fox has never seen. "
+    (tmp_path / "my.txt").write_text(text * 100)
     recipe = ["steps=5", "sample_every=none"]
     small = [f'"training.{setting}"' for setting in recipe]
     line = '["data.source=my.txt"]'

@@ -100,11 +100,17 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                 yield values
 
 
+def logged_by_objective(values: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers in a line that only the run's objective knows."""
+    return {k: v for k, v in values.items() if k not in COLUMNS and isinstance(v, int | float)}
+
+
 def write_csv(path: Path, target: Path) -> int:
     """Copy metrics.jsonl to a table with one column per key.  Returns the number of rows."""
     rows = 0
+    logged = sorted({name for values in read(path) for name in logged_by_objective(values)})
     with open(target, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        table = csv.DictWriter(file, (*COLUMNS, *logged))
         table.writeheader()
         for values in read(path):
             table.writerow(values)

@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,7 @@ def _collect(path: Path) -> dict[str, Any]:
     curves = {name: Thinned(POINTS) for name in CURVES}
     data: dict[str, Any] = {
         "curves": curves, "val": [], "events": [], "step": 0, "tokens": 0, "seconds": 0.0,
+        "logged": defaultdict(lambda: Thinned(POINTS)),
     }
     for m in metrics_files.read(path) if path.exists() else ():
         if "event" in m:
@@ -117,6 +119,8 @@ def _collect(path: Path) -> dict[str, Any]:
         for name, curve in curves.items():
             if m.get(name) is not None:
                 curve.add(m["step"], m[name])
+        for name, value in metrics_files.logged_by_objective(m).items():
+            data["logged"][name].add(m["step"], value)
         if m.get("val_loss") is not None:
             while data["val"] and data["val"][-1][0] >= m["step"]:
                 data["val"].pop()  # a rollback: the curve goes on from there
@@ -207,18 +211,20 @@ def _small_figures(data: dict[str, Any]) -> str:
     curves = data["curves"]
     memory = [value / 2**20 for value in curves["rss_bytes"].y]
     figures = []
+    logged = [(name, curve, curve.y, False) for name, curve in data["logged"].items()]
     for title, curve, values, log in (
         ("Learning rate", curves["lr"], curves["lr"].y, False),
         ("Gradient norm", curves["grad_norm"], curves["grad_norm"].y, True),
         ("Tokens per second", curves["tokens_per_second"], curves["tokens_per_second"].y, False),
         ("Memory, MB", curves["rss_bytes"], memory, False),
+        *logged,
     ):
         top = max(values, default=0.0)
-        y_range = None if log or not top else (0.0, 1.08 * top)
+        y_range = None if log or not top or min(values) < 0 else (0.0, 1.08 * top)
         svg = chart([Series(title, curve.x, values, "a")], width=470, height=200, log=log,
                     y_range=y_range, title=title)
         if svg:
-            figures.append(f"<div class='card'><h2>{title}</h2>{svg}</div>")
+            figures.append(f"<div class='card'><h2>{html.escape(title)}</h2>{svg}</div>")
     return f"<section class='pair'>{''.join(figures)}</section>"
 
 

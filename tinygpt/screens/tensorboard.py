@@ -60,6 +60,8 @@ class TensorBoard(Watcher):
             value = val_loss if name == "val_loss" else getattr(metrics, name)
             if value is not None:
                 self._file.scalar(tag, value, metrics.step)
+        for name, value in metrics.logged.items():
+            self._file.scalar(f"objective/{name}", value, metrics.step)
 
     def close(self) -> None:
         self._file.close()
@@ -73,5 +75,8 @@ def write_events(metrics: Path, folder: Path) -> int:
             if values.get(name) is not None:
                 file.scalar(tag, values[name], values["step"])
                 count += 1
+        for name, value in metrics_files.logged_by_objective(values).items():
+            file.scalar(f"objective/{name}", value, values["step"])
+            count += 1
     file.close()
     return count

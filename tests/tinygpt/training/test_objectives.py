@@ -150,9 +150,12 @@ def test_plan_report_and_export_know_no_objective(tmp_path):
     page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert "learning <b>regression</b>" in page and page.count("<svg") >= 4
     assert "GPT" not in page and "token, in nats" not in page
+    assert "<h2>bias</h2><svg" in page  # what only this objective measures
     (tmp_path / "run/report.html").unlink()
-    assert call(export, [out], catch_exceptions=False).exit_code == 0
+    table = tmp_path / "table.csv"
+    assert call(export, [out, "--csv", str(table)], catch_exceptions=False).exit_code == 0
     assert (tmp_path / "run/report.html").exists()
+    assert table.read_text().splitlines()[0].endswith(",bias")
 
 
 def test_what_only_a_language_model_can_do_says_so(tmp_path):
