@@ -23,7 +23,7 @@ T = TypeVar("T")
 GO = (
     "went to {p}", "walked to {p}", "ran to {p}", "hurried to {p}", "went off to {p}",
     "went straight to {p}",
-)
+)  # fmt: skip
 TAKE = ("picked up {t.the}", "took {t}", "picked {t} up")
 GIVE = ("gave {t} to {B}", "handed {t} to {B}", "gave {B} {t.the}")
 THEN = ("Then ", "Soon ", "After that, ", "A little later, ", "Next, ")
@@ -31,7 +31,7 @@ FINDS = (
     "There, {w}, {t.was} {t.the}!", "And there {t.was} {t.the}, {w}!",
     "{A} looked {w}, and there {t.was} {t.the}!", "{A} found {t.the} {w}.",
     "At last {A} saw {t.the} {w}.",
-)
+)  # fmt: skip
 
 
 class Dice:
@@ -305,7 +305,7 @@ class Teller:
         lines = (
             "Where {t.is_} my {t.noun}?", "Have you seen my {t.noun}?",
             "Do you know where my {t.noun} {t.is_}?", "I cannot find my {t.noun}.",
-        )
+        )  # fmt: skip
         self.speak(A, lines, B, t=t)
 
     def tell_where(self, B: Person, A: Person, t: Thing) -> None:

@@ -80,11 +80,11 @@ SETTINGS = _read_atlas()
 INDOORS = (
     "the kitchen", "the bedroom", "the living room", "the barn", "the farmhouse", "the cottage",
     "the school", "the bakery", "the library", "the lighthouse", "the cabin", "the cave",
-)
+)  # fmt: skip
 REGIONS = {
     "home": "in a small house", "farm": "on a farm", "forest": "near a big forest",
     "town": "in a little town", "sea": "by the sea",
-}
+}  # fmt: skip
 
 GIRLS = (
     "Anna Lily Mia Rosa Emma Nora Ella Sara Ruby Zoe Lucy Maya Ivy Clara Jane Amy Kate Nina".split()
@@ -101,7 +101,7 @@ GROWN_UPS: dict[str, tuple[tuple[str, bool], ...]] = {
     "forest": (("Grandpa", False), ("the old woman", True), ("Mother", True), ("Uncle Joe", False)),
     "town": (("the baker", False), ("the teacher", True), ("Mother", True), ("Grandpa", False)),
     "sea": (("the captain", False), ("Aunt May", True), ("Uncle Joe", False), ("Grandma", True)),
-}
+}  # fmt: skip
 
 COLORS = "red blue green yellow white black brown purple orange silver".split()
 LOOKS = {
@@ -129,7 +129,7 @@ PLURAL = {
 FRAGILE = (
     "cup", "jar", "pot", "doll", "drum", "train", "puppet", "robot", "boat", "whistle", "lantern",
     "kite", "car", "truck",
-)
+)  # fmt: skip
 FLYERS = ("kite", "ball", "hat", "cap", "hoop", "feather", "ribbon")
 
 CHILD_TRAITS = (
@@ -139,7 +139,7 @@ LIKES = (
     "to sing", "to draw", "to read", "to run", "to climb trees", "to dance", "to swim", "to paint",
     "to help", "to look at the stars", "to pick flowers", "to tell stories", "to jump in puddles",
     "to watch the birds", "to play outside", "to build things", "to cook", "to ask questions",
-)
+)  # fmt: skip
 WEATHER = {
     "sunny": ("the sun was shining", "the sky was blue", "the birds were singing"),
     "windy": ("the wind was blowing", "the leaves were dancing in the wind", "the clouds ran fast"),
@@ -152,5 +152,5 @@ TIMES = ("morning", "afternoon", "day", "evening")
 FOUND_INSTEAD = (
     "an old sock", "a sleeping cat", "a spider", "some dust", "a dry leaf", "a small bug",
     "nothing at all", "a broken pencil", "a piece of paper", "a bit of string", "a snail",
-)
+)  # fmt: skip
 GAMES = ("tag", "hide and seek", "a guessing game", "catch", "a new game", "pirates", "house")

@@ -146,7 +146,7 @@ class World:
         self._require(
             isinstance(where, Spot) or (where.is_open is True and where is not thing),
             "cannot put", thing.noun, "there",
-        )
+        )  # fmt: skip
         thing.where = where
         self.log.append(("put", person.name, thing.noun, *self.describe(where)))
 

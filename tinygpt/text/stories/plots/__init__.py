@@ -15,5 +15,5 @@ from .weather import grow, storm
 PLOTS = (
     lost, broken, stuck, swap, locked_box, tidy, gift, share, new_friend, quarrel, errand,
     hurt_animal, cook, storm, grow, hide_and_seek, noise, race,
-)
+)  # fmt: skip
 __all__ = ["PLOTS"]

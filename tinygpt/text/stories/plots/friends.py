@@ -168,7 +168,7 @@ def _first_words(t: Teller, A: Person, B: Person, C: Person) -> None:
     )
     hello = (
         "Hello! What is your name?", "Hi, I am {me}. Who are you?", "Do you want to play with us?",
-    )
+    )  # fmt: skip
     t.speak(A, hello, me=A.name)
     t.speak(C, ("My name is {me}.", "I am {me}. I am new here.", "{me} is my name."), me=C.name)
 

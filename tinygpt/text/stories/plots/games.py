@@ -9,7 +9,7 @@ from ..world import Person, Spot, Thing
 
 IN_THE_DARK = (
     "a little kitten", "a small dog", "a sleepy owl", "a tiny mouse", "a fat hen", "a lost lamb",
-)
+)  # fmt: skip
 
 
 def hide_and_seek(t: Teller) -> None:
