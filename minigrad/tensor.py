@@ -195,9 +195,7 @@ class Tensor:
             )
         self.data[_plain(index)] = _plain(value)
 
-    def _in_place(
-        self, other: Operand, ufunc: np.ufunc, op: Callable[[Operand, Operand], Tensor]
-    ) -> Tensor:
+    def _in_place(self, other: Operand, ufunc: np.ufunc, op: Callable[..., Tensor]) -> Tensor:
         """`w += x`: really in place for a leaf that requires grad, else the same as w = w + x."""
         if not self.requires_grad or self.node is not None:
             return op(self, other)

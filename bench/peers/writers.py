@@ -25,11 +25,11 @@ class Ours:
         from tinygpt.compression.quantize import quantize_model
         from tinygpt.inference.decoder import Decoder
         from tinygpt.inference.sampling import GREEDY, sample
-        from tinygpt.model import GPT
-        from tinygpt.model.shape import ModelShape
+        from tinygpt.model import ModelShape, build
 
         set_num_threads(spec["threads"])
-        model = GPT(ModelShape(**{k: spec[k] for k in SHAPE}), np.random.default_rng(0)).eval()
+        shape = ModelShape(**{key: spec[key] for key in SHAPE})
+        model = build(shape, np.random.default_rng(0)).eval()
         if spec["dtype"] != "fp32":
             quantize_model(model, spec["dtype"])
         self.decoder = Decoder(model)

@@ -39,6 +39,7 @@ class GPT(LanguageModel):
         self.norm = make_norm(shape)
 
     def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
+        """Embeddings, blocks, norm: (B, T) ids -> (B, T, C); see LanguageModel.hidden."""
         start = cache.length if cache is not None else 0
         end = start + ids.shape[1]
         if end > self.shape.context:
