@@ -5,7 +5,7 @@
     KL           mean over positions of sum_v p_v log(p_v / q_v), p before, q after, in nats: the
                  most sensitive of the three, for it sees changes that cancel in the perplexity
 
-Read next: file.py (what is saved).
+Read next: ../weights/quantized.py (what is saved).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ uint16 holds every id of a vocabulary up to 65536, at two bytes a token. The man
 files are and what they were made from; it is written last, and the folder is renamed into place
 only when it is whole, so a folder that has a manifest is complete.
 
-Read next: loader.py.
+Read next: batches.py.
 """
 
 from __future__ import annotations

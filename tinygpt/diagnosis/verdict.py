@@ -4,7 +4,7 @@ The rules are tried in order of how surely they explain the rest: a rate that is
 every other number meaningless, overfitting makes "train longer" the wrong advice, and so on. They
 are rules of thumb, each with its number beside it, not laws.
 
-Read next: diagnose.py, which measures.
+Read next: measure.py, which measures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Findings:
-    """What diagnose.py measured.  Losses are in nats per token; shares are in 0..1.
+    """What measure.py measured.  Losses are in nats per token; shares are in 0..1.
 
     val_loss, train_loss: now, on held-out and on training text.  best_val_loss, best_step: of the
     evaluations on the way.  uniform, unigram, bigram: losses of models without a network.

@@ -1,9 +1,9 @@
 """Who looks on while a model trains: the screen, the log file, metrics.jsonl, the report ...
 
-A watcher is told what happens and changes nothing. pretrain.py calls all of them in turn, so the
+A watcher is told what happens and changes nothing. trainer.py calls all of them in turn, so the
 loop knows no display and a caller (quickstart, a notebook) adds its own by passing one more.
 
-Read next: view.py (the screen), metrics.py (the file).
+Read next: ../screens/live.py (the screen), ../runs/metrics.py (the file).
 """
 
 from __future__ import annotations
