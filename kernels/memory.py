@@ -100,8 +100,13 @@ def round_up(nbytes: int) -> int:
 
 
 def _pages(nbytes: int) -> Block:
-    """Memory from the system: aligned to 4 kB, zeroed and mapped when first touched."""
-    block = Block(-1, nbytes)
+    """Memory from the system: aligned to 4 kB, zeroed and mapped when first touched.
+
+    Private: what a forked child writes is its own, as with any other array (mmap's default is to
+    share). Only private memory gets huge pages by this system setting, too.
+    """
+    private = {"flags": mmap.MAP_PRIVATE} if hasattr(mmap, "MAP_PRIVATE") else {}  # not on Windows
+    block = Block(-1, nbytes, **private)
     if nbytes >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
         block.madvise(mmap.MADV_HUGEPAGE)  # fewer faults, fewer look-ups of addresses
     return block

@@ -15,6 +15,9 @@ its time slice for a partner that is not running. A step of S, in ms, by length 
     one core taken              48     67      800
 
 BLAS and Numba have teams of their own, which sleep as long as the C backend does all the work.
+
+**Fork.** A child has one thread, whatever its parent had: its kernels go on with that one.
+Processes that should each use several are started by "spawn".
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import sys
 from pathlib import Path
 
 _count = 0  # 0: not decided yet
+_orphan = False  # forked from a process that had a team
 
 # Read by libgomp when the first extension loads it; a user's own choice stands.
 if "OMP_WAIT_POLICY" not in os.environ:
@@ -42,6 +46,11 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Use `count` threads in C, BLAS and Numba from now on.  Raises ValueError below 1."""
     global _count
+    if _orphan and count != 1:
+        raise RuntimeError(
+            f"set_num_threads({count}): this process was forked from one whose kernels had "
+            "threads, and those do not survive a fork. Stay on one, or start processes by 'spawn'"
+        )
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"the number of threads must be an integer of at least 1, not {count!r}")
     _count = count
@@ -51,6 +60,18 @@ def set_num_threads(count: int) -> None:
     if "numba" in sys.modules:
         numba = sys.modules["numba"]
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+
+
+def _after_fork_in_child() -> None:
+    """Only the thread that called fork lives on: a team of more would be waited for in vain."""
+    global _orphan
+    if _count > 1:
+        _orphan = True
+        set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def default_threads() -> int:
