@@ -48,6 +48,9 @@ def cli(debug):
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `tinygpt` and `python -m tinygpt`; ends the process."""
+    for stream in (sys.stdout, sys.stderr):  # a character that a terminal lacks is no reason to end
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         sys.exit(cli.main(arguments, prog_name="tinygpt", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:

@@ -26,6 +26,7 @@ from tinygpt.machine.memory import machine_bytes
 from tinygpt.planning.probe import measure
 from tinygpt.pretraining.config import PretrainingConfig
 from tinygpt.pretraining.objective import Pretraining
+from tinygpt.runs.run import check_is_free
 from tinygpt.screens.live import make_view
 from tinygpt.screens.report import HtmlReport
 from tinygpt.training.begin import begin
@@ -38,6 +39,7 @@ MIN_STEPS = 50
 
 def quickstart(out: Path, minutes: float, console: Console) -> int:
     """Run it.  out: folder for the run; minutes: of training.  Returns the exit code."""
+    check_is_free(out)  # its tokens are the first thing that would be written
     say = _narrator(console)
     say("1. The machine", _machine())
     config = load_config("quickstart")

@@ -81,8 +81,10 @@ class Trainer:
         try:
             with StopSignals() as signals:
                 for metrics in self._loop():
-                    val_loss = self._after_step(metrics)
+                    val_loss, due = self._after_step(metrics)
                     self._tell("step", metrics, val_loss)
+                    if due:  # the line before the checkpoint: a kill between them loses neither
+                        self._save()
                     stopped = self._stop_or_pause(signals)
                     if stopped is not None:
                         break
@@ -105,28 +107,31 @@ class Trainer:
             judge=objective.judge,
         )
 
-    def _after_step(self, metrics: StepMetrics) -> float | None:
-        """Everything that happens between two steps.  Returns the validation loss if measured."""
+    def _after_step(self, metrics: StepMetrics) -> tuple[float | None, bool]:
+        """What happens between two steps.
+
+        Returns (validation loss if measured, whether a checkpoint is due).
+        """
         step, recipe = metrics.step, self.session.config.training
         if metrics.skipped:
             self._skipped(metrics)
-            return None
+            return None, False
         rising = self.session.objective.drifting(self.session.state)
         if rising is not None:
             self._roll_back(rising)
-            return None
+            return None, False
         last = step == recipe.steps
         val_loss = None
         if last or (recipe.eval_every and step % recipe.eval_every == 0):
             val_loss = self._evaluate(whole=last)
         improved = val_loss is not None and self.session.state.best_step == step
-        if last or improved or (recipe.checkpoint_every and step % recipe.checkpoint_every == 0):
-            self._save()
+        every = recipe.checkpoint_every
+        due = last or improved or (every is not None and step % every == 0)
         if recipe.sample_every and (last or step % recipe.sample_every == 0):
             text = self.session.objective.write(self.session.model, step)
             if text is not None:
                 self._tell("sample", step, text)
-        return val_loss
+        return val_loss, due
 
     def _evaluate(self, whole: bool) -> float | None:
         state, recipe = self.session.state, self.session.config.training
@@ -207,5 +212,14 @@ class Trainer:
         self._event("warning", text)
 
     def _tell(self, what: str, *arguments: object) -> None:
-        for watcher in self.watchers:
-            getattr(watcher, what)(*arguments)
+        for watcher in list(self.watchers):
+            try:
+                getattr(watcher, what)(*arguments)
+            except UserError:  # something to be mended before training can begin
+                raise
+            except Exception as error:  # whoever looks on never stops a training
+                self.watchers.remove(watcher)
+                self._warn(
+                    f"{type(watcher).__name__} failed ({type(error).__name__}: {error}) and is "
+                    "left out from now on; training goes on"
+                )

@@ -81,3 +81,24 @@ def test_data_is_a_corpus_by_name_or_a_path_made_absolute(monkeypatch, tmp_path)
     for name in ("stories", "python", "python+tests"):
         assert _with_data(from_dict({}), name).data.source == name
     assert _with_data(from_dict({}), "my.txt").data.source == str(tmp_path / "my.txt")
+
+
+def test_quickstart_refuses_a_run_before_it_writes_anything(tmp_path):
+    from rich.console import Console
+
+    from tinygpt.errors import UserError
+    from tinygpt.screens.quickstart import quickstart
+
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="already holds a run"):
+        quickstart(tmp_path, 0.01, Console(quiet=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_terminal_that_lacks_a_character_gets_another(tmp_path):
+    code = "import sys; from tinygpt.cli import main\nmain(['generate', 'nic-\u017c'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+    assert done.returncode == 1 and b"there is no nic-?" in done.stderr

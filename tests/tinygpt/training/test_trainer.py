@@ -299,6 +299,40 @@ def test_metrics_become_a_table(tiny_config, tmp_path, straight):
     assert lines[0].startswith("step,tokens,loss,val_loss,lr,grad_norm")
 
 
+class Broken(Watcher):
+    """A watcher that cannot show anything after a step."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def step(self, metrics, val_loss):
+        if metrics.step == self.at:
+            raise UnicodeEncodeError("cp1252", "ż", 0, 1, "no such character")
+
+
+def test_a_watcher_that_fails_is_left_out_with_one_warning(tiny_config, tmp_path, straight):
+    ears = Ears()
+    outcome = Trainer(begin(tiny_config, tmp_path / "run"), [Broken(at=3), ears]).run()
+    assert outcome.step == 40 and outcome.saved
+    warnings = [text for kind, text in ears.heard if kind == "warning"]
+    assert len(warnings) == 1 and "Broken failed (UnicodeEncodeError" in warnings[0]
+    assert final_bytes(tmp_path / "run") == final_bytes(straight)
+
+
+def test_a_steps_line_is_written_before_its_checkpoint(tiny_config, tmp_path, monkeypatch):
+    session = begin(tiny_config, tmp_path / "run")
+    real, seen = session.save, []
+
+    def save():
+        lines = metrics_files.read(tmp_path / "run/metrics.jsonl")
+        seen.append((session.state.step, max(m["step"] for m in lines)))
+        return real()
+
+    monkeypatch.setattr(session, "save", save)
+    Trainer(session).run()
+    assert len(seen) > 4 and all(saved == written for saved, written in seen)
+
+
 # The program itself, in a process of its own.
 
 
