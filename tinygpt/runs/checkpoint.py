@@ -130,7 +130,7 @@ def listed(folder: Path) -> list[Checkpoint]:
     for prefix in (_REPLACED, "step-"):  # the second wins
         for path in folder.glob(f"{prefix}*"):
             digits = path.name.removeprefix(prefix)
-            if digits.isdigit() and path.is_dir():
+            if digits.isascii() and digits.isdigit() and path.is_dir():
                 found[int(digits)] = path
     return [Checkpoint(step, found[step]) for step in sorted(found, reverse=True)]
 

@@ -8,6 +8,7 @@ the new one, never half of either.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -59,12 +60,19 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 
 
 def flush_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk (a no-op where folders cannot be opened: Windows)."""
+    """Put the names in a folder on the disk, where the system can do that for folders.
+
+    Windows cannot open one; CIFS and folders shared with a virtual machine refuse to flush one
+    (EINVAL, ENOTSUP, EBADF). A disk that fails (EIO) is an error anywhere.
+    """
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
     finally:
         os.close(handle)
 

@@ -168,3 +168,31 @@ def test_state_json_is_plain_json(tmp_path):
     again = np.random.default_rng(0)
     again.bit_generator.state = json.loads((saved.path / "state.json").read_text())["rng"]
     assert rng.integers(2**63) == again.integers(2**63)
+
+
+def test_a_folder_that_looks_like_a_step_and_is_none_is_passed_over(tmp_path):
+    good = save(tmp_path, 3)
+    for name in ("step-\u00b2", "step-x", "step-"):
+        (tmp_path / name).mkdir()
+    assert checkpoints.listed(tmp_path) == [good]
+
+
+@pytest.mark.parametrize("code", ["EINVAL", "ENOTSUP", "EBADF", "EIO"])
+def test_a_file_system_that_cannot_flush_folders_is_used_and_a_failing_disk_is_not(
+    tmp_path, monkeypatch, code
+):
+    real = os.fsync
+
+    def fsync(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(getattr(errno, code), "the folder's file system refuses")
+        real(handle)
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("no /proc to tell folders by")
+    monkeypatch.setattr(os, "fsync", fsync)
+    if code == "EIO":
+        with pytest.raises(OSError, match="refuses"):
+            save(tmp_path, 1)
+    else:
+        checkpoints.verify(save(tmp_path, 1))
