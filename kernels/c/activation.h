@@ -5,20 +5,21 @@
 
 enum { ACTIVATION_BLOCK = 4096 }; /* elements in one iteration of a parallel loop */
 
-/* silu: y = x s,  s = 1 / (1 + e),  e = e^-x. */
+/* silu: y = x s,  s = 1 / (1 + e),  e = e^-x. Out of line: beside gelu in the loop that packs x it
+ * made a product with gelu 2 % slower. */
 static inline vf v_silu_weight(vf x, vf *e) {
     vf one = v_set1(1);
     *e = v_gelu_power(v_min(v_set1(128.0f), v_mul(x, v_set1(-1.442695041f))));
     return v_div(one, v_add(one, *e));
 }
 
-static inline vf v_silu(vf x) {
+static __attribute__((noinline)) vf v_silu(vf x) {
     vf e;
     return v_mul(x, v_silu_weight(x, &e));
 }
 
 /* dy/dx = s + x s (1 - s),  1 - s = e s (and 0 if e is infinite) */
-static inline vf v_silu_slope(vf x) {
+static __attribute__((noinline)) vf v_silu_slope(vf x) {
     vf e, s = v_silu_weight(x, &e);
     return v_fma(v_mul(x, s), v_mul(v_min(v_set1(FLT_MAX), e), s), s);
 }
