@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import math
 import sys
 import types
 import typing
@@ -74,6 +75,9 @@ class TrainingConfig:
         for names, holds, rule in (
             (("steps", "batch_size", "accumulation"), lambda x: x >= 1, "at least 1"),
             (("lr", "min_lr", "weight_decay", "warmup_steps"), lambda x: x >= 0, "0 or more"),
+            (("seed",), lambda x: x >= 0, "0 or more"),
+            (("eps",), lambda x: x > 0, "above 0"),
+            (("clip",), lambda x: x is None or x > 0, "above 0, or none"),
             (("beta1", "beta2", "label_smoothing"), lambda x: 0 <= x < 1, "in [0, 1)"),
             (
                 ("eval_every", "eval_tokens", "checkpoint_every", "sample_every"),
@@ -83,6 +87,8 @@ class TrainingConfig:
         ):
             for name in names:
                 require(holds(getattr(self, name)), f"training.{name}", getattr(self, name), rule)
+        rule = f"at most training.lr = {self.lr}, where the cosine begins"
+        require(self.min_lr <= self.lr, "training.min_lr", self.min_lr, rule)
 
 
 class Config:
@@ -242,14 +248,14 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         if kind is int:
             return _as_int(value)
         if kind is float:
-            return float(value)
+            return _as_float(value)
         if typing.get_origin(kind) is tuple:
             items = value.strip("[]() ").split(",") if isinstance(value, str) else value
-            return tuple(float(item) for item in items)
+            return tuple(_as_float(item) for item in items)
         if not isinstance(value, str):
             raise ValueError
         return value
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         wanted = getattr(kind, "__name__", str(kind))
         raise ConfigError(f"{key} = {value!r} is not of type {wanted}.") from None
 
@@ -260,6 +266,12 @@ def _as_bool(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError
     return value
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, bool) or not math.isfinite(float(value)):
+        raise ValueError
+    return float(value)
 
 
 def _as_int(value: Any) -> int:

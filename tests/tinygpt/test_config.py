@@ -38,6 +38,16 @@ def test_overrides_come_last_and_take_the_type_of_the_key():
         ("model.norm=batchnorm", "not one of: layernorm, rmsnorm"),
         ("data.split=0.9,0.9,0.1", "sum to 1"),
         ("steps", "section.key=value"),
+        ("training.clip=0", "training.clip = 0.0 must be above 0, or none"),
+        ("training.clip=-1", "above 0"),
+        ("training.clip=nan", "training.clip = 'nan' is not of type float"),
+        ("training.clip=false", "training.clip = 'false' is not of type float"),
+        ("training.eps=-1", "training.eps = -1.0 must be above 0"),
+        ("training.lr=inf", "training.lr = 'inf' is not of type float"),
+        ("training.lr=1e-9", "training.min_lr = 1e-05 must be at most training.lr = 1e-09"),
+        ("training.seed=-1", "training.seed = -1 must be 0 or more"),
+        ("training.steps=inf", "training.steps = 'inf' is not of type int"),
+        ("model.dropout=nan", "model.dropout = 'nan' is not of type float"),
     ],
 )
 def test_a_mistake_is_named_with_what_to_do(override, said):
@@ -45,6 +55,13 @@ def test_a_mistake_is_named_with_what_to_do(override, said):
         load_config("S", [override])
     assert said in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_switch_is_no_number_in_toml_either(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[training]\nclip = false\n")
+    with pytest.raises(ConfigError, match="training.clip = False is not of type float"):
+        load_config(path)
 
 
 def test_missing_file_lists_the_shipped_names():
