@@ -42,6 +42,9 @@ _UNFINISHED = "unfinished-"
 _REPLACED = "replaced-step-"  # stands in for step-N if the process dies between the two renames
 
 
+Warn = Callable[[str], object]
+
+
 class CheckpointError(UserError):
     """A checkpoint that is damaged or does not fit."""
 
@@ -70,8 +73,8 @@ class Checkpoint:
             nn.copy_arrays(arrays, self.tensors("model"), "model")
         except ValueError as error:
             raise CheckpointError(
-                f"{self.path}: {error}\nIt belongs to a model of another shape: use the config.json "
-                "it was trained with."
+                f"{self.path}: {error}\nIt belongs to a model of another shape: use the "
+                "config.json it was trained with."
             ) from error
 
     def state(self) -> dict[str, Any]:
@@ -162,7 +165,9 @@ def verify(checkpoint: Checkpoint) -> None:
             raise CheckpointError(f"{path} cannot be read ({error.strerror})") from error
 
 
-def newest_good(folder: Path, warn: Callable[[str], object] | None = None, before: int | None = None) -> Checkpoint | None:
+def newest_good(
+    folder: Path, warn: Warn | None = None, before: int | None = None
+) -> Checkpoint | None:
     """The newest checkpoint that verifies, or None.
 
     before: only those of a smaller step.

@@ -24,7 +24,7 @@ from tinygpt import tokenizer as tokenizers
 from tinygpt.config import Config, ConfigError, from_dict
 from tinygpt.errors import UserError
 from tinygpt.runs import checkpoint as checkpoints
-from tinygpt.runs.checkpoint import Checkpoint
+from tinygpt.runs.checkpoint import Checkpoint, Warn
 from tinygpt.storage.durable import replace_file
 from tinygpt.tokenizer import Tokenizer
 
@@ -93,14 +93,16 @@ class Run:
             raise UserError(_refused(self.path, error)) from error
         self.config = config
 
-    def newest_good(self, warn: Callable[[str], object] | None = None, before: int | None = None) -> Checkpoint | None:
+    def newest_good(
+        self, warn: Warn | None = None, before: int | None = None
+    ) -> Checkpoint | None:
         """The newest checkpoint (of a step below `before`) whose checksums hold, or None.
 
         warn: hears about damaged ones.
         """
         return checkpoints.newest_good(self.checkpoints, warn, before)
 
-    def find(self, which: str | int = "last", warn: Callable[[str], object] | None = None) -> Checkpoint:
+    def find(self, which: str | int = "last", warn: Warn | None = None) -> Checkpoint:
         """A verified checkpoint: "last", "best" (lowest validation loss) or a step.
 
         Raises UserError if there is none, CheckpointError if the one asked for is damaged.

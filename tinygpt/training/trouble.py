@@ -80,7 +80,7 @@ def drifting(state: TrainState) -> str | None:
 
     A loss that is not always positive has no size that a rise could be large beside: None.
     """
-    if state.low is None or len(state.losses) < WINDOW or min(state.losses) <= 0 >= state.low:
+    if state.low is None or len(state.losses) < WINDOW or min(*state.losses, state.low) <= 0:
         return None
     recent = sum(state.losses[-RECENT:]) / RECENT
     logs = [math.log(max(x, 1e-30)) for x in state.losses]

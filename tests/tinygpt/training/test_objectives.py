@@ -129,6 +129,10 @@ def test_losses_of_both_signs_do_not_drift_and_rising_positive_ones_do():
         state.step = step
         assert judge_norms(state, 0.3 * (-1) ** step + 0.004 * step, 1.0) is None
     assert drifting(state) is None
+    for step in range(WINDOW):  # all positive by now, but once they were not
+        judge_norms(state, 1.0 + 0.01 * step, 1.0)
+    state.low = -0.1
+    assert drifting(state) is None
     state = TrainState()
     for step in range(WINDOW + RECENT):
         state.step = step
