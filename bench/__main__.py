@@ -28,6 +28,7 @@ COMMANDS = {
     "grads": "Every gradient against finite differences and PyTorch.",
     "tokenizer": "Training and encoding against tokenizers and tiktoken.",
     "generate": "Tokens per second of generation.",
+    "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",
