@@ -84,7 +84,7 @@ def _code(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Raise):
         return  # whether it raises, not what it says
     if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant):
-        return  # -1 becomes 1, and that is enough
+        return  # -1 becomes -2, and that is enough
     for name, value in ast.iter_fields(node):
         if name not in ("annotation", "returns", "decorator_list"):
             for child in value if isinstance(value, list) else [value]:
@@ -115,7 +115,11 @@ def _expressions(node: ast.expr) -> Iterator[ast.expr]:
         other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
         yield ast.BoolOp(other, node.values)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
-        yield node.operand
+        number = getattr(node.operand, "value", None)
+        if type(number) in (int, float):  # another axis, another end
+            yield ast.Constant(-(number + 1))
+        else:
+            yield node.operand
     elif isinstance(node, ast.Constant) and type(node.value) is bool:
         yield ast.Constant(not node.value)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):

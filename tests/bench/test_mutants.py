@@ -31,7 +31,7 @@ def test_mutants_are_one_change_each_where_code_runs():
         "if x < low: -> if (x >= low):",
         'raise ValueError(f"{x + 1} is below") -> pass',
         "total.append(-1) -> pass",
-        "total.append(-1) -> total.append(1)",
+        "total.append(-1) -> total.append(-2)",
         "return x if total else None -> return None",
         "return x if total else None -> return x if (not total) else None",
     ]

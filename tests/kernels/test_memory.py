@@ -108,3 +108,79 @@ def test_only_the_pool_is_behind_an_array():
         assert not memory.is_view(a)
         for view in (a[1:], a.reshape(-1, 10), a.T, a[...]):
             assert memory.is_view(view)
+
+
+def test_the_smallest_block_that_fits_is_taken():
+    large, middle = memory.empty(15_000), memory.empty(12_500)
+    places = address(large), address(middle)
+    del large, middle
+    one = memory.empty(11_000)
+    two = memory.empty(11_000)
+    assert (address(two), address(one)) == places
+
+
+def test_a_block_more_than_half_as_large_again_is_left_alone():
+    size = memory.round_up(1 << 20)
+    for larger, serves in ((size + size // 2, True), (size + size // 2 + (1 << 17), False)):
+        memory.pool.clear()
+        memory.empty(larger, np.int8)
+        assert memory.pool.idle_bytes() == memory.round_up(larger)
+        held = memory.empty(size, np.int8)
+        assert memory.pool.idle_bytes() == (0 if serves else memory.round_up(larger))
+        del held
+
+
+def test_idle_bytes_counts_every_block():
+    kept = [memory.empty(1 << 20, np.int8) for _ in range(3)] + [memory.empty(1 << 21, np.int8)]
+    assert memory.pool.idle_bytes() == 0
+    del kept
+    assert memory.pool.idle_bytes() == 3 * (1 << 20) + (1 << 21)
+    memory.pool.clear()
+    assert memory.pool.idle_bytes() == 0
+
+
+def test_sizes_go_up_in_eighths_of_a_power_of_two():
+    assert [memory.round_up(n) for n in (1 << 20, (1 << 20) + 1, (1 << 20) + (1 << 17) + 1)] == [
+        1 << 20, (1 << 20) + (1 << 17), (1 << 20) + (1 << 18),
+    ]
+    assert memory.round_up(1 << 15) == 1 << 15 and memory.round_up(1) == 64
+
+
+def test_patience_is_counted_in_requests(monkeypatch):
+    monkeypatch.setattr(memory, "PATIENCE", 3)
+    pool = memory.Pool()
+    block = pool.take(1 << 20)
+    assert pool.requests == 1
+    pool.give_back(block)
+    for _ in range(3):
+        pool.requests += 1
+        pool.drop_unused()
+    assert pool.idle_bytes() == 1 << 20  # three requests later, still here
+    pool.requests += 1
+    pool.drop_unused()
+    assert pool.idle_bytes() == 0
+
+
+@pytest.mark.skipif(not hasattr(memory.mmap, "MADV_HUGEPAGE"), reason="no huge pages here")
+def test_huge_pages_are_asked_for_from_two_megabytes_on(monkeypatch):
+    asked = []
+
+    class Spy(memory.Block):
+        def madvise(self, advice):
+            asked.append(len(self))
+
+    monkeypatch.setattr(memory, "Block", Spy)
+    for nbytes in ((2 << 20) - 4096, 2 << 20, 4 << 20):
+        memory._pages(nbytes)
+    assert asked == [2 << 20, 4 << 20]
+
+
+def test_scratch_is_the_same_memory_until_more_is_needed():
+    first = memory.scratch(100)
+    assert first.size == 100
+    held = memory._local.scratch
+    assert held.size >= 1 << 16
+    assert address(memory.scratch(held.size)) == address(first)  # all of it
+    larger = memory.scratch(held.size + 1)
+    assert larger.size == held.size + 1
+    assert address(memory.scratch(5)) == address(larger)

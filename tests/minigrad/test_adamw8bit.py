@@ -51,3 +51,25 @@ def test_a_saved_state_goes_on_to_the_bit():
     after.load_state_dict({k: v.copy() for k, v in before.state_dict().items()})
     run(3, 6, resumed, after)
     np.testing.assert_array_equal(resumed.data, straight.data)
+
+
+@pytest.mark.parametrize("size", [1, 4095])
+def test_a_small_parameter_follows_adamw_to_the_bit(size):
+    rng = np.random.default_rng(4)
+    start, grads = rng.standard_normal(size), rng.standard_normal((3, size))
+    ends = []
+    for kind in (optim.AdamW, optim.AdamW8bit):
+        small, large = Parameter(start.astype(np.float32)), Parameter(np.ones(5000, np.float32))
+        optimizer = kind([large, small], lr=0.1)
+        for grad in grads.astype(np.float32):
+            small.grad, large.grad = grad, np.ones(5000, np.float32)
+            optimizer.step()
+        ends.append(small.data)
+    np.testing.assert_array_equal(*ends)
+
+
+def test_from_4096_values_on_moments_are_bytes():
+    optimizer = optim.AdamW8bit([Parameter(np.ones(n, np.float32)) for n in (4095, 4096, 4097)])
+    kinds = [state["m"].dtype for state in optimizer.state]
+    assert kinds == [np.float32, np.int8, np.int8]
+    assert [len(state["m_scale"]) for state in optimizer.state[1:]] == [16, 17]

@@ -116,3 +116,59 @@ def test_schedule_warms_up_and_comes_down():
 def test_schedule_refuses_a_minimum_above_the_rate():
     with pytest.raises(ValueError, match="min_lr <= lr"):
         optim.warmup_cosine(1e-4, 1e-3, 10, 100)
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_schedule_without_a_warmup_begins_at_the_rate(steps):
+    rate = optim.warmup_cosine(lr=1.0, min_lr=1.0, warmup_steps=0, steps=steps)
+    assert [rate(i) for i in range(steps + 1)] == [1.0] * (steps + 1)
+    assert optim.warmup_cosine(1.0, 0.25, 0, 1)(0) == 1.0
+    halfway = optim.warmup_cosine(1.0, 0.0, 0, 2)
+    np.testing.assert_allclose([halfway(0), halfway(1), halfway(2)], [1.0, 0.5, 0.0])
+
+
+def test_schedule_ends_its_warmup_on_the_rate_and_its_cosine_on_the_minimum():
+    rate = optim.warmup_cosine(lr=8.0, min_lr=2.0, warmup_steps=3, steps=7)
+    low, high = 5 - 3 * np.sqrt(0.5), 5 + 3 * np.sqrt(0.5)
+    np.testing.assert_allclose([rate(i) for i in range(9)], [2, 4, 6, 8, high, 5, low, 2, 2])
+    all_warmup = optim.warmup_cosine(8.0, 2.0, 3, 3)
+    np.testing.assert_allclose([all_warmup(i) for i in range(4)], [2, 4, 6, 2])
+    for wrong in ((-1, 5), (0, 0)):
+        with pytest.raises(ValueError, match=f"got {wrong[0]}, {wrong[1]}"):
+            optim.warmup_cosine(1.0, 0.1, *wrong)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"lr": -0.1}, {"betas": (-0.1, 0.9)}, {"betas": (1.0, 0.9)}, {"betas": (0.9, 1.0)},
+     {"betas": (0.9, 1.5)}],
+)
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(ValueError, match="must be >= 0 and betas"):
+        optim.AdamW(quadratic(), **settings)
+
+
+def test_a_rate_and_betas_of_zero_are_allowed():
+    p = tensor([1.0, -2.0], requires_grad=True)
+    p.grad = np.float32([0.5, -4.0])
+    optim.AdamW([p], lr=0.0).step()
+    assert p.data.tolist() == [1.0, -2.0]
+    optim.AdamW([p], lr=0.25, betas=(0.0, 0.0), weight_decay=0.0).step()  # by the sign alone
+    np.testing.assert_allclose(p.data, [0.75, -1.75], rtol=1e-6)
+
+
+def test_the_defaults_are_the_documented_ones():
+    defaults = optim.AdamW(quadratic()).param_groups[0]
+    assert {k: v for k, v in defaults.items() if k != "params"} == {
+        "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01,
+    }
+    p = tensor([1.0], requires_grad=True)
+    p.grad = np.float32([1e-8])  # eps is as large: half a step, and grad_scale is 1 unless told
+    optim.AdamW([p], lr=0.5, weight_decay=0.0).step()
+    np.testing.assert_allclose(p.data, [0.75], rtol=1e-5)
+
+
+def test_a_norm_at_the_limit_is_not_scaled():
+    assert optim.clip_scale(2.0, 2.0) == optim.clip_scale(2.0, None) == 1.0
+    assert optim.clip_scale(4.0, 1.0) == 0.25
+    assert optim.clip_scale(0.0, 0.0) == 1.0  # and not 0 / 0

@@ -104,3 +104,82 @@ def test_a_setting_out_of_range_names_itself(option):
     name, value = next(iter(option.items()))
     with pytest.raises(UserError, match=f"{name} is {value}"):
         Sampling(**option)
+
+
+@pytest.mark.parametrize(
+    "option", [{"temperature": float("inf")}, {"top_p": 1.0001}, {"top_p": 2.0}, {"min_p": -0.1},
+               {"repetition_penalty": float("inf")}, {"repetition_penalty": -1.0},
+               {"temperature": None}],
+)
+def test_more_settings_out_of_range(option):
+    with pytest.raises(UserError, match=f"{next(iter(option))} is "):
+        Sampling(**option)
+
+
+def test_the_ends_of_each_range_are_in_it():
+    Sampling(0.0, 1, 1.0, 0.0, 0.5)
+    Sampling(1e9, 10**9, 1e-9, 1.0, 1.5)
+
+
+def test_the_penalty_reaches_the_draw_and_only_with_a_history():
+    logits = np.log(np.array([[0.6, 0.4]], np.float32)) + 2  # both above 0
+    punished = Sampling(temperature=0.0, repetition_penalty=3.0)
+    rng = np.random.default_rng(0)
+    assert sample(logits, punished, rng, [[0]]).tolist() == [1]
+    assert sample(logits, punished, rng, None).tolist() == [0]
+    assert sample(logits, GREEDY, rng, [[0]]).tolist() == [0]
+
+
+def test_the_callers_logits_are_left_as_they_were():
+    logits = np.array([[2.0, -2.0, 0.5, 1.0]], np.float32)
+    before = logits.copy()
+    sampling = Sampling(0.5, 3, 0.9, 0.1, repetition_penalty=2.0)
+    sample(logits, sampling, np.random.default_rng(0), [[0, 1]])
+    probabilities(logits, sampling)
+    penalise(logits, [[0, 1, 2]], 2.0)
+    np.testing.assert_array_equal(logits, before)
+
+
+def test_small_positive_logits_are_divided_too():
+    out = penalise(np.array([[0.5, -0.5, 0.0]], np.float32), [[0, 1, 2]], 2.0)
+    np.testing.assert_array_equal(out, [[0.25, -1.0, 0.0]])
+
+
+class Told:
+    """A generator whose uniform numbers are told in advance."""
+
+    def __init__(self, *numbers):
+        self.numbers = np.array(numbers)[:, None]
+
+    def random(self, shape):
+        assert shape == self.numbers.shape
+        return self.numbers
+
+
+def test_a_draw_takes_the_first_token_beyond_its_number():
+    p = np.array([0.0, 0.25, 0.25, 0.0, 0.5, 0.0])  # binary fractions: sums are exact
+    with np.errstate(divide="ignore"):
+        logits = np.log(p, dtype=np.float32)[None].repeat(6, axis=0)
+    numbers = (0.0, 0.2499, 0.25, 0.4999, 0.5, 1 - 2**-53)
+    assert sample(logits, Sampling(), Told(*numbers)).tolist() == [1, 1, 2, 2, 4, 4]
+    whole = sample(logits[:1], Sampling(), Told(1.0))  # a product that rounded up to the total
+    assert whole.tolist() == [4]
+
+
+def test_rows_of_a_batch_have_their_own_largest_score():
+    rows = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0], [-1e4, 1.0 - 1e4, 2.0 - 1e4]])
+    p = probabilities(rows.astype(np.float32), Sampling(temperature=1e-3))
+    np.testing.assert_allclose(p, [[0, 0, 1]] * 3)
+    for sampling in (Sampling(top_k=2), Sampling(top_p=0.9), Sampling(min_p=0.3)):
+        assert ((probabilities(rows.astype(np.float32), sampling) > 0) == [False, True, True]).all()
+
+
+def test_top_k_of_all_and_of_one():
+    assert kept(top_k=5) == 5 and kept(top_k=4) == 4 and kept(top_k=1) == 1
+
+
+def test_top_p_stops_at_the_token_that_reaches_p():
+    """Probabilities of 1/2, 1/4, 1/8, 1/8 whose sums are exact: reaching is enough."""
+    logits = np.log(np.array([[0.125, 0.5, 0.125, 0.25]]))
+    counts = [(probabilities(logits, Sampling(top_p=p))[0] > 0).sum() for p in (0.5, 0.75, 0.76)]
+    assert counts == [1, 2, 4]  # the last two tie
