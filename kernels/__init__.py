@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +28,8 @@ from kernels.threads import get_num_threads, set_num_threads
 BACKENDS = ("numpy", "numba", "c")
 
 __all__ = [
-    "BACKENDS", "OPS", "active", "get_num_threads", "load", "report", "set_num_threads", "use",
-    "using",
+    "BACKENDS", "OPS", "active", "get_num_threads", "how_to_get_c", "load", "report",
+    "set_num_threads", "use", "using",
 ]
 
 # The contract: each backend module exports exactly these names.
@@ -50,11 +53,29 @@ OPS = (
 )
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}
-_INSTALL_C = (
-    "to build it, install gcc and run `pip install --force-reinstall --no-deps .` in the source "
-    "(in a checkout that you work in: `pip install -e .`)"
-)
 _INSTALL_NUMBA = "run `pip install numba`"
+
+
+def how_to_get_c(built: str = "kernels/c/_generic") -> str:
+    """What is true of this machine: where the C is, or what is missing to build it.
+
+    built: an extension module, as a path without its ending; the tokenizer asks for its own.
+    Python takes the folder that it was started in before what is installed, so in a checkout that
+    was not built it finds the source, however well the installation went.
+    """
+    source = Path(__file__).resolve().parent.parent
+    for folder in {Path(entry).resolve() for entry in sys.path} - {source}:
+        if any(folder.glob(f"{built}.*")):
+            return (
+                f"it is in {folder}, but Python found the source in {source} first. Start Python "
+                "in another folder, or build it here with `pip install -e .`"
+            )
+    compilers = [name for name in ("gcc", "clang", "cc", "cl") if shutil.which(name)]
+    first = "run" if compilers else "install gcc and run"
+    return (
+        f"to build it, {first} `pip install --force-reinstall --no-deps .` in the source "
+        "(in a checkout that you work in: `pip install -e .`)"
+    )
 
 
 class OpTable:
@@ -88,7 +109,7 @@ def load(backend: str) -> Any:
     try:
         return importlib.import_module(_MODULES[backend])
     except ImportError as error:
-        mend = _INSTALL_C if backend == "c" else _INSTALL_NUMBA
+        mend = how_to_get_c() if backend == "c" else _INSTALL_NUMBA
         raise RuntimeError(f"backend {backend!r} is not available ({error}); {mend}") from error
 
 

@@ -7,7 +7,7 @@
 Read next: tensor.py, engine.py, then nn/.
 """
 
-from kernels import get_num_threads, in_use, report, set_num_threads, use, using
+from kernels import get_num_threads, how_to_get_c, in_use, report, set_num_threads, use, using
 from kernels.memory import empty
 from minigrad import nn, ops, optim
 from minigrad.engine import enable_grad, is_grad_enabled, no_grad
@@ -39,7 +39,7 @@ from minigrad.tensor import Tensor, tensor
 __all__ = [
     "GradReport", "GradientError", "Tensor", "attention", "check_grads", "check_vjp",
     "concatenate", "cross_entropy", "draw_key", "dropout", "embedding", "empty", "enable_grad",
-    "gelu", "get_num_threads", "in_use", "is_grad_enabled", "layernorm", "linear",
+    "gelu", "get_num_threads", "how_to_get_c", "in_use", "is_grad_enabled", "layernorm", "linear",
     "linear_cross_entropy", "linear_log_probability", "matmul", "maximum", "minimum", "nn",
     "no_grad", "ops", "optim",
     "recompute", "report", "rmsnorm", "self_attention", "set_num_threads", "softmax", "split",

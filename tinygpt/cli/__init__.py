@@ -12,6 +12,7 @@ import click
 
 from tinygpt.cli.lazy import LazyGroup
 from tinygpt.errors import UserError
+from tinygpt.machine.terminal import command, visible
 
 # name: (module:function, help). The helps stand here so that --help imports no command.
 COMMANDS = {
@@ -35,9 +36,12 @@ def cli(debug):
     """A language model end to end, on this machine alone: no GPU, no download.
 
     \b
-    New here?            tinygpt quickstart
-    On your own text:    tinygpt train S --data my.txt --out run
-    Read what it says:   tinygpt generate run --prompt "Once upon a time"
+    New here?
+      tinygpt quickstart
+    On your own text:
+      tinygpt train S --data my.txt
+    Read what it says:
+      tinygpt generate run
 
     TINYGPT_THREADS sets the number of threads; KERNELS_BACKEND (numpy, numba, c) and KERNELS_ISA
     (generic, avx2, avx512) force what `tinygpt doctor` would otherwise choose.
@@ -52,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        sys.exit(cli.main(arguments, prog_name="tinygpt", standalone_mode=False) or 0)
+        sys.exit(cli.main(arguments, prog_name=command(), standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
@@ -67,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("TINYGPT_DEBUG"):
             raise
-        click.echo(f"tinygpt: {error or type(error).__name__}", err=True)
+        click.echo(visible(f"tinygpt: {error or type(error).__name__}"), err=True)
         if not isinstance(error, UserError):
             click.echo("Run `tinygpt --debug ...` to see where that came from.", err=True)
         sys.exit(getattr(error, "exit_code", 1))

@@ -16,18 +16,31 @@ from tinygpt.machine.memory import machine_bytes
 @click.option("--quick", is_flag=True, help="Leave out the measurements (about two seconds).")
 def doctor(quick):
     """Say what this machine is, which kernels run on it and why, and how fast they are."""
-    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
-    sections = [("Machine", _machine()), ("Kernels", _kernels()), ("Versions", _versions())]
-    if not quick:
-        sections.insert(2, ("Measured now", _measured()))
+    from tinygpt.screens.console import Progress, Screen
+
+    screen = Screen()
+    with Progress() as busy:
+        busy("looking at the machine")
+        sections = [("Machine", _machine()), ("Kernels", _kernels()), ("Versions", _versions())]
+        if not quick:
+            busy("measuring its speed")
+            sections.insert(2, ("Measured now", _measured()))
     for title, rows in sections:
-        console.print(f"\n[bold]{title}[/bold]")
+        screen.say(f"\n{title}", "bold")
+        if not screen.is_terminal:  # a line stays a line
+            for name, value in rows:
+                screen.say(f"  {name:<15} {value}")
+            continue
+        table = Table.grid(padding=(0, 0, 0, 1))
+        table.add_column(no_wrap=True, min_width=16)
+        table.add_column()
         for name, value in rows:
-            console.print(f"  {name:<15} ", end="")
-            console.print(value, markup=False)
-    console.print()
+            table.add_row(Text(f" {name}"), Text(value))
+        screen.print(table)
+    screen.print()
 
 
 def _machine() -> list[tuple[str, str]]:

@@ -49,6 +49,7 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     import numpy as np
 
     from tinygpt.inference.generate import stream_text
+    from tinygpt.screens.console import ModelText
     from tinygpt.weights.open import open_model
 
     sampling = _sampling(options)
@@ -63,19 +64,22 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
             err=True,
         )
     for number in range(samples):
-        click.echo(prompt, nl=False)
-        for text in stream_text(
-            gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
-            rng=np.random.default_rng(seed + number),
-        ):
-            click.echo(text, nl=False)
+        with ModelText() as write:
+            write(prompt)
+            for text in stream_text(
+                gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
+                rng=np.random.default_rng(seed + number),
+            ):
+                write(text)
         click.echo("\n" if number + 1 < samples else "")
 
 
-CHAT_HELP = """/reset forgets the conversation   /temperature 0.7 changes it   /quit, Ctrl-D leave
-Ctrl-C stops an answer."""
-BASE_MODEL = """This is a base model: it does not answer, it goes on with the text that you and it
-write in turns. Begin something and see what it makes of it."""
+CHAT_HELP = """/reset             forgets the conversation
+/temperature 0.7   changes the temperature
+/quit, Ctrl-D      leave
+Ctrl-C             stops an answer"""
+BASE_MODEL = """This is a base model: it does not answer, it goes on with the text that you and \
+it write in turns. Begin something and see what it makes of it."""
 
 
 @click.command()
@@ -99,6 +103,7 @@ def chat(model, max_tokens, roles, seed, stop, **options):
 
     from tinygpt.errors import UserError
     from tinygpt.inference.chat import Conversation
+    from tinygpt.screens.console import ModelText, Screen
     from tinygpt.weights.open import open_model
 
     sampling = _sampling(options)
@@ -107,7 +112,10 @@ def chat(model, max_tokens, roles, seed, stop, **options):
         gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles,
         stop=stop or (() if roles else ("\n\n",)), rng=np.random.default_rng(seed),
     )
-    click.echo(CHAT_HELP if roles else f"{BASE_MODEL}\n{CHAT_HELP}")
+    screen = Screen()
+    if not roles:
+        screen.say(BASE_MODEL)
+    screen.say(CHAT_HELP)
     while (line := _read_line("> ")) is not None:
         if line.startswith("/"):
             if line.split()[0] in ("/quit", "/exit"):
@@ -115,17 +123,19 @@ def chat(model, max_tokens, roles, seed, stop, **options):
             try:
                 _chat_command(talk, line)
             except UserError as error:
-                click.echo(str(error))
+                screen.say(str(error))
             continue
         if not line.strip():
             continue
         try:
-            for piece in talk.say(line):
-                click.echo(piece, nl=False)
+            with ModelText() as write:
+                for piece in talk.say(line):
+                    write(piece)
         except KeyboardInterrupt:
             click.echo(" ...", nl=False)
         except UserError as error:
-            click.echo(str(error), nl=False)
+            screen.say(str(error))
+            continue
         click.echo()
 
 

@@ -6,6 +6,7 @@ So `tinygpt --help` needs neither NumPy nor a second. `python -m bench` is made 
 from __future__ import annotations
 
 import importlib
+import shutil
 from typing import Any
 
 import click
@@ -15,7 +16,10 @@ class LazyGroup(click.Group):
     """A group whose commands stand in `table`: name -> ("module:attribute", one line of help)."""
 
     def __init__(self, table: dict[str, tuple[str, str]], **settings: Any) -> None:
-        settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
+        columns = shutil.get_terminal_size().columns  # click alone writes 50 in 40, broken in words
+        settings.setdefault("context_settings", {
+            "help_option_names": ["-h", "--help"], "terminal_width": max(24, min(80, columns) - 2),
+        })
         super().__init__(**settings)
         self.table = table
 

@@ -17,13 +17,12 @@ def quickstart(out, minutes):
     Writes its own training text, trains a tokenizer and a model of two million parameters, and
     shows samples before, during and after. Needs nothing but this machine.
     """
-    from rich.console import Console
-
     from tinygpt.screens import quickstart as script
+    from tinygpt.screens.console import Screen
 
     if minutes <= 0:
         raise click.BadParameter(f"{minutes} must be above 0", param_hint="--minutes")
-    return script.quickstart(out or _free_name(), minutes, Console(highlight=False))
+    return script.quickstart(out or _free_name(), minutes, Screen())
 
 
 def _free_name() -> Path:

@@ -48,6 +48,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
     """
     import time
 
+    from tinygpt.screens.console import Progress
     from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, CharTokenizer, export, sources
     from tinygpt.tokenizer.counting import WordCounts
     from tinygpt.tokenizer.trainer import check_vocab_size, train_on_words
@@ -57,22 +58,21 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
     if kind == "char":
         if form != "tinygpt":
             raise UserError(f"a character tokenizer cannot be saved as {form}. Drop --format.")
-        made = CharTokenizer.train(sources.characters(paths))
+        with Progress() as busy:
+            busy("reading")
+            made = CharTokenizer.train(sources.characters(paths))
         made.save(out)
         click.echo(f"{out}: {made.vocab_size} characters")
         return
     special_tokens = tuple(specials) or DEFAULT_SPECIAL_TOKENS
     check_vocab_size(vocab_size, special_tokens)
     limit = None if max_memory is None else _parse_size(max_memory)
-    with WordCounts(pattern, limit) as words, _progress() as progress:
-        task = progress.add_task("read", total=sources.size(paths))
-        n_bytes = sources.count(paths, words, lambda n: progress.update(task, advance=n))
-        progress.update(task, completed=n_bytes, total=n_bytes)
+    with WordCounts(pattern, limit) as words, Progress() as busy:
+        n_bytes = sources.count(paths, words, busy.counter("reading", sources.size(paths)))
         counted = time.perf_counter() - started
-        merging = progress.add_task("merge", total=None)
         made = train_on_words(
             words, vocab_size, special_tokens, min_count,
-            lambda done, wanted: progress.update(merging, completed=done, total=wanted),
+            lambda done, wanted: busy("merging", done, wanted),
         )
         n_words, place = len(words), "on disk" if words.spilled else "in memory"
     export(made, out, form)
@@ -95,6 +95,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
 @click.option("--pieces", is_flag=True, help="Show the tokens instead of their ids.")
 def encode(path, source, text, out, special, pieces):
     """Turn text (FILE, --text or standard input) into ids."""
+    from tinygpt.screens.console import Progress
     from tinygpt.tokenizer import CharTokenizer, sources
     from tinygpt.tokenizer.inspection import show
     from tinygpt.tokenizer.parallel import encode_many, encode_stream
@@ -110,7 +111,9 @@ def encode(path, source, text, out, special, pieces):
         else:
             parts = encode_stream(tok, stream)
         if out:
-            total = _write_ids(out, parts)
+            with Progress() as busy:
+                busy("encoding the text")
+                total = _write_ids(out, parts)
             click.echo(f"{out}: {total:,} tokens, {tok.dtype.name}", err=True)
             return
         for ids in parts:
@@ -147,33 +150,34 @@ def decode(path, ids, file):
 @click.option("--longest", default=10, show_default=True, help="How many long tokens to list.")
 def inspect(path, sentence, file, longest):
     """Show what a tokenizer learned, and how it cuts SENTENCE."""
-    from rich.console import Console
-
+    from tinygpt.screens.console import Progress, Screen
     from tinygpt.tokenizer import BPETokenizer, sources
     from tinygpt.tokenizer.inspection import longest_tokens, measure, show
 
     tok = _load(path)
-    console = Console(highlight=False)
+    console = Screen()
     if not isinstance(tok, BPETokenizer):
         characters = show(tok.decode_bytes(range(tok.vocab_size)))
-        console.print(f"{tok.vocab_size} characters: {characters}", markup=False)
+        console.say(f"{tok.vocab_size} characters: {characters}")
     else:
         pattern = tok.pattern if len(tok.pattern) < 20 else "a pattern of its own"
-        console.print(
-            f"[bold]{tok.vocab_size}[/bold] ids: 256 bytes, {len(tok.merges)} merges, "
+        console.say(
+            f"{tok.vocab_size} ids: 256 bytes, {len(tok.merges)} merges, "
             f"{len(tok.special_tokens)} special tokens; cut by {pattern}"
         )
         names = "  ".join(f"{token} {name}" for name, token in tok.special_tokens.items())
-        console.print(f"special   {names or 'none'}", markup=False)
+        console.say(f"special   {names or 'none'}")
         long = "  ".join(f"{token} {_quote(data)}" for token, data in longest_tokens(tok, longest))
-        console.print(f"longest   {long}", markup=False)
+        console.say(f"longest   {long}")
         first = "  ".join(
             f"{token} {_quote(tok.token_bytes[token])}" for token in tok.merged_ids[:longest]
         )
-        console.print(f"earliest  {first}", markup=False)
+        console.say(f"earliest  {first}")
     if file:
-        with sources.open_bytes(file) as stream:
-            console.print(_summary(measure(tok, sources.parts(tok, stream))))
+        with sources.open_bytes(file) as stream, Progress() as busy:
+            busy("encoding the text")
+            found = measure(tok, sources.parts(tok, stream))
+        console.say(_summary(found))
     if sentence is None and not file and sys.stdout.isatty():
         sentence = "The little dog wasn't lost; it knew 1234 ways home."
     if sentence is not None:
@@ -189,9 +193,11 @@ def compare(paths, file):
     More bytes per token means that a model sees further and trains on fewer tokens; unused ids are
     rows of its embedding that learn nothing.
     """
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+    from tinygpt.machine.terminal import visible
+    from tinygpt.screens.console import Progress, Screen
     from tinygpt.tokenizer import sources
     from tinygpt.tokenizer.inspection import measure
 
@@ -199,15 +205,18 @@ def compare(paths, file):
     table.add_column("tokenizer", overflow="fold")
     for title in ("ids", "tokens", "bytes/token", "tokens/word", "unused", "%"):
         table.add_column(title, justify="right")
-    for path in paths:
-        tok = _load(path)
-        with sources.open_bytes(file) as stream:
-            m = measure(tok, sources.parts(tok, stream))
-        table.add_row(
-            path, f"{m.vocab_size:,}", f"{m.tokens:,}", f"{m.bytes_per_token:.3f}",
-            f"{m.tokens_per_word:.3f}", f"{m.unused:,}", f"{100 * m.unused / m.vocab_size:.1f}",
-        )
-    Console(highlight=False).print(table)
+    with Progress() as busy:
+        for number, path in enumerate(paths):
+            busy("encoding the text", number, len(paths))
+            tok = _load(path)
+            with sources.open_bytes(file) as stream:
+                m = measure(tok, sources.parts(tok, stream))
+            table.add_row(
+                Text(visible(path)), f"{m.vocab_size:,}", f"{m.tokens:,}",
+                f"{m.bytes_per_token:.3f}", f"{m.tokens_per_word:.3f}", f"{m.unused:,}",
+                f"{100 * m.unused / m.vocab_size:.1f}",
+            )
+    Screen().print(table)
 
 
 @tokenizer.command()
@@ -241,18 +250,6 @@ def _load(path, pattern=None):
 
 
 # --- small parts --------------------------------------------------------------------------------
-
-
-def _progress():
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
-
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description:>5}"), BarColumn(), TaskProgressColumn(), TimeLeft(),
-        console=console, transient=True, disable=not console.is_terminal,
-    )
 
 
 def _write_ids(out: str, parts) -> int:
@@ -315,8 +312,8 @@ def _show_cut(console, tok, sentence: str) -> None:
                "black on bright_magenta"]
     line = Text()
     for i, (_, data) in enumerate(tokens):
-        line.append(show(data) if console.is_terminal else f"[{show(data)}]",
-                    style=colours[i % len(colours)])
+        coloured = console.is_terminal and not console.no_color and console.color_system
+        line.append(show(data) if coloured else f"[{show(data)}]", style=colours[i % len(colours)])
     size = len(sentence.encode("utf-8", "surrogateescape"))
     console.print(line)
     console.print(" ".join(str(token) for token, _ in tokens), style="dim")

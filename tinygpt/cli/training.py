@@ -38,7 +38,8 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     """
     from tinygpt.config import load_config
     from tinygpt.machine import manners
-    from tinygpt.screens.live import LastingConsole, make_view
+    from tinygpt.screens.console import Progress, Screen
+    from tinygpt.screens.live import make_view
     from tinygpt.screens.report import HtmlReport
     from tinygpt.training.begin import begin
     from tinygpt.training.trainer import Trainer
@@ -51,24 +52,27 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
         overrides = (*overrides, "training.deterministic=true")
     if nice:
         manners.give_way()
-    console = LastingConsole(highlight=False, soft_wrap=True)
+    screen = Screen()
+    with Progress() as busy:
 
-    def say(text):
-        console.print(text, markup=False)
+        def say(text):
+            busy.aside(screen.say, text)
 
-    if go_on:
-        session = _resumed(config, data, out, overrides, say)
-    else:
-        chosen = _with_data(load_config(config, overrides), data)
-        session = begin(chosen, out, say, _approval(fit, say))
-    _announce_time(session, say)
-    watchers = [make_view(console), HtmlReport()]
+        busy("reading the run" if go_on else "reading the text")
+        if go_on:
+            session = _resumed(config, data, out, overrides, say)
+        else:
+            chosen = _with_data(load_config(config, overrides), data)
+            session = begin(chosen, out, busy, _approval(fit, say))
+        busy("making a few trial steps")
+        _announce_time(session, say)
+    watchers = [make_view(screen), HtmlReport()]
     if tensorboard:
         from tinygpt.screens.tensorboard import TensorBoard
 
         watchers.append(TensorBoard())
     outcome = Trainer(session, watchers, stops, pauses).run()
-    return _conclude(console, session, outcome)
+    return _conclude(screen, session, outcome)
 
 
 def _with_data(config, data):
@@ -153,37 +157,40 @@ def plan(config, data, out, overrides, fit):
     """
     import tempfile
 
-    from rich.console import Console
-
     from tinygpt.config import ConfigError, find_objective, load_config
     from tinygpt.planning import plan as plans
     from tinygpt.planning.probe import warm_runtime
+    from tinygpt.screens.console import Progress, Screen
     from tinygpt.screens.plan import show
 
-    console = Console(highlight=False, soft_wrap=True)
     chosen = _with_data(load_config(config, overrides), data)
     with tempfile.TemporaryDirectory() as folder:
-        objective = find_objective(chosen.objective).prepare(chosen, Path(folder), None)
-        runtime = warm_runtime()
-        made = plans.fit(objective, runtime) if fit else plans.make_plan(objective, runtime)
-        show(console, made, Path(out) if out else None)
+        with Progress() as busy:
+            busy("reading the text")
+            objective = find_objective(chosen.objective).prepare(chosen, Path(folder), busy)
+            busy("trying a few steps")
+            runtime = warm_runtime()
+            if fit:
+                made = plans.fit(objective, runtime, busy)
+            else:
+                made = plans.make_plan(objective, runtime)
+        show(Screen(), made, Path(out) if out else None)
     if not made.fits:
         raise ConfigError(plans.refusal(made))
 
 
-def _conclude(console, session, outcome) -> int:
+def _conclude(screen, session, outcome) -> int:
     """Say how it ended and what can be done now.  Returns the exit code."""
-    path = session.run.path
+    from tinygpt.machine.terminal import command
+    from tinygpt.screens.advice import generate, resume
 
-    def say(text):
-        console.print(text, markup=False)
-
+    path, say, show = session.run.path, screen.say, screen.copyable
     if not outcome.saved:
         say(f"The last steps are not saved: {path} cannot be written. Free some space there.")
     if outcome.stopped:
         where = f"Stopped by {outcome.stopped} at step {outcome.step}"
         say(f"{where}" + (", saved." if outcome.saved else "."))
-        say(f"Go on:       tinygpt train --out {path} --resume")
+        show(f"Go on:       {resume(path)}")
     else:
         held_out = ""
         if outcome.val_loss is not None:
@@ -191,8 +198,9 @@ def _conclude(console, session, outcome) -> int:
             held_out = f", held-out loss {outcome.val_loss:.4f} {unit}".rstrip()
         say(f"Done: {outcome.step} steps{held_out}, {session.state.seconds:.0f} s of training.")
     if outcome.saved:
-        say(f"Read it:     tinygpt generate {path}")
-        say(f"Examine it:  tinygpt diagnose {path}, and open {path / 'report.html'}")
+        show(f"Read it:     {generate(path)}")
+        show(f"Examine it:  {command('diagnose', path)}")
+        show(f"Its curves:  {path / 'report.html'}, in any browser")
     if outcome.interrupted:
         return 130
     return 0 if outcome.saved else 1
@@ -205,16 +213,15 @@ def diagnose(run):
 
     RUN is the --out folder of a `tinygpt train`. Nothing in it is changed.
     """
-    from rich.console import Console
-
     from tinygpt.diagnosis.measure import diagnose as examine
     from tinygpt.diagnosis.verdict import verdict_on
+    from tinygpt.screens.console import Progress, Screen
     from tinygpt.screens.diagnosis import show
 
-    console = Console(highlight=False, soft_wrap=True)
-    with console.status("opening") as status:
-        session, findings, gradients = examine(run, lambda text: status.update(text))
-    show(console, session, findings, gradients, verdict_on(findings))
+    with Progress() as busy:
+        busy("opening")
+        session, findings, gradients = examine(run, busy)
+    show(Screen(), session, findings, gradients, verdict_on(findings))
 
 
 @click.command()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,10 +71,18 @@ class Reference:
         )
 
 
-def sweep(model: LanguageModel, reference: Reference, scheme: str) -> list[tuple[str, Quality]]:
-    """Quantize one module at a time and measure: (name, quality), what hurts most first."""
-    found = []
-    for name in quantizable(model):
+def sweep(
+    model: LanguageModel, reference: Reference, scheme: str,
+    tell: Callable[[int, int], object] = lambda done, total: None,
+) -> list[tuple[str, Quality]]:
+    """Quantize one module at a time and measure: (name, quality), what hurts most first.
+
+    tell: called as tell(modules done, modules in all) before each.
+    """
+    found: list[tuple[str, Quality]] = []
+    names = list(quantizable(model))
+    for name in names:
+        tell(len(found), len(names))
         with only_quantized(model, name, scheme):
             found.append((name, reference.compare(model)))
     return sorted(found, key=lambda pair: pair[1].kl, reverse=True)

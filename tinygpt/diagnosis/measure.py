@@ -71,7 +71,8 @@ def diagnose(
         step=state.step, steps=recipe.steps, parameters=model.count_parameters(),
         train_tokens=len(dataset.train), passes=state.tokens / max(1, len(dataset.train)),
         skipped=state.skipped, rollbacks=state.rollbacks, lr=recipe.lr * state.lr_scale,
-        vocab_size=dataset.vocab_size, rare_tokens=float(np.mean(counts < RARE)), **values,
+        vocab_size=dataset.vocab_size, rare_tokens=float(np.mean(counts < RARE)),
+        n_layers=model.shape.n_layers, warmup_steps=recipe.warmup_steps, **values,
     )
     return session, findings, norms
 

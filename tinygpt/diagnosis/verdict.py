@@ -9,7 +9,9 @@ Read next: measure.py, which measures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Findings:
     finite: bool
     vocab_size: int
     text_repetition: float
+    n_layers: int = 4
+    warmup_steps: int = 100
 
     @property
     def gap(self) -> float:
@@ -64,12 +68,28 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class Action:
+    """What can be typed to follow an advice: screens/advice.py makes the command of it.
+
+    what: "resume" the run, train "again" under other settings, or "generate" from it.
+    settings: "section.key" -> value, or the options of generate.
+    """
+
+    what: Literal["resume", "again", "generate"]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """name: of the trouble, one or two words.  why: a few sentences.  advice: one thing to do."""
+    """name: of the trouble, one or two words.  why: a few sentences.  advice: one thing to do.
+
+    action: the advice as a command, None where it takes more than one.
+    """
 
     name: str
     why: str
     advice: str
+    action: Action | None = None
 
 
 def verdict_on(f: Findings) -> Verdict:
@@ -96,7 +116,8 @@ def _broken(f: Findings) -> Verdict | None:
         "broken weights",
         "Some weights are not numbers, so whatever the model says means nothing. That comes from "
         "an update that was made with a gradient that was not a number.",
-        "Go back to an earlier checkpoint, or train again: the current loop refuses such steps.",
+        "Go back to an earlier checkpoint, or train again: the loop refuses such steps.",
+        Action("again"),
     )
 
 
@@ -120,7 +141,8 @@ def _rate_too_high(f: Findings) -> Verdict | None:
     return Verdict(
         "rate too high",
         "The steps overshoot: " + ", and ".join(signs) + ".",
-        f"Train again with a lower rate: --set training.lr={f.lr / 4:.1e}",
+        f"Train again with a lower rate (training.lr={f.lr / 4:.1e}).",
+        Action("again", _rates(f.lr / 4)),
     )
 
 
@@ -132,14 +154,17 @@ def _nothing_learned(f: Findings) -> Verdict | None:
             "too few steps",
             f"After {f.step} steps the loss {f.val_loss:.3f} is no better than knowing how often "
             f"each token occurs ({f.unigram:.3f}); that is the first thing any model learns.",
-            f"Train on: --resume --set training.steps={max(2000, 5 * f.step)}",
+            f"Train on with --resume (training.steps={max(2000, 5 * f.step)}).",
+            Action("resume", {"training.steps": max(2000, 5 * f.step)}),
         )
     return Verdict(
         "nothing to learn, or a rate too low",
         f"After {f.step} steps the loss {f.val_loss:.3f} is that of mere frequencies "
         f"({f.unigram:.3f}). Either the order of tokens in this text is random, or the steps are "
         f"too small (they change the weights by {f.update_ratio:.2%}).",
-        f"Look at the text; if it is in order, raise the rate: --set training.lr={4 * f.lr:.1e}",
+        "Look at the text; if it is in order, train again with a higher rate "
+        f"(training.lr={4 * f.lr:.1e}).",
+        Action("again", {"training.lr": 4 * f.lr}),
     )
 
 
@@ -156,8 +181,9 @@ def _overfitting(f: Findings) -> Verdict | None:
         f"It knows its training text by heart: loss {f.train_loss:.3f} there and {f.val_loss:.3f} "
         f"on text it has not seen{copied}. {best}The text was seen {f.passes:.0f} times by "
         f"{f.parameters / 1e6:.1f} million parameters.",
-        "Give it more text; without more, --set model.dropout=0.2, a smaller model, or stop at "
-        f"step {f.best_step}.",
+        "Give it more text; if there is no more, train again with dropout, or a smaller model, or "
+        f"stop at step {f.best_step}.",
+        Action("again", {"model.dropout": 0.2}),
     )
 
 
@@ -169,7 +195,9 @@ def _tokenizer_too_large(f: Findings) -> Verdict | None:
         f"{f.rare_tokens:.0%} of the {f.vocab_size:,} tokens occur fewer than 20 times in the "
         f"training text of {f.train_tokens:,} tokens: their rows in the model stay at what chance "
         "gave them.",
-        f"Train with a smaller vocabulary: --set tokenizer.vocab_size={_rounded(f.vocab_size / 4)}",
+        "Train again with a smaller vocabulary "
+        f"(tokenizer.vocab_size={_rounded(f.vocab_size / 4)}).",
+        Action("again", {"tokenizer.vocab_size": _rounded(f.vocab_size / 4)}),
     )
 
 
@@ -190,8 +218,13 @@ def _too_few_steps(f: Findings) -> Verdict | None:
         else ""
     )
     goal = f.steps if f.step < f.steps else 2 * f.steps
-    change = "" if goal == f.steps else f" --set training.steps={goal}"
-    return Verdict("too few steps", f"{reason}{bigram}.", f"Train on: --resume{change}")
+    change, more = ({}, "") if goal == f.steps else (
+        {"training.steps": goal}, f" (training.steps={goal})"
+    )
+    return Verdict(
+        "too few steps", f"{reason}{bigram}.", f"Train on with --resume{more}.",
+        Action("resume", change),
+    )
 
 
 def _dead(f: Findings) -> Verdict | None:
@@ -201,7 +234,9 @@ def _dead(f: Findings) -> Verdict | None:
         "dead units",
         f"{f.dead_units:.0%} of the hidden units never answer to anything: the model is smaller "
         "than it seems. A rate that was too high at the start does that.",
-        f"Train again with a longer warmup and a lower rate: --set training.lr={f.lr / 2:.1e}",
+        "Train again with a longer warmup and a lower rate "
+        f"(training.warmup_steps={2 * f.warmup_steps}, training.lr={f.lr / 2:.1e}).",
+        Action("again", {"training.warmup_steps": 2 * f.warmup_steps, **_rates(f.lr / 2)}),
     )
 
 
@@ -214,6 +249,7 @@ def _too_small(f: Findings) -> Verdict | None:
         f"on held-out text ({f.val_loss:.3f}) although the text was seen {f.passes:.0f} times: "
         f"{f.parameters / 1e6:.1f} million parameters hold no more of it.",
         "Train a larger model: half as many layers again, or a width half again as large.",
+        Action("again", {"model.n_layers": f.n_layers + -(-f.n_layers // 2)}),
     )
 
 
@@ -224,8 +260,14 @@ def _repeats(f: Findings) -> Verdict | None:
         "repetition",
         f"{f.repetition:.0%} of what it writes repeats what it has just written "
         f"({f.text_repetition:.0%} in the text itself). Models that are sure too early do that.",
-        "Sample with more freedom (tinygpt generate --temperature 1.0 --top-p 0.95), or train on.",
+        "Sample with more freedom (--temperature 1.0 --top-p 0.95), or train on.",
+        Action("generate", {"--temperature": 1.0, "--top-p": 0.95}),
     )
+
+
+def _rates(lr: float) -> dict[str, float]:
+    """A lower peak rate, and an end of the cosine that lies a hundredth below it."""
+    return {"training.lr": lr, "training.min_lr": lr / 100}
 
 
 def _rounded(value: float) -> int:

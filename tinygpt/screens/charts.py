@@ -1,6 +1,10 @@
 """Line charts as inline SVG text: no library, no script, colours from the page's CSS variables.
 
-    chart([Series("training", steps, losses, "a")], y_label="loss")
+    chart([Series("training", steps, losses, "a")], title="loss over steps")
+
+A chart is as wide as its place. Its lines are stretched with it (a nested <svg> without an aspect
+ratio), while letters, dots and strokes keep their size: places are shares of the whole, sizes are
+pixels. So the same chart is legible on a phone and on a wide screen.
 
 Read next: report.py, the page they stand on.
 """
@@ -9,10 +13,10 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 30  # margins, pixels of the viewBox
+# The page's CSS leaves margins around the frame: 52 px to the left, 22 right, 12 above, 28 below.
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def chart(
 ) -> str:
     """An <svg> of the series over a shared x axis (training steps).
 
+    width, height: of the frame's own coordinates, and its height on the page in pixels at most.
     log: logarithmic y axis.  y_range: its ends; by default what the series cover.
     Returns "" when there is nothing to draw.
     """
@@ -83,16 +88,34 @@ def chart(
     if not series:
         return ""
     low, high = y_range or _range([v for s in series for v in s.y] + [lv.y for lv in levels], log)
-    x = Scale(min(s.x[0] for s in series), max(s.x[-1] for s in series), LEFT, width - RIGHT)
-    y = Scale(low, high, height - BOTTOM, TOP, log)
+    x = Scale(min(s.x[0] for s in series), max(s.x[-1] for s in series), 0, width)
+    y = Scale(low, high, height, 0, log)
+    across, down = _share(x, width), _share(y, height)
     parts = [
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(title)}">',
-        *_grid(x, y, width, height),
-        *(_level(level, y, width) for level in levels if low <= level.y <= high),
+        f'<svg class="chart" style="height:{height}px" role="img" '
+        f'aria-label="{html.escape(_spoken(title, series))}">',
+        *_grid(x, y, across, down, 6 if width > 500 else 4),
+        *(_level(level, down) for level in levels if low <= level.y <= high),
+        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none">',
         *(_line(s, x, y) for s in series),
+        "</svg>",
+        *(_dots(s, across, down) for s in series if s.marks),
         "</svg>",
     ]
     return "".join(parts)
+
+
+def _share(scale: Scale, size: int) -> Callable[[float], str]:
+    """A value's place as a share of the frame, in percent."""
+    return lambda value: f"{100 * scale(value) / size:.2f}%"
+
+
+def _spoken(title: str, series: Sequence[Series]) -> str:
+    """The chart in a sentence, for who cannot see it."""
+    told = [
+        f"{s.name} from {number(s.y[0])} to {number(s.y[-1])}" for s in series if s.style != "raw"
+    ]
+    return f"{title}: {'; '.join(told)}" if title else "; ".join(told)
 
 
 def _range(values: Sequence[float], log: bool) -> tuple[float, float]:
@@ -106,47 +129,47 @@ def _range(values: Sequence[float], log: bool) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _grid(x: Scale, y: Scale, width: int, height: int) -> list[str]:
+def _grid(
+    x: Scale, y: Scale, across: Callable[[float], str], down: Callable[[float], str], count: int
+) -> list[str]:
     parts = []
     for tick in y.ticks(5):
-        at, end = f"{y(tick):.1f}", width - RIGHT
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{end}" y1="{at}" y2="{at}"/>')
-        parts.append(_tick(LEFT - 8, y(tick) + 4, "end", tick))
-    for tick in x.ticks(6 if width > 500 else 4):
-        parts.append(_tick(x(tick), height - 8, "middle", tick))
+        at = down(tick)
+        parts.append(f'<line class="grid" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
+        parts.append(_tick("-8", at, 'dy="4" text-anchor="end"', tick))
+    parts += [_tick(across(t), "100%", 'dy="20" text-anchor="middle"', t) for t in x.ticks(count)]
     return parts
 
 
-def _tick(x: float, y: float, anchor: str, value: float) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="tick" {place}>{number(value)}</text>'
+def _tick(x: str, y: str, place: str, value: float) -> str:
+    return f'<text class="tick" x="{x}" y="{y}" {place}>{number(value)}</text>'
 
 
-def _level(level: Level, y: Scale, width: int) -> str:
-    at = y(level.y)
+def _level(level: Level, down: Callable[[float], str]) -> str:
+    at = down(level.y)
     return (
-        f'<line class="level" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        f'<text class="note" x="{width - RIGHT}" y="{at - 5:.1f}" text-anchor="end">'
+        f'<line class="level" x1="0" x2="100%" y1="{at}" y2="{at}"/>'
+        f'<text class="note" x="100%" y="{at}" dy="-5" text-anchor="end">'
         f"{html.escape(level.name)} {level.y:.2f}</text>"
     )
 
 
 def _line(series: Series, x: Scale, y: Scale) -> str:
-    points = [
+    points = (
         f"{x(a):.1f},{y(b):.1f}"
         for a, b in zip(series.x, series.y, strict=True)
         if math.isfinite(b)
-    ]
-    text = f'<polyline class="line {series.style}" points="{" ".join(points)}"/>'
-    if series.marks:
-        for point, a, b in zip(points, series.x, series.y, strict=False):
-            cx, cy = point.split(",")
-            hint = f"{series.name} at step {number(a)}: {b:.4f}"
-            text += (
-                f'<circle class="dot {series.style}" cx="{cx}" cy="{cy}" r="3">'
-                f"<title>{html.escape(hint)}</title></circle>"
-            )
-    return text
+    )
+    return f'<polyline class="line {series.style}" points="{" ".join(points)}"/>'
+
+
+def _dots(series: Series, across: Callable[[float], str], down: Callable[[float], str]) -> str:
+    return "".join(
+        f'<circle class="dot {series.style}" cx="{across(a)}" cy="{down(b)}" r="3"><title>'
+        f"{html.escape(f'{series.name} at step {number(a)}: {b:.4f}')}</title></circle>"
+        for a, b in zip(series.x, series.y, strict=True)
+        if math.isfinite(b)
+    )
 
 
 def number(value: float) -> str:

@@ -4,35 +4,45 @@ from __future__ import annotations
 
 import math
 
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from tinygpt.diagnosis.verdict import Findings, Verdict
+from tinygpt.machine.terminal import visible
+from tinygpt.screens.advice import line_of
+from tinygpt.screens.console import Screen, plain
 from tinygpt.training.session import Session
 
-BARS = 28  # cells of the longest bar
+BARS = 28  # cells of the longest bar, fewer where the terminal is narrow
 
 
 def show(
-    console: Console, session: Session, f: Findings, gradients: dict[str, float], verdict: Verdict
+    screen: Screen, session: Session, f: Findings, gradients: dict[str, float], verdict: Verdict
 ) -> None:
     """Print everything."""
-    console.print(f"\n[bold]{session.run.path}[/bold]: step {f.step:,} of {f.steps:,}, "
-                  f"{f.parameters / 1e6:.2f} million parameters\n")
-    console.print(_losses(f))
-    console.print()
-    console.print(_signs(f))
-    console.print()
-    console.print(_gradients(gradients))
+    cells = max(4, min(BARS, screen.width - 52))
+    block = "#" if plain(screen) else "█"
+    screen.print(Text.assemble(
+        "\n", (visible(str(session.run.path)), "bold"), f": step {f.step:,} of {f.steps:,}, "
+        f"{f.parameters / 1e6:.2f} million parameters\n",
+    ))
+    screen.print(_losses(f, block, cells))
+    screen.print()
+    screen.print(_signs(f))
+    screen.print()
+    screen.print(_gradients(gradients, block, cells))
     style = "green" if verdict.name == "healthy" else "yellow"
     text = Text.assemble(verdict.why, "\n\n", ("What to do: ", "bold"), verdict.advice)
-    console.print()
-    console.print(Panel(text, title=verdict.name, border_style=style, width=min(console.width, 90)))
+    screen.print()
+    width = min(screen.width, 90)
+    screen.print(Panel(text, title=Text(verdict.name), border_style=style, width=width))
+    line = line_of(verdict.action, session.run) if verdict.action else None
+    if line:
+        screen.copyable(f"\n  {line}")
 
 
-def _losses(f: Findings) -> Table:
+def _losses(f: Findings, block: str, cells: int) -> Table:
     table = Table.grid(padding=(0, 2))
     top = max(f.uniform, f.val_loss)
     rows = [
@@ -44,7 +54,7 @@ def _losses(f: Findings) -> Table:
     for name, loss, note in rows:
         own = name == "this model"
         finite = math.isfinite(loss)
-        bar = "█" * max(1, round(BARS * loss / top)) if finite else ""
+        bar = block * max(1, round(cells * loss / top)) if finite else ""
         table.add_row(
             Text(name, style="bold" if own else ""), f"{loss:.3f}",
             Text(bar, style="cyan" if own else "dim"), Text(note, style="dim"),
@@ -72,11 +82,11 @@ def _signs(f: Findings) -> Table:
     return table
 
 
-def _gradients(gradients: dict[str, float]) -> Table:
+def _gradients(gradients: dict[str, float], block: str, cells: int) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row(Text("gradient norm by part", style="dim"))
     top = max((g for g in gradients.values() if math.isfinite(g)), default=1.0) or 1.0
     for name, norm in gradients.items():
         share = norm / top if math.isfinite(norm) else 0.0
-        table.add_row(name, f"{norm:.3g}", Text("█" * max(1, round(BARS * share)), style="dim"))
+        table.add_row(name, f"{norm:.3g}", Text(block * max(1, round(cells * share)), style="dim"))
     return table

@@ -1,23 +1,31 @@
-"""What the screen shows: a live panel in a terminal, plain timestamped lines anywhere else.
+"""What the screen shows: a live card in a terminal, plain timestamped lines anywhere else.
 
-Both are watchers (watch.py). The panel is redrawn a few times a second by rich; a pipe, a file or
-nohup gets one line every few seconds and no control codes.
+Both are watchers (watch.py). The card is redrawn a few times a second by rich; a pipe, a file,
+nohup or a dumb terminal gets one line every few seconds and no control codes.
+
+The card is never wider than NARROW columns. A terminal that is made narrower breaks the lines that
+no longer fit in two, and whoever then goes up by the lines that he drew leaves half of them behind.
+
+Read next: console.py.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
+from rich.control import Control
 from rich.live import Live
 from rich.panel import Panel
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from tinygpt.machine.terminal import visible
 from tinygpt.runs.metrics import StepMetrics
+from tinygpt.screens.console import NARROW, Screen, draws, plain
 from tinygpt.screens.thinned import Thinned
 from tinygpt.training.watch import Watcher, describe
 
@@ -25,24 +33,14 @@ if TYPE_CHECKING:
     from tinygpt.training.session import Session
 
 BARS = "▁▂▃▄▅▆▇█"
+PLAIN_BARS = "_.-=+*#@"  # for terminals without them
 PLAIN_EVERY = 10.0  # seconds between two lines when not on a terminal
 
 
-class LastingConsole(Console):
-    """A console whose reader may leave (a closed pipe): what trains goes on without it."""
-
-    def on_broken_pipe(self) -> None:
-        """Say nothing more, instead of rich's exit."""
-        self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())  # what is still buffered goes there
-        os.close(nowhere)
-
-
-def make_view(console: Console | None = None) -> Watcher:
-    """The panel where a person watches, plain lines where nobody does."""
-    console = console or Console(highlight=False)
-    return LiveView(console) if console.is_terminal else PlainView(console)
+def make_view(screen: Screen | None = None) -> Watcher:
+    """The card where a person watches, plain lines where nobody does."""
+    screen = screen or Screen()
+    return LiveView(screen) if draws(screen) else PlainView(screen)
 
 
 class Pace:
@@ -67,8 +65,8 @@ class Pace:
 class PlainView(Watcher):
     """One line every PLAIN_EVERY seconds, and one for everything worth saying."""
 
-    def __init__(self, console: Console, every: float = PLAIN_EVERY):
-        self.console, self.every = console, every
+    def __init__(self, screen: Screen, every: float = PLAIN_EVERY):
+        self.screen, self.every = screen, every
         self._next = 0.0
 
     def start(self, session: Session) -> None:
@@ -86,30 +84,33 @@ class PlainView(Watcher):
 
     def sample(self, step: int, text: str) -> None:
         self._say(f"step {step}, the model writes:")
-        self.console.print(Text(text), soft_wrap=True)
+        self.screen.say(text)
 
     def event(self, step: int, kind: str, text: str) -> None:
         self._say(text)
 
     def _say(self, text: str) -> None:
-        self.console.print(f"{time.strftime('%H:%M:%S')}  {text}", markup=False, soft_wrap=True)
+        self.screen.say(f"{time.strftime('%H:%M:%S')}  {text}")
 
 
 class LiveView(Watcher):
-    """A panel: progress, losses with their curve, rate, memory, time left, the last sample."""
+    """A card: progress, losses and their curve, rate, memory, time left; above, what it wrote."""
 
-    def __init__(self, console: Console):
-        self.console = console
+    def __init__(self, screen: Screen):
+        self.screen = screen
         self._live: Live | None = None
         self._losses = Thinned(200)
         self._val: float | None = None
-        self._sample = ""
         self._last: StepMetrics | None = None
+        self._drawn = 0  # columns that the card took when it was last drawn
 
     def start(self, session: Session) -> None:
         self._pace = Pace(session.config.training.steps)
-        self._title = str(session.run.path)
-        self._live = Live(console=self.console, refresh_per_second=4, get_renderable=self._draw)
+        self._title = session.run.path.resolve().name
+        self._live = Live(
+            console=self.screen, refresh_per_second=4, get_renderable=self._draw,
+            redirect_stderr=self.screen.is_terminal,
+        )
         self._live.start()
 
     def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
@@ -121,48 +122,64 @@ class LiveView(Watcher):
             self._val = val_loss
 
     def sample(self, step: int, text: str) -> None:
-        self._sample = text
-        self._print(Text(f"step {step}, the model writes:", style="dim"))
-        self._print(Text(text.strip("\n"), style="italic"))
+        self.screen.say(f"step {step}, the model writes:", "dim")
+        self.screen.say(text.strip("\n"), "italic")
 
     def event(self, step: int, kind: str, text: str) -> None:
-        style = "yellow" if kind in ("skip", "rollback", "warning") else "dim"
-        self._print(Text(text, style=style))
+        self.screen.say(text, "yellow" if kind in ("skip", "rollback", "warning") else "dim")
 
     def close(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
 
-    def _print(self, text: Text) -> None:
-        self.console.print(text, soft_wrap=True)
-
     def _draw(self) -> Panel | Text:
-        last = self._last
+        last, width = self._last, min(NARROW, self.screen.width)
+        if width < self._drawn:  # its lines are broken in two: only a clear screen mends that
+            self.screen.control(Control(ControlType.HOME, ControlType.CLEAR))
         if last is None:
             return Text("  warming up ...", style="dim")
-        width = max(20, min(self.console.width, 100) - 6)
+        self._drawn = width
+        inside = max(1, width - 4)
+        ascii_only = plain(self.screen)
+        head = _bar(last.step, self._pace.steps, inside, "#-" if ascii_only else "━─")
+        curve = sparkline(self._losses.y, inside, PLAIN_BARS if ascii_only else BARS)
+        parts = Group(head, Text(curve, style="cyan", no_wrap=True), self._numbers(last))
+        title = Text(f"training {visible(self._title)}", no_wrap=True, overflow="ellipsis")
+        title.truncate(max(1, width - 6), overflow="crop" if ascii_only else "ellipsis")
+        return Panel(parts, title=title, width=width)
+
+    def _numbers(self, last: StepMetrics) -> Table:
+        """Six numbers in two columns, 36 cells at most."""
         left = self._pace.left()
-        rows = Table.grid(padding=(0, 3))
-        held_out = f"{self._val:.4f}" if self._val is not None else "not yet"
-        rows.add_row("[dim]loss[/]", f"[bold]{last.loss:.4f}[/]", "[dim]held-out[/]", held_out,
-                     "[dim]rate[/]", f"{last.lr:.1e}")
-        rows.add_row("[dim]tokens/s[/]", f"{last.tokens_per_second:,.0f}", "[dim]memory[/]",
-                     f"{last.rss_bytes / 2**20:.0f} MB", "[dim]left[/]",
-                     f"[bold]{duration(left) if left is not None else '...'}[/]")
-        head = _bar(last.step, self._pace.steps, width)
-        curve = Text(sparkline(self._losses.y, width), style="cyan")
-        return Panel(Group(head, curve, rows), title=f"training {self._title}", width=width + 6)
+        rows = (
+            ("loss", f"{last.loss:.4f}",
+             "held-out", f"{self._val:.4f}" if self._val is not None else "not yet"),
+            ("rate", f"{last.lr:.1e}", "tokens/s", f"{last.tokens_per_second:,.0f}"),
+            ("memory", f"{last.rss_bytes / 2**20:,.0f} MB",
+             "left", duration(left) if left is not None else "..."),
+        )
+        table = Table.grid(padding=(0, 1, 0, 0))
+        for _ in range(4):
+            table.add_column(no_wrap=True, overflow="crop")
+        for name, value, other, its in rows:
+            table.add_row(
+                Text(name, style="dim"), Text(f"{value} ", style="bold"),
+                Text(other, style="dim"), Text(its, style="bold"),
+            )
+        return table
 
 
-def _bar(step: int, steps: int, width: int) -> Text:
+def _bar(step: int, steps: int, width: int, signs: str) -> Text:
+    """How far it is: full and empty cells (two signs), then the numbers, on one line."""
     label = f" {step:,} of {steps:,} steps"
-    cells = max(8, width - len(label))
+    cells = max(4, width - len(label))
     full = round(cells * step / steps)
-    return Text("━" * full, style="green") + Text("━" * (cells - full), style="dim") + Text(label)
+    bar = Text(signs[0] * full, style="green", no_wrap=True, overflow="crop")
+    return bar.append(signs[1] * (cells - full), style="bright_black").append(label, style="none")
 
 
-def sparkline(values: list[float], width: int) -> str:
+def sparkline(values: list[float], width: int, bars: str = BARS) -> str:
     """The values as one line of bars: the mean of each stretch, lowest to highest."""
     if not values:
         return ""
@@ -170,8 +187,8 @@ def sparkline(values: list[float], width: int) -> str:
     edges = [i * len(values) // width for i in range(width + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
     low, high = min(means), max(means)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BARS[round((mean - low) * scale)] for mean in means)
+    scale = (len(bars) - 1) / (high - low) if high > low else 0.0
+    return "".join(bars[round((mean - low) * scale)] for mean in means)
 
 
 def duration(seconds: float) -> str:

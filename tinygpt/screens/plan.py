@@ -6,11 +6,12 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from tinygpt.planning.plan import MARGIN, Plan
+from tinygpt.screens.console import Screen
 from tinygpt.screens.live import duration
 
 MB = 2**20
@@ -27,7 +28,8 @@ def plan_table(plan: Plan, out: Path | None = None) -> Group:
     memory.add_column(justify="right")
     for name, size in _memory_rows(plan):
         memory.add_row(f"  {name}", f"{size / MB:,.0f} MB")
-    memory.add_row("  [bold]in all[/bold]", f"[bold]{plan.memory.total / MB:,.0f} MB[/bold]")
+    total = Text(f"{plan.memory.total / MB:,.0f} MB", style="bold")
+    memory.add_row(Text("  in all", style="bold"), total)
     return Group(facts, Text("Memory at its peak", style="dim"), memory, _verdict(plan))
 
 
@@ -126,6 +128,6 @@ def _existing(path: Path) -> Path:
     return next(p for p in (path, *path.parents) if p.exists())
 
 
-def show(console: Console, plan: Plan, out: Path | None = None) -> None:
+def show(screen: Screen, plan: Plan, out: Path | None = None) -> None:
     """Print the whole plan."""
-    console.print(plan_table(plan, out))
+    screen.print(plan_table(plan, out))

@@ -8,14 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
+from rich.table import Table
 
 from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.data import open_dataset
 from tinygpt.errors import UserError
+from tinygpt.machine.terminal import command
 from tinygpt.runs.run import Run
+from tinygpt.screens.console import Progress, Screen
 from tinygpt.text import DataError
 from tinygpt.weights.open import load_model
 from tinygpt.weights.quantized import load_quantized, save_quantized
@@ -39,40 +41,59 @@ def quantize_and_report(
     run: Run, scheme: str, out: str | None, text: str | None, eval_tokens: int
 ) -> None:
     """Quantize the run's model, print before and after, write `out` if it is given."""
-    before, after = load_model(run), quantize_model(load_model(run), scheme)
+    written = None
+    with Progress() as say:
+        say(f"making it {scheme}")
+        before, after = load_model(run), quantize_model(load_model(run), scheme)
+        if out is not None:
+            written = save_quantized(after, run.tokenizer, out)
+            after, _ = load_quantized(out)  # measured is what was saved
+        say("measuring on held-out text")
+        quality = Reference(before, held_out(run, text), eval_tokens).compare(after)
+        say("measuring the speed")
+        speeds = decode_speeds([before, after])
     float_bytes = 4 * before.count_parameters()
-    size = f"{'':12}"
-    if out is not None:
-        written = save_quantized(after, run.tokenizer, out)
-        after, _ = load_quantized(out)  # measured is what was saved
-        size = f"{written / 1e6:9.2f} MB"
-    quality = Reference(before, held_out(run, text), eval_tokens).compare(after)
-    speeds = decode_speeds([before, after])
-    ratio = f"{written / float_bytes:.3f}x" if out is not None else ""
-    click.echo(f"{scheme}, measured on {quality.tokens} held-out tokens")
-    click.echo(f"{'':28}{'float32':>12}{scheme:>12}")
-    click.echo(f"{'size':28}{float_bytes / 1e6:9.2f} MB{size}  {ratio}")
-    click.echo(
-        f"{'perplexity':28}{quality.perplexity_before:12.3f}{quality.perplexity_after:12.3f}"
-        f"  {quality.perplexity_change:+.3%}"
+    small, ratio = ("", "") if written is None else (
+        f"{written / 1e6:.2f} MB", f"{written / float_bytes:.3f}x"
     )
-    click.echo(f"{'tokens/s, one text':28}{speeds[0]:12.0f}{speeds[1]:12.0f}"
-               f"  {speeds[1] / speeds[0]:.2f}x")
-    click.echo(f"{'same likeliest token':28}{'':12}{quality.agreement:12.3%}")
-    click.echo(f"{'KL divergence, nats':28}{'':12}{quality.kl:12.6f}")
+    screen = Screen()
+    screen.say(f"{scheme}, measured on {quality.tokens} held-out tokens")
+    screen.print(_table(["", "float32", scheme, ""], [
+        ["size", f"{float_bytes / 1e6:.2f} MB", small, ratio],
+        ["perplexity", f"{quality.perplexity_before:.3f}", f"{quality.perplexity_after:.3f}",
+         f"{quality.perplexity_change:+.3%}"],
+        ["tokens/s, one text", f"{speeds[0]:.0f}", f"{speeds[1]:.0f}",
+         f"{speeds[1] / speeds[0]:.2f}x"],
+        ["same likeliest token", "", f"{quality.agreement:.3%}", ""],
+        ["KL divergence, nats", "", f"{quality.kl:.6f}", ""],
+    ]))
     if out is not None:
-        click.echo(f"wrote {out}; try: tinygpt generate {out} --prompt ...")
+        screen.copyable(f"wrote {out}; let it write:")
+        screen.copyable(f"  {command('generate', Path(out))}")
 
 
 def print_sweep(run: Run, scheme: str, text: str | None, eval_tokens: int) -> None:
     """Each module alone quantized, what hurts most first."""
-    model = load_model(run)
-    tokens = held_out(run, text)
-    reference = Reference(model, tokens, min(eval_tokens, SWEEP_TOKENS))
-    found = sweep(model, reference, scheme)
+    with Progress() as say:
+        say("measuring on held-out text")
+        model = load_model(run)
+        reference = Reference(model, held_out(run, text), min(eval_tokens, SWEEP_TOKENS))
+        found = sweep(model, reference, scheme, lambda i, n: say("one module at a time", i, n))
     total = np.sum([quality.kl for _, quality in found])
-    click.echo(f"one module at a time to {scheme}, {found[0][1].tokens} held-out tokens")
-    click.echo(f"{'':28}{'KL, nats':>12}{'share':>8}{'perplexity':>12}")
-    for name, quality in found:
-        share = quality.kl / total if total else 0.0
-        click.echo(f"{name:28}{quality.kl:12.7f}{share:8.1%}{quality.perplexity_change:+12.3%}")
+    screen = Screen()
+    screen.say(f"one module at a time to {scheme}, {found[0][1].tokens} held-out tokens")
+    screen.print(_table(["", "KL, nats", "share", "perplexity"], [
+        [name, f"{quality.kl:.7f}", f"{quality.kl / total if total else 0.0:.1%}",
+         f"{quality.perplexity_change:+.3%}"]
+        for name, quality in found
+    ]))
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> Table:
+    """Names to the left, numbers to the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for i, title in enumerate(titles):
+        table.add_column(title, justify="right" if i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -23,10 +22,13 @@ from tinygpt.data import Baselines, Dataset
 from tinygpt.errors import UserError
 from tinygpt.machine.cpu import cpu_name
 from tinygpt.machine.memory import machine_bytes
+from tinygpt.machine.terminal import command
 from tinygpt.planning.probe import measure
 from tinygpt.pretraining.config import PretrainingConfig
 from tinygpt.pretraining.objective import Pretraining
 from tinygpt.runs.run import check_is_free
+from tinygpt.screens.advice import generate, resume
+from tinygpt.screens.console import Progress, Screen
 from tinygpt.screens.live import make_view
 from tinygpt.screens.report import HtmlReport
 from tinygpt.training.begin import begin
@@ -35,40 +37,49 @@ from tinygpt.training.trainer import Trainer
 
 PROBE_SECONDS = 4.0  # of trial steps, to learn how fast this machine is
 MIN_STEPS = 50
+THIS = "this model"
 
 
-def quickstart(out: Path, minutes: float, console: Console) -> int:
+def quickstart(out: Path, minutes: float, screen: Screen) -> int:
     """Run it.  out: folder for the run; minutes: of training.  Returns the exit code."""
     check_is_free(out)  # its tokens are the first thing that would be written
-    say = _narrator(console)
+    say = _narrator(screen)
     say("1. The machine", _machine())
     config = load_config("quickstart")
-    started = time.perf_counter()
-    objective = Pretraining.prepare(config, out, None)
-    dataset = objective.dataset
-    say("2. The text", _text(dataset, time.perf_counter() - started))
-    config = _fit_to_time(objective, minutes * 60)
-    session = begin(config, out)
+    with Progress() as busy:
+        busy("writing stories")
+        started = time.perf_counter()
+        objective = Pretraining.prepare(config, out, busy)
+        text = _text(objective.dataset, time.perf_counter() - started)
+        busy.aside(lambda text: say("2. The text", text), text)
+        busy("trying a few steps")
+        config = _fit_to_time(objective, minutes * 60)
+        busy("counting pairs of tokens")
+        session = begin(config, out)
     say("3. The model", _model(session))
     say("4. What it writes before it has learned anything", None)
-    _print_sample(console, objective.write(session.model, 0))
+    screen.say(objective.write(session.model, 0), "italic")
     say("5. Training", "Loss is the surprise at the next token, in nats: lower is better.")
-    outcome = Trainer(session, [make_view(console), HtmlReport()]).run()
+    outcome = Trainer(session, [make_view(screen), HtmlReport()]).run()
     if outcome.interrupted:
-        console.print(f"Stopped and saved. Go on:  tinygpt train --out {out} --resume")
+        screen.say("Stopped and saved. Go on:")
+        screen.copyable(f"  {resume(out)}")
         return 130
+    with Progress() as busy:
+        busy("counting pairs of tokens")
+        baselines = objective.dataset.baselines()
     say("6. What it has learned", None)
-    console.print(_compare(dataset.baselines(), outcome.val_loss))
+    screen.print(_compare(baselines, outcome.val_loss))
     say("7. Three things to try next", None)
-    console.print(_next_commands(out), markup=False, soft_wrap=True)
+    _next_commands(screen, out)
     return 0
 
 
-def _narrator(console: Console) -> Callable[[str, str | None], None]:
+def _narrator(screen: Screen) -> Callable[[str, str | None], None]:
     def say(title: str, text: str | None) -> None:
-        console.print(f"\n[bold]{title}[/bold]")
+        screen.say(f"\n{title}", "bold")
         if text:
-            console.print(text, markup=False)
+            screen.say(text)
 
     return say
 
@@ -82,7 +93,7 @@ def _machine() -> str:
     return (
         f"{cpu_name()}{size}.\n"
         f"Kernels in {kernels}{isa}, {minigrad.get_num_threads()} threads. "
-        "`tinygpt doctor` says why."
+        f"`{command('doctor')}` says why."
     )
 
 
@@ -124,14 +135,10 @@ def _fit_to_time(objective: Pretraining, seconds: float) -> PretrainingConfig:
     )
 
 
-def _print_sample(console: Console, text: str) -> None:
-    console.print(Text(text, style="italic"), soft_wrap=True)
-
-
 def _compare(baselines: Baselines, val_loss: float | None) -> Table:
     """The held-out loss beside three models that need no network."""
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("on stories it has never seen", no_wrap=True)
+    table.add_column("on stories it has never seen")
     table.add_column("loss", justify="right")
     table.add_column("as unsure as among", justify="right")
     rows = [
@@ -140,19 +147,21 @@ def _compare(baselines: Baselines, val_loss: float | None) -> Table:
         ("bigram: what the last one predicts", baselines.bigram),
     ]
     if val_loss is not None:
-        rows.append(("[bold]this model[/bold]", val_loss))
+        rows.append((THIS, val_loss))
     for name, loss in rows:
-        table.add_row(name, f"{loss:.3f}", f"{math.exp(loss):,.1f} tokens")
+        own = Text(name, style="bold" if name == THIS else "")
+        table.add_row(own, f"{loss:.3f}", f"{math.exp(loss):,.1f} tokens")
     return table
 
 
-def _next_commands(out: Path) -> str:
-    return f"""  tinygpt generate {out} --prompt "One day, Mia found"
-      let it go on from your own words
-  tinygpt train --out {out} --resume --set training.steps=5000
-      go on learning
-  tinygpt train S --data my.txt --out my-run
-      learn from your own text
-
-The curves: {out / "report.html"} (opens in any browser, offline)
-Every step: {out / "metrics.jsonl"}"""
+def _next_commands(screen: Screen, out: Path) -> None:
+    for line, why in (
+        (generate(out, "--prompt", "One day, Mia found"), "let it go on from your own words"),
+        (resume(out, {"training.steps": 5000}), "go on learning"),
+        (command("train", "S", "--data", "my.txt", "--out", "my-run"), "learn from your own text"),
+    ):
+        screen.copyable(f"  {line}")
+        screen.say(f"    {why}", "dim")
+    screen.print()
+    screen.copyable(f"The curves: {out / 'report.html'} (opens in any browser, offline)")
+    screen.copyable(f"Every step: {out / 'metrics.jsonl'}")

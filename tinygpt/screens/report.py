@@ -159,7 +159,8 @@ def _head(run: Run, objective: Objective, data: dict[str, Any], running: bool) -
         f"<header><h1>{html.escape(run.path.resolve().name)}</h1><p class='state'>{state}</p><p>"
         f"{kind} of <b>{objective.parameters / 1e6:.2f} million parameters</b>{shape} learning "
         f"<b>{html.escape(objective.describe_data())}</b>."
-        f"</p><progress max='{steps}' value='{data['step']}'></progress></header>"
+        f"</p><progress aria-label='steps made' max='{steps}' "
+        f"value='{data['step']}'></progress></header>"
     )
 
 
@@ -202,8 +203,8 @@ def _loss_figure(data: dict[str, Any], baselines: dict[str, float], note: str) -
         return "<section class='card'><p>Nothing has been measured yet.</p></section>"
     legend = "<i class='a'></i>training <i class='b'></i>held-out"
     return (
-        f"<section class='card'><h2>Loss<span class='legend'>{legend}</span></h2>{svg}"
-        f"<p class='note-text'>{note}</p></section>"
+        f"<section class='card'><h2>Loss<span class='legend'>{legend}</span></h2>"
+        f"<div class='plot'>{svg}</div><p class='note-text'>{note}</p></section>"
     )
 
 
@@ -224,7 +225,8 @@ def _small_figures(data: dict[str, Any]) -> str:
         svg = chart([Series(title, curve.x, values, "a")], width=470, height=200, log=log,
                     y_range=y_range, title=title)
         if svg:
-            figures.append(f"<div class='card'><h2>{html.escape(title)}</h2>{svg}</div>")
+            figures.append(f"<div class='card'><h2>{html.escape(title)}</h2>"
+                           f"<div class='plot'>{svg}</div></div>")
     return f"<section class='pair'>{''.join(figures)}</section>"
 
 
@@ -259,7 +261,7 @@ def _settings(run: Run) -> str:
         if not isinstance(values, dict):
             continue
         rows = "".join(
-            f"<tr><td>{key}</td><td>{html.escape(str(value)[:60])}</td></tr>"
+            f"<tr><th scope='row'>{key}</th><td>{html.escape(str(value)[:60])}</td></tr>"
             for key, value in values.items()
         )
         columns.append(f"<table><caption>{section}</caption>{rows}</table>")
@@ -285,15 +287,16 @@ overflow:hidden;background:var(--line)}progress::-webkit-progress-bar{background
 progress::-webkit-progress-value{background:var(--a)}progress::-moz-progress-bar{background:var(--a)}
 .card,.tile{background:var(--card);border:1px solid var(--line);border-radius:10px}
 .card{padding:16px 18px;margin:16px 0 0}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:12px;margin-top:20px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(150px,100%),1fr));gap:12px;margin-top:20px}
 .tile{padding:12px 14px}.tile span,.tile small{display:block;color:var(--soft);font-size:13px}
 .tile b{font-size:25px;font-weight:600;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:0 16px}
-svg{display:block;width:100%;height:auto;overflow:visible}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:0 16px}
+svg{overflow:visible}.plot{padding:12px 22px 28px 52px}
+.chart{display:block;width:100%;max-height:max(170px,60vw)}
 .grid{stroke:var(--line);stroke-width:1}
 .tick,.note{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}
 .level{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 5}
-.line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
+.line{fill:none;stroke-width:2;vector-effect:non-scaling-stroke;stroke-linejoin:round;stroke-linecap:round}
 .line.a{stroke:var(--a)}.line.b{stroke:var(--b)}
 .line.raw{stroke:var(--a);stroke-width:1;opacity:.28}
 .dot.b{fill:var(--b);stroke:var(--card);stroke-width:1.5}
@@ -301,15 +304,16 @@ svg{display:block;width:100%;height:auto;overflow:visible}
 .legend i{display:inline-block;width:14px;height:3px;border-radius:2px;margin:0 6px 3px 14px}
 i.a{background:var(--a)}i.b{background:var(--b)}
 .note-text{color:var(--soft);font-size:14px;margin:8px 0 0;max-width:70ch}
-.samples{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:16px}
+.samples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(280px,100%),1fr));gap:16px}
 h3{font-size:13px;color:var(--soft);margin:4px 0;font-weight:500}
 pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.5 Georgia,serif;
 max-height:260px;overflow:auto}
 ul{list-style:none;margin:0;padding:0;font-size:14px}li{padding:3px 0}
 li b{display:inline-block;min-width:64px;color:var(--soft);font-weight:500}
 li.skip,li.rollback,li.warning{color:var(--warn)}
-summary{cursor:pointer;font-weight:600}.tables{display:flex;flex-wrap:wrap;gap:8px 36px}
+summary{cursor:pointer;font-weight:600}.tables{display:flex;flex-wrap:wrap;gap:8px 36px;overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;align-self:start}
 caption{text-align:left;font-weight:600;padding:12px 0 4px}
-td{padding:1px 18px 1px 0;color:var(--soft)}td+td{color:var(--ink)}
+td,th{padding:1px 18px 1px 0;text-align:left;overflow-wrap:anywhere}
+th{color:var(--soft);font-weight:400}
 """

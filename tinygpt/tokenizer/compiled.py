@@ -19,10 +19,6 @@ import numpy as np
 from tinygpt.tokenizer.pretokenize import character_classes, piece_ends
 
 PATTERN_NUMBERS = {"gpt2": 0, "cl100k": 1, "llama3": 2}  # the enum in c/scan.h
-MEND = (
-    "install gcc, then run `pip install --force-reinstall --no-deps .` in the source "
-    "(in a checkout that you work in: `pip install -e .`)"
-)
 
 
 def available() -> bool:
@@ -36,7 +32,16 @@ def what_runs() -> str:
         return "C (tinygpt.tokenizer.c)"
     if _wanted() == "python":
         return "Python, because TINYGPT_TOKENIZER=python"
-    return f"Python, some fifty times slower: the C extension was not built; {MEND}"
+    return f"Python, some fifty times slower: the C extension was not built; {mend()}"
+
+
+def mend() -> str:
+    """What would bring the C here, as it is true of this machine."""
+    from minigrad import how_to_get_c  # only for these words: whoever encodes needs no autograd
+
+    if _wanted() == "python":
+        return "`unset TINYGPT_TOKENIZER`, which asks for Python"
+    return how_to_get_c("tinygpt/tokenizer/c/_tokenizer")
 
 
 def _wanted() -> str:
@@ -54,7 +59,7 @@ def _module() -> Any:
         return importlib.import_module("tinygpt.tokenizer.c._tokenizer")
     except ImportError as error:
         if wanted == "c":
-            raise RuntimeError(f"TINYGPT_TOKENIZER=c, but it was not built; {MEND}") from error
+            raise RuntimeError(f"TINYGPT_TOKENIZER=c, but it was not built; {mend()}") from error
         return None
 
 
@@ -64,7 +69,7 @@ class _Native:
     def __init__(self) -> None:
         module = _module()
         if module is None:
-            raise RuntimeError(f"the tokenizer's C extension is not here; {MEND}")
+            raise RuntimeError(f"the tokenizer's C extension is not here; {mend()}")
         self._ffi, self._lib = module.ffi, module.lib
 
     def _own(self, pointer: Any, free: Any) -> Any:

@@ -51,7 +51,7 @@ class WordCounts:
 
     def _set_limit(self, max_memory: int) -> None:
         if self._counter is None:
-            raise RuntimeError(f"a limit on memory needs the C extension: {compiled.MEND}")
+            raise RuntimeError(f"a limit on memory needs the C extension: {compiled.mend()}")
         taken = resident_bytes() + _RESERVE
         if max_memory < taken + _LEAST:
             raise TokenizerError(

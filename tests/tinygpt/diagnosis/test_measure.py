@@ -38,7 +38,7 @@ HEALTHY = Findings(
         ({"vocab_size": 16384, "rare_tokens": 0.7}, "tokenizer too large for the data", "4096"),
         ({"still_falling": 0.2}, "too few steps", "steps=4000"),
         ({"step": 900}, "healthy", "more"),
-        ({"step": 900, "still_falling": 0.2}, "too few steps", "Train on: --resume"),
+        ({"step": 900, "still_falling": 0.2}, "too few steps", "Train on with --resume."),
         ({"dead_units": 0.5}, "dead units", "warmup"),
         ({"passes": 30.0, "train_loss": 1.87}, "model too small", "larger model"),
         ({"repetition": 0.6}, "repetition", "--temperature"),

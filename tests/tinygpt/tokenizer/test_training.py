@@ -110,7 +110,7 @@ def test_a_full_disk_is_said(monkeypatch, tmp_path):
 
 def test_a_limit_without_c_says_how_to_get_it(monkeypatch):
     monkeypatch.setenv("TINYGPT_TOKENIZER", "python")
-    with pytest.raises(RuntimeError, match="needs the C extension: install gcc"):
+    with pytest.raises(RuntimeError, match="needs the C extension: `unset TINYGPT_TOKENIZER`"):
         WordCounts("gpt2", 10**9)
 
 
