@@ -184,13 +184,13 @@ def _conclude(screen, session, outcome) -> int:
     from tinygpt.machine.terminal import command
     from tinygpt.screens.advice import generate, resume
 
-    path, say, show = session.run.path, screen.say, screen.copyable
+    path, say = session.run.path, screen.say
     if not outcome.saved:
         say(f"The last steps are not saved: {path} cannot be written. Free some space there.")
     if outcome.stopped:
         where = f"Stopped by {outcome.stopped} at step {outcome.step}"
         say(f"{where}" + (", saved." if outcome.saved else "."))
-        show(f"Go on:       {resume(path)}")
+        screen.shell(resume(path), "Go on:       ")
     else:
         held_out = ""
         if outcome.val_loss is not None:
@@ -198,9 +198,9 @@ def _conclude(screen, session, outcome) -> int:
             held_out = f", held-out loss {outcome.val_loss:.4f} {unit}".rstrip()
         say(f"Done: {outcome.step} steps{held_out}, {session.state.seconds:.0f} s of training.")
     if outcome.saved:
-        show(f"Read it:     {generate(path)}")
-        show(f"Examine it:  {command('diagnose', path)}")
-        show(f"Its curves:  {path / 'report.html'}, in any browser")
+        screen.shell(generate(path), "Read it:     ")
+        screen.shell(command("diagnose", path), "Examine it:  ")
+        screen.copyable(f"Its curves:  {path / 'report.html'}, in any browser")
     if outcome.interrupted:
         return 130
     return 0 if outcome.saved else 1

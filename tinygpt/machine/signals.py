@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 STOPPING = [signal.SIGINT, signal.SIGTERM]
@@ -17,8 +18,10 @@ class StopSignals:
     Outside the main thread, where Python allows no handlers, it never asks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[str], object] = lambda name: None) -> None:
+        """heard: called with the first signal's name, in its handler."""
         self.received: str | None = None
+        self._heard = heard
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopSignals:
@@ -37,3 +40,4 @@ class StopSignals:
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        self._heard(self.received)

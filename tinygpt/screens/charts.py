@@ -91,15 +91,17 @@ def chart(
     x = Scale(min(s.x[0] for s in series), max(s.x[-1] for s in series), 0, width)
     y = Scale(low, high, height, 0, log)
     across, down = _share(x, width), _share(y, height)
+    shown = [level for level in levels if low <= level.y <= high]
     parts = [
         f'<svg class="chart" style="height:{height}px" role="img" '
         f'aria-label="{html.escape(_spoken(title, series))}">',
         *_grid(x, y, across, down, 6 if width > 500 else 4),
-        *(_level(level, down) for level in levels if low <= level.y <= high),
+        *(_level_line(level, down) for level in shown),
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none">',
         *(_line(s, x, y) for s in series),
         "</svg>",
         *(_dots(s, across, down) for s in series if s.marks),
+        *(_level_name(level, down) for level in shown),
         "</svg>",
     ]
     return "".join(parts)
@@ -137,21 +139,26 @@ def _grid(
         at = down(tick)
         parts.append(f'<line class="grid" x1="0" x2="100%" y1="{at}" y2="{at}"/>')
         parts.append(_tick("-8", at, 'dy="4" text-anchor="end"', tick))
-    parts += [_tick(across(t), "100%", 'dy="20" text-anchor="middle"', t) for t in x.ticks(count)]
+    ticks = x.ticks(count)
+    for i, tick in enumerate(ticks):  # every other one stays away where there is little room
+        spare = " spare" if len(ticks) > 5 and (len(ticks) - i) % 2 == 0 else ""
+        place = 'dy="20" text-anchor="middle"'
+        parts.append(_tick(across(tick), "100%", place, tick, f"tick{spare}"))
     return parts
 
 
-def _tick(x: str, y: str, place: str, value: float) -> str:
-    return f'<text class="tick" x="{x}" y="{y}" {place}>{number(value)}</text>'
+def _tick(x: str, y: str, place: str, value: float, style: str = "tick") -> str:
+    return f'<text class="{style}" x="{x}" y="{y}" {place}>{number(value)}</text>'
 
 
-def _level(level: Level, down: Callable[[float], str]) -> str:
+def _level_line(level: Level, down: Callable[[float], str]) -> str:
     at = down(level.y)
-    return (
-        f'<line class="level" x1="0" x2="100%" y1="{at}" y2="{at}"/>'
-        f'<text class="note" x="100%" y="{at}" dy="-5" text-anchor="end">'
-        f"{html.escape(level.name)} {level.y:.2f}</text>"
-    )
+    return f'<line class="level" x1="0" x2="100%" y1="{at}" y2="{at}"/>'
+
+
+def _level_name(level: Level, down: Callable[[float], str]) -> str:
+    place = f'x="100%" y="{down(level.y)}" dy="-5" text-anchor="end"'
+    return f'<text class="note" {place}>{html.escape(level.name)} {level.y:.2f}</text>'
 
 
 def _line(series: Series, x: Scale, y: Scale) -> str:

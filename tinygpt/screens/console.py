@@ -46,8 +46,19 @@ class Screen(Console):
         self.print(Text(visible(text), style=style))
 
     def copyable(self, text: str) -> None:
-        """A line to be copied (a command, a path): only the terminal itself may break it."""
+        """A line to be copied, as it is: only the terminal itself may break it."""
         self.print(Text(visible(text)), soft_wrap=True)
+
+    def shell(self, line: str, lead: str = "  ") -> None:
+        """A command to be copied, `lead` before it; too long, it goes on after a backslash."""
+        rows = [lead]
+        for word in re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""", line):
+            full = cell_len(rows[-1]) + cell_len(word) + 2 > self.width and rows[-1].strip()
+            if full and self.is_terminal and os.name != "nt":
+                rows[-1] += "\\"
+                rows.append("    ")
+            rows[-1] += f"{word} "
+        self.copyable("\n".join(rows).rstrip())
 
     def on_broken_pipe(self) -> None:
         """Say nothing more, instead of rich's exit."""

@@ -39,7 +39,8 @@ def show(
     screen.print(Panel(text, title=Text(verdict.name), border_style=style, width=width))
     line = line_of(verdict.action, session.run) if verdict.action else None
     if line:
-        screen.copyable(f"\n  {line}")
+        screen.print()
+        screen.shell(line)
 
 
 def _losses(f: Findings, block: str, cells: int) -> Table:

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.control import Control
 from rich.live import Live
 from rich.panel import Panel
@@ -89,6 +89,9 @@ class PlainView(Watcher):
     def event(self, step: int, kind: str, text: str) -> None:
         self._say(text)
 
+    def stopping(self, text: str) -> None:
+        self._say(text)
+
     def _say(self, text: str) -> None:
         self.screen.say(f"{time.strftime('%H:%M:%S')}  {text}")
 
@@ -102,6 +105,7 @@ class LiveView(Watcher):
         self._losses = Thinned(200)
         self._val: float | None = None
         self._last: StepMetrics | None = None
+        self._busy = self._stopping = ""
         self._drawn = 0  # columns that the card took when it was last drawn
 
     def start(self, session: Session) -> None:
@@ -115,7 +119,7 @@ class LiveView(Watcher):
 
     def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
         self._pace.mark(metrics.step)
-        self._last = metrics
+        self._last, self._busy = metrics, ""
         if metrics.skipped is None:
             self._losses.add(metrics.step, metrics.loss)
         if val_loss is not None:
@@ -128,7 +132,14 @@ class LiveView(Watcher):
     def event(self, step: int, kind: str, text: str) -> None:
         self.screen.say(text, "yellow" if kind in ("skip", "rollback", "warning") else "dim")
 
+    def busy(self, text: str) -> None:
+        self._busy = text
+
+    def stopping(self, text: str) -> None:
+        self._stopping = text  # the thread that draws will show it
+
     def close(self) -> None:
+        self._busy = self._stopping = ""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -136,21 +147,26 @@ class LiveView(Watcher):
     def _draw(self) -> Panel | Text:
         last, width = self._last, min(NARROW, self.screen.width)
         if width < self._drawn:  # its lines are broken in two: only a clear screen mends that
-            self.screen.control(Control(ControlType.HOME, ControlType.CLEAR))
+            self.screen.control(_wiped(self.screen.height))
         if last is None:
-            return Text("  warming up ...", style="dim")
+            return Text(self._stopping or "warming up ...", style="dim")
         self._drawn = width
         inside = max(1, width - 4)
         ascii_only = plain(self.screen)
         head = _bar(last.step, self._pace.steps, inside, "#-" if ascii_only else "━─")
         curve = sparkline(self._losses.y, inside, PLAIN_BARS if ascii_only else BARS)
-        parts = Group(head, Text(curve, style="cyan", no_wrap=True), self._numbers(last))
-        title = Text(f"training {visible(self._title)}", no_wrap=True, overflow="ellipsis")
+        line = Text(curve, style="cyan", no_wrap=True)
+        parts: list[RenderableType] = [head, line, self._numbers(last)]
+        if self._stopping:
+            parts.append(Text(self._stopping, style="yellow"))
+        elif self._busy:
+            parts.append(Text(f"{self._busy} ...", style="dim"))
+        title = Text(f"training {visible(self._title)}")
         title.truncate(max(1, width - 6), overflow="crop" if ascii_only else "ellipsis")
-        return Panel(parts, title=title, width=width)
+        return Panel(Group(*parts), title=title, width=width)
 
     def _numbers(self, last: StepMetrics) -> Table:
-        """Six numbers in two columns, 36 cells at most."""
+        """Six numbers in two columns, 36 cells at most; in one where there is less room."""
         left = self._pace.left()
         rows = (
             ("loss", f"{last.loss:.4f}",
@@ -162,12 +178,20 @@ class LiveView(Watcher):
         table = Table.grid(padding=(0, 1, 0, 0))
         for _ in range(4):
             table.add_column(no_wrap=True, overflow="crop")
-        for name, value, other, its in rows:
-            table.add_row(
-                Text(name, style="dim"), Text(f"{value} ", style="bold"),
-                Text(other, style="dim"), Text(its, style="bold"),
-            )
+        for row in rows:
+            cells = [Text(t, style="bold" if i % 2 else "dim") for i, t in enumerate(row)]
+            if self.screen.width < NARROW:
+                table.add_row(*cells[:2])
+                table.add_row(*cells[2:])
+            else:
+                table.add_row(cells[0], cells[1].append(" "), *cells[2:])
         return table
+
+
+def _wiped(rows: int) -> Control:
+    """A clear screen, row by row: a terminal may keep what is cleared at once in its history."""
+    erase = [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_DOWN, 1)] * rows
+    return Control(ControlType.HOME, *erase, ControlType.HOME)
 
 
 def _bar(step: int, steps: int, width: int, signs: str) -> Text:

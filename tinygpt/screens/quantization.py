@@ -69,7 +69,7 @@ def quantize_and_report(
     ]))
     if out is not None:
         screen.copyable(f"wrote {out}; let it write:")
-        screen.copyable(f"  {command('generate', Path(out))}")
+        screen.shell(command("generate", Path(out)))
 
 
 def print_sweep(run: Run, scheme: str, text: str | None, eval_tokens: int) -> None:

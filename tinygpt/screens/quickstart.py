@@ -63,7 +63,7 @@ def quickstart(out: Path, minutes: float, screen: Screen) -> int:
     outcome = Trainer(session, [make_view(screen), HtmlReport()]).run()
     if outcome.interrupted:
         screen.say("Stopped and saved. Go on:")
-        screen.copyable(f"  {resume(out)}")
+        screen.shell(resume(out))
         return 130
     with Progress() as busy:
         busy("counting pairs of tokens")
@@ -160,7 +160,7 @@ def _next_commands(screen: Screen, out: Path) -> None:
         (resume(out, {"training.steps": 5000}), "go on learning"),
         (command("train", "S", "--data", "my.txt", "--out", "my-run"), "learn from your own text"),
     ):
-        screen.copyable(f"  {line}")
+        screen.shell(line)
         screen.say(f"    {why}", "dim")
     screen.print()
     screen.copyable(f"The curves: {out / 'report.html'} (opens in any browser, offline)")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygpt.config import find_objective
+from tinygpt.machine.terminal import visible
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.metrics import StepMetrics
 from tinygpt.runs.run import Run
@@ -237,11 +238,15 @@ def _sample_cards(samples: list[dict[str, Any]]) -> str:
         samples[round(i * (len(samples) - 1) / 5)] for i in range(6)
     ]
     cards = "".join(
-        f"<article><h3>step {m['step']:,}</h3><pre>{html.escape(m['text'].strip())}</pre></article>"
+        f"<article><h3>step {m['step']:,}</h3><pre>{_text(m['text'].strip())}</pre></article>"
         for m in chosen
     )
     heading = "<h2>What it wrote</h2>"
     return f"<section class='card'>{heading}<div class='samples'>{cards}</div></section>"
+
+
+def _text(text: str) -> str:
+    return html.escape(visible(text))
 
 
 def _event_list(events: list[dict[str, Any]]) -> str:
@@ -249,7 +254,7 @@ def _event_list(events: list[dict[str, Any]]) -> str:
         return ""
     rows = "".join(
         f"<li class='{html.escape(m['event'])}'><b>{m['step']:,}</b> "
-        f"{html.escape(str(m.get('text', '')))}</li>"
+        f"{_text(str(m.get('text', '')))}</li>"
         for m in events[-50:]
     )
     return f"<section class='card'><h2>What happened</h2><ul>{rows}</ul></section>"
@@ -273,7 +278,7 @@ def _settings(run: Run) -> str:
 
 CSS = """
 :root{color-scheme:light dark;--page:#f6f5f2;--card:#fff;--ink:#1c1d21;--soft:#6b6d76;
---line:#e4e2dc;--a:#2f6fdb;--b:#d4581c;--warn:#a8640a}
+--line:#e4e2dc;--a:#2866cf;--b:#c24f17;--warn:#985a08}
 @media(prefers-color-scheme:dark){:root{--page:#131418;--card:#1c1e24;--ink:#ecedf1;
 --soft:#9a9da8;--line:#2e3139;--a:#7aa8ff;--b:#ff9863;--warn:#f0b35a}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);
@@ -295,6 +300,8 @@ svg{overflow:visible}.plot{padding:12px 22px 28px 52px}
 .chart{display:block;width:100%;max-height:max(170px,60vw)}
 .grid{stroke:var(--line);stroke-width:1}
 .tick,.note{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}
+@media(max-width:520px){.spare{display:none}}
+.note{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 .level{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 5}
 .line{fill:none;stroke-width:2;vector-effect:non-scaling-stroke;stroke-linejoin:round;stroke-linecap:round}
 .line.a{stroke:var(--a)}.line.b{stroke:var(--b)}
@@ -311,7 +318,8 @@ max-height:260px;overflow:auto}
 ul{list-style:none;margin:0;padding:0;font-size:14px}li{padding:3px 0}
 li b{display:inline-block;min-width:64px;color:var(--soft);font-weight:500}
 li.skip,li.rollback,li.warning{color:var(--warn)}
-summary{cursor:pointer;font-weight:600}.tables{display:flex;flex-wrap:wrap;gap:8px 36px;overflow-x:auto}
+summary{cursor:pointer;font-weight:600}
+.tables{display:flex;flex-wrap:wrap;gap:8px 36px;overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;align-self:start}
 caption{text-align:left;font-weight:600;padding:12px 0 4px}
 td,th{padding:1px 18px 1px 0;text-align:left;overflow-wrap:anywhere}

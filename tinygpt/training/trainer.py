@@ -79,7 +79,7 @@ class Trainer:
         self._tell("start", self.session)
         stopped = None
         try:
-            with StopSignals() as signals:
+            with StopSignals(self._heard) as signals:
                 for metrics in self._loop():
                     val_loss, due = self._after_step(metrics)
                     self._tell("step", metrics, val_loss)
@@ -136,6 +136,7 @@ class Trainer:
     def _evaluate(self, whole: bool) -> float | None:
         state, recipe = self.session.state, self.session.config.training
         limit = None if whole else recipe.eval_tokens
+        self._tell("busy", f"measuring {'all ' if whole else ''}held-out text")
         loss = self.session.objective.evaluate(self.session.model, limit)
         if loss is not None and np.isfinite(loss):
             if whole:
@@ -146,6 +147,7 @@ class Trainer:
 
     def _save(self) -> bool:
         """Checkpoint; a disk that refuses costs a warning, never the training."""
+        self._tell("busy", "saving")
         try:
             self.session.save()
         except OSError as error:
@@ -204,6 +206,9 @@ class Trainer:
         for pause in self.pauses:
             pause(lambda text: self._event("pause", text), lambda: asked() is not None)
         return asked()
+
+    def _heard(self, signal: str) -> None:
+        self._tell("stopping", f"{signal}: saving as soon as this step is done; again to leave now")
 
     def _event(self, kind: str, text: str) -> None:
         self._tell("event", self.session.state.step, kind, text)

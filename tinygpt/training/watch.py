@@ -40,6 +40,12 @@ class Watcher:
     def event(self, step: int, kind: str, text: str) -> None:
         """Something worth a sentence; kind is one word: skip, rollback, pause, warning ..."""
 
+    def busy(self, text: str) -> None:
+        """What the time until the next step goes to: measuring, saving."""
+
+    def stopping(self, text: str) -> None:
+        """A signal asks to save and stop.  Called from its handler: say so and do no more."""
+
     def close(self) -> None:
         """Training is over, for whatever reason."""
 

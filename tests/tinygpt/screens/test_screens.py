@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+
 from tinygpt.screens import live as view
 from tinygpt.screens.charts import Level, Scale, Series, chart, number
 from tinygpt.screens.console import Screen
