@@ -95,6 +95,25 @@ def test_without_the_extension_the_message_says_so_and_how_to_build_it(tmp_path)
         assert "pip install" in text and "circular" not in text
 
 
+def test_a_checkout_that_hides_an_installation_says_so_and_accuses_no_compiler(tmp_path):
+    """Python started in the source takes it before site-packages, where the C was built."""
+    source, site = tmp_path / "source", tmp_path / "site"
+    for folder, ignored in ((source, "*.so"), (site, "*.none")):
+        for package in ("kernels", "minigrad", "tinygpt"):
+            shutil.copytree(
+                ROOT / package, folder / package, ignore=shutil.ignore_patterns(ignored)
+            )
+    done = subprocess.run(
+        [sys.executable, "-m", "tinygpt", "doctor", "--quick"], cwd=source, text=True,
+        env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, check=True,
+    )
+    about = [line for line in done.stdout.splitlines() if "the C extension was not built" in line]
+    assert len(about) == 2  # the kernels and the tokenizer
+    for line in about:
+        assert "gcc" not in line
+        assert f"it is in {site}, but Python found the source in {source} first" in line
+
+
 @pytest.mark.slow
 def test_without_a_compiler_the_build_succeeds_and_leaves_nothing(tmp_path):
     """What `CC=/bin/false pip install .` runs, without pip."""

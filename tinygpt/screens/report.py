@@ -278,11 +278,11 @@ def _settings(run: Run) -> str:
 
 CSS = """
 :root{color-scheme:light dark;--page:#f6f5f2;--card:#fff;--ink:#1c1d21;--soft:#6b6d76;
---line:#e4e2dc;--a:#2866cf;--b:#c24f17;--warn:#985a08}
+--line:#e4e2dc;--a:#2866cf;--b:#b54a14;--warn:#985a08}
 @media(prefers-color-scheme:dark){:root{--page:#131418;--card:#1c1e24;--ink:#ecedf1;
 --soft:#9a9da8;--line:#2e3139;--a:#7aa8ff;--b:#ff9863;--warn:#f0b35a}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);
-font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+overflow-wrap:anywhere;font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1000px;margin:0 auto;padding:32px 16px 64px}
 h1{font-size:30px;margin:0;letter-spacing:-.02em}h2{font-size:16px;margin:0 0 8px;font-weight:600}
 header p{margin:6px 0;color:var(--soft)}header b{color:var(--ink);font-weight:600}

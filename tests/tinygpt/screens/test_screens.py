@@ -3,6 +3,7 @@
 import io
 import re
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +128,20 @@ def test_tensorboards_own_reader_reads_the_scalars(tiny_config, tmp_path, recwar
         losses = events.Scalars("loss/train")
         assert [event.step for event in losses] == list(range(1, 41))
         assert losses[-1].value < losses[0].value
+
+
+def test_strings_are_printed_as_they_are():
+    file = io.StringIO()
+    screen = Screen(file=file, force_terminal=True, width=60, color_system=None)
+    screen.say("[red] :smile: [/] \x1b[2J\x07")
+    screen.print("[bold]x[/bold]")
+    assert file.getvalue() == "[red] :smile: [/] \\x1b[2J\\x07\n[bold]x[/bold]\n"
+
+
+def test_nothing_prints_but_through_the_screen():
+    """rich's own Console takes "[red]" in a path for a colour."""
+    root = Path(view.__file__).parents[1]
+    for path in root.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path.name != "console.py":
+            assert not re.search(r"\bConsole\(|rich\.progress|\.status\(", text), path
