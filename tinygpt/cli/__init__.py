@@ -12,7 +12,7 @@ import click
 
 from tinygpt.cli.lazy import LazyGroup
 from tinygpt.errors import UserError
-from tinygpt.machine.terminal import command, visible
+from tinygpt.machine.terminal import command
 
 # name: (module:function, help). The helps stand here so that --help imports no command.
 COMMANDS = {
@@ -71,7 +71,14 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("TINYGPT_DEBUG"):
             raise
-        click.echo(visible(f"tinygpt: {error or type(error).__name__}"), err=True)
+        _complain(f"tinygpt: {error or type(error).__name__}")
         if not isinstance(error, UserError):
-            click.echo("Run `tinygpt --debug ...` to see where that came from.", err=True)
+            _complain(f"Run `{command('--debug')} ...` to see where that came from.")
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def _complain(text: str) -> None:
+    """A sentence on standard error, on a terminal broken between words."""
+    from tinygpt.screens.console import Screen
+
+    Screen(stderr=True).say(text)

@@ -48,7 +48,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
     """
     import time
 
-    from tinygpt.screens.console import Progress
+    from tinygpt.screens.console import Progress, Screen
     from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, CharTokenizer, export, sources
     from tinygpt.tokenizer.counting import WordCounts
     from tinygpt.tokenizer.trainer import check_vocab_size, train_on_words
@@ -77,13 +77,14 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
         n_words, place = len(words), "on disk" if words.spilled else "in memory"
     export(made, out, form)
     seconds = time.perf_counter() - started
-    click.echo(f"{out}: {made.vocab_size} tokens, {len(made.merges)} merges, {made.pattern}")
-    click.echo(
+    screen = Screen()
+    screen.say(f"{out}: {made.vocab_size} tokens, {len(made.merges)} merges, {made.pattern}")
+    screen.say(
         f"learned from {n_bytes / 1e6:.1f} MB, {n_words:,} distinct words {place}, "
         f"in {seconds:.1f} s ({counted:.1f} s of it counting)"
     )
     if made.vocab_size < vocab_size:
-        click.echo(f"No pair is left that occurs {min_count} times: fewer tokens than asked for.")
+        screen.say(f"No pair is left that occurs {min_count} times: fewer tokens than asked for.")
 
 
 @tokenizer.command()
@@ -201,22 +202,31 @@ def compare(paths, file):
     from tinygpt.tokenizer import sources
     from tinygpt.tokenizer.inspection import measure
 
-    table = Table()
-    table.add_column("tokenizer", overflow="fold")
-    for title in ("ids", "tokens", "bytes/token", "tokens/word", "unused", "%"):
-        table.add_column(title, justify="right")
+    titles = ("tokenizer", "ids", "tokens", "bytes/token", "tokens/word", "unused", "%")
+    rows = []
     with Progress() as busy:
         for number, path in enumerate(paths):
             busy("encoding the text", number, len(paths))
             tok = _load(path)
             with sources.open_bytes(file) as stream:
                 m = measure(tok, sources.parts(tok, stream))
-            table.add_row(
-                Text(visible(path)), f"{m.vocab_size:,}", f"{m.tokens:,}",
+            rows.append((
+                visible(path), f"{m.vocab_size:,}", f"{m.tokens:,}",
                 f"{m.bytes_per_token:.3f}", f"{m.tokens_per_word:.3f}", f"{m.unused:,}",
                 f"{100 * m.unused / m.vocab_size:.1f}",
-            )
-    Screen().print(table)
+            ))
+    screen = Screen()
+    if screen.width < 60:  # too narrow to stand side by side
+        for row in rows:
+            for title, value in zip(titles, row, strict=True):
+                screen.say(f"{title:<12} {value}")
+        return
+    table = Table()
+    for i, title in enumerate(titles):
+        table.add_column(title, justify="right" if i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    screen.print(table)
 
 
 @tokenizer.command()

@@ -65,7 +65,7 @@ def quantize_and_report(
         ["tokens/s, one text", f"{speeds[0]:.0f}", f"{speeds[1]:.0f}",
          f"{speeds[1] / speeds[0]:.2f}x"],
         ["same likeliest token", "", f"{quality.agreement:.3%}", ""],
-        ["KL divergence, nats", "", f"{quality.kl:.6f}", ""],
+        ["KL, nats a token", "", f"{quality.kl:.6f}", ""],
     ]))
     if out is not None:
         screen.copyable(f"wrote {out}; let it write:")

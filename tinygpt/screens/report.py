@@ -204,8 +204,8 @@ def _loss_figure(data: dict[str, Any], baselines: dict[str, float], note: str) -
         return "<section class='card'><p>Nothing has been measured yet.</p></section>"
     legend = "<i class='a'></i>training <i class='b'></i>held-out"
     return (
-        f"<section class='card'><h2>Loss<span class='legend'>{legend}</span></h2>"
-        f"<div class='plot'>{svg}</div><p class='note-text'>{note}</p></section>"
+        f"<section class='card'><h2>Loss<span class='legend'>{legend}</span></h2>{svg}"
+        f"<p class='note-text'>{note}</p></section>"
     )
 
 
@@ -226,8 +226,7 @@ def _small_figures(data: dict[str, Any]) -> str:
         svg = chart([Series(title, curve.x, values, "a")], width=470, height=200, log=log,
                     y_range=y_range, title=title)
         if svg:
-            figures.append(f"<div class='card'><h2>{html.escape(title)}</h2>"
-                           f"<div class='plot'>{svg}</div></div>")
+            figures.append(f"<div class='card'><h2>{html.escape(title)}</h2>{svg}</div>")
     return f"<section class='pair'>{''.join(figures)}</section>"
 
 
@@ -296,8 +295,8 @@ progress::-webkit-progress-value{background:var(--a)}progress::-moz-progress-bar
 .tile{padding:12px 14px}.tile span,.tile small{display:block;color:var(--soft);font-size:13px}
 .tile b{font-size:25px;font-weight:600;letter-spacing:-.02em;font-variant-numeric:tabular-nums}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:0 16px}
-svg{overflow:visible}.plot{padding:12px 22px 28px 52px}
-.chart{display:block;width:100%;max-height:max(170px,60vw)}
+svg{overflow:visible}
+.chart{display:block;width:calc(100% - 74px);max-height:max(170px,60vw);margin:12px 22px 28px 52px}
 .grid{stroke:var(--line);stroke-width:1}
 .tick,.note{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}
 @media(max-width:520px){.spare{display:none}}
