@@ -4,44 +4,71 @@
     (x * x).sum().backward()
     x.grad                                               # array([2., 4.], dtype=float32)
 
-Read next: tensor.py, engine.py, then nn/.
+Read next: tensor.py, engine.py, then nn/.  For people who know PyTorch: docs/pytorch.md.
 """
+
+from typing import Any
+
+from numpy import bool_, float32, float64, int32, int64
 
 from kernels import get_num_threads, how_to_get_c, in_use, report, set_num_threads, use, using
 from kernels.memory import empty
-from minigrad import nn, ops, optim
+from minigrad import methods, nn, ops, optim
+from minigrad.creation import (
+    arange,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    randint,
+    randn,
+    randperm,
+    zeros,
+    zeros_like,
+)
 from minigrad.engine import enable_grad, is_grad_enabled, no_grad
 from minigrad.gradcheck import GradientError, GradReport, check_grads, check_vjp
-from minigrad.ops import (
-    attention,
-    concatenate,
-    cross_entropy,
-    dropout,
-    embedding,
-    gelu,
-    layernorm,
-    linear,
-    linear_cross_entropy,
-    linear_log_probability,
-    matmul,
-    maximum,
-    minimum,
-    rmsnorm,
-    self_attention,
-    softmax,
-    split,
-    stack,
-    where,
-)
+from minigrad.nn.module import Parameter
+from minigrad.ops import *  # noqa: F403
 from minigrad.recompute import draw_key, recompute
 from minigrad.tensor import Tensor, tensor
 
+methods.bind()
+globals().update({_name: getattr(ops, _name) for _name in ops.names.ALIASES})  # PyTorch's: cat, mm
+
 __all__ = [
-    "GradReport", "GradientError", "Tensor", "attention", "check_grads", "check_vjp",
-    "concatenate", "cross_entropy", "draw_key", "dropout", "embedding", "empty", "enable_grad",
-    "gelu", "get_num_threads", "how_to_get_c", "in_use", "is_grad_enabled", "layernorm", "linear",
-    "linear_cross_entropy", "linear_log_probability", "matmul", "maximum", "minimum", "nn",
-    "no_grad", "ops", "optim",
-    "recompute", "report", "rmsnorm", "self_attention", "set_num_threads", "softmax", "split",
-    "stack", "tensor", "use", "using", "where",
+    "GradReport", "GradientError", "Parameter", "Tensor", "arange", "bool_", "check_grads",
+    "check_vjp", "draw_key", "empty", "enable_grad", "eye", "float32", "float64", "full",
+    "full_like", "get_num_threads", "how_to_get_c", "in_use", "int32", "int64",
+    "is_grad_enabled", "linspace", "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand",
+    "randint", "randn", "randperm", "recompute", "report", "set_num_threads", "tensor", "use", "using", "zeros", "zeros_like",
 ]
+__all__ += ops.__all__
+
+# What PyTorch has and minigrad has not, on purpose, and what to write instead.
+_INSTEAD = {
+    "manual_seed": "there is no global seed; pass rng=0 where something is drawn",
+    "save": "write the arrays of model.state_dict() with numpy.savez",
+    "load": "read arrays with numpy.load, and model.load_state_dict(them)",
+    "from_numpy": "write Tensor(array), which shares the array's memory",
+    "device": "minigrad computes on the CPU; leave devices out",
+    "cuda": "minigrad computes on the CPU; leave devices out",
+    "set_grad_enabled": "write `with no_grad():` or `with enable_grad():`",
+    "inference_mode": "write `with no_grad():`",
+    "autograd": "call loss.backward() and read x.grad",
+    "vmap": "write the operation for a leading axis",
+    "compile": "operations are compiled already; leave it out",
+    "topk": "write x.argsort(axis) and x.gather(axis, index)",
+    "sort": "write x.gather(axis, x.argsort(axis))",
+    "multinomial": "draw from x.data with a numpy Generator: rng.choice(n, p=p)",
+}
+
+
+def __getattr__(name: str) -> Any:
+    instead = _INSTEAD.get(name)
+    raise AttributeError(
+        f"module 'minigrad' has no attribute '{name}'{': ' + instead if instead else ''}"
+    )

@@ -13,29 +13,35 @@ Who may write to a gradient. The engine writes only to arrays that nobody else c
     for several parents is copied first. So accumulation over micro-batches is in place.
 A closure runs once. It may return arrays it saved, and must not read them afterwards.
 
+Who may write to an array that a closure saved: nobody, until that closure has run. Whoever writes
+in place says so (writes.py), and the walk refuses to use an array written to since its node was
+made. An ordinary step of training pays one comparison of integers a node for this.
+
 Source: the form of the walk follows Griewank and Walther 2008, chapter 3.
-Read next: tensor.py, ops/arithmetic.py, then recompute.py.
+Read next: tensor.py, ops/arithmetic.py, writes.py, then recompute.py.
 """
 
 from __future__ import annotations
 
-import itertools
+import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ContextDecorator
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from kernels.memory import empty, is_view
+from minigrad import writes
+from minigrad.writes import clock
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 Gradient = np.ndarray | None  # None: nothing reached it
 Backward = Callable[..., Sequence[Gradient]]  # the outputs' gradients -> the parents'
-
-_numbers = itertools.count()
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Node:
@@ -59,7 +65,7 @@ class Node:
         backward: Backward,
         shapes: tuple[tuple[int, ...], ...],
     ):
-        self.number = next(_numbers)
+        self.number = next(clock)
         wanted = [p if p is not None and p.requires_grad else None for p in parents]
         self.parents: tuple[Any, ...] = tuple([None if p is None else p.node or p for p in wanted])
         self.slots = tuple([p.slot if p is not None else 0 for p in wanted])
@@ -67,6 +73,17 @@ class Node:
         self.shapes = shapes
         self.grads: list[Gradient] = [None] * len(shapes)
         self.owned = 0  # bit i: grads[i] was allocated here and may be written to
+
+    @property
+    def name(self) -> str:
+        """The operation, as its closure was written in it: "mul", "softmax"."""
+        if self.backward is None:
+            return "walked and freed"
+        outer = getattr(self.backward, "__qualname__", "operation").split(".<locals>")[0]
+        return outer.rpartition(".")[2].strip("_")
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
 
     def add(self, slot: int, grad: np.ndarray) -> None:
         """Accumulate a gradient for output `slot`, undoing broadcasting."""
@@ -89,11 +106,16 @@ class Node:
         self.owned = 0
 
 
-def backward(tensors: Sequence[Tensor], gradients: Sequence[Gradient]) -> None:
+def backward(
+    tensors: Sequence[Tensor], gradients: Sequence[Gradient], since: int | None = None
+) -> None:
     """Walk from `tensors` to the leaves they were made from, accumulating into each leaf's .grad.
 
     gradients: dLoss/dtensor for each, of its shape and dtype; None entries are skipped.
-    Raises RuntimeError if a part of the graph was already walked and freed.
+    since: the moment after which nothing that this graph read may have been written to, None for
+        the making of each node. It is earlier for a graph that is a second run (recompute.py).
+    Raises RuntimeError if a part of the graph was already walked and freed, or if something saved
+    for it was overwritten.
     """
     roots = []
     for tensor, grad in zip(tensors, gradients, strict=True):
@@ -105,6 +127,8 @@ def backward(tensors: Sequence[Tensor], gradients: Sequence[Gradient]) -> None:
             tensor.node.add(tensor.slot, grad)
             roots.append(tensor.node)
     order = _topological(roots)
+    if since is not None and writes.latest > since:
+        _refuse_written_leaves(order, since)
     while order:
         node = order.pop()
         if node.backward is None:
@@ -112,10 +136,20 @@ def backward(tensors: Sequence[Tensor], gradients: Sequence[Gradient]) -> None:
                 "backward: this graph was already walked and its activations freed; "
                 "run forward again, or add the losses and call backward once"
             )
+        if writes.latest > node.number:
+            writes.refuse_written(node.name, node.backward, node.number)
         outputs = [g if g is None or g.flags.c_contiguous else g.copy() for g in node.grads]
         if any(g is not None for g in outputs):
             _spread(node, outputs, node.backward(*outputs))
         node.release()
+
+
+def _refuse_written_leaves(nodes: Sequence[Node], since: int) -> None:
+    """A second run reads the leaves again, so none of them may have changed."""
+    for node in nodes:
+        for parent in node.parents:
+            if parent is not None and type(parent) is not Node:
+                writes.refuse_written(node.name, parent, since)
 
 
 def _topological(roots: Sequence[Node]) -> list[Node]:
@@ -142,6 +176,9 @@ def _spread(node: Node, outputs: list[Gradient], grads: Sequence[Gradient]) -> N
     for parent, slot, grad in zip(node.parents, node.slots, grads, strict=True):
         if parent is None or grad is None:
             continue
+        if type(grad) is not np.ndarray:
+            # NumPy's arithmetic makes a number of a 0-d array, and NumPy 1 a float64 of float32's.
+            grad = np.asarray(grad, next(dy.dtype for dy in outputs if dy is not None))
         if type(parent) is Node:
             parent.add(slot, grad)
         else:
@@ -188,7 +225,12 @@ mode = _Mode()
 
 
 class no_grad(ContextDecorator):
-    """Inside the block (or the decorated function) no graph is built."""
+    """Inside the block (or the decorated function) no graph is built.
+
+    A decorated generator function computes without a graph whenever it is resumed; what its
+    consumer does in between is not touched.
+    Raises TypeError for a coroutine function: others run while it waits.
+    """
 
     value = False
 
@@ -201,6 +243,39 @@ class no_grad(ContextDecorator):
 
     def __exit__(self, *error: object) -> None:
         mode.enabled = self._before.pop()
+
+    def __call__(self, function: F) -> F:
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{type(self).__name__} cannot decorate the coroutine {function.__name__}: others "
+                "run while it waits; write the with block around what it computes between awaits"
+            )
+        if inspect.isgeneratorfunction(function):
+            return cast(F, self._resumed_inside(function))
+        return super().__call__(function)
+
+    def _resumed_inside(
+        self, function: Callable[..., Generator[Any, Any, Any]]
+    ) -> Callable[..., Generator[Any, Any, Any]]:
+        """The generator function, each of its steps in a block of its own."""
+
+        @wraps(function)
+        def stepping(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = function(*args, **kwargs)
+            resume: Callable[[Any], Any] = generator.send
+            value: Any = None
+            while True:
+                try:
+                    with type(self)():
+                        made = resume(value)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    resume, value = generator.send, (yield made)
+                except BaseException as error:  # thrown in by the consumer: it is the generator's
+                    resume, value = generator.throw, error
+
+        return stepping
 
 
 class enable_grad(no_grad):

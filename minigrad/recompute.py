@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad.engine import Gradient, Node, backward, enable_grad, is_grad_enabled, no_grad
 from minigrad.tensor import Tensor
+from minigrad.writes import clock
 
 
 class _Keys(threading.local):
@@ -49,6 +50,7 @@ def recompute(function: Callable[..., Any], *inputs: Tensor | None) -> Any:
     """
     if not is_grad_enabled():
         return function(*inputs)
+    began = next(clock)
     result, keys = _first_run(function, inputs)
     several = isinstance(result, tuple)
 
@@ -57,7 +59,7 @@ def recompute(function: Callable[..., Any], *inputs: Tensor | None) -> Any:
         again = _second_run(function, copies, keys)
         outputs = again if several else (again,)
         pairs = [(y, dy) for y, dy in zip(outputs, dys, strict=True) if y.requires_grad]
-        backward([y for y, _ in pairs], [dy for _, dy in pairs])
+        backward([y for y, _ in pairs], [dy for _, dy in pairs], began)
         return [copy if copy is None else copy.grad for copy in copies]
 
     # The weights inside need gradients even when no input does, so the node is made either way.

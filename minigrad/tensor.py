@@ -1,26 +1,38 @@
 """Tensor: a NumPy array that remembers how it was made.
 
 `data` is the array, `grad` the gradient that backward left there (an array too), `node` the
-operation that made it (None for a leaf). The methods and operators below only name functions of
-minigrad.ops, where each forward stands next to its backward. Names follow PyTorch.
+operation that made it (None for a leaf). What can be computed with it stands in minigrad.ops, each
+forward next to its backward; the operators below and the methods (methods.py) only name those
+functions. Names follow PyTorch.
 
 Read next: engine.py for the walk, ops/arithmetic.py for the first operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.engine import Backward, Node, backward, mode
+from minigrad.writes import wrote
 
-Axis = int | tuple[int, ...] | None  # None: over all
+Axis = int | Sequence[int] | None  # None: over all
 Operand = Any  # Tensor, array or number
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class Size(int):
+    """The number of elements, as NumPy has it (`x.size`); called, PyTorch's shape: `x.size()`."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, axis: int | None = None) -> Any:
+        return self.shape if axis is None else self.shape[axis]
 
 
 class Tensor:
@@ -35,10 +47,13 @@ class Tensor:
     remake: None, or a function that computes `data` again from what the graph keeps anyway. A norm
         sets it: the layer that reads the norm's output then needs not keep it (ops/linear.py).
     Raises TypeError for another dtype, or for requires_grad on integers.
+
+    What forward read must not be overwritten before backward. Writes to a Tensor are watched and
+    backward refuses (writes.py); a write to a bare NumPy array, `x.data` and the array that
+    Tensor(array) keeps or `x * array` reads among them, cannot be seen: copy what you will change.
     """
 
     __slots__ = ("__weakref__", "data", "grad", "node", "remake", "requires_grad", "slot")
-    __array_ufunc__ = None  # ndarray + Tensor calls Tensor.__radd__
 
     data: np.ndarray
     grad: np.ndarray | None
@@ -89,6 +104,10 @@ class Tensor:
             node = Node(parents, backward, tuple([data.shape for data in datas]))
         return tuple([Tensor.output(data, node, slot) for slot, data in enumerate(datas)])
 
+    if TYPE_CHECKING:  # the methods that methods.py binds
+
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+
     # What it is
 
     @property
@@ -104,13 +123,20 @@ class Tensor:
         return self.data.ndim
 
     @property
-    def size(self) -> int:
-        return self.data.size
+    def size(self) -> Size:
+        size = Size(self.data.size)
+        size.shape = self.data.shape
+        return size
 
     @property
     def is_leaf(self) -> bool:
         """True if no recorded operation made it."""
         return self.node is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The operation that made it; None for a leaf."""
+        return self.node
 
     @property
     def T(self) -> Tensor:
@@ -124,22 +150,52 @@ class Tensor:
         """The value of a tensor of one element as a Python number."""
         return self.data.item()
 
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers; a number for a 0-d tensor."""
+        return self.data.tolist()
+
     def __len__(self) -> int:
+        if not self.data.shape:
+            raise TypeError("len() of a 0-d tensor")
         return len(self.data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.data.shape:
+            raise TypeError("a 0-d tensor has nothing to iterate over; its value is x.item()")
+        return iter(ops.unbind(self))
+
+    def __contains__(self, value: Operand) -> bool:
+        if not self.data.shape:
+            raise TypeError("a 0-d tensor contains nothing; compare it: x == value")
+        return bool((self.data == plain(value)).any())
 
     def __bool__(self) -> bool:
         return bool(self.data)
 
     def __float__(self) -> float:
-        return float(self.data)
+        return float(self.item())
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.data, dtype=dtype, copy=True) if copy else np.asarray(self.data, dtype)
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return operator.index(self.data.item())
+
+    def __format__(self, spec: str) -> str:
+        """f"{loss:.4f}": of a tensor with one element the number is formatted."""
+        if spec and self.data.size == 1:
+            return format(self.item(), spec)
+        return super().__format__(spec)
 
     def __repr__(self) -> str:
         text = np.array2string(self.data, precision=4, separator=", ", prefix="Tensor(")
-        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        return f"Tensor({text}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+        if self.dtype != np.float32:
+            text += f", dtype={self.dtype}"
+        if self.node is not None:
+            text += f", grad_fn={self.node!r}"
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        return f"Tensor({text})"
 
     # Gradients
 
@@ -149,7 +205,8 @@ class Tensor:
             raise RuntimeError("requires_grad_: only a leaf can be switched; use detach() first")
         if requires_grad and self.data.dtype not in FLOATS:
             raise TypeError(
-                f"only float32 and float64 tensors can require grad, not {self.data.dtype}"
+                f"only float32 and float64 tensors can require grad, not {self.data.dtype}; "
+                "convert it first: x.float()"
             )
         self.requires_grad = requires_grad
         return self
@@ -158,12 +215,18 @@ class Tensor:
         """A leaf without gradient over the same array."""
         return Tensor.output(self.data, None, 0)
 
-    def backward(self, gradient: Any = None) -> None:
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Accumulate d(self)/d(leaf), weighted by `gradient`, into .grad of every leaf below.
 
         gradient: array of self's shape and dtype; may be left out for a single element (then 1).
-        The graph is freed on the way: calling it twice raises RuntimeError.
+        The graph is freed on the way: calling it twice raises RuntimeError, and so does
+        retain_graph=True, which would ask for that.
         """
+        if retain_graph:
+            raise RuntimeError(
+                "backward: the graph is freed while it is walked, so it cannot be retained; run "
+                "forward again, or add the losses and call backward once"
+            )
         if not self.requires_grad:
             raise RuntimeError(
                 "backward: this tensor requires no grad: it was made under no_grad, detached, or "
@@ -193,31 +256,39 @@ class Tensor:
                 "in-place write to a tensor that requires grad: its old values may be saved for "
                 "backward; write under no_grad(), or use where()"
             )
-        self.data[_plain(index)] = _plain(value)
+        value = without_graph(
+            value, "a write in place has no gradient; use where(), stack() or concatenate()"
+        )
+        self.data[plain(index)] = value
+        wrote(self.data)
 
-    def _in_place(self, other: Operand, ufunc: np.ufunc, op: Callable[..., Tensor]) -> Tensor:
-        """`w += x`: really in place for a leaf that requires grad, else the same as w = w + x."""
-        if not self.requires_grad or self.node is not None:
+    def _in_place(
+        self, other: Operand, ufunc: np.ufunc, op: Callable[[Any, Any], Tensor]
+    ) -> Tensor:
+        """`w += x`: in place where no gradient is at stake, else the same as w = w + x."""
+        graph = self.node is not None or (_requires_grad(other) and not self.requires_grad)
+        if graph and mode.enabled:
             return op(self, other)
-        if mode.enabled:
+        if self.requires_grad and mode.enabled:
             raise RuntimeError(
                 f"in-place {ufunc.__name__} on a leaf that requires grad would lose the leaf; "
                 "do it under no_grad(), or write to a new name"
             )
-        ufunc(self.data, _plain(other), out=self.data, casting="same_kind")
+        ufunc(self.data, plain(other), out=self.data, casting="same_kind")
+        wrote(self.data)
         return self
 
     def __iadd__(self, other: Operand) -> Tensor:
-        return self._in_place(other, np.add, ops.add)
+        return self._in_place(other, np.add, operator.add)
 
     def __isub__(self, other: Operand) -> Tensor:
-        return self._in_place(other, np.subtract, ops.sub)
+        return self._in_place(other, np.subtract, operator.sub)
 
     def __imul__(self, other: Operand) -> Tensor:
-        return self._in_place(other, np.multiply, ops.mul)
+        return self._in_place(other, np.multiply, operator.mul)
 
     def __itruediv__(self, other: Operand) -> Tensor:
-        return self._in_place(other, np.true_divide, ops.div)
+        return self._in_place(other, np.true_divide, operator.truediv)
 
     # Arithmetic
 
@@ -243,6 +314,18 @@ class Tensor:
     def __rtruediv__(self, other: Operand) -> Tensor:
         return ops.div(other, self)
 
+    def __mod__(self, other: Operand) -> Tensor:
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: Operand) -> Tensor:
+        return ops.remainder(other, self)
+
+    def __floordiv__(self, other: Operand) -> Tensor:
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        return ops.floor_divide(other, self)
+
     def __pow__(self, exponent: Operand) -> Tensor:
         return ops.pow(self, exponent)
 
@@ -252,118 +335,107 @@ class Tensor:
     def __matmul__(self, other: Operand) -> Tensor:
         return ops.matmul(self, other)
 
+    def __rmatmul__(self, other: Operand) -> Tensor:
+        return ops.matmul(other, self)
+
     def __neg__(self) -> Tensor:
         return ops.neg(self)
+
+    def __pos__(self) -> Tensor:
+        return self
 
     def __abs__(self) -> Tensor:
         return ops.abs(self)
 
-    # Comparisons give booleans, without gradient
-
-    def __lt__(self, other: Operand) -> Tensor:
-        return Tensor.output(np.asarray(self.data < _plain(other)), None, 0)
-
-    def __le__(self, other: Operand) -> Tensor:
-        return Tensor.output(np.asarray(self.data <= _plain(other)), None, 0)
-
-    def __gt__(self, other: Operand) -> Tensor:
-        return Tensor.output(np.asarray(self.data > _plain(other)), None, 0)
-
-    def __ge__(self, other: Operand) -> Tensor:
-        return Tensor.output(np.asarray(self.data >= _plain(other)), None, 0)
-
-    def __eq__(self, other: Operand) -> Tensor:  # type: ignore[override]
-        return Tensor.output(np.asarray(self.data == _plain(other)), None, 0)
-
-    def __ne__(self, other: Operand) -> Tensor:  # type: ignore[override]
-        return Tensor.output(np.asarray(self.data != _plain(other)), None, 0)
-
-    __hash__ = object.__hash__
-
-    # Elementwise
-
-    def exp(self) -> Tensor:
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        return ops.log(self)
-
-    def tanh(self) -> Tensor:
-        return ops.tanh(self)
-
-    def sqrt(self) -> Tensor:
-        return ops.sqrt(self)
-
-    def pow(self, exponent: Operand) -> Tensor:
-        return ops.pow(self, exponent)
-
-    def abs(self) -> Tensor:
-        return ops.abs(self)
-
-    def relu(self) -> Tensor:
-        return ops.relu(self)
-
-    def sigmoid(self) -> Tensor:
-        return ops.sigmoid(self)
-
-    def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
-        return ops.clip(self, low, high)
-
-    def masked_fill(self, mask: Operand, value: float) -> Tensor:
-        return ops.masked_fill(self, mask, value)
-
-    # Reductions
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.sum(self, axis, keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.mean(self, axis, keepdims)
-
-    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-        return ops.var(self, axis, keepdims, ddof)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.max(self, axis, keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.min(self, axis, keepdims)
-
-    def argmax(self, axis: int | None = None) -> Tensor:
-        """Index of the largest element; integers, no gradient."""
-        return Tensor.output(np.asarray(self.data.argmax(axis)), None, 0)
-
-    # Shape
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def permute(self, *axes: Any) -> Tensor:
-        return ops.permute(self, axes[0] if len(axes) == 1 else axes)
-
-    def transpose(self, axis1: int, axis2: int) -> Tensor:
-        return ops.swapaxes(self, axis1, axis2)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        return ops.swapaxes(self, axis1, axis2)
-
-    def broadcast_to(self, *shape: Any) -> Tensor:
-        return ops.broadcast_to(self, shape[0] if len(shape) == 1 else shape)
-
-    def split(self, sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
-        return ops.split(self, sections, axis)
-
-    def astype(self, dtype: DTypeLike) -> Tensor:
-        return ops.astype(self, dtype)
-
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index)
 
+    # Comparisons and logic give booleans, without gradient
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return ops.lt(self, other)
+
+    def __le__(self, other: Operand) -> Tensor:
+        return ops.le(self, other)
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return ops.gt(self, other)
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return ops.ge(self, other)
+
+    def __eq__(self, other: Operand) -> Tensor:  # type: ignore[override]
+        return ops.eq(self, other)
+
+    def __ne__(self, other: Operand) -> Tensor:  # type: ignore[override]
+        return ops.ne(self, other)
+
+    __hash__ = object.__hash__
+
+    def __invert__(self) -> Tensor:
+        return ops.logical_not(self)
+
+    def __and__(self, other: Operand) -> Tensor:
+        return ops.logical_and(self, other)
+
+    __rand__ = __and__
+
+    def __or__(self, other: Operand) -> Tensor:
+        return ops.logical_or(self, other)
+
+    __ror__ = __or__
+
+    def __xor__(self, other: Operand) -> Tensor:
+        return ops.logical_xor(self, other)
+
+    __rxor__ = __xor__
+
 
 def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """A new leaf from numbers, lists or an array; always a copy (Tensor(array) shares memory)."""
-    array = _array(_plain(data))
+    """A new leaf from numbers, lists or an array; always a copy (Tensor(array) shares memory).
+
+    Raises TypeError for tensors that require grad: the copy would be cut from their graph.
+    """
+    data = without_graph(
+        data, "tensor() copies values only; use stack() or x.clone(), or x.detach() for the values"
+    )
+    array = _array(data)
     return Tensor(np.array(array, dtype=dtype or array.dtype), requires_grad=requires_grad)
+
+
+def floats(x: Tensor) -> Tensor:
+    """x itself, or in float32 if it holds integers or booleans: what sqrt, mean, ... compute with.
+
+    Raises TypeError for a bare array.
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"expected a Tensor, not {type(x).__name__}; wrap it: Tensor(array)")
+    return x if x.data.dtype in FLOATS else Tensor(x.data.astype(np.float32))
+
+
+def plain(x: Any) -> Any:
+    """Tensors inside an index or operand as arrays."""
+    if isinstance(x, Tensor):
+        return x.data
+    return type(x)([plain(part) for part in x]) if type(x) in (tuple, list) else x
+
+
+def without_graph(x: Any, instead: str) -> Any:
+    """`plain`, where a gradient that is lost would be lost in silence.
+
+    Raises TypeError, with what to do `instead`, if a Tensor in x requires grad and the graph is
+    being recorded.
+    """
+    if mode.enabled and _requires_grad(x):
+        raise TypeError(f"a tensor that requires grad would lose its gradient here: {instead}")
+    return plain(x)
+
+
+def _requires_grad(x: Any) -> bool:
+    """Whether x is, or holds, a Tensor that requires grad."""
+    if isinstance(x, Tensor):
+        return x.requires_grad
+    return type(x) in (tuple, list) and any(_requires_grad(part) for part in x)
 
 
 def _any_requires_grad(parents: Sequence[Tensor | None]) -> bool:
@@ -390,11 +462,4 @@ def _check_dtype(data: np.ndarray) -> None:
         )
 
 
-def _plain(x: Any) -> Any:
-    """Tensors inside an index or operand as arrays."""
-    if isinstance(x, Tensor):
-        return x.data
-    return tuple(_plain(part) for part in x) if isinstance(x, tuple) else x
-
-
-from minigrad import ops  # noqa: E402  (the operations need Tensor, its methods need them)
+from minigrad import ops  # noqa: E402  (the operations need Tensor, its operators need them)

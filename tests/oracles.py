@@ -37,8 +37,8 @@ def torch_values_and_gradients(name: str, case) -> list[np.ndarray]:
 def _reduce(name):
     def reduce(x, axis=None, keepdims=False):
         axes = tuple(range(x.ndim)) if axis is None else axis
-        if name == "var":
-            return x.var(dim=axes, unbiased=False, keepdim=keepdims)
+        if name in ("var", "std"):
+            return getattr(x, name)(dim=axes, unbiased=False, keepdim=keepdims)
         return getattr(x, name)(dim=axes, keepdim=keepdims)
 
     return reduce
@@ -58,6 +58,55 @@ def _stack(parts, axis):
     import torch
 
     return torch.stack(parts, dim=axis)
+
+
+def _prod(x, axis=None, keepdims=False):
+    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    for a in axes:
+        x = x.prod(dim=a, keepdim=True)
+    return x if keepdims else x.squeeze(list(axes))
+
+
+def _gather(x, axis, index):
+    import torch
+
+    return x.gather(axis, torch.as_tensor(index))
+
+
+def _norm(x, axis=None, keepdims=False):
+    import torch
+
+    return torch.linalg.vector_norm(x, 2, dim=axis, keepdim=keepdims)
+
+
+def _logsumexp(x, axis=None, keepdims=False):
+    import torch
+
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    y = x.logsumexp(axes, keepdim=keepdims)
+    return torch.nan_to_num(y, nan=-torch.inf, neginf=-torch.inf)
+
+
+def _functional(name):
+    def call(*args):
+        import torch
+
+        return getattr(torch.nn.functional, name)(*args)
+
+    return call
+
+
+def _pad(x, widths, value):
+    import torch
+
+    return torch.nn.functional.pad(x, widths, value=value)
+
+
+def _einsum(equation, *tensors):
+    import torch
+
+    return torch.einsum(equation if "->" in equation or "." in equation else f"{equation}->",
+                        *tensors)
 
 
 def _getitem(x, index):
@@ -183,13 +232,22 @@ ORACLES = {
     "astype": lambda x, dtype: x.double(),
     "attention": _attention,
     "broadcast_to": lambda x, shape: x.broadcast_to(shape),
+    "chunk": lambda x, sections, axis: list(x.chunk(sections, axis)),
     "clip": _clip,
+    "clone": lambda x: x.clone(),
     "concatenate": _concatenate,
+    "cos": lambda x: x.cos(),
     "cross_entropy": _cross_entropy,
+    "cumsum": lambda x, axis: x.cumsum(axis),
     "div": lambda a, b: a / b,
     "dropout": _dropout,
+    "einsum": _einsum,
     "embedding": lambda weight, ids: weight[ids],
     "exp": lambda x: x.exp(),
+    "expm1": lambda x: x.expm1(),
+    "flatten": lambda x, start, end: x.flatten(start, end),
+    "flip": lambda x, axes: x.flip(axes),
+    "gather": _gather,
     "gelu": _gelu,
     "getitem": _getitem,
     "layernorm": _layernorm,
@@ -197,6 +255,9 @@ ORACLES = {
     "linear_cross_entropy": _linear_cross_entropy,
     "linear_log_probability": _linear_log_probability,
     "log": lambda x: x.log(),
+    "log1p": lambda x: x.log1p(),
+    "log_softmax": lambda x, axis: x.log_softmax(axis),
+    "logsumexp": _logsumexp,
     "masked_fill": lambda x, mask, value: x.masked_fill(mask, value),
     "matmul": lambda a, b: a @ b,
     "max": _reduce("amax"),
@@ -204,24 +265,43 @@ ORACLES = {
     "mean": _reduce("mean"),
     "min": _reduce("amin"),
     "minimum": _torch("minimum"),
+    "mse_loss": _functional("mse_loss"),
     "mul": lambda a, b: a * b,
     "neg": lambda x: -x,
+    "norm": _norm,
+    "pad": _pad,
     "permute": lambda x, axes: x.permute(axes),
     "pow": lambda a, b: a**b,
+    "prod": _prod,
+    "reciprocal": lambda x: x.reciprocal(),
     "relu": lambda x: x.relu(),
+    "remainder": _torch("remainder"),
     "reshape": lambda x, shape: x.reshape(shape),
     "rmsnorm": _rmsnorm,
+    "rsqrt": lambda x: x.rsqrt(),
     "self_attention": _self_attention,
     "sigmoid": lambda x: x.sigmoid(),
+    "silu": _functional("silu"),
+    "sin": lambda x: x.sin(),
     "softmax": _masked_softmax,
+    "softplus": lambda x: x.exp().log1p(),
     "split": lambda x, sizes, axis: list(x.split(list(sizes), dim=axis)),
     "sqrt": lambda x: x.sqrt(),
+    "square": lambda x: x.square(),
+    "squeeze": lambda x, axis=None: x.squeeze() if axis is None else x.squeeze(axis),
     "stack": _stack,
+    "std": _reduce("std"),
     "sub": lambda a, b: a - b,
     "sum": _reduce("sum"),
     "swapaxes": lambda x, a, b: x.swapaxes(a, b),
+    "t": lambda x: x.t(),
     "tanh": lambda x: x.tanh(),
+    "tile": lambda x, repeats: x.tile(repeats),
     "transpose": lambda x, a, b: x.transpose(a, b),
+    "tril": lambda x, k: x.tril(k),
+    "triu": lambda x, k: x.triu(k),
+    "unbind": lambda x, axis: list(x.unbind(axis)),
+    "unsqueeze": lambda x, axis: x.unsqueeze(axis),
     "var": _reduce("var"),
     "where": _torch("where"),
 }

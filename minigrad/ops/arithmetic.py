@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.engine import Gradient
-from minigrad.tensor import FLOATS, Operand, Tensor
+from minigrad.tensor import FLOATS, Operand, Tensor, plain
 
 
 def operands(op: str, a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
@@ -92,14 +92,28 @@ def pow(a: Operand, b: Operand) -> Tensor:
     y = apply("pow", np.power, a, b)
     with_base, with_exponent = a.requires_grad, b.requires_grad
 
-    # y = u^v   =>   dy/du = v u^(v - 1),   dy/dv = u^v log u (0 where u = 0: the limit for v > 0)
+    # y = u^v   =>   dy/du = v u^(v - 1),   dy/dv = u^v log u (its limit where u = 0 and v >= 0: 0)
     def backward(dy: np.ndarray) -> tuple[Gradient, ...]:
         du = dv = None
         if with_base:
             du = dy * np.where(v == 0, 0, v * np.power(u, np.where(v == 0, 1, v - 1)))
         if with_exponent:
-            dv = dy * y * np.log(np.where(u == 0, 1, u))
+            with np.errstate(divide="ignore"):  # 0 to a negative power: inf, and so is its slope
+                dv = dy * y * np.log(np.where((u == 0) & (v >= 0), u.dtype.type(1), u))
         return du, dv
+
+    return Tensor(y, (a, b), backward)
+
+
+def remainder(a: Operand, b: Operand) -> Tensor:
+    """a % b = a - floor(a / b) b: of the divisor's sign, as in Python."""
+    a, b = operands("remainder", a, b)
+    u, v = a.data, b.data
+    y = apply("remainder", np.remainder, a, b)
+
+    # floor(u / v) only jumps, and between two jumps it is a constant.
+    def backward(dy: np.ndarray) -> tuple[np.ndarray, ...]:
+        return dy, -dy * np.floor_divide(u, v)
 
     return Tensor(y, (a, b), backward)
 
@@ -112,7 +126,7 @@ def neg(a: Tensor) -> Tensor:
 def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     """a where condition holds, else b; all three broadcast.  condition: bool, no gradient."""
     a, b = operands("where", a, b)
-    mask = np.asarray(condition.data if isinstance(condition, Tensor) else condition, dtype=bool)
+    mask = np.array(plain(condition), dtype=bool)  # a copy: the caller may change his
     try:
         y = np.where(mask, a.data, b.data)
     except ValueError:

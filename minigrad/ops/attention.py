@@ -24,6 +24,7 @@ def attention(
     first: (B, Tq) integers, query i sees no key before first[b, i] (where its document begins).
     Returns (B, Tq, H, D).  Saved: q, k, v, y and one number a row; no (T, T) matrix.
     """
+    first = None if first is None else np.array(first)  # backward reads it: a copy
     Q, K, V = (_readable(t.data) for t in (q, k, v))
     y, lse = active.attention_forward(Q, K, V, causal, scale, first)
 
@@ -48,6 +49,7 @@ def self_attention(
     Returns (B, T, H D).  The gradient is written straight into one such array.
     """
     kv_heads = kv_heads or heads
+    first = None if first is None else np.array(first)  # backward reads it: a copy
     if qkv.ndim != 3 or qkv.shape[2] % (heads + 2 * kv_heads):
         raise ValueError(
             f"self_attention: qkv {qkv.shape} must be (B, T, (heads + 2 kv_heads) D) "

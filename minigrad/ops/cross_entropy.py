@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels import active
 from minigrad.ops.dense import dense
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, plain
 
 
 def cross_entropy(
@@ -32,8 +32,8 @@ def cross_entropy(
 
 
 def flat_targets(op: str, targets: Any, rows: tuple[int, ...]) -> np.ndarray:
-    """Integer targets of the rows' shape as one axis."""
-    t = np.asarray(targets.data if isinstance(targets, Tensor) else targets)
+    """Integer targets of the rows' shape as one axis; a copy, for the caller may change his."""
+    t = np.array(plain(targets), order="C")
     if t.shape != rows:
         raise ValueError(f"{op}: targets {t.shape} must have the rows' shape {rows}")
-    return np.ascontiguousarray(t.reshape(-1))
+    return t.reshape(-1)

@@ -8,13 +8,12 @@ import numpy as np
 
 from kernels import active
 from minigrad.ops.dense import dense
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, plain
 
 
 def embedding(weight: Tensor, ids: Any) -> Tensor:
     """Rows of a table.  weight: (V, C); ids: any shape, integers.  Returns (*ids.shape, C)."""
-    index = np.ascontiguousarray(ids.data if isinstance(ids, Tensor) else ids)
-    index = index.reshape(np.shape(ids))  # ascontiguousarray makes () into (1,)
+    index = np.array(plain(ids), order="C")  # a copy: backward reads it, the caller may change his
     rows = len(weight.data)
     y = active.embedding_forward(dense(weight), index)
     return Tensor(y, (weight,), lambda dy: (active.embedding_backward(dy, index, rows),))

@@ -88,7 +88,8 @@ def register(
 
 
 @register("neg", "everywhere", smooth=False)
-@register("tanh sigmoid", "everywhere")
+@register("clone", "everywhere", smooth=False)
+@register("tanh sigmoid silu softplus", "everywhere")
 @register("gelu", "everywhere", "gelu_forward gelu_backward")
 def _anywhere(s: Source) -> Case:
     return Case((s.array(s.shape(), EVERYWHERE),))
@@ -99,12 +100,17 @@ def _kinked(s: Source) -> Case:
     return Case((s.array(s.shape(), EVERYWHERE),))
 
 
-@register("exp", "below log(largest float)")
+@register("sin cos square", "everywhere; rounding grows with |x|")
+def _ordinary(s: Source) -> Case:
+    return Case((s.array(s.shape(), ("normal", "zeros", "ties")),))
+
+
+@register("exp expm1", "below log(largest float)")
 def _exp(s: Source) -> Case:
     return Case((s.array(s.shape(), ("normal", "zeros", "ties", "tiny")),))
 
 
-@register("log sqrt", "above 0")
+@register("log sqrt log1p rsqrt reciprocal", "above 0")
 def _positive(s: Source) -> Case:
     return Case((s.array(s.shape(), ("positive",)),))
 
@@ -148,6 +154,20 @@ def _pow(s: Source) -> Case:
     return Case((s.array(a, ("positive",)), s.array(b)))
 
 
+@register("remainder", "a no multiple of b, where it jumps", smooth=False)
+def _remainder(s: Source) -> Case:
+    shape = s.shape()
+    b = s.array(shape, ("apart",))
+    whole, part = np.rint(3 * s.array(shape)), 0.5 + 0.3 * np.tanh(s.array(shape))
+    return Case((b * (whole + part), b))
+
+
+@register("mse_loss", "one shape")
+def _mse_loss(s: Source) -> Case:
+    shape = s.shape(zero=False)
+    return Case((s.array(shape, ("normal", "ties")), s.array(shape)))
+
+
 @register("where", "everywhere", smooth=False)
 def _where(s: Source) -> Case:
     a, b = s.broadcasting()
@@ -189,6 +209,29 @@ def _reduce(s: Source) -> Case:
     return Case((s.array(shape, ("normal", "ties", "huge")),), _axes(s, shape))
 
 
+@register("logsumexp", "everywhere")
+def _logsumexp(s: Source) -> Case:
+    shape = s.shape(1, 3, zero=False)
+    return Case((s.array(shape, ("normal", "ties", "masked")),), _axes(s, shape))
+
+
+@register("prod", "everywhere")
+def _prod(s: Source) -> Case:
+    shape = s.shape(1, 3, zero=False)
+    return Case((s.array(shape, ("apart", "ties", "zeros")),), _axes(s, shape))
+
+
+@register("std norm", "not all alike, not all 0: a cone's tip")
+def _spread(s: Source) -> Case:
+    shape = tuple(n + 1 for n in s.shape(1, 3, zero=False))
+    return Case((s.array(shape, ("normal", "apart")),), _axes(s, shape))
+
+
+@register("cumsum", "everywhere", smooth=False)
+def _cumsum(s: Source) -> Case:
+    return Case((s.array(s.shape(1, 3)),), {"axis": s.choice([0, -1])})
+
+
 @register("max min", "everywhere, a kink at ties", smooth=False)
 def _extreme(s: Source) -> Case:
     shape = s.shape(1, 3, zero=False)
@@ -210,6 +253,67 @@ def _reshape(s: Source) -> Case:
 def _permute(s: Source) -> Case:
     axes = s.choice([(0, 1, 2), (2, 0, 1), (1, 0, 2), (-1, 0, -2)])
     return Case((s.array((s.size(), s.size(), s.size(zero=True))),), {"axes": axes})
+
+
+@register("flatten", "everywhere", smooth=False)
+def _flatten(s: Source) -> Case:
+    start, end = s.choice([(0, -1), (1, 2), (0, 1), (-1, 2)])
+    return Case((s.array((s.size(), s.size(), s.size())),), {"start": start, "end": end})
+
+
+@register("squeeze", "everywhere", smooth=False)
+def _squeeze(s: Source) -> Case:
+    return Case((s.array((s.size(), 1, s.size(), 1)),), {"axis": s.choice([1, None, (1, -1), 0])})
+
+
+@register("unsqueeze", "everywhere", smooth=False)
+def _unsqueeze(s: Source) -> Case:
+    return Case((s.array(s.shape(1, 2)),), {"axis": s.choice([0, 1, -1, -2])})
+
+
+@register("t", "two axes or fewer", smooth=False)
+def _t(s: Source) -> Case:
+    return Case((s.array(s.shape(0, 2)),))
+
+
+@register("tile", "everywhere", smooth=False)
+def _tile(s: Source) -> Case:
+    return Case((s.array(s.shape(1, 2)),), {"repeats": s.choice([(2, 3), (3, 1, 2), (1, 2)])})
+
+
+@register("flip", "everywhere", smooth=False)
+def _flip(s: Source) -> Case:
+    return Case((s.array((s.size(), s.size())),), {"axes": s.choice([(0,), (0, 1), (-1,)])})
+
+
+@register("tril triu", "two axes or more", smooth=False)
+def _triangle(s: Source) -> Case:
+    return Case((s.array(s.shape(2, 3)),), {"k": s.choice([0, 1, -1])})
+
+
+@register("pad", "everywhere", smooth=False)
+def _pad(s: Source) -> Case:
+    widths = s.choice([(1, 2), (0, 1, 2, 0), (0, 0)])
+    return Case((s.array(s.shape(2, 3)),), {"widths": widths, "value": s.choice([0.0, -1.5])})
+
+
+@register("gather", "indices in range", smooth=False)
+def _gather(s: Source) -> Case:
+    rows, columns = s.integer(2, 5), s.integer(2, 5)
+    axis = s.choice([0, 1, -1])
+    index = s.ids((3, columns) if axis == 0 else (rows, 3), rows if axis == 0 else columns)
+    return Case((s.array((rows, columns)),), {"axis": axis, "index": index})
+
+
+@register("einsum", "letters that fit")
+def _einsum(s: Source) -> Case:
+    equation, *terms = s.choice([
+        ("ij,jk->ik", "ij", "jk"), ("bij,bjk->bik", "bij", "bjk"), ("ij,ij->", "ij", "ij"),
+        ("i,j->ij", "i", "j"), ("ij->ji", "ij"), ("ii->i", "ii"), ("ij->j", "ij"), ("ii", "ii"),
+        ("ij,j,j->i", "ij", "j", "j"), ("...j,kj->...k", "bij", "kj"), ("iij,j->i", "iij", "j"),
+    ])
+    size = {letter: s.size() for letter in "bijk"}
+    return Case((equation, *[s.array(tuple([size[c] for c in term])) for term in terms]))
 
 
 @register("swapaxes transpose", "everywhere", smooth=False)
@@ -247,6 +351,17 @@ def _split(s: Source) -> Case:
     return Case((s.array((s.size(), sum(sizes))), sizes), {"axis": 1})
 
 
+@register("chunk", "everywhere", smooth=False)
+def _chunk(s: Source) -> Case:
+    shape = (s.integer(2, 7), s.size())
+    return Case((s.array(shape),), {"sections": s.choice([2, 3, 1]), "axis": 0})
+
+
+@register("unbind", "everywhere", smooth=False)
+def _unbind(s: Source) -> Case:
+    return Case((s.array((s.size(), s.size(), s.size())),), {"axis": s.choice([0, 1, -1])})
+
+
 @register("getitem", "indices in range", smooth=False)
 def _getitem(s: Source) -> Case:
     shape = (s.integer(3, 5), s.integer(3, 5), s.size())
@@ -266,6 +381,12 @@ def _getitem(s: Source) -> Case:
 def _softmax(s: Source) -> Case:
     shape = (*s.shape(0, 2), s.size())
     return Case((s.array(shape, (*EVERYWHERE, "masked")),))
+
+
+@register("log_softmax", "rows with a finite value")
+def _log_softmax(s: Source) -> Case:
+    shape = (*s.shape(0, 2), s.integer(2, 7))
+    return Case((s.array(shape, EVERYWHERE),), {"axis": s.choice([-1, 0])})
 
 
 @register("layernorm", "everywhere (eps keeps a constant row apart from 0)",

@@ -242,6 +242,49 @@ def test_no_grad_records_nothing_and_restores_after_an_error():
     assert not no_grad()(lambda: x * 2)().requires_grad
 
 
+def test_a_decorated_generator_records_nothing_and_leaves_its_consumer_alone():
+    x = leaf()
+
+    @no_grad()
+    def doubled(n):
+        got = []
+        try:
+            for _ in range(n):
+                got.append((yield x * 2))
+        finally:
+            got.append(is_grad_enabled())
+        return got
+
+    generator = doubled(2)
+    assert not next(generator).requires_grad and is_grad_enabled()
+    assert not generator.send("a").requires_grad and (x * 2).requires_grad
+    with pytest.raises(StopIteration) as stop:
+        generator.send("b")
+    assert stop.value.value == ["a", "b", False]
+    thrown = doubled(2)
+    next(thrown)
+    with pytest.raises(KeyError):
+        thrown.throw(KeyError())
+    closed = doubled(2)
+    next(closed)
+    closed.close()
+    assert [y.requires_grad for y in doubled(3)] == [False] * 3
+    assert is_grad_enabled()
+
+
+def test_a_decorated_coroutine_is_refused():
+    with pytest.raises(TypeError, match="coroutine wait: .*with block"):
+
+        @no_grad()
+        async def wait():
+            pass
+
+
+def test_retain_graph_is_refused():
+    with pytest.raises(RuntimeError, match="run forward again"):
+        leaf().sum().backward(retain_graph=True)
+
+
 def test_detach_cuts_the_graph_and_shares_the_array():
     x = leaf()
     d = (x * 2).detach()
