@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from minigrad import ops
+from minigrad.nn import init
 from minigrad.nn.dropout import Dropout
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
@@ -43,7 +44,7 @@ class CausalSelfAttention(Module):
         std: float = 0.02,
         residual_std: float = 0.02,
         *,
-        rng: np.random.Generator | None,
+        rng: init.Random,
     ):
         n_kv_heads = n_kv_heads or n_heads
         if d_model % n_heads or n_heads % n_kv_heads:
@@ -51,6 +52,7 @@ class CausalSelfAttention(Module):
                 f"CausalSelfAttention: {n_heads} heads must divide the width {d_model} and be a "
                 f"multiple of {n_kv_heads} key heads"
             )
+        rng = init.generator(rng)
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
         self.head_dim = d_model // n_heads
         width = (n_heads + 2 * n_kv_heads) * self.head_dim

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minigrad import ops
+from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.recompute import draw_key
 from minigrad.tensor import Tensor
@@ -13,16 +12,16 @@ from minigrad.tensor import Tensor
 class Dropout(Module):
     """In training, zero each element with probability p and scale the rest; else nothing.
 
-    rng: gives one 64-bit key a call (not needed for p = 0).
+    rng: a seed or a numpy Generator; gives one 64-bit key a call (not needed for p = 0).
     """
 
-    def __init__(self, p: float, rng: np.random.Generator | None = None):
+    def __init__(self, p: float = 0.5, rng: init.Random = None):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p must be in [0, 1), not {p}")
         if p and rng is None:
-            raise ValueError("Dropout: p > 0 needs rng, a numpy Generator, to draw its masks from")
+            raise ValueError("Dropout: p > 0 needs rng, a seed or numpy Generator, for its masks")
         self.p = p
-        self.rng = rng
+        self.rng = init.generator(rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: any shape.  Returns the same shape."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigrad import ops
 from minigrad.nn import init
 from minigrad.nn.module import Module
@@ -21,7 +19,7 @@ class Embedding(Module):
         embedding_dim: int,
         std: float = 0.02,
         *,
-        rng: np.random.Generator | None,
+        rng: init.Random,
     ):
         self.weight = init.normal((num_embeddings, embedding_dim), std, rng)
 

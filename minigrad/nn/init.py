@@ -8,24 +8,33 @@ import numpy as np
 
 from minigrad.nn.module import Parameter
 
+Random = int | np.random.Generator | None  # a seed, or a Generator that goes on; None: see `normal`
 
-def normal(shape: tuple[int, ...], std: float, rng: np.random.Generator | None) -> Parameter:
+
+def generator(rng: Random) -> np.random.Generator | None:
+    """One Generator for a module and its parts, so that each part draws numbers of its own."""
+    return None if rng is None else np.random.default_rng(rng)
+
+
+def normal(shape: tuple[int, ...], std: float, rng: Random) -> Parameter:
     """float32 draws from N(0, std^2).  GPT-2's: std 0.02 (Radford et al. 2019).
 
     rng None: zeros that take no memory until written, for a model whose weights will be loaded.
     """
     if rng is None:
         return zeros(shape)
+    rng = np.random.default_rng(rng)
     return Parameter(rng.standard_normal(shape, dtype=np.float32) * np.float32(std))
 
 
-def fan_in_uniform(shape: tuple[int, int], rng: np.random.Generator | None) -> Parameter:
+def fan_in_uniform(shape: tuple[int, int], rng: Random) -> Parameter:
     """float32 draws from U(-1/sqrt(in), 1/sqrt(in)) for a weight (out, in): PyTorch's default.
 
     rng None: zeros, as in `normal`.
     """
     if rng is None:
         return zeros(shape)
+    rng = np.random.default_rng(rng)
     bound = 1 / math.sqrt(shape[1])
     return Parameter((rng.random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
 

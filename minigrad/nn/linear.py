@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minigrad import ops
 from minigrad.nn import init
 from minigrad.nn.module import Module
@@ -15,6 +13,7 @@ class Linear(Module):
 
     weight: (out, in), N(0, std^2), or PyTorch's uniform when std is None; bias: (out,), zeros.
     activation: of the input: None, "gelu", "relu2" or "silu", computed inside the product.
+    rng: a seed or a numpy Generator: Linear(3, 2, rng=0); None for zeros, to be loaded into.
     """
 
     def __init__(
@@ -25,7 +24,7 @@ class Linear(Module):
         activation: str | None = None,
         std: float | None = None,
         *,
-        rng: np.random.Generator | None,
+        rng: init.Random,
     ):
         shape = (out_features, in_features)
         self.weight = (

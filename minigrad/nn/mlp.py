@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from minigrad.nn import init
 from minigrad.nn.dropout import Dropout
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
@@ -28,9 +27,9 @@ class MLP(Module):
         std: float = 0.02,
         residual_std: float = 0.02,
         *,
-        rng: np.random.Generator | None,
+        rng: init.Random,
     ):
-        hidden = hidden or 4 * d_model
+        hidden, rng = hidden or 4 * d_model, init.generator(rng)
         self.up = Linear(d_model, hidden, bias=bias, std=std, rng=rng)
         self.down = Linear(
             hidden, d_model, bias=bias, activation=activation, std=residual_std, rng=rng

@@ -3,29 +3,31 @@
 A module's attributes are the tree: Tensors are its state (those of type Parameter are trained),
 Modules its children, in the order they were assigned. There is no other registration.
 
-Read next: linear.py.
+Read next: linear.py, then containers.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minigrad.engine import no_grad
 from minigrad.tensor import Tensor
+from minigrad.writes import wrote
 
 M = TypeVar("M", bound="Module")  # train() and eval() return the type they are called on
 
 
 class Parameter(Tensor):
-    """A leaf that is trained."""
+    """A leaf that is trained, over an array or a Tensor's array."""
 
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True):
+        data = data.data if isinstance(data, Tensor) else data
         super().__init__(data, requires_grad=requires_grad)
 
 
@@ -46,6 +48,10 @@ class Module:
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """Modules directly below this one."""
+        return (child for _, child in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module ("") and all below it, with dotted names, parents first."""
@@ -72,6 +78,30 @@ class Module:
     def parameters(self) -> Iterator[Parameter]:
         """Every parameter once, in order."""
         return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Every Tensor that is no Parameter, once: kept in state_dict and not trained."""
+        return ((n, t) for n, t in self._named_tensors() if not isinstance(t, Parameter))
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Every buffer once, in order."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def register_buffer(self, name: str, tensor: Tensor) -> None:
+        """Keep a Tensor as a buffer; the same as assigning it."""
+        setattr(self, name, tensor)
+
+    def apply(self: M, function: Callable[[Module], Any]) -> M:
+        """Call the function on this module and all below it; returns self."""
+        for module in self.modules():
+            function(module)
+        return self
+
+    def to(self: M, device: str = "cpu") -> M:
+        """Itself: a module is on the CPU.  Raises RuntimeError for another device."""
+        if device != "cpu":
+            raise RuntimeError(f"minigrad computes on the CPU; leave .to({device!r}) out")
+        return self
 
     def count_parameters(self) -> int:
         """Number of values in all parameters, tied ones once."""
@@ -117,35 +147,6 @@ class Module:
         return head + ("\n  " + "\n  ".join(lines) + "\n)" if lines else ")")
 
 
-class ModuleList(Module, Generic[M]):
-    """Modules in a list; children are named "0", "1", ..."""
-
-    def __init__(self, modules: Sequence[M] = ()):
-        for i, module in enumerate(modules):
-            setattr(self, str(i), module)
-
-    def __iter__(self) -> Iterator[M]:
-        return (cast(M, child) for _, child in self.named_children())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self.named_children())
-
-    def __getitem__(self, index: int) -> M:
-        return list(self)[index]
-
-
-class Sequential(ModuleList[Module]):
-    """Modules applied one after another."""
-
-    def __init__(self, *modules: Module):
-        super().__init__(modules)
-
-    def forward(self, x: Any) -> Any:
-        for module in self:
-            x = module(x)
-        return x
-
-
 @contextmanager
 def evaluating(module: Module) -> Iterator[None]:
     """Without gradients and dropout, for the length of a with block; the mode is put back."""
@@ -180,6 +181,7 @@ def copy_arrays(
         raise ValueError(f"the arrays do not fit this {owner}:\n  {listed}{more}")
     for name, array in own.items():
         np.copyto(array, state[name], casting="same_kind")
+        wrote(array)
 
 
 def replace_modules(

@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad.nn.module import copy_arrays
 from minigrad.tensor import Tensor
+from minigrad.writes import wrote
 
 State = dict[str, np.ndarray]  # one parameter's arrays by name
 
@@ -86,6 +87,8 @@ class Optimizer:
             if pairs:
                 params, own = zip(*pairs, strict=True)
                 self.update(list(params), list(own), settings, grad_scale)
+                for param in params:
+                    wrote(param.data)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Name -> array, for safetensors: "steps", and "0.m", "0.v", "1.m", ... by parameter."""

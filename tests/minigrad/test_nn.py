@@ -5,7 +5,8 @@ import weakref
 import numpy as np
 import pytest
 
-from minigrad import Tensor, nn, no_grad
+import minigrad
+from minigrad import Tensor, nn, no_grad, ops
 
 
 def rng(seed=0):
@@ -153,6 +154,80 @@ def test_a_norms_output_is_freed_and_made_again_to_the_bit(make, with_residual):
         module.zero_grad()
     for a, b in zip(made_again, gradients(forget=True), strict=True):
         assert np.array_equal(a, b)
+
+
+def test_sequential_takes_functions():
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), ops.relu, nn.Linear(4, 2, rng=1))
+    first, _, last = model
+    x = Tensor(rng().standard_normal((5, 3), dtype=np.float32))
+    np.testing.assert_array_equal(model(x).data, last(ops.relu(first(x))).data)
+    assert len(model) == 3 and set(model.state_dict()) == {
+        "0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [(lambda: nn.Sequential([nn.ReLU()]), r"a list is no module; write Sequential\(\*modules\)"),
+     (lambda: nn.Sequential(nn.ReLU), r"make a module: ReLU\(\)"),
+     (lambda: nn.Sequential(nn.ReLU(), None), "None is no module"),
+     (lambda: nn.ModuleList([nn.ReLU(), None]), "None is no module"),
+     (lambda: nn.ModuleList([ops.relu]), "is no module"),
+     (lambda: nn.ModuleList([nn.ReLU()]).append(3), "3 is no module"),
+     (lambda: nn.ModuleDict({"a": ops.relu}), "is no module"),
+     (lambda: nn.ModuleList([nn.ReLU()]).__setitem__(0, None), "None is no module")],
+)
+def test_a_container_refuses_what_is_no_module(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_lists_and_dicts_of_modules():
+    layers = nn.ModuleList([nn.ReLU()]).append(nn.Tanh()).extend([nn.Sigmoid()])
+    layers[-1] = nn.Linear(2, 2, rng=0)
+    assert [type(m).__name__ for m in layers] == ["ReLU", "Tanh", "Linear"]
+    assert len(layers[1:]) == 2 and "2.weight" in layers.state_dict()
+    named = nn.ModuleDict({"up": nn.Linear(2, 3, rng=0)})
+    named["act"] = nn.ReLU()
+    assert named.keys() == ["up", "act"] and "act" in named and len(named.values()) == 2
+    assert list(named.state_dict()) == ["up.weight", "up.bias"]
+    for name in ("forward", "a.b", ""):
+        with pytest.raises(KeyError):
+            named[name] = nn.ReLU()
+
+
+def test_a_seed_or_a_generator_makes_weights():
+    a, b = nn.Linear(3, 2, rng=7), nn.Linear(3, 2, rng=rng(7))
+    np.testing.assert_array_equal(a.weight.data, b.weight.data)
+    mlp = nn.MLP(4, hidden=4, rng=0)
+    assert (mlp.up.weight.data != mlp.down.weight.data).any()  # parts draw numbers of their own
+    attention = nn.CausalSelfAttention(4, 2, rng=0)
+    assert (attention.qkv.weight.data[:4] != attention.proj.weight.data).any()
+    assert not nn.Linear(3, 2, rng=None).weight.data.any()
+
+
+def test_a_parameter_of_a_tensor_has_its_values():
+    p = nn.Parameter(minigrad.zeros(3))
+    assert isinstance(p, nn.Parameter) and p.requires_grad and p.is_leaf
+
+
+def test_buffers_children_and_apply():
+    module, seen = Tied(), []
+    module.register_buffer("more", Tensor(np.zeros(2, np.float32)))
+    assert [name for name, _ in module.named_buffers()] == ["scale", "more"]
+    assert len(list(module.buffers())) == 2 and len(list(module.children())) == 3
+    module.apply(lambda m: seen.append(type(m).__name__))
+    assert seen == [type(m).__name__ for m in module.modules()]
+
+
+def test_losses_as_modules():
+    logits = Tensor(rng().standard_normal((3, 4), dtype=np.float32))
+    targets = np.array([1, -100, 2])
+    kept = ops.cross_entropy(logits[np.array([0, 2])], targets[[0, 2]])
+    np.testing.assert_allclose(nn.CrossEntropyLoss()(logits, targets).data, kept.data, rtol=1e-6)
+    with pytest.raises(ValueError, match="one shape"):
+        nn.MSELoss()(logits, logits[0])
+    with pytest.raises(ValueError, match="tanh"):
+        nn.GELU(approximate="none")
 
 
 def test_same_seed_same_weights():

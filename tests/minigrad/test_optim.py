@@ -33,6 +33,51 @@ def test_adamw_follows_the_published_rule():
     np.testing.assert_allclose(p.data, [w], rtol=1e-5)
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_follows_the_published_rule(nesterov):
+    p = tensor([0.5], requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.1, momentum=0.8, weight_decay=0.2, nesterov=nesterov)
+    w, v = 0.5, 0.0
+    for t in range(1, 6):
+        p.grad = np.float32([0.3 * t])
+        optimizer.step(grad_scale=0.5)
+        g = 0.15 * t + 0.2 * w
+        v = 0.8 * v + g
+        w = w - 0.1 * (g + 0.8 * v if nesterov else v)
+        np.testing.assert_array_equal(p.grad, np.float32([0.3 * t]))
+    np.testing.assert_allclose(p.data, [w], rtol=1e-5)
+
+
+def test_sgd_without_momentum_keeps_nothing():
+    a = quadratic()
+    optimizer = optim.SGD(a, lr=0.1)
+    before = [p.data.copy() for p in a]
+    steps(a, optimizer, 1)
+    for p, w in zip(a, before, strict=True):
+        np.testing.assert_allclose(p.data, w - 0.1 * 2 * w, rtol=1e-6)
+    assert set(optimizer.state_dict()) == {"steps"}
+
+
+def test_adam_adds_the_decay_to_the_gradient():
+    p = tensor([0.5], requires_grad=True)
+    optimizer = optim.Adam([p], lr=0.1, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.2)
+    w, m, v = 0.5, 0.0, 0.0
+    for t in range(1, 6):
+        p.grad = np.float32([0.3 * t])
+        optimizer.step(grad_scale=0.5)
+        g = 0.15 * t + 0.2 * w
+        m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g * g
+        w = w - 0.1 * (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-6)
+        np.testing.assert_array_equal(p.grad, np.float32([0.3 * t]))
+    np.testing.assert_allclose(p.data, [w], rtol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"lr": -1}, {"momentum": 1.0}, {"nesterov": True}])
+def test_sgd_refuses_settings_that_make_no_rule(settings):
+    with pytest.raises(ValueError, match="SGD: "):
+        optim.SGD(quadratic(), **settings)
+
+
 def test_groups_keep_their_own_settings():
     a, b = tensor([1.0], requires_grad=True), tensor([1.0], requires_grad=True)
     optimizer = optim.AdamW([{"params": [a], "weight_decay": 0.5}, {"params": [b]}],
