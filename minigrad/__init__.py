@@ -44,7 +44,8 @@ __all__ = [
     "check_vjp", "draw_key", "empty", "enable_grad", "eye", "float32", "float64", "full",
     "full_like", "get_num_threads", "how_to_get_c", "in_use", "int32", "int64",
     "is_grad_enabled", "linspace", "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand",
-    "randint", "randn", "randperm", "recompute", "report", "set_num_threads", "tensor", "use", "using", "zeros", "zeros_like",
+    "randint", "randn", "randperm", "recompute", "report", "set_num_threads", "tensor", "use",
+    "using", "zeros", "zeros_like",
 ]
 __all__ += ops.__all__
 
