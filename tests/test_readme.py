@@ -17,8 +17,9 @@ def shell_lines(text):
 
 
 def test_ci_runs_exactly_the_readmes_test_command():
-    command = (ROOT / ".ci/run").read_text(encoding="utf-8").strip().splitlines()[-1]
-    assert command in shell_lines(README)
+    lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    first = next(line for line in lines if "pytest" in line and not line.startswith("#"))
+    assert first in shell_lines(README)
 
 
 def test_the_first_two_commands_install_and_run():
