@@ -91,7 +91,7 @@ class Tokenizer(ABC):
             refused = set(self.special_tokens) - allowed
         else:
             refused = set(disallowed_special)
-        self._refuse(text, refused)
+        self._refuse(text, refused - allowed, allowed)
         if not allowed:
             return self._encode_ordinary(text)
         parts = []
@@ -119,15 +119,18 @@ class Tokenizer(ABC):
                 f"{name!r} is not a special token of this tokenizer. Known: {known}."
             )
 
-    def _refuse(self, text: Text, names: Collection[str]) -> None:
-        match = _pattern(names, text).search(text) if names else None
-        if match:
+    def _refuse(self, text: Text, names: Collection[str], allowed: Collection[str]) -> None:
+        """Raise TokenizerError for one of `names` in a text, unless it is within an allowed one."""
+        if not names:
+            return
+        for match in _pattern({*names, *allowed}, text).finditer(text):
             name = match.group() if isinstance(text, str) else match.group().decode()
-            raise TokenizerError(
-                f"the text holds the special token {name!r} at position {match.start()}, which is "
-                "not allowed here. Name it in allowed_special to mean it, or pass "
-                "disallowed_special=() to read it as ordinary characters."
-            )
+            if name in names:
+                raise TokenizerError(
+                    f"the text holds the special token {name!r} at position {match.start()}, which "
+                    "is not allowed here. Name it in allowed_special to mean it, or pass "
+                    "disallowed_special=() to read it as ordinary characters."
+                )
 
 
 def _pattern(names: Iterable[str], text: Text, capture: bool = False) -> re.Pattern[Any]:

@@ -94,6 +94,7 @@ class BPETokenizer(Tokenizer):
             joined = spelled[pair[0]] + spelled[pair[1]]
             if spelled.setdefault(new, joined) != joined:
                 raise TokenizerError(f"the id {new} of this tokenizer is taken twice.")
+        check_specials(self.special_tokens)
         for name, token in self.special_tokens.items():
             if token in spelled or token < 0:
                 raise TokenizerError(
@@ -139,6 +140,12 @@ class BPETokenizer(Tokenizer):
         merges = ",\n".join(f"  [{left}, {right}]" for left, right in self.merges)
         head = json.dumps(data, indent=1)[:-2]
         return f'{head},\n "merges": [\n{merges}\n ]\n}}\n'
+
+
+def check_specials(names: Iterable[str]) -> None:
+    """Raise TokenizerError for the empty name: it stands between any two characters of a text."""
+    if "" in names:
+        raise TokenizerError("a special token '' would stand everywhere. Give it a name, or none.")
 
 
 Ranks = Mapping[Pair, tuple[int, int]]  # pair -> (rank, id of the merged token)

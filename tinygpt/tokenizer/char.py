@@ -7,7 +7,8 @@ id for anything else.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.files import TokenizerError
 
 FORMAT = "tinygpt-char"
+NAMED = 6  # unknown characters named in an error
+SIGNS = {  # what a keyboard has for what a typesetter has
+    "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"',
+    "\u00ab": '"', "\u00bb": '"', "\u2010": "-", "\u2011": "-", "\u2013": "-", "\u2014": "-",
+    "\u2212": "-", "\t": " ", "\r": "\n", "\u00df": "ss",
+}
 
 
 class CharTokenizer(Tokenizer):
@@ -57,13 +64,28 @@ class CharTokenizer(Tokenizer):
         ids = self._ids[np.where(inside, points, 0)]
         bad = np.flatnonzero(~inside | (ids < 0))
         if len(bad):
-            position = int(bad[0])
-            raise TokenizerError(
-                f"the character {text[position]!r} at position {position} is not one of the "
-                f"{self.vocab_size} this tokenizer was trained on. Remove it, or train on text "
-                "that has it."
-            )
+            raise TokenizerError(self._unknown(text, int(bad[0])))
         return ids.astype(self.dtype)
+
+    def _unknown(self, text: str, position: int) -> str:
+        """What is wrong with a text whose first unknown character stands at `position`."""
+        known = set(self.characters)
+        strange = list(dict.fromkeys(c for c in text if c not in known))
+        near = {c: nearest(c, known) for c in strange}
+        named = strange[:NAMED]
+        more = f" and {len(strange) - NAMED} more" if len(strange) > NAMED else ""
+        write = ", ".join(f"{near[c]!r} for {c!r}" for c in named if near[c])
+        drop = ", ".join(repr(c) for c in named if not near[c])
+        advice = [f"Write {write}"] * bool(write) + [f"Leave out {drop}"] * bool(drop)
+        what = f"{', '.join(map(repr, named))}{more}"
+        if len(strange) == 1:
+            what = f"the character {what} at position {position} is"
+        else:
+            what = f"the characters {what}, from position {position} on, are"
+        return (
+            f"{what} not among the {self.vocab_size} that this tokenizer was trained on. "
+            f"{'. '.join(advice)}. Or train on text that has what is missing."
+        )
 
     def decode(self, ids: Iterable[int]) -> str:
         ids = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
@@ -90,6 +112,18 @@ class CharTokenizer(Tokenizer):
         if not isinstance(characters, str):
             raise TokenizerError("it has no text under 'characters'. Restore the file.")
         return cls(characters)
+
+
+def nearest(character: str, known: Collection[str]) -> str:
+    """What may stand for a character where only `known` ones can be written, "" for nothing.
+
+    >>> nearest("\u00e9", "aeiou"), nearest("\u201c", "'\\""), nearest("Q", "q"), nearest("q", "x")
+    ('e', '"', 'q', '')
+    """
+    apart = unicodedata.normalize("NFKD", SIGNS.get(character, character))
+    plain = "".join(c for c in apart if not unicodedata.combining(c))
+    choices = (plain, plain.swapcase())
+    return next((text for text in choices if text and set(text) <= set(known)), "")
 
 
 def _decode_utf8(data: bytes) -> str:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text
-from tinygpt.tokenizer.bpe import BYTE_IDS, BPETokenizer
+from tinygpt.tokenizer.bpe import BYTE_IDS, BPETokenizer, check_specials
 from tinygpt.tokenizer.counting import WordCounts
 from tinygpt.tokenizer.files import TokenizerError
 
@@ -103,7 +103,11 @@ def _learn_merges_compiled(
 
 
 def check_vocab_size(vocab_size: int, special_tokens: tuple[str, ...]) -> int:
-    """How many merges fit.  Raises TokenizerError when not even the bytes do."""
+    """How many merges fit.
+
+    Raises TokenizerError when not even the bytes do, or for an empty special token.
+    """
+    check_specials(special_tokens)
     n_merges = vocab_size - 256 - len(special_tokens)
     if n_merges < 0:
         raise TokenizerError(

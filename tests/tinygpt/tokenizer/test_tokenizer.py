@@ -22,6 +22,7 @@ from tinygpt.tokenizer import (
 )
 from tinygpt.tokenizer import trainer as trainer_module
 from tinygpt.tokenizer.bpe import BYTE_IDS
+from tinygpt.tokenizer.char import nearest
 
 TEXT = "the cat sat on the mat; the other cat's hat sat there, too. " * 8 + "naïve café 2024\n"
 TEXT += "sphinx of black quartz, judge my vow: pack my box with five dozen liquor jugs\n" * 2
@@ -121,6 +122,17 @@ def test_bpe_saves_and_loads(bpe, tmp_path):
     assert again.encode(TEXT) == bpe.encode(TEXT)
 
 
+@pytest.mark.parametrize(
+    ("character", "known", "expected"),
+    [
+        ("\u00e9", "abcde", "e"), ("\u201c", "'\"", '"'), ("Q", "q", "q"), ("\u2026", ".", "..."),
+        ("\u00c9", "e", "e"), ("\u732b", "abc", ""), ("q", "Q", "Q"), ("\u00df", "s", "ss"),
+    ],
+)
+def test_the_nearest_writing_of_an_unknown_character(character, known, expected):
+    assert nearest(character, known) == expected
+
+
 # --- special tokens -----------------------------------------------------------------------------
 
 
@@ -214,3 +226,22 @@ def test_damaged_file_is_refused_in_one_sentence(tmp_path, content, message):
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(TokenizerError, match="cannot read"):
         load(tmp_path / "none.json")
+
+
+def test_a_special_token_without_a_name_is_refused():
+    with pytest.raises(TokenizerError, match="would stand everywhere"):
+        train_bpe("abc", 300, special_tokens=["<a>", ""])
+    with pytest.raises(TokenizerError, match="would stand everywhere"):
+        BPETokenizer([], special_tokens={"": 256})
+
+
+def test_a_special_token_given_twice_is_one():
+    assert train_bpe("abc", 257, special_tokens=["<a>", "<a>"]).special_tokens == {"<a>": 256}
+
+
+def test_a_special_token_may_hold_another():
+    tokenizer = train_bpe("abc", 258, special_tokens=["<b>", "<a><b>"])
+    assert tokenizer.encode("x<a><b>", {"<a><b>"})[1:] == [257]
+    assert tokenizer.encode("<a><b><b>", "all") == [257, 256]
+    with pytest.raises(TokenizerError, match="'<b>' at position 6"):
+        tokenizer.encode("<a><b><b>", {"<a><b>"})
