@@ -10,7 +10,7 @@ MAY_IMPORT = {"kernels": set(), "minigrad": {"kernels"}, "tinygpt": {"minigrad"}
 
 # The rooms of tinygpt, from the ground up: each may import itself and those before it.
 ROOMS = (
-    "errors", "machine", "storage", "config", "text", "tokenizer", "data", "model", "runs",
+    "errors", "machine", "storage", "text", "config", "tokenizer", "data", "model", "runs",
     "weights", "inference", "training", "pretraining", "compression", "planning", "diagnosis",
     "screens", "library", "cli", "__main__",
 )

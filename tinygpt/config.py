@@ -15,6 +15,7 @@ import dataclasses
 import difflib
 import importlib
 import math
+import os
 import sys
 import types
 import typing
@@ -24,6 +25,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from tinygpt.errors import UserError
+from tinygpt.machine.terminal import command
+from tinygpt.storage.paths import PathError, expand, kind, shown
+from tinygpt.text.corpus import CORPORA
+from tinygpt.text.files import STDIN, SUFFIXES, DataError, is_run
+from tinygpt.text.reading import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,6 +37,7 @@ else:
     import tomli as tomllib
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
+LARGEST = 1 << 20  # bytes; a configuration has a thousand
 
 # Name -> "module:class" of an Objective (training/objective.py). It is imported when it is asked
 # for: so a run's folder can say what it is, and nothing below an objective knows one.
@@ -152,11 +159,12 @@ def shipped() -> list[str]:
 def load_config(source: str | Path | None = None, overrides: Sequence[str] = ()) -> Any:
     """Read a configuration.
 
-    source: a TOML file, the name of a shipped one, or None for the defaults.
+    source: a TOML file ("-": from standard input), the name of a shipped one, or None for the
+        defaults.
     overrides: "section.key=value" texts, applied last.
     Raises ConfigError.
     """
-    values = {} if source is None else _read_toml(_find(str(source)))
+    values = {} if source is None else _read_toml(_find(os.fspath(source)))
     return from_dict(override(values, overrides))
 
 
@@ -201,21 +209,50 @@ def structure(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     return cls(**made)
 
 
-def _find(source: str) -> Path:
+def _find(source: str) -> str:
+    """Where the configuration `source` stands.  Raises ConfigError for what is none."""
     if source in shipped():
-        return CONFIG_FOLDER / f"{source}.toml"
-    path = Path(source)
-    if not path.is_file():
-        names = ", ".join(shipped())
-        raise ConfigError(f"no configuration {source!r}. Give a TOML file or one of: {names}.")
+        return str(CONFIG_FOLDER / f"{source}.toml")
+    if source in STDIN:
+        return source
+    try:
+        path = expand(source)
+        there = kind(path)
+    except PathError as error:
+        raise ConfigError(str(error)) from None
+    learn = f"To learn from it: {command('train', 'S', '--data', source)}"
+    if source in CORPORA and not there:
+        raise ConfigError(f"{source} is a text, not a configuration. {learn}")
+    if not there:
+        names = shipped()
+        near = [name for name in names if name.lower() == Path(source).stem.lower()]
+        advice = f"Did you mean {near[0]}? " if near else ""
+        raise ConfigError(
+            f"no configuration '{shown(source)}'. {advice}Give a TOML file or one of: "
+            f"{', '.join(names)}."
+        )
+    if there == "folder" and is_run(Path(path)):
+        raise ConfigError(
+            f"{shown(source)} is a run, not a configuration. To go on with it: "
+            f"{command('train', '--out', source, '--resume')}"
+        )
+    size = Path(path).stat().st_size
+    if there == "folder" or path.lower().endswith(SUFFIXES) or size > LARGEST:
+        what = "folder" if there == "folder" else "text"
+        raise ConfigError(f"{shown(source)} is a {what}, not a configuration. {learn}")
     return path
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}. Correct that line.") from error
+        return tomllib.loads(read_text(path))
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{shown(path)} is not valid TOML: {error}. Correct that line, or say --data if it is "
+            "a text to learn from."
+        ) from error
 
 
 def _unknown(what: str, name: str, known: typing.Iterable[str]) -> str:

@@ -23,9 +23,11 @@ from typing import Any
 from tinygpt import tokenizer as tokenizers
 from tinygpt.config import Config, ConfigError, from_dict
 from tinygpt.errors import UserError
+from tinygpt.machine.terminal import command
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.checkpoint import Checkpoint, Warn
 from tinygpt.storage.durable import replace_file
+from tinygpt.storage.paths import PathError, check_folder, expand, kind, shown
 from tinygpt.tokenizer import Tokenizer
 
 
@@ -61,10 +63,10 @@ class Run:
 
         Raises UserError if it is not one or its configuration is damaged.
         """
-        path = Path(path)
+        path = Path(expand(path))
         if not (path / "config.json").is_file():
-            what = "is not a run folder: it has no config.json" if path.exists() else "is missing"
-            raise UserError(f"{path} {what}. Give the --out folder of a `tinygpt train`.")
+            what = "is not a run folder: it has no config.json" if kind(path) else "is missing"
+            raise PathError(f"{shown(path)} {what}. Give the --out folder of a `tinygpt train`.")
         try:
             config = from_dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, ConfigError) as error:
@@ -111,7 +113,8 @@ class Run:
         if newest is None:
             damaged = bool(checkpoints.listed(self.checkpoints))
             state = "no undamaged checkpoint" if damaged else "no checkpoint yet"
-            raise UserError(f"{self.path} has {state}. Train it with `tinygpt train --resume`.")
+            line = command("train", "--out", self.path, "--resume")
+            raise UserError(f"{shown(self.path)} has {state}. Train it: {line}")
         if which == "last":
             return newest
         step = newest.state()["train"]["best_step"] if which == "best" else int(which)
@@ -124,7 +127,8 @@ class Run:
 
 
 def check_is_free(path: Path) -> None:
-    """Raise UserError if `path` holds a run."""
+    """Raise UserError if `path` holds a run, or if a file is in its way."""
+    check_folder(path)
     if (path / "config.json").exists():
         raise UserError(
             f"{path} already holds a run. Go on with it by --resume, or choose another --out."

@@ -1,8 +1,8 @@
 """Where text comes from: our own stories, Python's standard library, or the user's files.
 
 A corpus is a list of documents that can be read again and again, each in pieces of a few megabytes,
-so that nothing here ever holds a whole corpus in memory. Cleaning is minimal: a byte order mark is
-dropped and line ends become "\\n"; everything else is the author's business.
+so that nothing here ever holds a whole corpus in memory. files.py finds the user's files,
+reading.py reads them.
 
 Read next: split.py.
 """
@@ -10,29 +10,23 @@ Read next: split.py.
 from __future__ import annotations
 
 import hashlib
-import re
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tinygpt.errors import UserError
+from tinygpt.text.files import DataError as DataError
+from tinygpt.text.files import TextFile, find
+from tinygpt.text.reading import kept, pieces, raw_blocks
 
 CORPORA = ("stories", "python", "python+tests")  # those that need no file
-PIECE = 4 << 20  # bytes read at a time
 KEEP = 64 << 20  # bytes of generated text worth keeping in memory
-LINE = re.compile(rb"(?<=\n)(?=[A-Za-z])")
-BOM = b"\xef\xbb\xbf"
-SUFFIXES = (".txt", ".md", ".py")
+END = b"<|endoftext|>"  # what other programs' corpora have between documents
 NOT_LIBRARY = {"site-packages", "dist-packages", "__pycache__", "lib-dynload"}
 TESTS = {"test", "tests", "idle_test"}
-
-
-class DataError(UserError, ValueError):
-    """Text that cannot be used; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +46,13 @@ class Corpus:
     """Documents in a fixed order; iterating starts over each time.
 
     fingerprint: changes when the text changes; prepared tokens are reused while it stays.
+    notes: sentences that whoever learns from it should hear, such as what was left out.
     """
 
     name: str
     documents: Callable[[], Iterator[Document]]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Document]:
         return self.documents()
@@ -71,16 +67,22 @@ def load_corpus(
 ) -> Corpus:
     """The corpus that `source` names.
 
-    source: "stories", "python", "python+tests", or the path of a text file or a folder of them.
+    source: "stories", "python", "python+tests", or the path of a text file or a folder of them, or
+        "-" for standard input.
     seed, stories_mb: for the stories: the generator's seed, and millions of characters to write.
     errors: what to do with bytes that are not UTF-8: "strict" raises, "replace" puts U+FFFD.
-    Raises DataError for a path that is not there, a folder without text, bytes that are not UTF-8.
+    Raises DataError for a path that is not there, a folder without text, what is not plain text.
     """
+    if source not in CORPORA:
+        return files_corpus(source, errors)
     if source == "stories":
-        return stories_corpus(stories_mb, seed)
-    if source in ("python", "python+tests"):
-        return python_corpus(include_tests=source.endswith("tests"))
-    return files_corpus(Path(source).expanduser(), errors=errors)
+        corpus = stories_corpus(stories_mb, seed)
+    else:
+        corpus = python_corpus(include_tests=source == "python+tests")
+    if Path(source).exists():
+        note = f"{source} is this program's own text; to learn from what is here, say ./{source}."
+        corpus = replace(corpus, notes=(note,))
+    return corpus
 
 
 def stories_corpus(megabytes: float, seed: int) -> Corpus:
@@ -130,106 +132,49 @@ def python_corpus(include_tests: bool = False) -> Corpus:
             "Use --data stories, or a folder of your own."
         )
     # A handful of its test files are in other encodings on purpose.
-    return _from_files("python", root, [p for p in paths if _is_utf8(p)], "strict")
+    files = [TextFile(p.relative_to(root).as_posix(), str(p), p) for p in paths]
+    return _from_files("python", [file for file in files if _is_utf8(file)], "strict")
 
 
-def files_corpus(path: Path, errors: str = "strict") -> Corpus:
-    """One text file, or every .txt, .md and .py file below a folder, in sorted order."""
+def files_corpus(source: str | Path, errors: str = "strict") -> Corpus:
+    """A text file, a pipe or standard input ("-"), or the texts below a folder, in sorted order."""
     if errors not in ("strict", "replace"):
         raise DataError(f'errors = {errors!r} is not known. Use "strict" or "replace".')
-    if path.is_dir():
-        paths = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
-        if not paths:
-            raise DataError(
-                f"no {', '.join(SUFFIXES)} files in {path}. Give a text file or another folder."
-            )
-        return _from_files(path.name, path, paths, errors)
-    if not path.is_file():
-        raise DataError(
-            f"no file or folder {str(path)!r}. "
-            'Give the path of a text, or "stories" or "python", which need none.'
-        )
-    return _from_files(path.name, path.parent, [path], errors)
+    name, files, notes = find(source)
+    return _from_files(name, [kept(file) for file in files], errors, notes)
 
 
-def _from_files(name: str, root: Path, paths: list[Path], errors: str) -> Corpus:
+def _from_files(
+    name: str, files: list[TextFile], errors: str, notes: Sequence[str] = ()
+) -> Corpus:
     def documents() -> Iterator[Document]:
-        for path in paths:
-            yield Document(path.relative_to(root).as_posix(), partial(read_pieces, path, errors))
+        for file in files:
+            yield Document(file.name, partial(pieces, file, errors))
 
     digest = hashlib.blake2b(errors.encode())
-    total = 0
-    for path in paths:
-        digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode())
-        for block in _blocks(path):
+    total = ends = 0
+    for file in files:
+        digest.update(b"\0" + file.name.encode("utf-8", "surrogateescape") + b"\0")
+        before = b""
+        for block in raw_blocks(file):
             digest.update(block)
             total += len(block)
+            ends += (before + block).count(END)
+            before = block[1 - len(END) :]
     if total == 0:
-        raise DataError(f"{name} is empty: {len(paths)} file(s), 0 bytes. Give some text.")
-    return Corpus(name, documents, digest.hexdigest()[:32])
+        raise DataError(f"{name} is empty: {len(files)} file(s), 0 bytes. Give some text.")
+    if ends:
+        notes = [*notes, (
+            f"{END.decode()} stands {ends:,} times in {name} and is learned as ordinary "
+            "characters. Documents are told apart where each is a file of its own in a folder."
+        )]
+    return Corpus(name, documents, digest.hexdigest()[:32], tuple(notes))
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def _is_utf8(file: TextFile) -> bool:
     try:
-        with open(path, "rb") as file:
-            while block := file.read(PIECE):
-                yield block
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}. Check the file.") from error
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        for _ in read_pieces(path, "strict"):
+        for _ in pieces(file):
             pass
     except DataError:
         return False
     return True
-
-
-def read_pieces(path: Path, errors: str = "strict") -> Iterator[str]:
-    """The text of a UTF-8 file in pieces that end at line ends (or between characters).
-
-    Raises DataError with the file and the offset of the first byte that is not UTF-8.
-    """
-    offset, rest = 0, b""
-    blocks = _blocks(path)
-    block = next(blocks, None)
-    while block is not None:
-        following = next(blocks, None)
-        data = rest + block
-        if offset == 0 and data.startswith(BOM):
-            data, offset = data[len(BOM) :], len(BOM)
-        cut = len(data) if following is None else _last_break(data)
-        text = _decode(path, data[:cut], offset, errors)
-        offset, rest = offset + cut, data[cut:]
-        if text:
-            yield text.replace("\r\n", "\n")
-        block = following
-
-
-def _last_break(data: bytes) -> int:
-    """The latest place where `data` can be cut: before a line that starts with a letter, where
-    every known BPE pattern cuts too; else after a line end; else before a character."""
-    for start in (max(0, len(data) - 4096), 0):
-        cut = max((match.start() for match in LINE.finditer(data, start)), default=0)
-        if cut:
-            return cut
-    newline = data.rfind(b"\n") + 1
-    if newline:
-        return newline
-    cut = len(data)
-    while cut > max(0, len(data) - 4) and (data[cut - 1] & 0xC0) == 0x80:
-        cut -= 1  # back over continuation bytes to their first byte
-    return max(0, cut - 1)
-
-
-def _decode(path: Path, data: bytes, offset: int, errors: str) -> str:
-    try:
-        return data.decode("utf-8", errors)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8: byte 0x{data[error.start]:02x} at offset "
-            f"{offset + error.start}. Convert it with `iconv -t utf-8`, or read on with U+FFFD "
-            "in its place: --set data.errors=replace."
-        ) from None

@@ -14,6 +14,7 @@ from typing import Any
 
 from tinygpt.config import Config, ConfigError, changes, find_objective
 from tinygpt.runs.run import Run, check_is_free
+from tinygpt.storage.paths import expand
 from tinygpt.training.objective import Objective, Say
 from tinygpt.training.session import Session
 
@@ -31,7 +32,7 @@ def begin(
         settings or raise.
     Raises UserError: no such text, too little of it, a folder that holds a run already ...
     """
-    out = Path(out)
+    out = Path(expand(out))
     check_is_free(out)  # before the data is prepared, which takes a while
     objective: Objective = find_objective(config.objective).prepare(config, out, say)
     if approve is not None:

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from tinygpt.data import prepare
-from tinygpt.text import DataError, load_corpus
-from tinygpt.text import corpus as corpus_module
+from tinygpt.text import DataError, load_corpus, reading
 
 
 def write(path, data):
@@ -34,7 +33,7 @@ def test_bom_and_line_ends_are_cleaned(tmp_path):
 @pytest.mark.parametrize("piece", [1, 2, 3, 5, 7, 64])
 def test_pieces_join_to_the_whole_text_whatever_their_size(tmp_path, monkeypatch, piece):
     text = "naïve café\n\u4f60\u597d\u4e16\u754c\nno end \U0001f600\U0001f600 " * 3
-    monkeypatch.setattr(corpus_module, "PIECE", piece)
+    monkeypatch.setattr(reading, "PIECE", piece)
     assert next(iter(load_corpus(write(tmp_path / "a.txt", text.encode())))).text == text
 
 
@@ -42,7 +41,7 @@ def test_a_text_in_pieces_has_the_ids_of_the_whole(tmp_path, monkeypatch):
     text = "One line, then another.\n\n\n  indented 123\n\tand more\n" * 200
     path = write(tmp_path / "a.txt", text.encode())
     whole = prepare(path, "bpe", tmp_path / "whole", vocab_size=300)
-    monkeypatch.setattr(corpus_module, "PIECE", 100)
+    monkeypatch.setattr(reading, "PIECE", 100)
     pieces = prepare(path, whole.tokenizer, tmp_path / "pieces")
     np.testing.assert_array_equal(whole.train[:], pieces.train[:])
 
@@ -50,7 +49,7 @@ def test_a_text_in_pieces_has_the_ids_of_the_whole(tmp_path, monkeypatch):
 @pytest.mark.parametrize("piece", [4, 1 << 20])
 def test_bytes_that_are_not_utf8_name_file_and_offset(tmp_path, monkeypatch, piece):
     path = write(tmp_path / "latin.txt", b"fine\nalso fine\n" + b"caf\xe9 au lait\n")
-    monkeypatch.setattr(corpus_module, "PIECE", piece)
+    monkeypatch.setattr(reading, "PIECE", piece)
     with pytest.raises(DataError, match=r"latin\.txt is not UTF-8: byte 0xe9 at offset 18"):
         _ = next(iter(load_corpus(path))).text
     assert "caf\ufffd au lait" in next(iter(load_corpus(path, errors="replace"))).text

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygpt.text import DataError, load_corpus
-from tinygpt.text import corpus as corpus_module
+from tinygpt.text import DataError, load_corpus, reading
 from tinygpt.text.split import plan_splits, split_pieces
 
 
@@ -32,7 +31,7 @@ def test_split_depends_on_the_seed_only(folder):
 
 def test_single_text_is_cut_by_position_as_nanogpt_does(tmp_path, monkeypatch):
     text = "".join(chr(97 + i % 26) for i in range(1009)) + "\n"
-    monkeypatch.setattr(corpus_module, "PIECE", 64)
+    monkeypatch.setattr(reading, "PIECE", 64)
     (tmp_path / "a.txt").write_bytes(text.encode())
     corpus = load_corpus(tmp_path / "a.txt")
     texts = parts_by_split(corpus, plan_splits(corpus, (0.9, 0.1, 0.0)))
@@ -51,7 +50,7 @@ def test_too_few_documents_for_the_splits_is_an_error(tmp_path):
 
 
 def test_nothing_is_lost_or_said_twice_by_position_over_documents(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "PIECE", 3)
+    monkeypatch.setattr(reading, "PIECE", 3)
     for name, text in (("a", "abcdefg"), ("b", "hij"), ("c", "klmnopqrst")):
         (tmp_path / f"{name}.txt").write_text(text)
     corpus = load_corpus(tmp_path)
