@@ -21,6 +21,7 @@ import numpy as np
 from tinygpt.config import Config, load_config
 from tinygpt.errors import UserError
 from tinygpt.inference.generate import stream_text
+from tinygpt.inference.prompt import opening
 from tinygpt.inference.sampling import Sampling
 from tinygpt.inference.scoring import mean_loss
 from tinygpt.model import LanguageModel
@@ -42,21 +43,23 @@ class Opened:
 
     def generate(
         self,
-        prompt: str,
+        prompt: str | None = None,
         max_tokens: int = 200,
         *,
-        stop: Sequence[str] = (),
+        stop: str | Sequence[str] = (),
         seed: int = 0,
         sampling: Sampling = DEFAULT,
         **changes: float | None,
     ) -> Iterator[str]:
         """Go on from a prompt; yields pieces of text.
 
-        stop: texts that end it.  changes: of `sampling`, as temperature=0 or top_k=40.
+        prompt: None begins as a text does.  stop: texts that end it.
+        changes: of `sampling`, as temperature=0 or top_k=40.
         Raises UserError for an empty prompt or one with characters that the model cannot know.
         """
         return stream_text(
-            self.model, self.tokenizer, prompt, max_tokens=max_tokens, stop=stop,
+            self.model, self.tokenizer,
+            opening(self.tokenizer) if prompt is None else prompt, max_tokens=max_tokens, stop=stop,
             sampling=dataclasses.replace(sampling, **changes),  # type: ignore[arg-type]
             rng=np.random.default_rng(seed),
         )
@@ -66,10 +69,7 @@ class Opened:
 
         Raises UserError for a text of fewer than two tokens.
         """
-        ids = self.tokenizer.encode_array(text)
-        if len(ids) < 2:
-            raise UserError(f"{text!r} is {len(ids)} tokens long, too little to measure. Give two.")
-        return mean_loss(self.model, ids)
+        return mean_loss(self.model, self.tokenizer.encode_array(text, disallowed_special=()))
 
 
 def open(path: str | Path) -> Opened:

@@ -40,7 +40,7 @@ def test_the_loss_of_a_text_is_the_mean_surprise_at_each_token_but_the_first(run
     expected = -log_p[np.arange(len(y[0])), y[0]].mean()
     assert run.loss(run.tokenizer.decode(ids)) == pytest.approx(expected, rel=1e-5)
     assert run.loss(text * 20) < math.log(run.tokenizer.vocab_size)
-    with pytest.raises(UserError, match="too little to measure"):
+    with pytest.raises(UserError, match="too little text to measure"):
         run.loss("t")
 
 

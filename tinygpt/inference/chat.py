@@ -24,6 +24,7 @@ import numpy as np
 
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.generate import until_stop
+from tinygpt.inference.prompt import knows, stop_texts
 from tinygpt.inference.sampling import Sampling, sample
 from tinygpt.model import LanguageModel
 from tinygpt.tokenizer.base import Tokenizer, stream
@@ -44,12 +45,12 @@ class Conversation:
         *,
         sampling: Sampling,
         max_tokens: int = 200,
-        stop: Sequence[str] = ("\n\n",),
+        stop: str | Sequence[str] = ("\n\n",),
         roles: bool = False,
         rng: np.random.Generator | None = None,
     ):
         self.tokenizer, self.sampling, self.max_tokens = tokenizer, sampling, max_tokens
-        self.stop = stop
+        self.stop = stop_texts(stop)
         names = ("<|user|>", "<|end|>", "<|assistant|>")
         self._roles = [tokenizer.special_id(name) for name in names] if roles else None
         self._ids: list[int] = []  # all that was said
@@ -70,16 +71,18 @@ class Conversation:
     def say(self, text: str) -> Iterator[str]:
         """Add `text` to the conversation and yield the model's answer, piece by piece.
 
-        An answer that was cut off is ended first, by the first of `stop` or <|end|>.
+        An answer that was cut off is ended first, by <|end|> or the first of `stop` (by nothing
+        where the model does not know that text).
         What is said must hold at least one token.  Abandoning the iterator (Ctrl-C) keeps the
         part of the answer that was drawn.
         """
-        if self._ids and self.stop and not self._roles and not self.text.endswith(self.stop[0]):
-            text = self.stop[0] + text
+        end = self.stop[0] if self.stop and knows(self.tokenizer, self.stop[0]) else ""
+        if self._ids and not self._roles and not self.text.endswith(end):
+            text = end + text
         ids = self.tokenizer.encode(text, disallowed_special=())
         if self._roles:
-            user, end, assistant = self._roles
-            ids = [end] * bool(self._ids) + [user, *ids, end, assistant]
+            user, over, assistant = self._roles
+            ids = [over] * bool(self._ids) + [user, *ids, over, assistant]
         logits = self._feed(ids)
         yield from until_stop(stream(self.tokenizer, self._tokens(logits)), self.stop)
 

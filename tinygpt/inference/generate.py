@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
+from tinygpt.inference.prompt import encode_prompt, stop_texts
 from tinygpt.inference.sampling import Sampling, sample
 from tinygpt.model import LanguageModel
 from tinygpt.tokenizer.base import Tokenizer, stream
@@ -74,15 +75,16 @@ def stream_text(
     *,
     max_tokens: int,
     sampling: Sampling | None = None,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
     rng: np.random.Generator | None = None,
 ) -> Iterator[str]:
     """Go on from a prompt in pieces of text, never half a character.
 
     stop: texts that end the answer; neither they nor what follows is yielded.
     A special token, such as the end of the text, ends it too.
+    Raises PromptError and TokenizerError at once, before there is anything to iterate over.
     """
-    ids = tokenizer.encode(prompt)
+    ids = encode_prompt(tokenizer, prompt)
     tokens = generate(
         model,
         ids,
@@ -91,14 +93,19 @@ def stream_text(
         stop=set(tokenizer.special_tokens.values()),
         rng=rng,
     )
-    yield from until_stop(stream(tokenizer, tokens), stop)
+    return until_stop(stream(tokenizer, tokens), stop)
 
 
-def until_stop(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
+def until_stop(pieces: Iterable[str], stop: str | Sequence[str]) -> Iterator[str]:
     """The pieces up to the first occurrence of a stop text, also one split over pieces.
 
     The end of what has come is held back as long as it may be the beginning of a stop text.
+    Raises PromptError for an empty stop text, at once.
     """
+    return _until(pieces, stop_texts(stop))
+
+
+def _until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
     held = ""
     for piece in pieces:
         held += piece

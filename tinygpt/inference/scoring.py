@@ -9,6 +9,7 @@ import numpy as np
 from minigrad.nn import evaluating
 from tinygpt.data import evaluation_batches
 from tinygpt.model import LanguageModel
+from tinygpt.text import DataError
 
 
 def mean_loss(
@@ -22,6 +23,7 @@ def mean_loss(
     tokens: (N,) ids.  limit: look at about this many, spread over the text; None is all.
     Raises DataError for fewer than two tokens.
     """
+    check_measurable(tokens)
     total, count = 0.0, 0
     context = max(1, min(model.shape.context, len(tokens) - 1))
     with evaluating(model):
@@ -33,6 +35,15 @@ def mean_loss(
                 total += part.size * model.loss(ids[i : i + rows], part).item()
                 count += part.size
     return total / count
+
+
+def check_measurable(tokens: Sequence[int] | np.ndarray) -> None:
+    """Raise DataError for fewer than two tokens: one to go on from, one to be surprised at."""
+    if len(tokens) < 2:
+        raise DataError(
+            f"too little text to measure: it has {len(tokens)} tokens, and two are the least. "
+            "Give more text."
+        )
 
 
 def log_probabilities(model: LanguageModel, ids: np.ndarray) -> np.ndarray:

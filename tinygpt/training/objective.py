@@ -64,11 +64,13 @@ class Objective(ABC):
     An objective that was made of its configuration alone can build, plan and describe; one from
     `prepare` or `reopen` has its data too, and can be trained.
     loss_unit, loss_note: of its losses, for screens.
+    teaches_roles: whether its models learn who speaks, by <|user|>, <|assistant|> and <|end|>.
     """
 
     Config: ClassVar[type[Config]]
     loss_unit: ClassVar[str] = ""
     loss_note: ClassVar[str] = "Lower is better."
+    teaches_roles: ClassVar[bool] = False
 
     def __init__(self, config: Any):
         self.config = config
@@ -161,6 +163,10 @@ class Objective(ABC):
     def describe_data(self) -> str:
         """What it learns from, in a few words."""
         return self.config.objective
+
+    def notes(self) -> list[str]:
+        """Sentences about the data that whoever trains on it should hear once."""
+        return []
 
     def data_tokens(self) -> tuple[int, int]:
         """(tokens to learn from, tokens held out); 0 where there is no such number."""

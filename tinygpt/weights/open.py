@@ -10,8 +10,9 @@ from pathlib import Path
 from tinygpt.errors import UserError
 from tinygpt.model import LanguageModel, build
 from tinygpt.runs.run import Run
+from tinygpt.storage.paths import PathError, expand, kind, shown
 from tinygpt.tokenizer import Tokenizer
-from tinygpt.weights.quantized import load_quantized
+from tinygpt.weights.quantized import load_quantized, quantized_objective
 
 
 def open_model(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
@@ -19,16 +20,23 @@ def open_model(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
 
     Raises UserError if it is neither, or damaged.
     """
-    path = Path(path)
-    if path.is_file():
+    path = Path(expand(path))
+    there = kind(path)
+    if there == "file":
         return load_quantized(path)
-    if not path.exists():
-        raise UserError(
-            f"there is no {path}. Give the --out folder of a `tinygpt train`, or a file that "
-            "`tinygpt quantize` wrote."
+    if not there:
+        raise PathError(
+            f"there is no {shown(path)}. Give the --out folder of a `tinygpt train`, or a file "
+            "that `tinygpt quantize` wrote."
         )
     run = Run.open(path)
     return load_model(run), run.tokenizer
+
+
+def objective_of(path: str | Path) -> str:
+    """The name of the objective that a model was trained by.  Errors as `open_model`."""
+    path = Path(expand(path))
+    return quantized_objective(path) if kind(path) == "file" else Run.open(path).config.objective
 
 
 def load_model(run: Run, which: str | int = "last") -> LanguageModel:

@@ -38,13 +38,17 @@ from tinygpt.storage.durable import replacing
 from tinygpt.tokenizer import Tokenizer, from_json
 
 FORMAT, VERSION = "tinygpt-quantized", "1"
+PRETRAINING = "pretraining"
 Arrays = dict[str, np.ndarray]
 ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
 
 
-def save_quantized(model: LanguageModel, tokenizer: Tokenizer, path: str | Path) -> int:
+def save_quantized(
+    model: LanguageModel, tokenizer: Tokenizer, path: str | Path, objective: str = PRETRAINING
+) -> int:
     """Write a quantized model; returns the file's size in bytes.
 
+    objective: by which it was trained; a file that names none is of pretraining.
     What was there before stays whole if anything fails.
     Raises UserError if the model holds unquantized matrices or the place cannot be written.
     """
@@ -61,6 +65,8 @@ def save_quantized(model: LanguageModel, tokenizer: Tokenizer, path: str | Path)
         "matrices": json.dumps(matrices),
         "tokenizer": tokenizer.to_json(),
     }
+    if objective != PRETRAINING:
+        metadata["objective"] = objective
     entries = safetensors.describe(tensors, bfloat16)
     metadata["sha256"] = _digest(metadata, entries, tensors.values())
     try:
@@ -92,6 +98,11 @@ def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
         raise _damaged(path, f"its parts do not fit together ({error})") from error
     model.eval()
     return model, from_json(metadata["tokenizer"])
+
+
+def quantized_objective(path: Path) -> str:
+    """The name of the objective that the model of a file was trained by.  Raises UserError."""
+    return _open(path).metadata.get("objective", PRETRAINING)
 
 
 def _damaged(path: Path, what: str) -> UserError:

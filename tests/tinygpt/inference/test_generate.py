@@ -5,11 +5,14 @@ import pytest
 
 from minigrad import no_grad
 from tinygpt.errors import UserError
+from tinygpt.inference.chat import Conversation
 from tinygpt.inference.decoder import Decoder
-from tinygpt.inference.generate import generate, generate_batch, until_stop
+from tinygpt.inference.generate import generate, generate_batch, stream_text, until_stop
+from tinygpt.inference.prompt import PromptError, encode_prompt, opening
 from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.model import GPT
 from tinygpt.model.shape import ModelShape
+from tinygpt.tokenizer import CharTokenizer, train_bpe
 
 CONFIG = ModelShape(vocab_size=37, context=24, n_layers=2, n_heads=2, d_model=32)
 
@@ -125,3 +128,27 @@ def test_until_stop_finds_a_stop_text_split_over_pieces(pieces, stop, expected):
 
 def test_until_stop_holds_back_no_more_than_it_must():
     assert list(until_stop(iter(["hello", " wor", "ld"]), ["\n\n"])) == ["hello", " wor", "ld"]
+
+
+def test_an_empty_stop_text_is_refused_before_anything_is_written(model):
+    with pytest.raises(PromptError, match="stands before every answer"):
+        until_stop(["abc"], ["b", ""])
+    with pytest.raises(PromptError):
+        stream_text(model, CharTokenizer("ab"), "a", max_tokens=1, stop=[""])
+    with pytest.raises(PromptError):
+        Conversation(model, CharTokenizer("ab"), sampling=GREEDY, stop=[""])
+
+
+def test_one_stop_text_need_not_be_a_list():
+    assert "".join(until_stop(["ab\n", "\nc"], "\n\n")) == "ab"
+
+
+def test_the_opening_is_a_text_that_the_tokenizer_knows():
+    openings = {text: opening(CharTokenizer(text)) for text in ("\n a", " a", "ba")}
+    assert openings == {"\n a": "\n", " a": " ", "ba": "b"}
+
+
+def test_special_names_in_a_prompt_are_ordinary_characters():
+    tokenizer = train_bpe("abc", 262)
+    ids = encode_prompt(tokenizer, "<|end|>")
+    assert tokenizer.decode(ids) == "<|end|>" and len(ids) == 7

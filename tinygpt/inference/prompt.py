@@ -1,0 +1,55 @@
+"""What a model is given to go on from, and the texts that end its answer.
+
+Read next: generate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinygpt.errors import UserError
+from tinygpt.tokenizer import Tokenizer, TokenizerError
+
+
+class PromptError(UserError, ValueError):
+    """A prompt or a stop text that cannot do what it was given for."""
+
+    exit_code = 2
+
+
+def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
+    """The ids of a prompt; names of special tokens in it are ordinary characters, as in training.
+
+    Raises PromptError for an empty one, TokenizerError for a character that the model never saw.
+    """
+    if not prompt:
+        raise PromptError("the prompt is empty. Give at least one character to go on from.")
+    return tokenizer.encode(prompt, disallowed_special=())
+
+
+def opening(tokenizer: Tokenizer) -> str:
+    """A prompt for whoever gives none: a line end, else a space, else the first known text.
+
+    A character model of a single line has never seen a line end.
+    """
+    return next(text for text in ("\n", " ", tokenizer.decode([0])) if knows(tokenizer, text))
+
+
+def knows(tokenizer: Tokenizer, text: str) -> bool:
+    """Whether a text has ids."""
+    try:
+        tokenizer.encode(text, disallowed_special=())
+    except TokenizerError:
+        return False
+    return True
+
+
+def stop_texts(stop: str | Sequence[str]) -> tuple[str, ...]:
+    """The texts that end an answer, one or several.  Raises PromptError for an empty one."""
+    texts = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in texts:
+        raise PromptError(
+            "the stop text '' stands before every answer, which would always be empty. Give the "
+            "text that should end it, or none."
+        )
+    return texts
