@@ -20,7 +20,7 @@ import numpy as np
 from tinygpt.compression.quantize import only_quantized
 from tinygpt.data import evaluation_batches
 from tinygpt.inference.decoder import Decoder
-from tinygpt.inference.scoring import log_probabilities
+from tinygpt.inference.scoring import check_measurable, log_probabilities
 from tinygpt.model import LanguageModel
 from tinygpt.weights.quantized import quantizable
 
@@ -50,6 +50,8 @@ class Reference:
     """
 
     def __init__(self, model: LanguageModel, tokens: Sequence[int], limit: int):
+        """Raises DataError for fewer than two tokens."""
+        check_measurable(tokens)
         context = min(model.shape.context, len(tokens) - 1)
         batch = max(1, LOGITS_AT_ONCE // (context * model.shape.vocab_size))
         self._batches = list(evaluation_batches(tokens, batch, context, limit))
@@ -66,9 +68,9 @@ class Reference:
             nll_q -= float(np.take_along_axis(log_q, truth, 1).sum(dtype=np.float64))
             same += int((log_p.argmax(-1) == log_q.argmax(-1)).sum())
             kl += float((np.exp(log_p) * (log_p - log_q)).sum(dtype=np.float64))
-        return Quality(
-            count, math.exp(nll_p / count), math.exp(nll_q / count), same / count, kl / count
-        )
+        with np.errstate(over="ignore"):  # a model that is sure of the wrong token: infinity
+            before, after = np.exp(np.array([nll_p, nll_q]) / count)
+        return Quality(count, float(before), float(after), same / count, kl / count)
 
 
 def sweep(
@@ -96,7 +98,7 @@ def decode_speeds(
     best = [math.inf] * len(models)
     for _ in range(rounds):
         for i, decoder in enumerate(decoders):
-            steps = min(tokens, decoder.context - 2)
+            steps = max(1, min(tokens, decoder.context - 2))
             decoder.clear()
             token = decoder.feed(np.zeros((1, 1), dtype=np.int64)).argmax(axis=-1)
             start = time.perf_counter()

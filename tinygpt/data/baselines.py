@@ -32,7 +32,13 @@ class Baselines(NamedTuple):
 
 
 def baselines(train: Sequence[int], validation: Sequence[int], vocab_size: int) -> Baselines:
-    """Fit on `train`, judge on `validation` (at most MAX_TOKENS of each, from the start)."""
+    """Fit on `train`, judge on `validation` (at most MAX_TOKENS of each, from the start).
+
+    Judging takes two tokens: with fewer, unigram and bigram are nan.
+    """
+    uniform = float(np.log(vocab_size))
+    if len(validation) < 2:
+        return Baselines(uniform, float("nan"), float("nan"))
     fit = np.asarray(train[:MAX_TOKENS], np.int64)
     held = np.asarray(validation[:MAX_TOKENS], np.int64)
     last_tenth = len(fit) - len(fit) // 10
@@ -40,7 +46,7 @@ def baselines(train: Sequence[int], validation: Sequence[int], vocab_size: int) 
         PRIORS, key=lambda prior: _bigram(fit[:last_tenth], fit[last_tenth:], vocab_size, prior)
     )
     unigram = -float(np.log(_unigram(fit, vocab_size))[held[1:]].mean())
-    return Baselines(float(np.log(vocab_size)), unigram, _bigram(fit, held, vocab_size, k))
+    return Baselines(uniform, unigram, _bigram(fit, held, vocab_size, k))
 
 
 def _unigram(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
@@ -52,12 +58,13 @@ def _unigram(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
 def _bigram(fit: np.ndarray, held: np.ndarray, vocab_size: int, k: float) -> float:
     """Cross entropy of p(b | a) = (count(a, b) + k p(b)) / (count(a) + k) on `held`."""
     if len(held) < 2:
-        return float("nan")
+        return float("nan")  # a last tenth of next to nothing
     prior = _unigram(fit, vocab_size)
     pairs, counts = np.unique(fit[:-1] * vocab_size + fit[1:], return_counts=True)
     before = np.bincount(fit[:-1], minlength=vocab_size)
+    pairs, counts = np.append(pairs, -1), np.append(counts, 0)  # where a pair is that never was
     asked = held[:-1] * vocab_size + held[1:]
-    place = np.minimum(np.searchsorted(pairs, asked), len(pairs) - 1)
+    place = np.searchsorted(pairs[:-1], asked)
     seen = np.where(pairs[place] == asked, counts[place], 0)
     probability = (seen + k * prior[held[1:]]) / (before[held[:-1]] + k)
     return -float(np.log(probability).mean())

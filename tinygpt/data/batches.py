@@ -38,10 +38,10 @@ class Batch(NamedTuple):
 def check_length(tokens: Tokens, context: int, what: str = "the text") -> None:
     """Raise DataError when not one window of context + 1 tokens fits."""
     if len(tokens) <= context:
+        shorter = f", or set model.context = {len(tokens) - 1} or less" if len(tokens) > 1 else ""
         raise DataError(
             f"{what} has {len(tokens)} tokens, too few for a context of {context} (it takes "
-            f"{context + 1}). Give more text, or set model.context = {max(1, len(tokens) - 1)} "
-            "or less."
+            f"{context + 1}). Give more text{shorter}."
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from minigrad import Tensor, nn, no_grad, optim
 from minigrad.ops.linear import activated
 from tinygpt.config import find_objective
-from tinygpt.data import Dataset, open_dataset
+from tinygpt.data import Dataset, baselines, open_dataset
 from tinygpt.diagnosis.verdict import Findings
 from tinygpt.errors import UserError
 from tinygpt.inference.generate import generate_batch
@@ -58,7 +58,8 @@ def diagnose(
     values: dict[str, Any] = {"val_loss": train if val is None else val, "train_loss": train}
     values.update(_history(session, values["val_loss"]))
     say("counting pairs of tokens")
-    values.update(dataset.baselines()._asdict())
+    held = dataset.train if val is None else dataset.validation
+    values.update(baselines(dataset.train, held, dataset.vocab_size)._asdict())
     say("reading what it writes")
     values["finite"] = all(np.isfinite(array).all() for array in model.state_dict().values())
     values.update(_writing(session) if values["finite"] else _NOTHING_WRITTEN)
@@ -72,7 +73,8 @@ def diagnose(
         train_tokens=len(dataset.train), passes=state.tokens / max(1, len(dataset.train)),
         skipped=state.skipped, rollbacks=state.rollbacks, lr=recipe.lr * state.lr_scale,
         vocab_size=dataset.vocab_size, rare_tokens=float(np.mean(counts < RARE)),
-        n_layers=model.shape.n_layers, warmup_steps=recipe.warmup_steps, **values,
+        n_layers=model.shape.n_layers, warmup_steps=recipe.warmup_steps,
+        held_out_tokens=len(dataset.validation), window=model.shape.context + 1, **values,
     )
     return session, findings, norms
 
@@ -109,7 +111,8 @@ def _writing(session: Session) -> dict[str, float]:
     model, dataset = session.model, _text(session)
     rng = np.random.default_rng(0)
     length = min(LENGTH, 4 * model.shape.context)
-    starts = rng.integers(0, len(dataset.train) - length - 2, SAMPLES)
+    # Two tokens of the text and as many after them as are written; a short text begins at 0.
+    starts = rng.integers(0, max(1, len(dataset.train) - length - 2), SAMPLES)
     prompts = np.stack([dataset.train[s : s + 2] for s in starts]).astype(np.int64)
     drawn = np.stack(list(generate_batch(model, prompts, max_tokens=length, rng=rng)), axis=1)
     texts = [dataset.tokenizer.decode(row) for row in drawn]

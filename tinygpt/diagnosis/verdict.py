@@ -30,6 +30,9 @@ class Findings:
     copying: share of a sample that stands word for word in the training text.
     dead_units: share of hidden units that never answer.  update_ratio: |change| / |weight| of a
     step at the peak rate, median over matrices.  clipped: share of steps whose gradient was cut.
+    held_out_tokens: where they are fewer than a window of training takes, nothing held out was
+    measured: val_loss is train_loss, and the other models are judged on the training text too.
+    run: its folder.
     """
 
     step: int
@@ -60,6 +63,13 @@ class Findings:
     text_repetition: float
     n_layers: int = 4
     warmup_steps: int = 100
+    held_out_tokens: int = 1
+    window: int = 1
+
+    @property
+    def judged(self) -> bool:
+        """Was enough held out to tell learning from remembering?"""
+        return self.held_out_tokens >= self.window
 
     @property
     def gap(self) -> float:
@@ -95,8 +105,8 @@ class Verdict:
 def verdict_on(f: Findings) -> Verdict:
     """The first rule that holds, or "healthy"."""
     for rule in (
-        _broken, _rate_too_high, _nothing_learned, _overfitting, _tokenizer_too_large,
-        _too_few_steps, _dead, _too_small, _repeats,
+        _broken, _one_symbol, _rate_too_high, _nothing_learned, _overfitting, _tokenizer_too_large,
+        _too_few_steps, _dead, _nothing_held_out, _too_small, _repeats,
     ):
         verdict = rule(f)
         if verdict is not None:
@@ -118,6 +128,16 @@ def _broken(f: Findings) -> Verdict | None:
         "an update that was made with a gradient that was not a number.",
         "Go back to an earlier checkpoint, or train again: the loop refuses such steps.",
         Action("again"),
+    )
+
+
+def _one_symbol(f: Findings) -> Verdict | None:
+    if f.vocab_size > 1:
+        return None
+    return Verdict(
+        "nothing to learn",
+        "The text is made of a single symbol, and whoever knows that knows all of it.",
+        "Give it a text with more than one.",
     )
 
 
@@ -237,6 +257,18 @@ def _dead(f: Findings) -> Verdict | None:
         "Train again with a longer warmup and a lower rate "
         f"(training.warmup_steps={2 * f.warmup_steps}, training.lr={f.lr / 2:.1e}).",
         Action("again", {"training.warmup_steps": 2 * f.warmup_steps, **_rates(f.lr / 2)}),
+    )
+
+
+def _nothing_held_out(f: Findings) -> Verdict | None:
+    if f.judged:
+        return None
+    return Verdict(
+        "too little text to measure",
+        f"{f.held_out_tokens:,} tokens were held out, and a window of this model takes "
+        f"{f.window:,}: whether it learned or remembers cannot be told. Its loss on the training "
+        f"text is {f.train_loss:.3f}.",
+        "Give it more text, or hold out more of this one: --set data.split=0.8,0.2,0",
     )
 
 

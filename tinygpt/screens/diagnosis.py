@@ -28,6 +28,11 @@ def show(
         f"{f.parameters / 1e6:.2f} million parameters\n",
     ))
     screen.print(_losses(f, block, cells))
+    if not f.judged:
+        screen.say(
+            f"too little text to measure on what was held out: {f.held_out_tokens} tokens, and a "
+            f"window takes {f.window}", style="dim",
+        )
     screen.print()
     screen.print(_signs(f))
     screen.print()
@@ -45,13 +50,15 @@ def show(
 
 def _losses(f: Findings, block: str, cells: int) -> Table:
     table = Table.grid(padding=(0, 2))
-    top = max(f.uniform, f.val_loss)
+    top = max(f.uniform, f.val_loss) or 1.0  # of a single symbol nobody is unsure
     rows = [
         ("uniform", f.uniform, "every token alike"), ("unigram", f.unigram, "by frequency"),
         ("bigram", f.bigram, "by the token before"),
         ("this model", f.val_loss, "on held-out text"),
         ("this model", f.train_loss, "on its training text"),
     ]
+    if not f.judged:
+        rows.pop(3)
     for name, loss, note in rows:
         own = name == "this model"
         finite = math.isfinite(loss)
@@ -67,7 +74,8 @@ def _signs(f: Findings) -> Table:
     table = Table.grid(padding=(0, 2))
     rows = [
         ("times the text was seen", f"{f.passes:.1f}", "1 to 20 for a small text"),
-        ("held-out minus training loss", f"{f.gap:+.3f}", "below a tenth of the loss"),
+        ("held-out minus training loss", f"{f.gap:+.3f}" if f.judged else "?",
+         "below a tenth of the loss"),
         ("fall over the last fifth", f"{f.still_falling:.3f}", "near 0 when done"),
         ("steps skipped, rollbacks", f"{f.skipped}, {f.rollbacks}", "0, 0"),
         ("gradients that were clipped", f"{f.clipped:.0%}", "below 50 % after warmup"),

@@ -19,6 +19,7 @@ from tinygpt.machine.terminal import command
 from tinygpt.runs.run import Run
 from tinygpt.screens.console import Progress, Screen
 from tinygpt.text import DataError
+from tinygpt.text.reading import read_text
 from tinygpt.weights.open import load_model
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
@@ -28,7 +29,7 @@ SWEEP_TOKENS = 4_000  # each module is measured on this many at most
 def held_out(run: Run, text: str | None) -> Any:
     """Token ids that the run was not trained on: of `text`, or of its validation split."""
     if text is not None:
-        return run.tokenizer.encode_array(Path(text).read_bytes())
+        return run.tokenizer.encode_array(read_text(text), disallowed_special=())
     try:
         return open_dataset(run.path / "tokens").validation
     except (DataError, OSError) as error:
@@ -41,15 +42,17 @@ def quantize_and_report(
     run: Run, scheme: str, out: str | None, text: str | None, eval_tokens: int
 ) -> None:
     """Quantize the run's model, print before and after, write `out` if it is given."""
-    written = None
+    tokens = held_out(run, text)  # first: a text that cannot be read ends it before it begins
+    written = quality = None
     with Progress() as say:
         say(f"making it {scheme}")
         before, after = load_model(run), quantize_model(load_model(run), scheme)
         if out is not None:
-            written = save_quantized(after, run.tokenizer, out)
+            written = save_quantized(after, run.tokenizer, out, run.config.objective)
             after, _ = load_quantized(out)  # measured is what was saved
-        say("measuring on held-out text")
-        quality = Reference(before, held_out(run, text), eval_tokens).compare(after)
+        if len(tokens) > 1:
+            say("measuring on held-out text")
+            quality = Reference(before, tokens, eval_tokens).compare(after)
         say("measuring the speed")
         speeds = decode_speeds([before, after])
     float_bytes = 4 * before.count_parameters()
@@ -57,16 +60,23 @@ def quantize_and_report(
         f"{written / 1e6:.2f} MB", f"{written / float_bytes:.3f}x"
     )
     screen = Screen()
-    screen.say(f"{scheme}, measured on {quality.tokens} held-out tokens")
-    screen.print(_table(["", "float32", scheme, ""], [
+    rows = [
         ["size", f"{float_bytes / 1e6:.2f} MB", small, ratio],
-        ["perplexity", f"{quality.perplexity_before:.3f}", f"{quality.perplexity_after:.3f}",
-         f"{quality.perplexity_change:+.3%}"],
         ["tokens/s, one text", f"{speeds[0]:.0f}", f"{speeds[1]:.0f}",
          f"{speeds[1] / speeds[0]:.2f}x"],
-        ["same likeliest token", "", f"{quality.agreement:.3%}", ""],
-        ["KL, nats a token", "", f"{quality.kl:.6f}", ""],
-    ]))
+    ]
+    if quality is None:
+        screen.say(
+            f"{scheme}, too little text to measure what it costs: {len(tokens)} held-out tokens, "
+            "and two are the least. Give some with --text FILE."
+        )
+    else:
+        screen.say(f"{scheme}, measured on {quality.tokens} held-out tokens")
+        rows[1:1] = [["perplexity", f"{quality.perplexity_before:.3f}",
+                      f"{quality.perplexity_after:.3f}", f"{quality.perplexity_change:+.3%}"]]
+        rows += [["same likeliest token", "", f"{quality.agreement:.3%}", ""],
+                 ["KL, nats a token", "", f"{quality.kl:.6f}", ""]]
+    screen.print(_table(["", "float32", scheme, ""], rows))
     if out is not None:
         screen.copyable(f"wrote {out}; let it write:")
         screen.shell(command("generate", Path(out)))

@@ -28,6 +28,7 @@ from tinygpt.screens.charts import Level, Series, chart
 from tinygpt.screens.live import duration
 from tinygpt.screens.thinned import Thinned
 from tinygpt.storage.durable import replace_file
+from tinygpt.storage.paths import shown
 from tinygpt.training.objective import Objective
 from tinygpt.training.watch import Watcher
 
@@ -85,7 +86,7 @@ def render(run: Run, objective: Objective, running: bool = False) -> str:
     data = _collect(run.path / "metrics.jsonl")
     samples = _samples(run.path / "samples.jsonl")
     steps = run.config.training.steps
-    title = f"{run.path.resolve().name}: step {data['step']:,} of {steps:,}"
+    title = f"{shown(run.path.resolve().name)}: step {data['step']:,} of {steps:,}"
     reload = '<meta http-equiv="refresh" content="60">' if running else ""
     body = [
         _head(run, objective, data, running),
@@ -157,7 +158,8 @@ def _head(run: Run, objective: Objective, data: dict[str, Any], running: bool) -
         state = "complete" if data["step"] >= steps else f"stopped at step {data['step']:,}"
         state += f", {time.strftime('%d %B %Y, %H:%M')}"
     return (
-        f"<header><h1>{html.escape(run.path.resolve().name)}</h1><p class='state'>{state}</p><p>"
+        f"<header><h1>{html.escape(shown(run.path.resolve().name))}</h1>"
+        f"<p class='state'>{state}</p><p>"
         f"{kind} of <b>{objective.parameters / 1e6:.2f} million parameters</b>{shape} learning "
         f"<b>{html.escape(objective.describe_data())}</b>."
         f"</p><progress aria-label='steps made' max='{steps}' "

@@ -136,6 +136,23 @@ def test_a_token_never_seen_in_training_costs_a_finite_loss():
     assert all(math.isfinite(value) for value in found)
 
 
+def test_baselines_of_too_little_are_no_numbers_and_no_crash():
+    for held in ([], [1]):
+        found = baselines([0, 1, 0], held, 2)
+        assert found.uniform == pytest.approx(math.log(2))
+        assert math.isnan(found.unigram) and math.isnan(found.bigram)
+    assert baselines([0], [0, 1], 2).bigram == pytest.approx(-math.log(1 / 3))
+    assert baselines([0, 0], [0, 0, 0], 1) == (0.0, 0.0, 0.0)
+
+
+def test_the_advice_for_a_short_text_is_a_context_that_fits():
+    with pytest.raises(DataError, match="set model.context = 7 or less"):
+        BatchLoader(np.arange(8), 1, 8, np.random.default_rng(0))
+    BatchLoader(np.arange(8), 1, 7, np.random.default_rng(0))
+    with pytest.raises(DataError, match=r"has 1 tokens.*Give more text\.$"):
+        BatchLoader(np.arange(1), 1, 1, np.random.default_rng(0))
+
+
 def test_prepared_tokens_decode_to_the_text(tmp_path):
     text = "Hello there, reader.\n" * 50
     path = write(tmp_path / "a.txt", text.encode())

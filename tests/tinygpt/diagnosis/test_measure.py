@@ -51,6 +51,14 @@ def test_each_trouble_has_its_name_and_one_thing_to_do(changes, name, advice):
     assert verdict.why.endswith(".")
 
 
+def test_what_was_not_held_out_is_not_praised():
+    short = dataclasses.replace(HEALTHY, held_out_tokens=20, window=65)
+    verdict = verdict_on(short)
+    assert verdict.name == "too little text to measure"
+    assert "20 tokens were held out, and a window of this model takes 65" in verdict.why
+    assert verdict_on(dataclasses.replace(short, vocab_size=1)).name == "nothing to learn"
+
+
 def test_repetition_counts_ngrams_seen_before():
     assert repetition("a b c d e f g".split()) == 0.0
     assert repetition(list("abababababab")) > 0.7
