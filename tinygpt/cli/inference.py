@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from tinygpt.cli.paths import Place
+
 
 def sampling_options(command):
     """--temperature, --top-k, --top-p, --min-p, --repetition-penalty, --seed, --stop."""
@@ -20,7 +22,7 @@ def sampling_options(command):
                      help="Draw among the likeliest tokens that together reach p."),
         click.option("--min-p", type=float, help="Drop tokens less than p times the likeliest."),
         click.option("--repetition-penalty", type=float, help="1.1 to 1.3 discourages repeating."),
-        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
         click.option("--stop", multiple=True, help="Text that ends the answer; repeatable."),
     )):
         command = option(command)
@@ -35,8 +37,8 @@ def _sampling(options: dict[str, Any]):
 
 
 @click.command()
-@click.argument("model", metavar="RUN|FILE", type=click.Path())
-@click.option("--prompt", default="\n", help="Text to go on from; - reads it from stdin.")
+@click.argument("model", metavar="RUN|FILE", type=Place())
+@click.option("--prompt", help="Text to go on from; - reads it from stdin.  [a new line]")
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True,
               help="Texts to write, each from the next seed.")
@@ -49,14 +51,21 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     import numpy as np
 
     from tinygpt.inference.generate import stream_text
+    from tinygpt.inference.prompt import encode_prompt, opening
     from tinygpt.screens.console import ModelText
+    from tinygpt.text.reading import read_text
     from tinygpt.weights.open import open_model
 
     sampling = _sampling(options)
     gpt, tokenizer = open_model(model)
-    if prompt == "-":
-        prompt = click.get_text_stream("stdin").read()
-    length, context = len(tokenizer.encode(prompt)), gpt.shape.context
+    if prompt is None:
+        prompt = opening(tokenizer)
+    elif prompt == "-":
+        prompt = read_text(prompt)
+    for name in tokenizer.special_tokens:
+        if name in prompt:
+            click.echo(f"{name} in the prompt is read as ordinary characters", err=True)
+    length, context = len(encode_prompt(tokenizer, prompt)), gpt.shape.context
     if length > context:
         click.echo(
             f"the prompt is {length} tokens long, the model's context {context}: it reads the last "
@@ -64,12 +73,13 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
             err=True,
         )
     for number in range(samples):
+        written = stream_text(
+            gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
+            rng=np.random.default_rng(seed + number),
+        )
         with ModelText() as write:
             write(prompt)
-            for text in stream_text(
-                gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
-                rng=np.random.default_rng(seed + number),
-            ):
+            for text in written:
                 write(text)
         click.echo("\n" if number + 1 < samples else "")
 
@@ -83,7 +93,7 @@ it write in turns. Begin something and see what it makes of it."""
 
 
 @click.command()
-@click.argument("model", metavar="RUN|FILE", type=click.Path())
+@click.argument("model", metavar="RUN|FILE", type=Place())
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True,
               help="Longest answer.")
 @click.option(
@@ -101,12 +111,18 @@ def chat(model, max_tokens, roles, seed, stop, **options):
     """
     import numpy as np
 
+    from tinygpt.config import find_objective
     from tinygpt.errors import UserError
     from tinygpt.inference.chat import Conversation
     from tinygpt.screens.console import ModelText, Screen
-    from tinygpt.weights.open import open_model
+    from tinygpt.weights.open import objective_of, open_model
 
     sampling = _sampling(options)
+    if roles and not find_objective(objective_of(model)).teaches_roles:
+        raise click.UsageError(
+            f"{model} was never taught who speaks: its rows for <|user|> and <|assistant|> are "
+            "untrained, and what they call up is noise. Leave --roles out."
+        )
     gpt, tokenizer = open_model(model)
     talk = Conversation(
         gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles,
@@ -116,7 +132,7 @@ def chat(model, max_tokens, roles, seed, stop, **options):
     if not roles:
         screen.say(BASE_MODEL)
     screen.say(CHAT_HELP)
-    while (line := _read_line("> ")) is not None:
+    for line in _said("> "):
         if line.startswith("/"):
             if line.split()[0] in ("/quit", "/exit"):
                 return
@@ -139,17 +155,27 @@ def chat(model, max_tokens, roles, seed, stop, **options):
         click.echo()
 
 
-def _read_line(prompt: str) -> str | None:
-    """A line from the terminal, with its editing and history where there are; None at the end."""
+def _said(prompt: str):
+    """Lines from the terminal, with its editing and history where there are, or from a pipe."""
     import contextlib
+    import sys
 
+    from tinygpt.text.reading import lines
+
+    piped = None if sys.stdin.isatty() else lines(sys.stdin.buffer, "standard input")
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  # arrow keys and history, from here on
-    try:
-        return input(prompt)
-    except (EOFError, KeyboardInterrupt):
-        click.echo()
-        return None
+    while True:
+        try:
+            if piped is None:
+                line = input(prompt)
+            else:
+                click.echo(prompt, nl=False)
+                line = next(piped)
+        except (EOFError, StopIteration, KeyboardInterrupt):
+            click.echo()
+            return
+        yield line
 
 
 def _chat_command(talk, line: str) -> None:
@@ -170,14 +196,14 @@ def _chat_command(talk, line: str) -> None:
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path())
+@click.argument("run", metavar="RUN", type=Place())
 @click.option("--to", "scheme", type=click.Choice(["int8", "int4", "nf4"]), default="int8",
               show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False),
+@click.option("--out", type=Place(dir_okay=False),
               help="File to write; without it only the quality is measured.")
 @click.option(
     "--text",
-    type=click.Path(exists=True, dir_okay=False),
+    type=Place(dir_okay=False, allow_dash=True),
     help="Held-out text to measure on; the run's own validation split if not given.",
 )
 @click.option("--eval-tokens", type=click.IntRange(2), default=20_000, show_default=True)

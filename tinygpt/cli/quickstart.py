@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from tinygpt.cli.paths import Place
+
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the run.  [quickstart]")
+@click.option("--out", type=Place(path_type=Path), help="Folder for the run.  [quickstart]")
 @click.option("--minutes", default=2.0, show_default=True, help="How long to train.")
 def quickstart(out, minutes):
     """Train a GPT on stories for about two minutes and read what it writes.
@@ -20,8 +22,8 @@ def quickstart(out, minutes):
     from tinygpt.screens import quickstart as script
     from tinygpt.screens.console import Screen
 
-    if minutes <= 0:
-        raise click.BadParameter(f"{minutes} must be above 0", param_hint="--minutes")
+    if not 0 < minutes < float("inf"):
+        raise click.BadParameter(f"{minutes} must be a number above 0", param_hint="--minutes")
     return script.quickstart(out or _free_name(), minutes, Screen())
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
+from tinygpt.cli.paths import Place
 from tinygpt.errors import UserError
+from tinygpt.storage.paths import PathError, kind, shown
 
 # Heavy modules are imported inside the functions, so that --help answers at once.
 
@@ -29,7 +30,8 @@ def tokenizer():
 
 @tokenizer.command()
 @click.argument("texts", nargs=-1, required=True)
-@click.option("--out", default="tokenizer.json", show_default=True, help="File to write.")
+@click.option("--out", type=Place(dir_okay=False), default="tokenizer.json", show_default=True,
+              help="File to write.")
 @click.option("--vocab-size", default=4096, show_default=True,
               help="Ids in all: 256 bytes, merges, special tokens.")
 @click.option("--pattern", default="cl100k", show_default=True,
@@ -41,10 +43,12 @@ def tokenizer():
 @click.option("--max-memory", metavar="SIZE", help="As in 1GB; beyond it, work on the disk.")
 @click.option("--format", "form", default="tinygpt", show_default=True,
               type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))
-def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory, form):
+@click.option("--bytes", "raw", is_flag=True, help="Learn from any bytes, exactly as they are.")
+def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory, form, raw):
     """Train on TEXTS: files, folders, "stories", "python", "python+tests" or - (stdin).
 
-    Folders give their .txt, .md and .py files. Files may hold any bytes and be of any size.
+    Folders give their .txt, .md and .py files. Files may be of any size. They are read as `tinygpt
+    train` reads them (line ends become "\\n", UTF-16 is understood, what is no text is refused).
     """
     import time
 
@@ -54,21 +58,27 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
     from tinygpt.tokenizer.trainer import check_vocab_size, train_on_words
 
     started = time.perf_counter()
-    paths = sources.find(texts)
+    files, notes = sources.find_all(texts)
+    for note in notes:
+        click.echo(note, err=True)
     if kind == "char":
+        if raw:
+            raise UserError("a character tokenizer learns characters, not bytes. Drop --bytes.")
         if form != "tinygpt":
             raise UserError(f"a character tokenizer cannot be saved as {form}. Drop --format.")
         with Progress() as busy:
             busy("reading")
-            made = CharTokenizer.train(sources.characters(paths))
+            made = CharTokenizer.train(sources.characters(files))
         made.save(out)
         click.echo(f"{out}: {made.vocab_size} characters")
         return
-    special_tokens = tuple(specials) or DEFAULT_SPECIAL_TOKENS
+    special_tokens = tuple(dict.fromkeys(specials)) or DEFAULT_SPECIAL_TOKENS
     check_vocab_size(vocab_size, special_tokens)
     limit = None if max_memory is None else _parse_size(max_memory)
     with WordCounts(pattern, limit) as words, Progress() as busy:
-        n_bytes = sources.count(paths, words, busy.counter("reading", sources.size(paths)))
+        n_bytes = sources.count(
+            files, words, busy.counter("reading", sources.size(files)), raw
+        )
         counted = time.perf_counter() - started
         made = train_on_words(
             words, vocab_size, special_tokens, min_count,
@@ -88,72 +98,83 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
 
 
 @tokenizer.command()
-@click.argument("path", metavar="TOKENIZER")
+@click.argument("path", metavar="TOKENIZER", type=Place())
 @click.argument("source", default="-", metavar="[FILE]")
 @click.option("--text", help="Encode this instead of a file.")
-@click.option("--out", help="Write the ids here as raw uint16 (uint32 above 65536 ids).")
+@click.option("--out", type=Place(dir_okay=False),
+              help="Write the ids here as raw uint16 (uint32 above 65536 ids).")
 @click.option("--special/--no-special", default=False, help="Recognise special tokens in the text.")
 @click.option("--pieces", is_flag=True, help="Show the tokens instead of their ids.")
-def encode(path, source, text, out, special, pieces):
+@click.option("--bytes", "raw", is_flag=True, help="Encode any bytes, exactly as they are.")
+def encode(path, source, text, out, special, pieces, raw):
     """Turn text (FILE, --text or standard input) into ids."""
     from tinygpt.screens.console import Progress
+    from tinygpt.text.files import one_file
     from tinygpt.tokenizer import CharTokenizer, sources
     from tinygpt.tokenizer.inspection import show
     from tinygpt.tokenizer.parallel import encode_many, encode_stream
 
     tok = _load(path)
-    with sources.open_bytes(source) if text is None else nullcontext() as stream:
-        if text is not None or special:
-            data = stream.read() if text is None else text
-            allowed, refused = ("all", "all") if special else ((), ())
-            parts = iter([tok.encode_array(data, allowed, refused)])
-        elif isinstance(tok, CharTokenizer):
-            parts = encode_many(tok, [stream.read()])
-        else:
-            parts = encode_stream(tok, stream)
-        if out:
-            with Progress() as busy:
-                busy("encoding the text")
-                total = _write_ids(out, parts)
-            click.echo(f"{out}: {total:,} tokens, {tok.dtype.name}", err=True)
-            return
-        for ids in parts:
-            words = [repr(show(tok.decode_bytes([t])))[1:-1] for t in ids] if pieces else ids
-            click.echo(" ".join(map(str, words)))
+    stream = sources.open_text(one_file(source), raw) if text is None else None
+    if text is not None or special:
+        data = stream.read() if text is None else text
+        allowed, refused = ("all", "all") if special else ((), ())
+        parts = iter([tok.encode_array(data, allowed, refused)])
+    elif isinstance(tok, CharTokenizer):
+        parts = encode_many(tok, [stream.read()])
+    else:
+        parts = encode_stream(tok, stream)
+    if out:
+        with Progress() as busy:
+            busy("encoding the text")
+            total = _write_ids(out, parts)
+        click.echo(f"{out}: {total:,} tokens, {tok.dtype.name}", err=True)
+        return
+    for ids in parts:
+        words = [repr(show(tok.decode_bytes([t])))[1:-1] for t in ids] if pieces else ids
+        click.echo(" ".join(map(str, words)))
 
 
 @tokenizer.command()
-@click.argument("path", metavar="TOKENIZER")
+@click.argument("path", metavar="TOKENIZER", type=Place())
 @click.argument("ids", nargs=-1)
 @click.option("--file", "file", help="Raw ids, as `encode --out` wrote them.")
 def decode(path, ids, file):
     """Turn IDS (or --file, or numbers from standard input) back into the very same bytes."""
     import numpy as np
 
+    from tinygpt.text.files import one_file
+    from tinygpt.text.reading import read_text
     from tinygpt.tokenizer import sources
 
     tok = _load(path)
     out = sys.stdout.buffer
     if file:
-        with sources.open_bytes(file) as stream:
-            while data := stream.read(1 << 20):
-                out.write(tok.decode_bytes(np.frombuffer(data, tok.dtype)))
+        stream = sources.open_text(one_file(file), raw=True)
+        while data := stream.read(1 << 20):
+            if len(data) % tok.dtype.itemsize:
+                raise UserError(
+                    f"{file} is no file of {tok.dtype.name} ids: its last one is cut off. Give "
+                    "what `encode --out` wrote with this tokenizer."
+                )
+            out.write(tok.decode_bytes(np.frombuffer(data, tok.dtype)))
     else:
-        words = ids or sys.stdin.read().split()
+        words = ids or read_text("-").split()
         out.write(tok.decode_bytes([_integer(word) for word in words]))
     out.flush()
 
 
 @tokenizer.command()
-@click.argument("path", metavar="TOKENIZER")
+@click.argument("path", metavar="TOKENIZER", type=Place())
 @click.argument("sentence", required=False)
 @click.option("--text", "file", help="Measure the compression of this file.")
 @click.option("--longest", default=10, show_default=True, help="How many long tokens to list.")
 def inspect(path, sentence, file, longest):
     """Show what a tokenizer learned, and how it cuts SENTENCE."""
     from tinygpt.screens.console import Progress, Screen
-    from tinygpt.tokenizer import BPETokenizer, sources
-    from tinygpt.tokenizer.inspection import longest_tokens, measure, show
+    from tinygpt.text.files import one_file
+    from tinygpt.tokenizer import BPETokenizer
+    from tinygpt.tokenizer.inspection import longest_tokens, show
 
     tok = _load(path)
     console = Screen()
@@ -175,9 +196,9 @@ def inspect(path, sentence, file, longest):
         )
         console.say(f"earliest  {first}")
     if file:
-        with sources.open_bytes(file) as stream, Progress() as busy:
+        with Progress() as busy:
             busy("encoding the text")
-            found = measure(tok, sources.parts(tok, stream))
+            found = _measured(tok, one_file(file))
         console.say(_summary(found))
     if sentence is None and not file and sys.stdout.isatty():
         sentence = "The little dog wasn't lost; it knew 1234 ways home."
@@ -186,7 +207,8 @@ def inspect(path, sentence, file, longest):
 
 
 @tokenizer.command()
-@click.argument("paths", nargs=-1, required=True, metavar="TOKENIZER TOKENIZER ...")
+@click.argument("paths", nargs=-1, required=True, type=Place(),
+                metavar="TOKENIZER TOKENIZER ...")
 @click.option("--text", "file", required=True, help="The text to compare them on.")
 def compare(paths, file):
     """Compression side by side: how one chooses a vocabulary size.
@@ -199,17 +221,16 @@ def compare(paths, file):
 
     from tinygpt.machine.terminal import visible
     from tinygpt.screens.console import Progress, Screen
-    from tinygpt.tokenizer import sources
-    from tinygpt.tokenizer.inspection import measure
+    from tinygpt.text.files import one_file
+    from tinygpt.text.reading import kept
 
     titles = ("tokenizer", "ids", "tokens", "bytes/token", "tokens/word", "unused", "%")
     rows = []
     with Progress() as busy:
+        text = kept(one_file(file))
         for number, path in enumerate(paths):
             busy("encoding the text", number, len(paths))
-            tok = _load(path)
-            with sources.open_bytes(file) as stream:
-                m = measure(tok, sources.parts(tok, stream))
+            m = _measured(_load(path), text)
             rows.append((
                 visible(path), f"{m.vocab_size:,}", f"{m.tokens:,}",
                 f"{m.bytes_per_token:.3f}", f"{m.tokens_per_word:.3f}", f"{m.unused:,}",
@@ -230,8 +251,8 @@ def compare(paths, file):
 
 
 @tokenizer.command()
-@click.argument("path", metavar="TOKENIZER")
-@click.argument("out")
+@click.argument("path", metavar="TOKENIZER", type=Place())
+@click.argument("out", type=Place(dir_okay=False))
 @click.option("--format", "form", default="huggingface", show_default=True,
               type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))
 @click.option("--pattern", help="The pattern of a tiktoken file, which does not say (cl100k).")
@@ -252,7 +273,13 @@ def _load(path, pattern=None):
     from tinygpt.tokenizer import load
 
     folder = Path(path)
-    if folder.is_dir():
+    there = kind(folder)
+    if not there:
+        raise PathError(
+            f"there is no tokenizer {shown(folder)}. Give the path of a file that `tinygpt "
+            "tokenizer train` wrote."
+        )
+    if there == "folder":
         path = next(iter(sorted(folder.rglob("tokenizer.json"))), None)
         if path is None:
             raise UserError(f"no tokenizer.json in the folder {folder}. Give a tokenizer's file.")
@@ -300,6 +327,17 @@ def _quote(data: bytes) -> str:
     from tinygpt.tokenizer.inspection import show
 
     return f"“{show(data)}”"
+
+
+def _measured(tok, file):
+    """How a tokenizer does on a text.  Raises UserError for an empty one."""
+    from tinygpt.tokenizer import sources
+    from tinygpt.tokenizer.inspection import measure
+
+    m = measure(tok, sources.parts(tok, sources.open_text(file)))
+    if not m.tokens:
+        raise UserError(f"{file.label} is empty: too little text to measure. Give some.")
+    return m
 
 
 def _summary(m) -> str:

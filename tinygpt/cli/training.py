@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
+
+from tinygpt.cli.paths import Place, one_text
 
 # Heavy modules are imported inside the functions, so that --help answers at once.
 
 
 @click.command()
 @click.argument("config", required=False)
-@click.option("--data", help="A text file or folder, or: stories, python, python+tests.")
-@click.option("--out", default="run", show_default=True, help="Folder for everything it leaves.")
+@click.option("--data", multiple=True, callback=one_text,
+              help="A text file or folder, - for stdin, or: stories, python, python+tests.")
+@click.option("--out", default="run", type=Place(), show_default=True,
+              help="Folder for everything it leaves.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one setting, as in training.steps=30. May be repeated.")
 @click.option("--resume", "go_on", is_flag=True, help="Go on with the run in --out.")
@@ -29,7 +34,8 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     """Train a GPT on stories, on Python's own library, or on your text.
 
     CONFIG is a TOML file or the name of one that ships: S, M, B, L (0.8 to 10.7 million
-    parameters). Ctrl-C saves and stops; the same command with --resume goes on, to the bit.
+    parameters; S, M and L learn characters, B pieces of words). Ctrl-C saves and stops; the same
+    command with --resume goes on, to the bit.
 
     \b
     tinygpt train S --data my.txt --out run
@@ -80,12 +86,17 @@ def _with_data(config, data):
     if data is None:
         return config
     from tinygpt.config import ConfigError
+    from tinygpt.storage.paths import expand, kind
     from tinygpt.text.corpus import CORPORA
+    from tinygpt.text.files import STDIN, is_stream
 
     if not hasattr(config, "data"):
         raise ConfigError(f"--data {data}: {config.objective} reads no text. Leave it out.")
-    source = data if data in CORPORA else str(Path(data).resolve())
-    return config.replace("data", source=source)
+    if data not in (*CORPORA, *STDIN):
+        path = expand(data)
+        kind(path)  # a link that leads nowhere is named before it is followed
+        data = os.path.abspath(path) if is_stream(path) else os.path.realpath(path)
+    return config.replace("data", source=data)
 
 
 def _resumed(config, data, out, overrides, say):
@@ -114,6 +125,8 @@ def _approval(fit, say):
     from tinygpt.screens.plan import one_line
 
     def approve(objective):
+        for note in objective.notes():
+            say(note)
         runtime = warm_runtime()
         plan = plans.make_plan(objective, runtime, trial=False)
         if fit and not plan.fits:
@@ -144,8 +157,10 @@ def _announce_time(session, say):
 
 @click.command()
 @click.argument("config", required=False)
-@click.option("--data", help="A text file or folder, or: stories, python, python+tests.")
-@click.option("--out", help="Where the run would be kept, to see if the disk has room.")
+@click.option("--data", multiple=True, callback=one_text,
+              help="A text file or folder, - for stdin, or: stories, python, python+tests.")
+@click.option("--out", type=Place(),
+              help="Where the run would be kept, to see if the disk has room.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one setting, as in training.steps=30. May be repeated.")
 @click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
@@ -162,7 +177,10 @@ def plan(config, data, out, overrides, fit):
     from tinygpt.planning.probe import warm_runtime
     from tinygpt.screens.console import Progress, Screen
     from tinygpt.screens.plan import show
+    from tinygpt.storage.paths import check_folder
 
+    if out:
+        check_folder(out)
     chosen = _with_data(load_config(config, overrides), data)
     with tempfile.TemporaryDirectory() as folder:
         with Progress() as busy:
@@ -174,7 +192,10 @@ def plan(config, data, out, overrides, fit):
                 made = plans.fit(objective, runtime, busy)
             else:
                 made = plans.make_plan(objective, runtime)
-        show(Screen(), made, Path(out) if out else None)
+        screen = Screen()
+        for note in objective.notes():
+            screen.say(note)
+        show(screen, made, Path(out) if out else None)
     if not made.fits:
         raise ConfigError(plans.refusal(made))
 
@@ -207,7 +228,7 @@ def _conclude(screen, session, outcome) -> int:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", type=Place())
 def diagnose(run):
     """Say what is wrong with a trained model, and one thing to do about it.
 
@@ -225,8 +246,8 @@ def diagnose(run):
 
 
 @click.command()
-@click.argument("run")
-@click.option("--csv", type=click.Path(dir_okay=False), help="Write the metrics as a table.")
+@click.argument("run", type=Place())
+@click.option("--csv", type=Place(dir_okay=False), help="Write the metrics as a table.")
 @click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
 def export(run, csv, tensorboard):
     """Write a run's report anew, and its metrics as CSV or for TensorBoard."""

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,11 +42,15 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Encoded text: a tokenizer and three splits of memory-mapped tokens."""
+    """Encoded text: a tokenizer and three splits of memory-mapped tokens.
+
+    notes: what should be known of the text, from whoever read it (corpus.py).
+    """
 
     folder: Path
     manifest: dict[str, Any]
     tokenizer: Tokenizer
+    notes: tuple[str, ...] = ()
 
     def tokens(self, split: Split) -> Tokens:
         """The tokens of "train", "validation" or "test".  Raises DataError for another name."""
@@ -125,7 +129,7 @@ def prepare(
         made = _make_tokenizer(tokenizer, corpus, plan, vocab_size, pattern)
         with replaced_folder(folder) as aside:
             _write(aside, corpus, plan, made, made_from, report)
-    return open_dataset(folder)
+    return replace(open_dataset(folder), notes=corpus.notes)
 
 
 def open_dataset(folder: str | Path) -> Dataset:

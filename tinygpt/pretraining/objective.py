@@ -14,7 +14,9 @@ import numpy as np
 from minigrad import Tensor
 from tinygpt.data import BatchLoader, Dataset, baselines, open_dataset, prepare
 from tinygpt.data.batches import Batch, check_length
+from tinygpt.errors import UserError
 from tinygpt.inference.generate import stream_text
+from tinygpt.inference.prompt import knows
 from tinygpt.inference.sampling import Sampling
 from tinygpt.inference.scoring import mean_loss
 from tinygpt.model import LanguageModel, build
@@ -22,8 +24,10 @@ from tinygpt.model.activations import activation_bytes
 from tinygpt.pretraining.config import PretrainingConfig
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
+from tinygpt.storage.paths import shown
 from tinygpt.text import DataError, load_corpus
-from tinygpt.tokenizer import Tokenizer, TokenizerError
+from tinygpt.text.files import STDIN, is_stream
+from tinygpt.tokenizer import CharTokenizer, Tokenizer
 from tinygpt.training.objective import Objective, Say
 from tinygpt.training.state import TrainState
 from tinygpt.training.trouble import drifting, judge_spikes
@@ -70,12 +74,14 @@ class Pretraining(Objective):
         except DataError:
             say(f"{folder} is gone: preparing the text again")
             return cls(run.config, prepare_data(run.config, folder, say, run.tokenizer))
+        if is_stream(source.source):  # it cannot be read again, to see whether it has changed
+            return cls(run.config, dataset)
         try:
             now = load_corpus(
                 source.source, seed=run.config.training.seed, stories_mb=source.stories_mb,
                 errors=source.errors,
             ).fingerprint
-        except DataError as error:
+        except UserError as error:
             say(f"{error} Going on with the tokens prepared when the run began.")
             return cls(run.config, dataset)
         if now != dataset.manifest["made_from"]["text"]:
@@ -126,9 +132,7 @@ class Pretraining(Objective):
         """training.sample_prompt and how it goes on; the same step always writes the same."""
         recipe, tokenizer = self.config.training, self.dataset.tokenizer
         prompt, rng = recipe.sample_prompt, np.random.default_rng([recipe.seed, step])
-        try:
-            tokenizer.encode(prompt)
-        except TokenizerError:  # a character that the text does not have: begin as the text does
+        if not prompt or not knows(tokenizer, prompt):  # begin as the text does
             prompt = tokenizer.decode(self.dataset.train[:1])
         return prompt + "".join(stream_text(
             model, tokenizer, prompt, max_tokens=SAMPLE_TOKENS, sampling=SAMPLING, rng=rng
@@ -155,10 +159,21 @@ class Pretraining(Objective):
         return "A GPT", (
             f"{shape.n_layers} layers, {shape.n_heads} heads, width {shape.d_model}, context "
             f"{shape.context} tokens, vocabulary {shape.vocab_size:,}"
+            + " characters" * (self.config.tokenizer.kind == "char")
         )
 
     def describe_data(self) -> str:
-        return Path(self.config.data.source).name
+        source = self.config.data.source
+        return "standard input" if source in STDIN else shown(Path(source).name)
+
+    def notes(self) -> list[str]:
+        found = list(self.dataset.notes)
+        if isinstance(self.dataset.tokenizer, CharTokenizer):
+            count = self.dataset.vocab_size
+            found.append(
+                f"a model of characters: it reads and writes the {count} of this text and no other"
+            )
+        return found
 
     def data_tokens(self) -> tuple[int, int]:
         return len(self.dataset.train), len(self.dataset.validation)

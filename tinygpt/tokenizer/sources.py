@@ -1,88 +1,82 @@
-"""Text for `tinygpt tokenizer`: files of any bytes and size, folders, named corpora, stdin."""
+"""Text for `tinygpt tokenizer`: files of any size, folders, named corpora, standard input.
+
+Text is read as everywhere (../text/reading.py) or, where the caller asks for it, byte by byte.
+"""
 
 from __future__ import annotations
 
-import codecs
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from tinygpt.errors import UserError
-from tinygpt.text.corpus import CORPORA, SUFFIXES, load_corpus
+from tinygpt.text.corpus import CORPORA, load_corpus
+from tinygpt.text.files import TextFile, find
+from tinygpt.text.reading import Reader, pieces, raw_blocks
 from tinygpt.tokenizer.base import Tokenizer
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.counting import WordCounts
 from tinygpt.tokenizer.parallel import blocks
 from tinygpt.tokenizer.pretokenize import PATTERNS
 
-STDIN = "-"
+AT_ONCE = 1 << 19  # bytes read; several copies of a piece are alive at once
+Texts = Iterable[TextFile | str]  # files, and names of corpora
 
 
-def find(sources: Sequence[str]) -> list[Path | str]:
-    """The files that `sources` name, and the names of corpora and STDIN among them, in order.
+def find_all(sources: Sequence[str]) -> tuple[list[TextFile | str], list[str]]:
+    """(files and names of corpora, in order; sentences about what was left out).
 
-    Raises UserError for a path that is not there or a folder without text.
+    Raises DataError for a path that is not there or a folder without text.
     """
-    out: list[Path | str] = []
+    texts: list[TextFile | str] = []
+    notes: list[str] = []
     for source in sources:
-        path = Path(source)
-        if source in (*CORPORA, STDIN):
-            out.append(source)
-        elif path.is_dir():
-            found = [p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file()]
-            if not found:
-                raise UserError(f"no {', '.join(SUFFIXES)} files in {source}. Give a text.")
-            out += sorted(found)
-        elif path.exists():
-            out.append(path)
+        if source in CORPORA:
+            texts.append(source)
         else:
-            raise UserError(f"no file or folder {source!r}. Give the path of a text.")
-    return out
+            found = find(source)
+            texts += found.files
+            notes += found.notes
+    return texts, notes
 
 
-def size(paths: Iterable[Path | str]) -> int | None:
+def size(texts: Texts) -> int | None:
     """Bytes in all, None when one of them cannot say."""
     total = 0
-    for path in paths:
-        if not isinstance(path, Path):
+    for text in texts:
+        if isinstance(text, str) or text.path is None or text.is_stream:
             return None
-        total += path.stat().st_size
+        total += text.path.stat().st_size
     return total
 
 
-def open_bytes(path: Path | str) -> BinaryIO:
-    """A file, or standard input for STDIN.  Raises UserError."""
-    if str(path) == STDIN:
-        return sys.stdin.buffer
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}. Give a file.") from None
+def open_text(file: TextFile, raw: bool = False) -> Reader:
+    """A file as a stream of UTF-8, or of its very bytes if `raw`."""
+    text = raw_blocks(file, AT_ONCE) if raw else map(str.encode, pieces(file, size=AT_ONCE))
+    return Reader(text)
 
 
-def count(paths: Iterable[Path | str], words: WordCounts, report: Callable[[int], object]) -> int:
+def count(texts: Texts, words: WordCounts, report: Callable[[int], object], raw: bool) -> int:
     """Count the words of every text; report(bytes) as they are read; returns their sum."""
     total = 0
-    for path in paths:
-        if path in CORPORA:
-            for document in load_corpus(path):
-                text = document.text.encode()
-                words.add(text)
-                total += len(text)
-                report(len(text))
-        else:
-            with open_bytes(path) as stream:
-                counted = _Counted(stream, report)
-                words.add_stream(counted)  # type: ignore[arg-type]  # it has read()
-                total += counted.total
+    for stream in _streams(texts, raw):
+        counted = _Counted(stream, report)
+        words.add_stream(counted)  # type: ignore[arg-type]  # it has read()
+        total += counted.total
     return total
+
+
+def _streams(texts: Texts, raw: bool) -> Iterator[Reader]:
+    for text in texts:
+        if isinstance(text, str):
+            for document in load_corpus(text):
+                yield Reader(map(str.encode, document.pieces()))
+        else:
+            yield open_text(text, raw)
 
 
 class _Counted:
     """A stream that reports how much was read."""
 
-    def __init__(self, stream: BinaryIO, report: Callable[[int], object]):
+    def __init__(self, stream: Reader, report: Callable[[int], object]):
         self._stream, self._report, self.total = stream, report, 0
 
     def read(self, size: int = -1) -> bytes:
@@ -92,25 +86,16 @@ class _Counted:
         return data
 
 
-def characters(paths: Iterable[Path | str]) -> Iterator[str]:
-    """All text in pieces of whole characters.  Raises UserError for what is not UTF-8."""
-    for path in paths:
-        if path in CORPORA:
-            yield from (document.text for document in load_corpus(path))
-            continue
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        with open_bytes(path) as stream:
-            try:
-                while data := stream.read(1 << 20):
-                    yield decoder.decode(data)
-                yield decoder.decode(b"", final=True)
-            except UnicodeDecodeError as error:
-                raise UserError(
-                    f"{path} is not UTF-8 ({error.reason}). A BPE tokenizer takes any bytes."
-                ) from None
+def characters(texts: Texts) -> Iterator[str]:
+    """All text in pieces of whole characters.  Raises DataError for what is no text."""
+    for text in texts:
+        if isinstance(text, str):
+            yield from (document.text for document in load_corpus(text))
+        else:
+            yield from pieces(text)
 
 
-def parts(tokenizer: Tokenizer, stream: BinaryIO) -> Iterable[Any]:
-    """The text in parts that the tokenizer cuts as it cuts the whole."""
+def parts(tokenizer: Tokenizer, stream: Any) -> Iterable[bytes]:
+    """The text of a stream in parts that the tokenizer cuts as it cuts the whole."""
     known = isinstance(tokenizer, BPETokenizer) and tokenizer.pattern in PATTERNS
     return blocks(stream) if known else [stream.read()]

@@ -101,4 +101,4 @@ def test_a_terminal_that_lacks_a_character_gets_another(tmp_path):
         [sys.executable, "-c", code], capture_output=True, check=False,
         env={**os.environ, "PYTHONIOENCODING": "cp1252"},
     )
-    assert done.returncode == 1 and b"there is no nic-?" in done.stderr
+    assert done.returncode == 2 and b"there is no nic-?" in done.stderr

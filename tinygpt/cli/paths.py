@@ -1,0 +1,27 @@
+"""Paths and texts on the command line: the types of options and arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tinygpt.storage.paths import expand
+
+
+class Place(click.Path):
+    """click's, with "~" for the home folder also where no shell expands it: --out=~/run."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(expand(value), param, ctx)
+
+
+def one_text(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """The callback of a repeatable option that may be given once: the last would drop the first."""
+    if len(values) > 1:
+        raise click.UsageError(
+            f"{param.opts[0]} was given {len(values)} times: {', '.join(values)}. One text can be "
+            "learned: put the files into a folder and give that.",
+            ctx,
+        )
+    return values[0] if values else None
