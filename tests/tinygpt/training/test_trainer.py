@@ -411,11 +411,11 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tiny_config, tmp_path):
     for arguments, code, words in (
         (["--data", empty], 1, "empty"),
         (["--data", latin], 1, "UTF-8"),
-        (["--data", tmp_path / "missing"], 1, "no file"),
+        (["--data", tmp_path / "missing"], 2, "no file"),
         (["--set", "model.n_heads=3"], 2, "divisible"),
         (["--set", "training.stepz=3"], 2, "training.steps"),
         (["--out", "/proc/nowhere"], 1, "/proc/nowhere"),
-        (["--resume"], 1, "config.json"),
+        (["--resume"], 2, "config.json"),
         (["--stop-at", "late"], 1, "22:00"),
     ):
         process = start(["train", toml, "--out", tmp_path, *arguments])
