@@ -54,7 +54,7 @@ class Conversation:
         names = ("<|user|>", "<|end|>", "<|assistant|>")
         self._roles = [tokenizer.special_id(name) for name in names] if roles else None
         self._ids: list[int] = []  # all that was said
-        self._unread: list[int] = []  # the end of it that the decoder has not taken in
+        self._read = 0  # how much of it the decoder has taken in; 0 while it is at work
         self._decoder = Decoder(model)
         self._rng = np.random.default_rng(0) if rng is None else rng
 
@@ -65,16 +65,15 @@ class Conversation:
 
     def reset(self) -> None:
         """Forget what was said."""
-        self._ids, self._unread = [], []
-        self._decoder.clear()
+        self._ids, self._read = [], 0
 
     def say(self, text: str) -> Iterator[str]:
         """Add `text` to the conversation and yield the model's answer, piece by piece.
 
         An answer that was cut off is ended first, by <|end|> or the first of `stop` (by nothing
         where the model does not know that text).
-        What is said must hold at least one token.  Abandoning the iterator (Ctrl-C) keeps the
-        part of the answer that was drawn.
+        What is said must hold at least one token.  Abandoning the iterator keeps the part of the
+        answer that was drawn, and so does Ctrl-C at any moment.
         """
         end = self.stop[0] if self.stop and knows(self.tokenizer, self.stop[0]) else ""
         if self._ids and not self._roles and not self.text.endswith(end):
@@ -93,18 +92,22 @@ class Conversation:
             if token in ends:
                 return
             self._ids.append(token)
-            self._unread = [token]
             yield token
+            self._read = 0
             logits = self._decoder.step(np.array([token]))
-            self._unread = []
+            self._read = len(self._ids)
 
     def _feed(self, ids: list[int]) -> np.ndarray:
         """Take in what was said; if it does not fit, only the last half of the context is kept."""
         self._ids += ids
-        ids, self._unread = self._unread + ids, []
-        room = self._decoder.context - self._decoder.length
-        if len(ids) > room:
+        read, self._read = self._read, 0
+        if read == 0:  # nothing was said yet, or an interrupt left the decoder at any place
             self._decoder.clear()
-            keep = max(len(ids), self._decoder.context // 2)
-            ids = self._ids[-min(keep, self._decoder.context) :]
-        return self._decoder.feed(np.array([ids], dtype=np.int64))
+        unread = self._ids[read:]
+        if len(unread) > self._decoder.context - self._decoder.length:
+            self._decoder.clear()
+            keep = max(len(unread) if read else len(ids), self._decoder.context // 2)
+            unread = self._ids[-min(keep, self._decoder.context) :]
+        logits = self._decoder.feed(np.array([unread], dtype=np.int64))
+        self._read = len(self._ids)
+        return logits

@@ -12,6 +12,9 @@ remembers cannot slide: a key computed at position 7 holds position 7. When all 
 So each token sees between context/2 and context tokens back, and the price is one prefill of
 context/2 tokens for every context/2 tokens written.
 
+**Ctrl-C.** The tokens taken in are the truth, the cache is what was computed from them. A pass that
+is cut short takes in nothing; a cache that then differs from the tokens is filled anew by the next.
+
 Read next: kernels/numpy_ref/decode.py, what one step computes.
 """
 
@@ -34,15 +37,16 @@ class Decoder:
         self.context = model.shape.context
         self.cache = model.make_cache(batch)
         self._network = network_of(model)  # None: step by the model's own forward
-        self._tokens = np.zeros((batch, self.context), dtype=np.int64)  # what the cache holds
+        self._tokens = np.zeros((batch, 0), dtype=np.int64)  # taken in and not forgotten
 
     @property
     def length(self) -> int:
         """Positions taken, at most the context."""
-        return self.cache.length
+        return self._tokens.shape[1]
 
     def clear(self) -> None:
         """Forget everything."""
+        self._tokens = self._tokens[:, :0]
         self.cache.clear()
 
     def feed(self, ids: np.ndarray) -> np.ndarray:
@@ -51,16 +55,13 @@ class Decoder:
         ids: (B, T) int, T >= 1.  Returns logits (B, V) float32 after the last one.
         Raises UserError if they do not fit the context, IndexError for an unknown id.
         """
-        start, end = self.length, self.length + ids.shape[1]
+        end = self.length + ids.shape[1]
         if end > self.context:
             raise UserError(
                 f"the prompt is {end} tokens long, the model's context {self.context}. "
                 f"Shorten it, or keep its last {self.context} tokens."
             )
-        self._tokens[:, start:end] = ids
-        with evaluating(self.model):
-            x = self.model.hidden(ids, self.cache)
-            return self.model.head(x[:, -1]).data  # (B, T, C) -> (B, V)
+        return self._take_in(self._tokens, ids)
 
     def step(self, ids: np.ndarray) -> np.ndarray:
         """Take in one more token per sequence, forgetting the older half of a full context.
@@ -68,14 +69,24 @@ class Decoder:
         ids: (B,) int.  Returns logits (B, V) float32.
         """
         if self.length == self.context:
-            recent = self._tokens[:, self.context - self.context // 2 :].copy()
-            self.clear()
-            return self.feed(np.concatenate([recent, ids[:, None]], axis=1))
-        if self._network is None:
+            recent = self._tokens[:, self.context - self.context // 2 :]
+            self.cache.clear()
+            return self._take_in(recent, ids[:, None])
+        if self._network is None or self.cache.length != self.length:
             return self.feed(ids[:, None])
-        position, cache = self.length, self.cache
-        self._tokens[:, position] = ids
-        positions = np.full(len(ids), position)
+        cache, positions = self.cache, np.full(len(ids), self.length)
         logits = decode_step(ids, self._network, cache.keys, cache.values, positions)
         cache.advance(1)
+        self._tokens = np.concatenate([self._tokens, ids[:, None]], axis=1)
+        return logits
+
+    def _take_in(self, held: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Read `ids`, (B, T), after the tokens `held`, which the cache has all of or is to read."""
+        tokens = np.concatenate([held, ids], axis=1)
+        if self.cache.length != held.shape[1]:
+            self.cache.clear()
+        with evaluating(self.model):
+            x = self.model.hidden(tokens[:, self.cache.length :], self.cache)
+            logits = self.model.head(x[:, -1]).data  # (B, T, C) -> (B, V)
+        self._tokens = tokens
         return logits

@@ -16,13 +16,13 @@ from tinygpt.model.shape import ModelShape
 class LayerCache:
     """One layer's keys and values, (B, context, H, D) each, the first `length` positions filled."""
 
-    def __init__(self, keys: np.ndarray, values: np.ndarray):
-        self.keys, self.values, self.length = keys, values, 0
+    def __init__(self, keys: np.ndarray, values: np.ndarray, length: int):
+        self.keys, self.values, self.length = keys, values, length
 
     def append(self, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Store k and v, (B, T, H, D), and return all keys and values so far as views.
 
-        Raises ValueError if the positions do not fit.
+        They count once the whole cache has advanced.  Raises ValueError if they do not fit.
         """
         end = self.length + k.shape[1]
         if end > self.keys.shape[1]:
@@ -32,30 +32,30 @@ class LayerCache:
             )
         self.keys[:, self.length : end] = k
         self.values[:, self.length : end] = v
-        self.length = end
         return self.keys[:, :end], self.values[:, :end]
 
 
 class KVCache:
-    """The caches of all layers of a GPT."""
+    """The caches of all layers of a GPT.
+
+    length: positions filled, one number for all layers. It grows when the last layer has written,
+    so a forward pass that is cut short (Ctrl-C) leaves the cache as if it had not begun.
+    """
 
     def __init__(self, shape: ModelShape, batch: int = 1):
         head = shape.d_model // shape.n_heads
         size = (2, shape.n_layers, batch, shape.context, shape.n_heads, head)
         self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, context, H, D) each
-        self.layers = [LayerCache(k, v) for k, v in zip(self.keys, self.values, strict=True)]
+        self.length = 0
 
-    @property
-    def length(self) -> int:
-        """Positions filled."""
-        return self.layers[0].length
+    def layer(self, index: int) -> LayerCache:
+        """One layer's part, for one forward pass."""
+        return LayerCache(self.keys[index], self.values[index], self.length)
 
     def advance(self, positions: int) -> None:
-        """Count positions that were written into keys and values directly (minigrad.ops.decode)."""
-        for layer in self.layers:
-            layer.length += positions
+        """Count positions that every layer has written."""
+        self.length += positions
 
     def clear(self) -> None:
         """Forget everything; the memory is kept."""
-        for layer in self.layers:
-            layer.length = 0
+        self.length = 0

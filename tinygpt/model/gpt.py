@@ -51,12 +51,14 @@ class GPT(LanguageModel):
         branch, stream = self.dropout(self.token_embedding(ids) + positions), None
         for i, block in enumerate(self.blocks):
             if cache is not None:
-                branch, stream = block(branch, stream, cache.layers[i])
+                branch, stream = block(branch, stream, cache.layer(i))
             elif self.recompute:
                 branch, stream = recompute(block, branch, stream)
             else:
                 branch, stream = block(branch, stream)
         x, _ = self.norm.add_norm(branch, stream)
+        if cache is not None:
+            cache.advance(ids.shape[1])
         return x
 
     def head(self, x: Tensor) -> Tensor:
