@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.threads import get_num_threads, set_num_threads
+from kernels.threads import explain_threads, get_num_threads, set_num_threads
 
 BACKENDS = ("numpy", "numba", "c")
 
@@ -202,7 +202,8 @@ def report() -> dict[str, Any]:
     """What runs and why.
 
     Keys: backend (as asked for), isa (in use, None without C), ops (op: the backend that answers),
-    available (backend: "ready" or why not), isas (instruction set: likewise).
+    available (backend: "ready" or why not), isas (instruction set: likewise), threads (what their
+    number comes from).
     """
     if not _chosen:
         use()
@@ -219,4 +220,5 @@ def report() -> dict[str, Any]:
         **in_use(),
         "available": available,
         "isas": load("c").available_isas() if c_ready else {},
+        "threads": explain_threads(),
     }

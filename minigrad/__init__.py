@@ -12,7 +12,9 @@ from typing import Any
 from numpy import bool_, float32, float64, int32, int64
 
 from kernels import get_num_threads, how_to_get_c, in_use, report, set_num_threads, use, using
+from kernels.cgroups import control_groups
 from kernels.memory import empty
+from kernels.threads import get_num_workers
 from minigrad import methods, nn, ops, optim
 from minigrad.creation import (
     arange,
@@ -46,6 +48,7 @@ __all__ = [
     "is_grad_enabled", "linspace", "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand",
     "randint", "randn", "randperm", "recompute", "report", "set_num_threads", "tensor", "use",
     "using", "zeros", "zeros_like",
+    "control_groups", "get_num_workers",
 ]
 __all__ += ops.__all__
 

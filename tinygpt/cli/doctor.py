@@ -44,14 +44,20 @@ def doctor(quick):
 
 
 def _machine() -> list[tuple[str, str]]:
-    import minigrad
 
     return [
         ("processor", cpu_name()),
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
         ("memory", _memory()),
-        ("threads", f"{minigrad.get_num_threads()} (set TINYGPT_THREADS to change it)"),
+        ("threads", _threads()),
     ]
+
+
+def _threads() -> str:
+    import minigrad
+
+    why = minigrad.report()["threads"]
+    return f"{minigrad.get_num_threads()} ({why}; set TINYGPT_THREADS to change it)"
 
 
 def _kernels() -> list[tuple[str, str]]:

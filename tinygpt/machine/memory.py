@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from minigrad import control_groups
+
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -55,13 +57,16 @@ class Limit:
     virtual: bool = False
 
 
-def limits() -> list[Limit]:
-    """What bounds the memory of a process here: the machine, its control group, ulimit -v."""
+def limits(system: Path = Path("/")) -> list[Limit]:
+    """What bounds the memory of a process here: the machine, its control groups, ulimit -v.
+
+    system: what stands for / where control groups are looked for, in tests.
+    """
     found = []
     machine = machine_bytes()
     if machine is not None:
         found.append(Limit(machine[1], "memory available on this machine"))
-    found += _control_groups()
+    found += _control_groups(system)
     try:
         import resource
     except ImportError:  # Windows
@@ -72,42 +77,37 @@ def limits() -> list[Limit]:
     return found
 
 
-def _control_groups() -> list[Limit]:
-    """What the memory controller still allows to this process, cgroup v2 and v1."""
-    found = []
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return []  # not Linux
-    for line in lines:
-        _, controllers, name = line.split(":", 2)
-        if controllers == "":
-            root, files = "/sys/fs/cgroup", ("memory.max", "memory.current", "file")
-        elif "memory" in controllers.split(","):
-            root = "/sys/fs/cgroup/memory"
-            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
-        else:
-            continue
-        folder = Path(root + name)
-        for group in (folder, *folder.parents):  # any ancestor may be the tightest
-            left = _group_left(group, *files)
-            if left is not None:
-                found.append(Limit(left, f"control group {group}"))
-            if str(group) == root:
-                break
-    return found
+def _control_groups(system: Path) -> list[Limit]:
+    """What each group of the memory controller still allows to this process."""
+    lefts = ((group, _group_left(group)) for group in control_groups("memory", system))
+    return [Limit(left, f"control group {group}") for group, left in lefts if left is not None]
 
 
-def _group_left(folder: Path, limit: str, used: str, cache: str) -> int | None:
+def _group_left(group: Path) -> int | None:
+    """Bytes that a group leaves, None without a limit.
+
+    What it holds of files is given up when memory is needed. Beyond v2's memory.high a group is
+    slowed down until it hardly moves, which is a limit too.
+    """
+    found = [_number(group / name) for name in ("memory.max", "memory.high", _V1_LIMIT)]
+    allowed = min((size for size in found if size is not None), default=2**63)
+    used = _number(group / "memory.current") or _number(group / "memory.usage_in_bytes") or 0
+    if allowed >= 2**50:  # v1 writes a number of this kind where there is no limit
+        return None
+    stat = str(group / "memory.stat")
+    cached = _table(stat, "file", unit=1) or _table(stat, "total_cache", unit=1) or 0
+    return max(0, allowed - max(0, used - cached))
+
+
+_V1_LIMIT = "memory.limit_in_bytes"
+
+
+def _number(path: Path) -> int | None:
+    """What a file of one number holds, None where there is none or it says "max"."""
     try:
-        allowed = (folder / limit).read_text(encoding="ascii").strip()
-        if allowed == "max" or int(allowed) >= 2**50:
-            return None
-        busy = int((folder / used).read_text(encoding="ascii"))
+        return int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    cached = _table(str(folder / "memory.stat"), cache, unit=1) or 0  # given up when needed
-    return int(allowed) - max(0, busy - cached)
 
 
 def _status(key: str) -> int | None:

@@ -11,7 +11,6 @@ or after white space: patterns look ahead there.) So the ids are those of the te
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import regex
 
+from minigrad import get_num_workers
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.pretokenize import PATTERNS, to_bytes, to_str
@@ -35,10 +35,10 @@ def encode_many(
 ) -> Iterator[np.ndarray]:
     """The ids of each text, in the order given; special tokens in a text are ordinary characters.
 
-    workers: threads; None means one per core this process may use.
+    workers: threads; None means what minigrad.get_num_workers says.
     Reads at most two texts per worker ahead of what has been taken.
     """
-    workers = workers or usable_cores()
+    workers = workers or get_num_workers()
 
     def encode(text: Text) -> np.ndarray:
         return tokenizer.encode_array(text, disallowed_special=())
@@ -58,14 +58,6 @@ def encode_many(
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def usable_cores() -> int:
-    """Cores this process may use, which can be fewer than the machine has."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 def encode_stream(

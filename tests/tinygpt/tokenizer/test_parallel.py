@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import minigrad
 from tinygpt.tokenizer import CharTokenizer, train_bpe
 from tinygpt.tokenizer.parallel import blocks, encode_many, encode_stream
 from tinygpt.tokenizer.pretokenize import PATTERNS
@@ -68,3 +70,23 @@ def test_reading_ahead_is_bounded(bpe):
     next(results)
     assert len(taken) <= 6
     results.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_number_of_threads_binds_the_workers(count):
+    seen, together = set(), threading.Barrier(count, timeout=20)
+
+    class Tokenizer:
+        def encode_array(self, text, disallowed_special):
+            together.wait()  # all of them at work at once, and one alone never waits
+            seen.add(threading.get_ident())
+            return np.zeros(1)
+
+    before = minigrad.get_num_threads()
+    minigrad.set_num_threads(count)
+    try:
+        assert len(list(encode_many(Tokenizer(), "x" * 4 * count))) == 4 * count
+    finally:
+        minigrad.set_num_threads(before)
+    assert len(seen) == count
+    assert (threading.get_ident() in seen) == (count == 1)
