@@ -62,6 +62,8 @@ class TrainingConfig:
     optimizer: Literal["adamw", "muon", "adamw8bit"] = "adamw"
     lr: float = 1e-3  # peak learning rate
     min_lr: float = 1e-4  # where the cosine ends
+    cosine_step: int | None = None  # where it begins, if not after the warm-up: --resume sets it
+    cosine_lr: float | None = None  # with this rate (training/schedule.py)
     warmup_steps: int = 100
     beta1: float = 0.9
     beta2: float = 0.99
@@ -74,6 +76,7 @@ class TrainingConfig:
     eval_every: int | None = 250  # steps
     eval_tokens: int | None = 100_000  # held-out tokens looked at while training; None is all
     checkpoint_every: int | None = 500  # steps
+    checkpoint_seconds: float | None = 60.0  # and one more when the last is so old: nothing is lost
     sample_every: int | None = 500  # steps
     sample_prompt: str = "\n"
     seed: int = 1337
@@ -84,7 +87,8 @@ class TrainingConfig:
             (("lr", "min_lr", "weight_decay", "warmup_steps"), lambda x: x >= 0, "0 or more"),
             (("seed",), lambda x: x >= 0, "0 or more"),
             (("eps",), lambda x: x > 0, "above 0"),
-            (("clip",), lambda x: x is None or x > 0, "above 0, or none"),
+            (("clip", "checkpoint_seconds"), lambda x: x is None or x > 0, "above 0, or none"),
+            (("cosine_step", "cosine_lr"), lambda x: x is None or x >= 0, "0 or more, or none"),
             (("beta1", "beta2", "label_smoothing"), lambda x: 0 <= x < 1, "in [0, 1)"),
             (
                 ("eval_every", "eval_tokens", "checkpoint_every", "sample_every"),

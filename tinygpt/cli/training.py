@@ -44,11 +44,10 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     """
     from tinygpt.config import load_config
     from tinygpt.machine import manners
-    from tinygpt.screens.console import Progress, Screen
-    from tinygpt.screens.live import make_view
-    from tinygpt.screens.report import HtmlReport
+    from tinygpt.runs.lock import sole_writer
+    from tinygpt.runs.run import Run, new_run
+    from tinygpt.screens.console import Screen
     from tinygpt.training.begin import begin
-    from tinygpt.training.trainer import Trainer
 
     stops = [manners.stop_at(stop_at)] if stop_at else []
     stops += [manners.max_hours(max_hours)] if max_hours is not None else []
@@ -59,8 +58,8 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     if nice:
         manners.give_way()
     screen = Screen()
-    with Progress() as busy:
 
+    def begun(busy):
         def say(text):
             busy.aside(screen.say, text)
 
@@ -72,6 +71,25 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
             session = begin(chosen, out, busy, _approval(fit, say))
         busy("making a few trial steps")
         _announce_time(session, say)
+        return session
+
+    with sole_writer(Run.open(out).path) if go_on else new_run(Path(out)):
+        return _trained(begun, screen, tensorboard, stops, pauses)
+
+
+def _trained(begun, screen, tensorboard, stops, pauses) -> int:
+    """Train the session that `begun` makes.  Returns the exit code."""
+    from tinygpt.screens.console import Progress
+    from tinygpt.screens.live import make_view
+    from tinygpt.screens.report import HtmlReport
+    from tinygpt.training.trainer import Trainer
+
+    try:
+        with Progress() as busy:
+            session = begun(busy)
+    except KeyboardInterrupt:
+        screen.say("Stopped before the first step: there is nothing to save.")
+        raise
     watchers = [make_view(screen), HtmlReport()]
     if tensorboard:
         from tinygpt.screens.tensorboard import TensorBoard
@@ -211,6 +229,8 @@ def _conclude(screen, session, outcome) -> int:
     if outcome.stopped:
         where = f"Stopped by {outcome.stopped} at step {outcome.step}"
         say(f"{where}" + (", saved." if outcome.saved else "."))
+        if outcome.step == session.config.training.steps:
+            say("All steps are made; only the last evaluation is missing.")
         screen.shell(resume(path), "Go on:       ")
     else:
         held_out = ""

@@ -124,7 +124,7 @@ def make_plan(objective: Objective, runtime: int, trial: bool = True) -> Plan:
     moments = MOMENT_BYTES[objective.config.training.optimizer]
     checkpoint = int((FLOAT + moments) * objective.parameters)
     others = measured.others if measured is not None else 0.0
-    return Plan(objective, memory, limit, step, total, checkpoint, (KEEP + 1) * checkpoint, others)
+    return Plan(objective, memory, limit, step, total, checkpoint, (KEEP + 2) * checkpoint, others)
 
 
 def fit(objective: Objective, runtime: int, say: Callable[[str], None] | None = None) -> Plan:

@@ -86,6 +86,19 @@ class Checkpoint:
                 f"cannot read {self.path / 'state.json'}: {error}. {_TRY_ANOTHER}"
             ) from error
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether the recipe asks for one at this step.
+
+        The others, made because of the time that has passed or on a stop, are for --resume only:
+        so where training goes back to after trouble does not depend on the clock.
+        """
+        try:
+            state = self.state()
+        except CheckpointError:
+            return True  # damaged, which `verify` finds: here it counts as it always has
+        return not (isinstance(state, dict) and state.get("scheduled") is False)
+
 
 _TRY_ANOTHER = "Use an earlier checkpoint of the run."
 
@@ -166,11 +179,11 @@ def verify(checkpoint: Checkpoint) -> None:
 
 
 def newest_good(
-    folder: Path, warn: Warn | None = None, before: int | None = None
+    folder: Path, warn: Warn | None = None, before: int | None = None, scheduled: bool = False
 ) -> Checkpoint | None:
     """The newest checkpoint that verifies, or None.
 
-    before: only those of a smaller step.
+    before: only those of a smaller step.  scheduled: only those that are.
     warn: called with one sentence for each damaged one that is passed over.
     """
     for checkpoint in listed(folder):
@@ -178,7 +191,8 @@ def newest_good(
             continue
         try:
             verify(checkpoint)
-            return checkpoint
+            if checkpoint.scheduled or not scheduled:
+                return checkpoint
         except CheckpointError as error:
             if warn is not None:
                 warn(f"{error}; going back to the checkpoint before it")
@@ -186,9 +200,12 @@ def newest_good(
 
 
 def prune(folder: Path, keep: int, best_step: int | None) -> None:
-    """Delete all but the newest `keep` checkpoints and the best one."""
-    for old in listed(folder)[keep:]:
-        if old.step != best_step:
+    """Delete all but the newest `keep` scheduled checkpoints, the best one, and the newest."""
+    found = listed(folder)
+    kept = {best_step, *(one.step for one in found[:1])}
+    kept.update([one.step for one in found if one.scheduled][:keep])
+    for old in found:
+        if old.step not in kept:
             doomed = folder / f"{_UNFINISHED}old-{old.path.name}"
             os.rename(old.path, doomed)  # so that a half-deleted one is never mistaken for one
             shutil.rmtree(doomed, ignore_errors=True)

@@ -15,7 +15,8 @@ Read next: checkpoint.py, metrics.py, then ../weights/open.py for its model.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.checkpoint import Checkpoint, Warn
+from tinygpt.runs.lock import sole_writer
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import PathError, check_folder, expand, kind, shown
 from tinygpt.tokenizer import Tokenizer
@@ -96,13 +98,13 @@ class Run:
         self.config = config
 
     def newest_good(
-        self, warn: Warn | None = None, before: int | None = None
+        self, warn: Warn | None = None, before: int | None = None, scheduled: bool = False
     ) -> Checkpoint | None:
         """The newest checkpoint (of a step below `before`) whose checksums hold, or None.
 
-        warn: hears about damaged ones.
+        warn: hears about damaged ones.  scheduled: only those that the recipe asks for.
         """
-        return checkpoints.newest_good(self.checkpoints, warn, before)
+        return checkpoints.newest_good(self.checkpoints, warn, before, scheduled)
 
     def find(self, which: str | int = "last", warn: Warn | None = None) -> Checkpoint:
         """A verified checkpoint: "last", "best" (lowest validation loss) or a step.
@@ -133,6 +135,30 @@ def check_is_free(path: Path) -> None:
         raise UserError(
             f"{path} already holds a run. Go on with it by --resume, or choose another --out."
         )
+
+
+@contextmanager
+def new_run(path: Path) -> Iterator[None]:
+    """A folder in which a run can be made, with nobody else writing into it.
+
+    Folders made for it go away again if the with block fails and leaves nothing in them.
+    Raises UserError if there is a run already, or another is being made there.
+    """
+    check_is_free(path)
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(_refused(path, error)) from error
+    try:
+        with sole_writer(path):
+            check_is_free(path)  # made meanwhile by whoever held the lock
+            yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        raise
 
 
 def _damaged(path: Path, error: Exception) -> str:

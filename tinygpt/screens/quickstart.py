@@ -26,7 +26,7 @@ from tinygpt.machine.terminal import command
 from tinygpt.planning.probe import measure
 from tinygpt.pretraining.config import PretrainingConfig
 from tinygpt.pretraining.objective import Pretraining
-from tinygpt.runs.run import check_is_free
+from tinygpt.runs.run import new_run
 from tinygpt.screens.advice import generate, resume
 from tinygpt.screens.console import Progress, Screen
 from tinygpt.screens.live import make_view
@@ -42,7 +42,11 @@ THIS = "this model"
 
 def quickstart(out: Path, minutes: float, screen: Screen) -> int:
     """Run it.  out: folder for the run; minutes: of training.  Returns the exit code."""
-    check_is_free(out)  # its tokens are the first thing that would be written
+    with new_run(out):  # its tokens are the first thing that is written
+        return _play(out, minutes, screen)
+
+
+def _play(out: Path, minutes: float, screen: Screen) -> int:
     say = _narrator(screen)
     say("1. The machine", _machine())
     config = load_config("quickstart")

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tinygpt.config import Config, ConfigError, changes, find_objective
-from tinygpt.runs.run import Run, check_is_free
+from tinygpt.config import Change, Config, ConfigError, changes, find_objective
+from tinygpt.runs.lock import sole_writer
+from tinygpt.runs.run import Run, new_run
 from tinygpt.storage.paths import expand
 from tinygpt.training.objective import Objective, Say
+from tinygpt.training.schedule import continued, outlook
 from tinygpt.training.session import Session
 
 
@@ -33,11 +35,11 @@ def begin(
     Raises UserError: no such text, too little of it, a folder that holds a run already ...
     """
     out = Path(expand(out))
-    check_is_free(out)  # before the data is prepared, which takes a while
-    objective: Objective = find_objective(config.objective).prepare(config, out, say)
-    if approve is not None:
-        objective = approve(objective)
-    return Session(Run.create(out, objective.config, objective.leave), objective)
+    with new_run(out):
+        objective: Objective = find_objective(config.objective).prepare(config, out, say)
+        if approve is not None:
+            objective = approve(objective)
+        return Session(Run.create(out, objective.config, objective.leave), objective)
 
 
 def resume(
@@ -47,35 +49,57 @@ def resume(
 
     change: makes the configuration that is wanted now from the run's own.
     say: hears what changed and which checkpoints are damaged.
-    Raises UserError if the data is another or the changes cannot be made in mid-run.
+    Raises UserError if the data is another, the changes cannot be made in mid-run, or another
+    process trains it.
     """
-    say = say or (lambda text: None)
     run = Run.open(out)
+    with sole_writer(run.path):
+        return _resume(run, change or (lambda own: own), say or (lambda text: None))
+
+
+def _resume(run: Run, change: Callable[[Any], Any], say: Say) -> Session:
     kind = find_objective(run.config.objective)
-    wanted = kind.settled(run.config, change(run.config) if change else run.config)
+    saved = run.newest_good(say)
+    step = saved.step if saved is not None else 0
+    wanted = continued(run.config, kind.settled(run.config, change(run.config)), step)
     changed = changes(run.config, wanted)
+    _check(run, changed, wanted.training.steps, step)
+    for one in changed:
+        if not one.key.startswith("training.cosine_"):  # `outlook` says it
+            say(f"changed since the last session: {one}")
+    objective = kind.reopen(run, say)
+    run.config = objective.config = wanted
+    session = Session(run, objective)
+    if saved is not None:
+        session.check_data(saved)
+        session.restore(saved)
+    if changed:
+        run.write_config(wanted)
+    if saved is None:
+        say("no checkpoint to go on from: training starts at step 0")
+        return session
+    for text in session.differences(saved):
+        say(text)
+    if changed:
+        session.state.forget_usual()
+        say(outlook(wanted.training, step, session.state.lr_scale))
+    if step == wanted.training.steps and session.pending is None:
+        say(f"all {step} steps are made. For more: --set training.steps={2 * step}")
+    else:
+        say(f"going on from step {step}")
+    return session
+
+
+def _check(run: Run, changed: list[Change], steps: int, made: int) -> None:
+    """Raise ConfigError for changes that cannot be made in mid-run; nothing is written by then."""
     fixed = [str(one) for one in changed if not one.key.startswith("training.")]
     if fixed:
         raise ConfigError(
             f"{run.path} cannot go on with another {', '.join(fixed)}. Leave that as it was, or "
             "start a new run in another --out."
         )
-    for one in changed:
-        say(f"changed since the last session: {one}")
-    objective = kind.reopen(run, say)
-    if changed:
-        run.write_config(wanted)
-        objective.config = wanted
-    session = Session(run, objective)
-    saved = run.newest_good(say)
-    if saved is None:
-        say("no checkpoint to go on from: training starts at step 0")
-    else:
-        session.check_data(saved)
-        session.restore(saved)
-        if changed:
-            session.state.forget_usual()
-        for text in session.differences(saved):
-            say(text)
-        say(f"going on from step {saved.step}")
-    return session
+    if made > steps:
+        raise ConfigError(
+            f"{run.path} has made {made} steps already, more than training.steps = {steps}. Ask "
+            f"for more with --set training.steps={made + steps}, or leave the run as it is."
+        )

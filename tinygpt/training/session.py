@@ -6,21 +6,24 @@ Read next: trainer.py, which drives it.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 import minigrad
-from minigrad import nn, optim
+from minigrad import nn
 from tinygpt.errors import UserError
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
+from tinygpt.runs.metrics import StepMetrics
 from tinygpt.runs.run import Run
 from tinygpt.training.objective import Objective
 from tinygpt.training.optimizer import make_optimizer
+from tinygpt.training.schedule import schedule_of
 from tinygpt.training.state import TrainState
 
-KEEP = 2  # newest checkpoints kept, besides the best
+KEEP = 2  # newest scheduled checkpoints kept, besides the best and the newest of all
 
 
 class Session:
@@ -29,6 +32,8 @@ class Session:
     model: what the objective built; only the objective knows what it can do.
     Random streams are made from training.seed: one for the model (weights, then dropout), one for
     the batches.
+    pending: a step that was made, but what is due after it (evaluation, sample) was cut short. It
+        is kept in the checkpoint and caught up on when training goes on.
     """
 
     def __init__(self, run: Run, objective: Objective):
@@ -41,19 +46,25 @@ class Session:
         self.state = TrainState(rng=np.random.default_rng(seeds[0]))
         self.model: Any = objective.build(self.state.rng)
         self.optimizer = make_optimizer(self.model, recipe)
-        self.schedule = optim.warmup_cosine(
-            recipe.lr, recipe.min_lr, recipe.warmup_steps, recipe.steps
-        )
+        self.schedule = schedule_of(recipe)
         self.batches = objective.batches(self.model, np.random.default_rng(seeds[1]))
+        self.pending: StepMetrics | None = None
 
-    def save(self) -> Checkpoint:
-        """Write a checkpoint of this moment and drop the oldest.  Raises OSError."""
-        state = {
+    def save(self, scheduled: bool = True) -> Checkpoint:
+        """Write a checkpoint of this moment and drop the oldest.  Raises OSError.
+
+        scheduled: the recipe asks for one at this step (Checkpoint.scheduled).
+        """
+        state: dict[str, Any] = {
             "train": self.state.to_dict(),
             "batches": self.batches.state_dict(),
             "data": self.objective.identity(),
             "computes": how_it_computes(),
         }
+        if not scheduled:
+            state["scheduled"] = False
+        if self.pending is not None:
+            state["pending"] = dataclasses.asdict(self.pending)
         saved = checkpoints.save(
             self.run.checkpoints, self.state.step, trained_arrays(self.model),
             self.optimizer.state_dict(), state,
@@ -75,7 +86,10 @@ class Session:
             raise CheckpointError(f"{saved.path}: {error}") from error
         state = saved.state()
         self.state.load_dict(state["train"])
+        self.pending = None
         if with_data:
+            if "pending" in state:
+                self.pending = StepMetrics(**state["pending"])
             self.batches.load_state_dict(state["batches"])
 
     def differences(self, saved: Checkpoint) -> list[str]:

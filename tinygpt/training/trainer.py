@@ -9,6 +9,7 @@ Read next: session.py (what it drives), watch.py (whom it tells).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ import numpy as np
 
 from tinygpt.errors import UserError
 from tinygpt.machine.manners import PauseWhile
-from tinygpt.machine.signals import StopSignals
+from tinygpt.machine.signals import Stopped, StopSignals
+from tinygpt.runs.lock import sole_writer
 from tinygpt.runs.metrics import StepMetrics
 from tinygpt.training.loop import train
 from tinygpt.training.session import Session
@@ -25,6 +27,7 @@ from tinygpt.training.watch import LogFile, MetricsFile, SamplesFile, Watcher
 PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
 RATE_AFTER_ROLLBACK = 0.5  # factor on the learning rate
 MAX_ROLLBACKS = 5  # without a new checkpoint in between: then something else is wrong
+SAVING = 0.02  # share of the time that checkpoints by time may take
 
 
 @dataclass(frozen=True)
@@ -66,42 +69,66 @@ class Trainer:
             SamplesFile(folder / "samples.jsonl", self._warn),
             LogFile(folder / "log.txt", self._warn),
         ]
+        self._signals = StopSignals(self._explain)
+        self._doing = ""
         self._saved_step: int | None = None
+        self._saved_at, self._save_seconds = time.monotonic(), 0.0
         self._rollbacks_here = 0
         self._val_loss: float | None = None
 
     def run(self) -> Outcome:
         """Train to the end, or until a signal or a stop asks to save and leave.
 
-        Raises UserError when training cannot go on (no number in the loss from the first step).
+        Raises UserError when training cannot go on (no number in the loss from the first step), or
+        another process trains this run.
         """
+        with sole_writer(self.session.run.path) as locked:
+            self._tell("start", self.session)
+            try:
+                if not locked:
+                    self._warn("this system cannot lock the run's folder: start no second training")
+                return self._run()
+            finally:
+                self._tell("close")
+
+    def _run(self) -> Outcome:
         state = self.session.state
-        self._tell("start", self.session)
-        stopped = None
-        try:
-            with StopSignals(self._heard) as signals:
-                for metrics in self._loop():
-                    val_loss, due = self._after_step(metrics)
-                    self._tell("step", metrics, val_loss)
-                    if due:  # the line before the checkpoint: a kill between them loses neither
-                        self._save()
-                    stopped = self._stop_or_pause(signals)
-                    if stopped is not None:
-                        break
-                saved = self._saved_step == state.step or self._save()
-            if stopped:
-                self._event("stop", f"stopped by {stopped} at step {state.step}")
-        finally:
-            self._tell("close")
+        self._saved_at = time.monotonic()
+        with self._signals as signals:
+            stopped = self._train(signals)
+            saved = self._saved_step == state.step or self._save(scheduled=stopped is None)
+        if stopped:
+            self._event("stop", f"stopped by {stopped} at step {state.step}")
         return Outcome(
             state.step, stopped, stopped is not None and stopped == signals.received,
             self._val_loss, state.best_loss, saved,
         )
 
-    def _loop(self) -> Iterator[StepMetrics]:
+    def _train(self, signals: StopSignals) -> str | None:
+        """All the steps that are left.  Returns why it stopped before the end, or None."""
+        session = self.session
+        for metrics in self._steps():
+            try:
+                val_loss, due = self._after_step(metrics)
+            except Stopped:  # evaluated, written about and told after --resume
+                session.pending = metrics
+                return signals.received
+            session.pending = None
+            self._tell("step", metrics, val_loss)
+            if due or self._long_unsaved():  # the line first: a kill between them loses neither
+                self._save(scheduled=due)
+            stopped = self._stop_or_pause(signals)
+            if stopped is not None:
+                return stopped
+            self._doing = "the step that was begun is being finished"
+        return None
+
+    def _steps(self) -> Iterator[StepMetrics]:
         session, recipe = self.session, self.session.config.training
+        if session.pending is not None:
+            yield session.pending
         objective = session.objective
-        return train(
+        yield from train(
             session.model, session.batches, objective.loss, session.optimizer, session.schedule,
             session.state, steps=recipe.steps, accumulation=recipe.accumulation, clip=recipe.clip,
             judge=objective.judge,
@@ -110,7 +137,8 @@ class Trainer:
     def _after_step(self, metrics: StepMetrics) -> tuple[float | None, bool]:
         """What happens between two steps.
 
-        Returns (validation loss if measured, whether a checkpoint is due).
+        Returns (validation loss if measured, whether the recipe asks for a checkpoint).
+        Raises Stopped if a signal cut it short; then nothing but best_loss has changed.
         """
         step, recipe = metrics.step, self.session.config.training
         if metrics.skipped:
@@ -128,7 +156,8 @@ class Trainer:
         every = recipe.checkpoint_every
         due = last or improved or (every is not None and step % every == 0)
         if recipe.sample_every and (last or step % recipe.sample_every == 0):
-            text = self.session.objective.write(self.session.model, step)
+            with self._signals.at_once():
+                text = self.session.objective.write(self.session.model, step)
             if text is not None:
                 self._tell("sample", step, text)
         return val_loss, due
@@ -137,7 +166,8 @@ class Trainer:
         state, recipe = self.session.state, self.session.config.training
         limit = None if whole else recipe.eval_tokens
         self._tell("busy", f"measuring {'all ' if whole else ''}held-out text")
-        loss = self.session.objective.evaluate(self.session.model, limit)
+        with self._signals.at_once():
+            loss = self.session.objective.evaluate(self.session.model, limit)
         if loss is not None and np.isfinite(loss):
             if whole:
                 self._val_loss = loss
@@ -145,17 +175,28 @@ class Trainer:
                 state.best_loss, state.best_step = loss, state.step
         return loss
 
-    def _save(self) -> bool:
+    def _long_unsaved(self) -> bool:
+        """Whether a checkpoint is due by time: they come more rarely where saving takes long."""
+        every = self.session.config.training.checkpoint_seconds
+        since = time.monotonic() - self._saved_at
+        return every is not None and since >= max(every, self._save_seconds / SAVING)
+
+    def _save(self, scheduled: bool) -> bool:
         """Checkpoint; a disk that refuses costs a warning, never the training."""
         self._tell("busy", "saving")
+        self._doing = "a checkpoint is being written"
+        started = time.monotonic()
         try:
-            self.session.save()
+            self.session.save(scheduled)
         except OSError as error:
             self._warn(
                 f"no checkpoint at step {self.session.state.step}: {error.strerror or error}. "
                 "The earlier ones are intact; training goes on. Free some space."
             )
             return False
+        finally:
+            self._saved_at = time.monotonic()
+            self._save_seconds = self._saved_at - started
         self._saved_step = self.session.state.step
         self._rollbacks_here = 0
         return True
@@ -172,8 +213,11 @@ class Trainer:
         Good means undamaged, and from when the loss was still low.
         """
         session, state = self.session, self.session.state
-        saved = session.run.newest_good(self._warn, before=state.low_step + 1)
-        saved = saved or session.run.newest_good()
+        saved = (
+            session.run.newest_good(self._warn, before=state.low_step + 1, scheduled=True)
+            or session.run.newest_good(scheduled=True)
+            or session.run.newest_good()
+        )
         self._rollbacks_here += 1
         if saved is None or self._rollbacks_here > MAX_ROLLBACKS:
             tried = ", after several returns to a checkpoint" if saved else ""
@@ -207,8 +251,9 @@ class Trainer:
             pause(lambda text: self._event("pause", text), lambda: asked() is not None)
         return asked()
 
-    def _heard(self, signal: str) -> None:
-        self._tell("stopping", f"{signal}: saving as soon as this step is done; again to leave now")
+    def _explain(self, signal: str) -> None:
+        """Heard from another thread when a stop takes a while."""
+        self._tell("stopping", f"{signal}: {self._doing}, then all is saved; again to leave now")
 
     def _event(self, kind: str, text: str) -> None:
         self._tell("event", self.session.state.step, kind, text)

@@ -323,10 +323,10 @@ def test_a_steps_line_is_written_before_its_checkpoint(tiny_config, tmp_path, mo
     session = begin(tiny_config, tmp_path / "run")
     real, seen = session.save, []
 
-    def save():
+    def save(scheduled=True):
         lines = metrics_files.read(tmp_path / "run/metrics.jsonl")
         seen.append((session.state.step, max(m["step"] for m in lines)))
-        return real()
+        return real(scheduled)
 
     monkeypatch.setattr(session, "save", save)
     Trainer(session).run()
