@@ -19,11 +19,12 @@ import numpy as np
 
 from tinygpt.config import ConfigError
 from tinygpt.machine.memory import Limit, limits, resident_bytes
-from tinygpt.planning.probe import Measured, measure
+from tinygpt.planning.probe import ROOM, Measured, measure
 from tinygpt.training.objective import Objective
 from tinygpt.training.session import KEEP
 
 FLOAT = 4  # bytes
+LARGEST = 4096  # sequences in a micro-batch that --fit looks at
 MARGIN = 0.9  # share of what is available that a plan may take: predictions are not perfect
 Times = tuple[float, float, float]  # likely, low, high
 MOMENT_BYTES = {"adamw": 8.0, "adamw8bit": 2.04, "muon": 4.5}  # a parameter
@@ -74,8 +75,8 @@ class Plan:
     def tokens(self) -> int:
         """Read in the whole training."""
         recipe = self.config.training
-        one = self.objective.example(np.random.default_rng(0)).tokens
-        return recipe.steps * recipe.accumulation * one
+        sequences = recipe.steps * recipe.accumulation * recipe.batch_size
+        return sequences * _tokens_of_one(self.objective)
 
     @property
     def fits(self) -> bool:
@@ -108,19 +109,20 @@ def tightest_limit() -> Limit | None:
 def make_plan(objective: Objective, runtime: int, trial: bool = True) -> Plan:
     """Forecast a training (of an objective whose settings are complete; its data is not needed).
 
-    trial: measure memory and time in a child process, at the micro-batch asked for if that seems
-    to fit, else at the largest that does, scaled up.
+    trial: measure memory and time in a child process, at the micro-batch asked for if that is
+        quick and small, else at the largest that is, scaled up. Where not even one sequence fits
+        there is nothing to try.
     """
     limit = tightest_limit()
     memory, measured = estimate(objective, runtime), None
-    if trial:
-        tried = _largest_safe(objective, runtime, limit)
-        measured = measure(tried)
-        if measured is not None:
-            memory = _corrected(memory, objective, tried, measured, limit)
+    room = _room(objective, runtime, limit)
+    if trial and room > 0:
+        measured = measure(objective, room=room)
     step = total = None
     if measured is not None:
-        step, total = _times(objective, tried.config.training.batch_size, measured)
+        tried = objective.with_training(batch_size=measured.batch_size)
+        memory = _corrected(memory, objective, tried, measured, limit)
+        step, total = _times(objective, measured)
     moments = MOMENT_BYTES[objective.config.training.optimizer]
     checkpoint = int((FLOAT + moments) * objective.parameters)
     others = measured.others if measured is not None else 0.0
@@ -150,7 +152,8 @@ def candidates(objective: Objective) -> Iterator[Objective]:
     """Ways to make the same optimizer step, the fastest first, each needing less memory."""
     recipe = objective.config.training
     effective = recipe.batch_size * recipe.accumulation
-    sizes = [b for b in range(recipe.batch_size, 0, -1) if effective % b == 0]
+    smaller = range(min(recipe.batch_size - 1, LARGEST), 0, -1)
+    sizes = [b for b in (recipe.batch_size, *smaller) if effective % b == 0]
     for recompute in sorted({recipe.recompute, True}):
         for size in sizes:
             yield objective.with_training(
@@ -180,16 +183,19 @@ def refusal(plan: Plan) -> str:
     return f"{text} Choose a smaller model: less model.n_layers, model.d_model or model.context."
 
 
-def _largest_safe(objective: Objective, runtime: int, limit: Limit | None) -> Objective:
-    """`objective`, or with the micro-batch halved until a trial is not likely to exhaust memory."""
-    tried = objective
-    while (
-        limit is not None
-        and tried.config.training.batch_size > 1
-        and estimate(tried, runtime).total > 0.8 * limit.size
-    ):
-        tried = tried.with_training(batch_size=tried.config.training.batch_size // 2)
-    return tried
+def _room(objective: Objective, runtime: int, limit: Limit | None) -> int:
+    """Bytes that the activations of a trial may take, 0 if one sequence is too much already."""
+    one = estimate(objective.with_training(batch_size=1), runtime)
+    if limit is None:
+        return ROOM
+    left = int(0.8 * limit.size) - (one.total - one.activations)
+    return min(ROOM, left) if left >= one.activations else 0
+
+
+def _tokens_of_one(objective: Objective) -> int:
+    """Tokens of one sequence: a whole batch may be more than memory holds."""
+    one = objective.with_training(batch_size=1)
+    return one.example(np.random.default_rng(0)).tokens
 
 
 def _corrected(
@@ -215,18 +221,15 @@ def _corrected(
     )
 
 
-def _times(objective: Objective, tried_batch: int, measured: Measured) -> tuple[Times, Times]:
+def _times(objective: Objective, measured: Measured) -> tuple[Times, Times]:
     """Seconds of a step and of the run, evaluations included."""
     recipe = objective.config.training
-    scale = recipe.batch_size / tried_batch
-    low, likely, high = measured.pass_seconds
-    step = tuple(
-        recipe.accumulation * scale * one + measured.update_seconds
-        for one in (likely, 0.92 * low, 1.08 * high)
-    )
-    tokens = objective.example(np.random.default_rng(0)).tokens
+    low, likely, high = measured.step_seconds(recipe)
+    step = (likely, 0.92 * low, 1.08 * high)
     share = 0.0  # evaluations cost a forward pass, about a third of a training pass, a token
     if recipe.eval_every and recipe.eval_tokens:
-        passes = recipe.eval_tokens / tokens / recipe.eval_every
-        share = passes * scale * likely / 3 / step[0]
-    return step, tuple(recipe.steps * (1 + share) * one for one in step)
+        a_sequence = measured.pass_seconds[1] / measured.batch_size
+        sequences = recipe.eval_tokens / _tokens_of_one(objective) / recipe.eval_every
+        share = sequences * a_sequence / 3 / likely
+    total = recipe.steps * (1 + share)
+    return step, (total * step[0], total * step[1], total * step[2])

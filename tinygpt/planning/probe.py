@@ -3,6 +3,9 @@
 The child builds the module, makes a few steps on examples and reports its memory and times. A
 process of its own, because memory that a process has once touched stays in its peak; and because a
 trial that exhausts the memory must not take the caller with it.
+
+However large a batch is asked for, a trial is short and small: it begins with one sequence, which
+shows what each takes, and goes on with as many as ROOM and PASS allow.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from minigrad import optim
-from tinygpt.config import OBJECTIVES, find_objective, from_dict
+from minigrad import nn, optim
+from tinygpt.config import OBJECTIVES, TrainingConfig, find_objective, from_dict
 from tinygpt.machine.memory import peak_bytes, peak_virtual_bytes, resident_bytes
 from tinygpt.model import ModelShape, build
 from tinygpt.training.objective import Objective
@@ -27,6 +30,8 @@ from tinygpt.training.step import gradients, update
 
 SECONDS = 6.0  # of steps, about
 LEAST, MOST = 3, 30  # steps timed
+ROOM = 1 << 30  # bytes that a trial's activations may take
+PASS = 2.0  # seconds that one forward and backward pass may take
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,9 @@ class Measured:
 
     base, peak: resident bytes before the model is made and at most; *_virtual: the same of
     address space.
-    pass_seconds: (lower quartile, median, upper quartile) of forward and backward of one
-    micro-batch.  update_seconds: of the optimizer's update.
+    batch_size: sequences in the micro-batch that was tried, at most those asked for.
+    pass_seconds: (lower quartile, median, upper quartile) of forward and backward of one of them.
+    update_seconds: of the optimizer's update.
     others: share of the processors' time that other programs took meanwhile (0 if unknown). One
         that keeps one of two cores busy doubles the times: a step waits for its slower thread.
     """
@@ -45,16 +51,30 @@ class Measured:
     peak: int
     base_virtual: int
     peak_virtual: int
+    batch_size: int
     pass_seconds: tuple[float, float, float]
     update_seconds: float
     others: float = 0.0
 
+    def step_seconds(self, recipe: TrainingConfig) -> tuple[float, float, float]:
+        """(low, likely, high) seconds of one optimizer step under a recipe."""
+        passes = recipe.accumulation * recipe.batch_size / self.batch_size
+        low, likely, high = (passes * one + self.update_seconds for one in self.pass_seconds)
+        return low, likely, high
 
-def measure(objective: Objective, seconds: float = SECONDS) -> Measured | None:
-    """Try an objective's settings in a child process; None if the child did not survive it."""
+
+def measure(
+    objective: Objective, seconds: float = SECONDS, room: int = ROOM
+) -> Measured | None:
+    """Try an objective's settings in a child process; None if the child did not survive it.
+
+    seconds: of steps, about.  room: bytes that activations may take.
+    """
     config, kind = objective.config, type(objective)
     place = f"{kind.__module__}:{kind.__qualname__}"
-    request = json.dumps({"config": config.to_dict(), "place": place, "seconds": seconds})
+    request = json.dumps(
+        {"config": config.to_dict(), "place": place, "seconds": seconds, "room": room}
+    )
     done = subprocess.run(
         [sys.executable, "-m", "tinygpt.planning.probe"],
         input=request, capture_output=True, text=True, check=False,
@@ -94,11 +114,15 @@ def warm_runtime() -> int:
     return resident_bytes()
 
 
-def _trial(objective: Objective, seconds: float) -> Measured:
+def _trial(objective: Objective, seconds: float, room: int) -> Measured:
     base, base_virtual = warm_runtime(), peak_virtual_bytes()
-    recipe, rng = objective.config.training, np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     model = objective.build(rng)
-    optimizer = make_optimizer(model, recipe)
+    optimizer = make_optimizer(model, objective.config.training)
+    objective = objective.with_training(
+        batch_size=_affordable(objective, model, optimizer, room)
+    )
+    recipe = objective.config.training
     passes: list[float] = []
     updates: list[float] = []
     end, before = time.perf_counter() + seconds, _processors()
@@ -113,10 +137,27 @@ def _trial(objective: Objective, seconds: float) -> Measured:
     worked, own, gone_by = (now - then for now, then in zip(_processors(), before, strict=True))
     low, middle, high = np.quantile(passes[1:], (0.25, 0.5, 0.75)).tolist()  # the first warms up
     return Measured(
-        base, peak_bytes(), base_virtual, peak_virtual_bytes(), (low, middle, high),
-        float(np.median(updates[1:] or updates)),
+        base, peak_bytes(), base_virtual, peak_virtual_bytes(), recipe.batch_size,
+        (low, middle, high), float(np.median(updates[1:] or updates)),
         max(0.0, worked - own) / (gone_by * (os.cpu_count() or 1)),
     )
+
+
+def _affordable(
+    objective: Objective, model: nn.Module, optimizer: optim.Optimizer, room: int
+) -> int:
+    """The largest micro-batch, up to the objective's own, that keeps to `room` and PASS."""
+    rng, wanted = np.random.default_rng(0), objective.config.training.batch_size
+    one, two = (objective.with_training(batch_size=size) for size in (1, 2))
+    before = resident_bytes()
+    seconds = 0.0
+    for _ in range(2):  # the first warms up
+        start = time.perf_counter()
+        gradients(model, [one.example(rng)], objective.loss, optimizer)
+        seconds = time.perf_counter() - start
+    counted = two.activation_bytes() - one.activation_bytes()
+    each = counted or max(peak_bytes() - before, 1)  # with the gradients: rather too much
+    return max(1, min(wanted, int(PASS / seconds), room // each))
 
 
 def _processors() -> tuple[float, float, float]:
@@ -134,5 +175,6 @@ if __name__ == "__main__":
     request = json.load(sys.stdin)
     OBJECTIVES[request["config"]["objective"]] = request["place"]  # it may be the caller's own
     config = from_dict(request["config"])
-    trial = _trial(find_objective(config.objective)(config), request["seconds"])
+    made = find_objective(config.objective)(config)
+    trial = _trial(made, request["seconds"], request["room"])
     print(json.dumps(asdict(trial)))

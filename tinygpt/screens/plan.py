@@ -15,6 +15,7 @@ from tinygpt.screens.console import Screen
 from tinygpt.screens.live import duration
 
 MB = 2**20
+DAY = 86400.0  # seconds
 BUSY = 0.1  # share of the processors for others from which the time is worth a warning
 
 
@@ -47,15 +48,20 @@ def one_line(plan: Plan) -> str:
 
 
 def time_line(seconds: float, total: float, low: float, high: float) -> str:
-    """Seconds of a step and of the run, and when it would be done."""
+    """Seconds of a step and of the run, and when it would be done if that is within a year."""
+    step = f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    text = f"{step} a step, {duration(total)} in all"
+    if high > 365 * DAY:
+        return text
     now = datetime.now()
     early, late = (now + timedelta(seconds=s) for s in (low, high))
     pattern = "%H:%M" if late.date() == now.date() else "%A %H:%M"
+    if high > 6 * DAY:
+        pattern = "%d %B"
     between = f"between {early.strftime(pattern)} and {late.strftime(pattern)}"
     if early.strftime(pattern) == late.strftime(pattern):
         between = f"at about {early.strftime(pattern)}"
-    step = f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-    return f"{step} a step, {duration(total)} in all: done {between}"
+    return f"{text}: done {between}"
 
 
 def _facts(plan: Plan, out: Path | None) -> list[tuple[str, str]]:

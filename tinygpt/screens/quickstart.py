@@ -130,7 +130,7 @@ def _fit_to_time(objective: Pretraining, seconds: float) -> PretrainingConfig:
     config, measured = objective.config, measure(objective, PROBE_SECONDS)
     if measured is None:
         raise UserError("the trial of a few steps did not survive: free some memory and try again.")
-    one = config.training.accumulation * measured.pass_seconds[1] + measured.update_seconds
+    one = measured.step_seconds(config.training)[1]
     steps = max(MIN_STEPS, round(seconds / one / 10) * 10)
     third, sixth = math.ceil(steps / 3), math.ceil(steps / 6)  # rounded up: the last is the end
     return config.replace(

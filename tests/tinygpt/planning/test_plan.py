@@ -43,7 +43,7 @@ def test_less_memory_with_recomputed_activations_and_with_smaller_batches(traini
 
 
 def test_fit_keeps_the_effective_batch(monkeypatch, training):
-    monkeypatch.setattr(plans, "measure", lambda config: None)
+    monkeypatch.setattr(plans, "measure", lambda config, **_: None)
     limited(monkeypatch, 600)
     recipe = plans.fit(training, RUNTIME).config.training
     assert 1 <= recipe.batch_size < 16 and not recipe.recompute
@@ -51,7 +51,7 @@ def test_fit_keeps_the_effective_batch(monkeypatch, training):
 
 
 def test_fit_recomputes_only_when_a_single_sequence_is_too_much(monkeypatch, training):
-    monkeypatch.setattr(plans, "measure", lambda config: None)
+    monkeypatch.setattr(plans, "measure", lambda config, **_: None)
     limited(monkeypatch, 270)
     recipe = plans.fit(training, RUNTIME).config.training
     assert recipe.recompute
@@ -77,8 +77,8 @@ def test_a_trial_corrects_memory_and_gives_times(monkeypatch, training):
     small = training.with_training(batch_size=4, accumulation=2, steps=100, eval_every=None)
     counted = plans.estimate(small, RUNTIME)
     peak = counted.total + (30 << 20)
-    measured = Measured(RUNTIME, peak, RUNTIME, peak, (0.9, 1.0, 1.2), 0.1)
-    monkeypatch.setattr(plans, "measure", lambda config: measured)
+    measured = Measured(RUNTIME, peak, RUNTIME, peak, 4, (0.9, 1.0, 1.2), 0.1)
+    monkeypatch.setattr(plans, "measure", lambda config, **_: measured)
     limited(monkeypatch, 4000)
     plan = plans.make_plan(small, RUNTIME)
     assert plan.memory.total == pytest.approx(peak, rel=0.01)
@@ -92,8 +92,8 @@ def test_a_busy_machine_is_said(monkeypatch, training):
 
     monkeypatch.setattr(Pretraining, "data_tokens", lambda self: (1000, 100))
     for others, said in ((0.02, False), (0.4, True)):
-        measured = Measured(RUNTIME, RUNTIME, RUNTIME, RUNTIME, (0.9, 1.0, 1.2), 0.1, others)
-        monkeypatch.setattr(plans, "measure", lambda config, seen=measured: seen)
+        measured = Measured(RUNTIME, RUNTIME, RUNTIME, RUNTIME, 16, (0.9, 1.0, 1.2), 0.1, others)
+        monkeypatch.setattr(plans, "measure", lambda config, seen=measured, **_: seen)
         facts = plan_view._facts(plans.make_plan(training, RUNTIME), None)
         assert any("40%" in text for _, text in facts) is said
 
@@ -131,3 +131,50 @@ def test_candidates_never_need_more_memory_than_the_one_before():
     assert needs[half:] == sorted(needs[half:], reverse=True)
     recipes = {dataclasses.astuple(c.config.training) for c in plans.candidates(training)}
     assert len(recipes) == len(needs)
+
+
+def test_a_batch_that_no_memory_holds_is_tried_small_and_refused(monkeypatch):
+    small = from_dict({"model": {"vocab_size": 65}, "training": {"batch_size": 10**9}})
+    tried = []
+
+    def quick(objective, room):
+        tried.append(probe.measure(objective, seconds=0.1, room=room))
+        return tried[-1]
+
+    monkeypatch.setattr(plans, "measure", quick)
+    plan = plans.make_plan(Pretraining(small), RUNTIME)
+    assert not plan.fits and "--set training.batch_size=" in plans.refusal(plan)
+    assert 1 <= tried[0].batch_size < 10**5
+    assert tried[0].peak - tried[0].base < 2 * probe.ROOM
+    assert plan.tokens == 2000 * 10**9 * small.model.context
+    assert plan.step_seconds[0] > 1e4
+
+
+def test_where_one_sequence_is_too_much_nothing_is_tried(monkeypatch, training):
+    monkeypatch.setattr(plans, "measure", None)
+    limited(monkeypatch, 150)
+    assert plans.make_plan(training, RUNTIME).step_seconds is None
+
+
+def test_a_trial_keeps_to_what_the_limit_leaves(monkeypatch, training):
+    rooms = []
+    monkeypatch.setattr(plans, "measure", lambda config, room: rooms.append(room))
+    for megabytes in (500, 100_000):
+        limited(monkeypatch, megabytes)
+        plans.make_plan(training, RUNTIME)
+    assert 0 < rooms[0] < 300 << 20 and rooms[1] == probe.ROOM
+
+
+def test_a_step_is_as_many_passes_as_its_batch_has_of_the_trials():
+    measured = Measured(0, 0, 0, 0, 4, (0.9, 1.0, 1.1), 0.5)
+    recipe = from_dict({"training": {"batch_size": 8, "accumulation": 3}}).training
+    assert measured.step_seconds(recipe) == pytest.approx((5.9, 6.5, 7.1))
+
+
+def test_the_end_of_a_run_is_named_as_far_as_it_can_be():
+    from tinygpt.screens.plan import time_line
+
+    assert "between" in time_line(1, 1e5, 1e5, 2e5)
+    assert ":" not in time_line(1, 1e6, 1e6, 2e6).replace(": done", "")  # days, no hours
+    for seconds in (1e9, 1e15):
+        assert "done" not in time_line(1, seconds, seconds, seconds)
