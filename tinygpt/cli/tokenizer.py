@@ -290,9 +290,11 @@ def _load(path, pattern=None):
 
 
 def _write_ids(out: str, parts) -> int:
+    from tinygpt.storage.durable import replacing
+
     total = 0
     try:
-        with open(out, "wb") as file:
+        with replacing(Path(out)) as file:
             for ids in parts:
                 file.write(ids.tobytes())
                 total += len(ids)

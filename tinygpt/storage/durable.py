@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ class DurableFile:
         """Put all of it on the disk."""
         try:
             os.fsync(self._handle)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a device or a pipe, which has no disk
+                raise
         finally:
             os.close(self._handle)
 
@@ -81,9 +85,15 @@ def flush_folder(folder: Path) -> None:
 def replacing(path: Path) -> Iterator[DurableFile]:
     """A file to write that takes the place of `path` when the with block ends well.
 
-    Atomic and durable; if anything fails, `path` is as it was.  Raises OSError.
+    Atomic and durable; if anything fails, `path` is as it was.  A link stays, what it leads to is
+    replaced; a device or a pipe (/dev/null) is written into.  Raises OSError.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with DurableFile(path) as file:
+            yield file
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         with DurableFile(draft) as file:
             yield file

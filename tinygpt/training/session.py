@@ -88,8 +88,7 @@ class Session:
         self.state.load_dict(state["train"])
         self.pending = None
         if with_data:
-            if "pending" in state:
-                self.pending = StepMetrics(**state["pending"])
+            self.pending = _pending(saved, state)
             self.batches.load_state_dict(state["batches"])
 
     def differences(self, saved: Checkpoint) -> list[str]:
@@ -113,6 +112,18 @@ class Session:
                 f"the tokens are not those of {saved.path}: {words}. Bring the text back as it "
                 "was, or start a new run in another --out."
             )
+
+
+def _pending(saved: Checkpoint, state: dict[str, Any]) -> StepMetrics | None:
+    if "pending" not in state:
+        return None
+    try:
+        pending = StepMetrics(**state["pending"])
+    except TypeError as error:
+        raise CheckpointError(f"{saved.path}: {error}") from error
+    if pending.step != saved.step:
+        raise CheckpointError(f"{saved.path}: its pending step is {pending.step}")
+    return pending
 
 
 def trained_arrays(model: nn.Module) -> dict[str, np.ndarray]:

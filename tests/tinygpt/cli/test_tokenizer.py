@@ -116,3 +116,19 @@ def test_an_empty_file_is_refused(tinygpt, tmp_path):
     (tmp_path / "empty.txt").touch()
     code, _, err = tinygpt("tokenizer", "train", tmp_path / "empty.txt")
     assert code == 1 and "no text to train" in err
+
+
+def test_ids_that_could_not_all_be_written_leave_the_file_as_it_was(tmp_path):
+    from tinygpt.cli.tokenizer import _write_ids
+    from tinygpt.errors import UserError
+
+    out = tmp_path / "ids"
+    out.write_bytes(b"before")
+
+    def parts():
+        yield np.zeros(3, np.uint16)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="cannot write .*No space left"):
+        _write_ids(str(out), parts())
+    assert out.read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 1
