@@ -28,6 +28,7 @@ PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
 RATE_AFTER_ROLLBACK = 0.5  # factor on the learning rate
 MAX_ROLLBACKS = 5  # without a new checkpoint in between: then something else is wrong
 SAVING = 0.02  # share of the time that checkpoints by time may take
+STEPPING = "the step that was begun is being finished"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Trainer:
             LogFile(folder / "log.txt", self._warn),
         ]
         self._signals = StopSignals(self._explain)
-        self._doing = ""
+        self._doing = STEPPING
         self._saved_step: int | None = None
         self._saved_at, self._save_seconds = time.monotonic(), 0.0
         self._rollbacks_here = 0
@@ -120,7 +121,7 @@ class Trainer:
             stopped = self._stop_or_pause(signals)
             if stopped is not None:
                 return stopped
-            self._doing = "the step that was begun is being finished"
+            self._doing = STEPPING
         return None
 
     def _steps(self) -> Iterator[StepMetrics]:

@@ -237,10 +237,37 @@ def test_ctrl_c_during_the_last_evaluation_is_answered_at_once(tiny_config, tmp_
     def interrupted(model, limit=None):
         if limit is None:
             signal.raise_signal(signal.SIGINT)
-            view._live.refresh()
-            assert "Ctrl-C: saving" in file.getvalue()
+            raise AssertionError("it went on measuring")
         return evaluate(model, limit)
 
     session.objective.evaluate = interrupted
-    assert Trainer(session, [view]).run().saved
-    assert "Ctrl-C: saving" in file.getvalue()
+    outcome = Trainer(session, [view]).run()
+    assert outcome.saved and outcome.interrupted
+    assert "stopped by Ctrl-C at step 40" in file.getvalue()
+
+
+def test_a_stop_that_takes_a_while_is_explained_in_the_card(tiny_config, tmp_path):
+    import io
+
+    from tinygpt.screens.console import Screen
+    from tinygpt.screens.live import LiveView
+    from tinygpt.training.begin import begin
+    from tinygpt.training.trainer import Trainer
+
+    file = io.StringIO()
+    view = LiveView(Screen(file=file, force_terminal=True, width=80))
+    session = begin(tiny_config, tmp_path / "run")
+    loss = session.objective.loss
+
+    def slow(model, batch):
+        if session.state.step == 5:
+            signal.raise_signal(signal.SIGINT)
+            end = time.monotonic() + 30
+            while not view._stopping and time.monotonic() < end:
+                time.sleep(0.01)
+            view._live.refresh()
+        return loss(model, batch)
+
+    session.objective.loss = slow
+    assert Trainer(session, [view]).run().step == 6
+    assert "Ctrl-C: the step that was begun is being finished" in file.getvalue()

@@ -242,7 +242,8 @@ def test_ctrl_c_while_the_data_is_prepared_says_what_there_is(config, tmp_path):
         ["train", toml, "--out", tmp_path / "run"],
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert "tokenizer" in process.stdout.readline()
+    path = tmp_path / "run"
+    wait_for(lambda: path.exists() and list(path.iterdir()), process)  # tokens are being written
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 130, output
