@@ -149,8 +149,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def find_objective(name: str) -> Any:
     """The class of an objective.  Raises ConfigError for a name that is not in OBJECTIVES."""
-    if name not in OBJECTIVES:
-        raise ConfigError(_unknown("objective", name, OBJECTIVES))
+    if not isinstance(name, str) or name not in OBJECTIVES:
+        raise ConfigError(_unknown("objective", str(name), OBJECTIVES))
     module, _, attribute = OBJECTIVES[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -252,7 +252,7 @@ def _read_toml(path: str) -> dict[str, Any]:
         return tomllib.loads(read_text(path))
     except DataError as error:
         raise ConfigError(str(error)) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # digits without end, depth without end
         raise ConfigError(
             f"{shown(path)} is not valid TOML: {error}. Correct that line, or say --data if it is "
             "a text to learn from."

@@ -6,7 +6,8 @@
 
 Arrays are streamed out, so writing needs no second copy of a model, and mapped in, so a page of
 weights takes memory when it is first read. What the header promises is held against the size of
-the file before anything is built from it.
+the file before anything is built from it: arrays lie one after another, none overlaps another, and
+all that lies in the file is of one.
 
 Source: https://github.com/huggingface/safetensors, "Format"; a test reads our files with it.
 Read next: durable.py.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from tinygpt.storage.durable import DurableFile
+from tinygpt.storage.reading import COUNT, TEXT, FormatError, one_of, open_regular, parse_json
 
 NAMES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32",
@@ -32,11 +35,13 @@ NAMES = {
 }
 DTYPES = {name: np.dtype(kind) for kind, name in NAMES.items()}
 DTYPES["BF16"] = np.dtype(np.uint16)  # the upper half of a float32; NumPy has no such type
-LONGEST_HEADER = 1 << 28  # bytes
+LONGEST_HEADER = 1 << 25  # bytes; a tokenizer of 200,000 merges takes 3 MB of it
+ENTRY = {"dtype": one_of(*DTYPES), "shape": [COUNT], "data_offsets": (COUNT, COUNT)}
+HEADER = {"__metadata__?": {str: TEXT}, str: ENTRY}
 
 
-class FormatError(ValueError):
-    """A file that is no safetensors file, or not a whole one."""
+class ForeignError(FormatError):
+    """A file that does not even begin as a safetensors file does."""
 
 
 @dataclass(frozen=True)
@@ -92,44 +97,51 @@ def write(
 def open_tensors(path: str | Path) -> Tensors:
     """Map a file.
 
-    Raises OSError, or FormatError for what is not safetensors, truncated, longer than its header
-    says, or described by a header that contradicts itself.
+    Raises ForeignError for what is not safetensors, FormatError for what cannot be read, is
+    truncated, longer than its header says, or described by a header that contradicts itself.
     """
     path = Path(path)
-    if path.stat().st_size < 10:
-        raise FormatError("it is too short to hold a header")
-    mapped = np.memmap(path, dtype=np.uint8, mode="r")
-    length = int.from_bytes(mapped[:8].tobytes(), "little")
-    if mapped[8] != ord("{") or length > LONGEST_HEADER:
-        raise FormatError("it does not begin with a header")
-    if 8 + length > mapped.size:
-        raise FormatError(f"it ends after {mapped.size} bytes, within its header")
-    metadata, entries = _parse(mapped[8 : 8 + length].tobytes())
-    end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    if mapped.size != 8 + length + end:
-        raise FormatError(f"it has {mapped.size} bytes of {8 + length + end}")
-    data = mapped[8 + length :]
+    try:
+        with open_regular(path) as file:
+            start = file.read(9)
+            length = int.from_bytes(start[:8], "little")
+            if start[8:] != b"{" or not 1 < length <= LONGEST_HEADER:
+                raise ForeignError("does not begin with a header")
+            text = start[8:] + file.read(length - 1)
+            size = file.seek(0, os.SEEK_END)
+            if len(text) != length:
+                raise FormatError(f"ends after {size} bytes, within its header")
+            metadata, entries = _parse(text)
+            end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+            if size != 8 + length + end:
+                raise FormatError(f"has {size} bytes of {8 + length + end}")
+            data = np.memmap(file, dtype=np.uint8, mode="r")[8 + length :]
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror or error})") from error
     return Tensors(metadata, entries, {name: _view(data, e) for name, e in entries.items()})
 
 
 def _parse(text: bytes) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """(metadata, entries), every entry checked.  Raises FormatError."""
     try:
-        header = json.loads(text)
-        metadata = header.pop("__metadata__", {})
-        if not all(isinstance(value, str) for value in metadata.values()):
-            raise TypeError("metadata that is not text")
-        for name, entry in header.items():
-            shape, (begin, end) = entry["shape"], entry["data_offsets"]
-            if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
-                raise ValueError(f"{name}: sizes must be whole numbers")
-            if end - begin != math.prod(shape) * DTYPES[entry["dtype"]].itemsize:
-                raise ValueError(f"{name}: its shape does not fill its bytes")
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise FormatError(f"its header cannot be read ({error})") from error
-    return metadata, header
+        entries = parse_json(text, HEADER)
+    except FormatError as error:
+        raise FormatError(f"has a header that cannot be read: it {error}") from error
+    metadata = entries.pop("__metadata__", {})
+    at = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = entry["data_offsets"]
+        if begin != at:
+            raise FormatError(f"has {name!r} at byte {begin} of its arrays, not at {at}")
+        if end - begin != math.prod(entry["shape"]) * DTYPES[entry["dtype"]].itemsize:
+            raise FormatError(f"has {name!r}, whose shape does not fill its bytes")
+        at = end
+    return metadata, entries
 
 
 def _view(data: np.ndarray, entry: Mapping[str, Any]) -> np.ndarray:
     begin, end = entry["data_offsets"]
-    return data[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    try:
+        return data[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    except ValueError as error:  # more sizes than NumPy knows, or a size too large beside a zero
+        raise FormatError(f"has an array of shape {entry['shape']!s:.40} ({error})") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygpt.errors import UserError
+from tinygpt.storage import reading
 from tinygpt.storage.durable import replace_file
 
 
@@ -29,10 +30,10 @@ def write_text(path: str | Path, text: str) -> None:
 def read_bytes(path: str | Path) -> bytes:
     """The content of `path`, or a TokenizerError that says why not."""
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
+        return reading.read_bytes(Path(path))
+    except reading.FormatError as error:
         raise TokenizerError(
-            f"cannot read the tokenizer {path}: {error.strerror}. Give the path of a file that "
+            f"cannot read the tokenizer {path}: it {error}. Give the path of a file that "
             "`tinygpt tokenizer train` wrote."
         ) from None
 

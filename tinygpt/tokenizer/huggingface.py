@@ -17,6 +17,7 @@ from tinygpt.tokenizer.bpe import BYTES, BPETokenizer
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import PATTERNS
 
+LARGEST_ID = 1 << 31
 _N_PRINTABLE = 188  # the first of BYTES, which stand for themselves
 CHARACTERS = [
     chr(byte if i < _N_PRINTABLE else 256 + i - _N_PRINTABLE) for i, byte in enumerate(BYTES)
@@ -158,8 +159,11 @@ def _read_pattern(step: Any) -> str:
 
 def _read_added_tokens(added: Any) -> dict[str, int]:
     try:
-        return {str(token["content"]): int(token["id"]) for token in added}
-    except (TypeError, KeyError, ValueError):
+        found = {str(token["content"]): int(token["id"]) for token in added}
+        if not all(0 <= token < LARGEST_ID for token in found.values()):
+            raise ValueError
+        return found
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise TokenizerError("'added_tokens' is damaged. Restore the file.") from None
 
 
@@ -168,8 +172,8 @@ def _read_vocab(vocab: Any, specials: dict[str, int]) -> dict[bytes, int]:
         raise TokenizerError("'vocab' is missing. Restore the file.")
     out = {}
     for text, token in vocab.items():
-        if not isinstance(token, int) or token < 0:
-            raise TokenizerError(f"the token {text!r} has no valid id: {token!r}.")
+        if type(token) is not int or not 0 <= token < LARGEST_ID:
+            raise TokenizerError(f"the token {text!r:.40} has no valid id: {token!r:.40}.")
         if specials.get(text) == token:
             continue
         try:

@@ -55,17 +55,34 @@ def test_the_first_array_is_aligned(tmp_path):
     ("entry", "words"),
     [
         ({"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}, "does not fill"),
-        ({"dtype": "F32", "shape": [-2, -1], "data_offsets": [0, 8]}, "whole numbers"),
-        ({"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}, "whole numbers"),
+        ({"dtype": "F32", "shape": [-2, -1], "data_offsets": [0, 8]}, "a whole number"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}, "a whole number"),
         ({"dtype": "F9", "shape": [2], "data_offsets": [0, 8]}, "F9"),
         ({"dtype": "F32", "shape": [2]}, "data_offsets"),
         ("text", "cannot be read"),
-        ({"dtype": "F32", "shape": [1 << 61], "data_offsets": [0, 1 << 63]}, "bytes of"),
+        ({"dtype": "F32", "shape": [1 << 60], "data_offsets": [0, 1 << 62]}, "bytes of"),
     ],
 )
 def test_a_header_that_contradicts_itself_is_refused(tmp_path, entry, words):
     with pytest.raises(safetensors.FormatError, match=words):
         safetensors.open_tensors(with_header(tmp_path / "f", {"x": entry}))
+
+
+def test_arrays_that_overlap_or_leave_a_gap_are_refused(tmp_path):
+    one = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    for begin in (4, 9):
+        other = {"dtype": "U8", "shape": [4], "data_offsets": [begin, begin + 4]}
+        path = with_header(tmp_path / "f", {"x": one, "y": other}, b"\0" * (begin + 4))
+        with pytest.raises(safetensors.FormatError, match="'y' at byte"):
+            safetensors.open_tensors(path)
+
+
+def test_sizes_beyond_numpys_are_refused(tmp_path):
+    for shape in ([0, 1 << 62, 4], [1] * 70):
+        size = 4 * int(np.prod(shape, dtype=object))
+        entry = {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}
+        with pytest.raises(safetensors.FormatError, match="shape"):
+            safetensors.open_tensors(with_header(tmp_path / "f", {"x": entry}, b"\0" * size))
 
 
 def test_every_truncation_is_refused(tmp_path):
