@@ -48,6 +48,7 @@ class Packed:
     kept: what a file holds in place of `scale`, if that is smaller (minigrad/nn/quantized.py).
     offset: int32 (16 P,), int8 only: 128 sum_k code, what an instruction that takes one of its
         operands unsigned adds too much (numpy_ref/matmul_int8.py).
+    Raises ValueError for an unknown scheme or arrays that are not of `layout`: kernels trust it.
     """
 
     scheme: str
@@ -57,10 +58,46 @@ class Packed:
     offset: np.ndarray | None = None
     kept: tuple[np.ndarray, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise ValueError(f"Packed: unknown scheme {self.scheme!r}; choose {', '.join(SCHEMES)}")
+        wanted = layout(self.scheme, self.shape)
+        if self.offset is not None and "offset" not in wanted:
+            raise ValueError(f"Packed: {self.scheme} has no offset")
+        for part, form in wanted.items():
+            check_array(getattr(self, part), *form, f"Packed: {part}")
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
         return sum(a.nbytes for a in (self.codes, self.scale, self.offset) if a is not None)
+
+
+def layout(scheme: str, shape: tuple[int, int]) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Name -> (shape, dtype) of the arrays of a Packed (N, K) matrix."""
+    N, K = shape
+    panels = -(-N // PANEL)
+    if scheme == "int8":
+        return {
+            "codes": ((panels, -(-K // 4), PANEL, 4), np.int8),
+            "scale": ((N,), np.float32),
+            "offset": ((panels * PANEL,), np.int32),
+        }
+    group = GROUP[scheme]
+    groups = -(-K // group)
+    return {
+        "codes": ((panels, groups * group // 8, PANEL, 4), np.uint8),
+        "scale": ((panels, groups, PANEL), np.float32),
+    }
+
+
+def check_array(array: object, shape: tuple[int, ...], dtype: type, name: str) -> None:
+    """Raise ValueError unless `array` is a whole one of a shape and dtype, as C reads it."""
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+        there = f"{array.shape} {array.dtype}" if isinstance(array, np.ndarray) else array
+        raise ValueError(f"{name} must be {shape} {np.dtype(dtype)}, not {there}")
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise ValueError(f"{name} must be contiguous and aligned")
 
 
 def pack_int8(codes: np.ndarray, scale: np.ndarray) -> Packed:

@@ -11,6 +11,7 @@ gradient: kernels/numpy_ref/linear_packed.py.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes
 from kernels.packing import GROUP, Packed
 from kernels.packing import SCHEMES as SCHEMES
+from kernels.packing import check_array as check_array
 from minigrad.nn.embedding import Embedding
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
@@ -118,6 +120,21 @@ def double_dequantize(codes: np.ndarray, factor: np.ndarray, mean: np.ndarray) -
     return (mean + spread * (codes.astype(np.float32) - 128)).astype(np.float32)
 
 
+def file_layout(scheme: str, shape: tuple[int, int]) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Name -> (shape, dtype) of what a file holds of a quantized (N, K) matrix."""
+    arrays = packing.layout(scheme, shape)
+    panels = arrays["scale"][0]
+    if scheme == "int4":
+        arrays["scale"] = (panels, np.uint16)
+    if scheme == "nf4":
+        blocks = -(-math.prod(panels) // BLOCK)
+        arrays.update(
+            scale=(panels, np.uint8), scale_factor=((blocks,), np.float32),
+            scale_mean=((), np.float32),
+        )
+    return arrays
+
+
 class QuantizedLinear(Module):
     """activation(x) W^T + b with a packed weight (N, K)."""
 
@@ -157,6 +174,11 @@ class QuantizedEmbedding(Module):
     def attend(self, x: Tensor) -> Tensor:
         """The table as tied output weights: x (..., C) -> (..., V)."""
         return linear_packed(x, self.packed)
+
+    @property
+    def weight(self) -> Tensor:
+        """The whole table as floats, made anew: for losses that never hold whole logits."""
+        return Tensor(self.dequantized())
 
     def dequantized(self) -> np.ndarray:
         """The whole table, (V, C) float32."""

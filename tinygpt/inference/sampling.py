@@ -70,11 +70,11 @@ def sample(
     logits: (B, V) float32, not written to.  history: read by the repetition penalty.
     rng: one uniform number is drawn per row, none at temperature 0.
     Returns ids (B,) int64.
-    Raises UserError if a row holds nan: the model's weights are broken.
+    Raises UserError if a row holds nan or infinity: the model's weights are broken.
     """
-    if np.isnan(logits.max(axis=-1)).any():  # the maximum of a row with nan is nan
+    if not np.isfinite(logits.max(axis=-1)).all():  # the maximum of a row with nan is nan
         raise UserError(
-            "the model's scores are not numbers (nan). Its weights are damaged: "
+            "the model's scores are not numbers (nan or infinity). Its weights are damaged: "
             "use an earlier checkpoint, or train again."
         )
     if sampling.repetition_penalty is not None and history is not None:

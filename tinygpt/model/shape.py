@@ -33,3 +33,13 @@ class ModelShape:
                 f"{self.n_heads}. Choose a width that is a multiple of the number of heads."
             )
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
+
+    @property
+    def parameters(self) -> int:
+        """How many values a model of this shape has: known before anything is built.
+
+        Embeddings V C and T C; a layer's matrices 3 C^2 + C^2 (attention) and 4 C^2 + 4 C^2 (MLP)
+        and its two norms; the last norm.
+        """
+        c = self.d_model
+        return (self.vocab_size + self.context) * c + self.n_layers * (12 * c * c + 2 * c) + c

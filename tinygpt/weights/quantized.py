@@ -2,7 +2,8 @@
 
 It is a safetensors file, so any program can list it and nothing in it can run. The arrays lie as
 the kernels read them (kernels/packing.py) and are mapped, not read: opening costs the checksum, and
-a page of weights takes memory when it is first multiplied by. Two processes share one copy.
+a page of weights takes memory when it is first multiplied by. Two processes share one copy. (A
+file that is cut while it is mapped ends whoever reads it: replace one by renaming, as we do.)
 
     NAME.codes, NAME.scale, NAME.offset     of each quantized module, scales of int4 as bfloat16,
     NAME.scale_factor, NAME.scale_mean      of NF4 as bytes with a second scale (QLoRA)
@@ -26,7 +27,9 @@ from minigrad.nn.quantized import (
     SCHEMES,
     QuantizedEmbedding,
     QuantizedLinear,
+    check_array,
     double_dequantize,
+    file_layout,
 )
 from minigrad.ops.decode import Packed
 from tinygpt.config import ConfigError, structure
@@ -35,11 +38,14 @@ from tinygpt.model import LanguageModel, build
 from tinygpt.model.shape import ModelShape
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import replacing
-from tinygpt.tokenizer import Tokenizer, from_json
+from tinygpt.storage.reading import ANYTHING, COUNT, TEXT, FormatError, check, one_of, parse_json
+from tinygpt.tokenizer import Tokenizer, TokenizerError, from_json
 
 FORMAT, VERSION = "tinygpt-quantized", "1"
 PRETRAINING = "pretraining"
 Arrays = dict[str, np.ndarray]
+MATRICES = {str: (one_of(*SCHEMES), COUNT, COUNT)}  # name -> scheme, N, K
+METADATA = {"config": TEXT, "matrices": TEXT, "tokenizer": TEXT, "sha256": TEXT}
 ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
 
 
@@ -82,22 +88,28 @@ def save_quantized(
 def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     """(model, tokenizer) of a file that save_quantized wrote, the weights mapped.
 
-    Raises UserError for a file of another kind or version, truncated, or altered.
+    Raises UserError for a file of another kind or version, truncated, or altered. A checksum only
+    finds accidents, for whoever alters a file can write the right one into it: what the file says
+    of its arrays is held against the arrays before anything is built.
     """
     path = Path(path)
     file = _open(path)
-    metadata = file.metadata
-    if metadata.get("sha256") != _digest(metadata, file.entries, file.arrays.values()):
-        raise _damaged(path, "its checksum does not match: it was altered after it was written")
     try:
-        shape = structure(ModelShape, json.loads(metadata["config"]), "model.")
-        matrices = json.loads(metadata["matrices"])
+        metadata = check(file.metadata, METADATA)
+        if metadata["sha256"] != _digest(metadata, file.entries, file.arrays.values()):
+            raise FormatError("was altered after it was written (its checksum is another)")
+        shape = structure(ModelShape, parse_json(metadata["config"], {str: ANYTHING}), "model.")
+        matrices = parse_json(metadata["matrices"], MATRICES)
+        _check_arrays(shape, matrices, file.arrays)
         model = build(dataclasses.replace(shape, dropout=0.0), None)
         _fill(model, matrices, file.arrays)
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        tokenizer = from_json(metadata["tokenizer"])
+    except FormatError as error:
+        raise _damaged(path, f"it {error}") from error
+    except (ValueError, ConfigError, TokenizerError) as error:
         raise _damaged(path, f"its parts do not fit together ({error})") from error
     model.eval()
-    return model, from_json(metadata["tokenizer"])
+    return model, tokenizer
 
 
 def quantized_objective(path: Path) -> str:
@@ -113,11 +125,10 @@ def _open(path: Path) -> safetensors.Tensors:
     """The file, mapped, if it says that it is one of ours.  Raises UserError."""
     try:
         file = safetensors.open_tensors(path)
-    except safetensors.FormatError as error:
-        with open(path, "rb") as start:
-            if start.read(9)[8:] == b"{":
-                raise _damaged(path, str(error)) from error
+    except safetensors.ForeignError as error:
         raise _foreign(path) from error
+    except FormatError as error:
+        raise _damaged(path, f"it {error}") from error
     if file.metadata.get("format") != FORMAT:
         raise _foreign(path)
     if file.metadata.get("version") != VERSION:
@@ -175,16 +186,33 @@ def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, lis
     return {name: tensors[name] for name in order}, matrices
 
 
+def _check_arrays(shape: ModelShape, matrices: dict[str, list[Any]], tensors: Arrays) -> None:
+    """Raise ValueError unless the arrays are as large as they are said to be, and all of a model.
+
+    A file bounds its arrays; so what is built after this is bounded by the file.
+    """
+    left, values = dict(tensors), 0
+    for name, (scheme, n, k) in matrices.items():
+        for part, form in file_layout(scheme, (n, k)).items():
+            full = f"{name}.{part}"
+            check_array(left.pop(full, None), *form, full)
+        values += n * k
+    for name, array in left.items():
+        check_array(array, array.shape, np.float32, name)
+        values += array.size
+    if values != shape.parameters:
+        raise ValueError(f"it holds {values:,} weights, and its shape has {shape.parameters:,}")
+
+
 def _fill(model: LanguageModel, matrices: dict[str, list[Any]], tensors: Arrays) -> None:
     """Install the file's arrays in a model of zeros."""
     modules: dict[str, Any] = dict(model.named_modules())
     for name, (scheme, n, k) in matrices.items():
-        if scheme not in SCHEMES:
-            raise ValueError(f"unknown scheme {scheme!r}")
-        before = modules[name]
-        if before.weight.shape != (n, k):
-            raise ValueError(f"{name} is {(n, k)}, the model wants {before.weight.shape}")
+        before = modules.get(name)
+        if not isinstance(before, nn.Linear | nn.Embedding) or before.weight.shape != (n, k):
+            raise ValueError(f"{name} is no matrix of {n} rows and {k} columns in this model")
         packed = _packed(name, scheme, (n, k), tensors)
+        _check_finite(f"{name}.scale", packed.scale)
         after: nn.Module
         if isinstance(before, nn.Linear):
             after = QuantizedLinear(packed, before.bias, before.activation)
@@ -192,12 +220,17 @@ def _fill(model: LanguageModel, matrices: dict[str, list[Any]], tensors: Arrays)
             after = QuantizedEmbedding(packed)
         parent, _, attribute = name.rpartition(".")
         setattr(modules[parent], attribute, after)
+    if left := quantizable(model):
+        raise ValueError(f"{next(iter(left))} is missing")
     floats = model.state_dict()
-    missing = [name for name in floats if name not in tensors]
-    if missing or quantizable(model):
-        raise ValueError(f"{(missing or list(quantizable(model)))[0]} is missing")
+    nn.copy_arrays(floats, {name: tensors[name] for name in floats if name in tensors}, "model")
     for name, array in floats.items():
-        np.copyto(array, tensors[name])
+        _check_finite(name, array)
+
+
+def _check_finite(name: str, array: np.ndarray) -> None:
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds nan or infinity")
 
 
 def _packed(name: str, scheme: str, shape: tuple[int, int], tensors: Arrays) -> Packed:

@@ -217,7 +217,7 @@ def test_damaged_files_are_refused_with_a_sentence(model, tokenizer, tmp_path):
     refused(whole.replace(b'"version": "1"', b'"version": "9"'), "version 9.*reads version 1")
     refused(whole.replace(b'\\"d_model\\": 64', b'\\"d_model\\": 32'), "altered")
     refused(whole.replace(b'"tinygpt-quantized"', b'"another-quantized"'), "not a quantized model")
-    refused(whole[:8] + b"{]" + whole[10:], "header cannot be read")
+    refused(whole[:8] + b"{]" + whole[10:], "header that cannot be read")
 
 
 def test_every_altered_header_byte_is_noticed(model, tokenizer, tmp_path):
