@@ -52,12 +52,12 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
 
     from tinygpt.inference.generate import stream_text
     from tinygpt.inference.prompt import encode_prompt, opening
-    from tinygpt.screens.console import ModelText
+    from tinygpt.screens.console import ModelText, warn
     from tinygpt.text.reading import read_text
     from tinygpt.weights.open import open_model
 
     sampling = _sampling(options)
-    gpt, tokenizer = open_model(model)
+    gpt, tokenizer = open_model(model, warn=warn)
     if prompt is None:
         prompt = opening(tokenizer)
     elif prompt == "-":
@@ -114,7 +114,7 @@ def chat(model, max_tokens, roles, seed, stop, **options):
     from tinygpt.config import find_objective
     from tinygpt.errors import UserError
     from tinygpt.inference.chat import Conversation
-    from tinygpt.screens.console import ModelText, Screen
+    from tinygpt.screens.console import ModelText, Screen, warn
     from tinygpt.weights.open import objective_of, open_model
 
     sampling = _sampling(options)
@@ -123,7 +123,7 @@ def chat(model, max_tokens, roles, seed, stop, **options):
             f"{model} was never taught who speaks: its rows for <|user|> and <|assistant|> are "
             "untrained, and what they call up is noise. Leave --roles out."
         )
-    gpt, tokenizer = open_model(model)
+    gpt, tokenizer = open_model(model, warn=warn)
     talk = Conversation(
         gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles,
         stop=stop or (() if roles else ("\n\n",)), rng=np.random.default_rng(seed),

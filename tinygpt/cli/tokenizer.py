@@ -270,6 +270,7 @@ def convert(path, out, form, pattern):
 
 
 def _load(path, pattern=None):
+    from tinygpt.runs.run import Run
     from tinygpt.tokenizer import load
 
     folder = Path(path)
@@ -279,6 +280,8 @@ def _load(path, pattern=None):
             f"there is no tokenizer {shown(folder)}. Give the path of a file that `tinygpt "
             "tokenizer train` wrote."
         )
+    if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():
+        return Run.open(folder).tokenizer
     if there == "folder":
         path = next(iter(sorted(folder.rglob("tokenizer.json"))), None)
         if path is None:

@@ -256,12 +256,12 @@ def diagnose(run):
     """
     from tinygpt.diagnosis.measure import diagnose as examine
     from tinygpt.diagnosis.verdict import verdict_on
-    from tinygpt.screens.console import Progress, Screen
+    from tinygpt.screens.console import Progress, Screen, warn
     from tinygpt.screens.diagnosis import show
 
     with Progress() as busy:
         busy("opening")
-        session, findings, gradients = examine(run, busy)
+        session, findings, gradients = examine(run, busy, lambda text: busy.aside(warn, text))
     show(Screen(), session, findings, gradients, verdict_on(findings))
 
 
@@ -273,11 +273,12 @@ def export(run, csv, tensorboard):
     """Write a run's report anew, and its metrics as CSV or for TensorBoard."""
     from tinygpt.runs import metrics as metrics_files
     from tinygpt.runs.run import Run
+    from tinygpt.screens.console import warn
     from tinygpt.screens.report import write_report
 
     opened = Run.open(run)
     metrics = opened.path / "metrics.jsonl"
-    click.echo(f"{write_report(opened)}")
+    click.echo(f"{write_report(opened, warn)}")
     if csv:
         click.echo(f"{csv}: {metrics_files.write_csv(metrics, csv)} rows")
     if tensorboard:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygpt.storage.reading import RANDOM_STATE, check
 from tinygpt.text.corpus import DataError
 
 Tokens = Sequence[int] | np.ndarray
@@ -75,7 +76,8 @@ class BatchLoader:
         return {"rng": self._rng.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was taken."""
+        """Go on exactly where `state_dict` was taken.  Raises FormatError for another state."""
+        check(state, {"rng": RANDOM_STATE})
         self._rng.bit_generator.state = state["rng"]
 
 

@@ -1,6 +1,6 @@
-"""From a name to tokens on disk: load, split, train the tokenizer, encode, map.
+"""From a name to tokens on disk: load, split, train the tokenizer, encode, open.
 
-The folder is made once; asking again for the same text, split and tokenizer finds it and maps it.
+The folder is made once; asking again for the same text, split and tokenizer finds it and opens it.
 The tokenizer learns from the training split only (a character tokenizer takes its alphabet from the
 whole text: characters that were never seen could not be encoded at all).
 
@@ -14,6 +14,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from tinygpt.data.shards import (
     replaced_folder,
     write_manifest,
 )
+from tinygpt.storage.reading import FormatError, read_bytes
 from tinygpt.text.corpus import Corpus, DataError, load_corpus
 from tinygpt.text.split import SPLITS, plan_splits, split_pieces
 from tinygpt.tokenizer import Tokenizer
@@ -42,7 +44,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Encoded text: a tokenizer and three splits of memory-mapped tokens.
+    """Encoded text: a tokenizer and three splits of tokens, checked when they are first asked for.
 
     notes: what should be known of the text, from whoever read it (corpus.py).
     """
@@ -56,19 +58,19 @@ class Dataset:
         """The tokens of "train", "validation" or "test".  Raises DataError for another name."""
         if split not in SPLITS:
             raise DataError(f"no split {split!r}. There are: {', '.join(SPLITS)}.")
-        return open_tokens(self.folder, self.manifest, split)
+        return getattr(self, split)
 
-    @property
+    @cached_property
     def train(self) -> Tokens:
-        return self.tokens("train")
+        return open_tokens(self.folder, self.manifest, "train")
 
-    @property
+    @cached_property
     def validation(self) -> Tokens:
-        return self.tokens("validation")
+        return open_tokens(self.folder, self.manifest, "validation")
 
-    @property
+    @cached_property
     def test(self) -> Tokens:
-        return self.tokens("test")
+        return open_tokens(self.folder, self.manifest, "test")
 
     @property
     def vocab_size(self) -> int:
@@ -98,7 +100,7 @@ def prepare(
     errors: str = "strict",
     progress: Progress | None = None,
 ) -> Dataset:
-    """Encode a corpus to `out_dir`, or map what is there if it is the same.
+    """Encode a corpus to `out_dir`, or open what is there if it is the same.
 
     data: what `load_corpus` takes, or a Corpus.
     tokenizer: "char" or "bpe" to train one, the path of a saved one, or a Tokenizer.
@@ -121,7 +123,10 @@ def prepare(
         "by_position": by_position,
         "seed": seed,
     }
-    manifest = read_manifest(folder)
+    try:
+        manifest = read_manifest(folder)
+    except FormatError:
+        manifest = None  # damaged, and made again here
     if manifest is None or manifest["made_from"] != made_from:
         report = progress or (lambda what, fraction: None)
         plan = plan_splits(corpus, split, seed=seed, by_position=by_position)
@@ -133,12 +138,28 @@ def prepare(
 
 
 def open_dataset(folder: str | Path) -> Dataset:
-    """Map a folder that `prepare` made.  Raises DataError if it is not one."""
+    """Open a folder that `prepare` made.  Raises DataError if it is not one, or damaged."""
     folder = Path(folder)
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise DataError(f"{folder} holds no prepared tokens. Make them with `tinygpt train`.")
-    return Dataset(folder, manifest, tokenizers.load(folder / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    try:
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise DataError(f"{folder} holds no prepared tokens. Make them with `tinygpt train`.")
+        if _fingerprint(manifest["made_from"], read_bytes(path)) != manifest["fingerprint"]:
+            raise FormatError("has another fingerprint than its text and tokenizer")
+        tokenizer = tokenizers.load(path)
+        if tokenizer.vocab_size != manifest["vocab_size"]:
+            raise FormatError(f"has {manifest['vocab_size']} ids, its tokenizer another number")
+    except (FormatError, tokenizers.TokenizerError) as error:
+        what = f"it {error}." if isinstance(error, FormatError) else str(error)
+        raise DataError(f"{folder} is damaged: {what} Delete it to have it made again.") from error
+    return Dataset(folder, manifest, tokenizer)
+
+
+def _fingerprint(made_from: dict[str, Any], tokenizer: bytes) -> str:
+    """A text that differs when the text, the split or the tokenizer's file does."""
+    identity = json.dumps(made_from, sort_keys=True).encode() + tokenizer
+    return hashlib.blake2b(identity).hexdigest()[:32]
 
 
 def _tokenizer_key(tokenizer: str | Path | Tokenizer, vocab_size: int, pattern: str) -> str:
@@ -223,10 +244,8 @@ def _write(
         writer.close()
     tokenizer.save(folder / "tokenizer.json")
     files = {name: writer.files for name, writer in writers.items()}
-    saved = (folder / "tokenizer.json").read_text("utf-8")
-    identity = json.dumps(made_from, sort_keys=True) + saved
     manifest = {
-        "fingerprint": hashlib.blake2b(identity.encode()).hexdigest()[:32],
+        "fingerprint": _fingerprint(made_from, (folder / "tokenizer.json").read_bytes()),
         "made_from": made_from,
         "dtype": tokenizer.dtype.name,
         "vocab_size": tokenizer.vocab_size,

@@ -15,14 +15,15 @@ import numpy as np
 from minigrad import Tensor, nn, no_grad, optim
 from minigrad.ops.linear import activated
 from tinygpt.config import find_objective
-from tinygpt.data import Dataset, baselines, open_dataset
+from tinygpt.data import Dataset, baselines
 from tinygpt.diagnosis.verdict import Findings
 from tinygpt.errors import UserError
 from tinygpt.inference.generate import generate_batch
 from tinygpt.inference.scoring import mean_loss
-from tinygpt.pretraining.objective import Pretraining
+from tinygpt.pretraining.objective import Pretraining, reopened
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
+from tinygpt.training.objective import Say
 from tinygpt.training.session import Session
 from tinygpt.training.step import gradients, update
 
@@ -33,14 +34,15 @@ RARE = 20  # occurrences below which a token cannot be learned well
 
 
 def diagnose(
-    path: str, say: Callable[[str], None] | None = None
+    path: str, say: Say | None = None, warn: Say | None = None
 ) -> tuple[Session, Findings, dict[str, float]]:
     """Measure the run at `path`.
 
+    say: told what is being done.  warn: told what is damaged and was passed over.
     Returns (session, findings, gradient norm by part of the model).  The run is not changed.
     Raises UserError if it is no run or has no checkpoint.
     """
-    say = say or (lambda text: None)
+    say, warn = say or (lambda text: None), warn or (lambda text: None)
     run = Run.open(path)
     kind = find_objective(run.config.objective)
     if not issubclass(kind, Pretraining):
@@ -48,15 +50,16 @@ def diagnose(
             f"{run.path} is a run of {run.config.objective}, and only a pretraining can be "
             "examined. Look at its report.html instead."
         )
-    session = Session(run, Pretraining(run.config, open_dataset(run.path / "tokens")))
-    session.restore(run.find("last", say))
+    saved = run.find("last", warn)
+    session = Session(run, reopened(run, saved))
+    session.restore(saved)
     session.model.eval()
     say("measuring losses")
     dataset, model = _text(session), session.model
     val = session.objective.evaluate(model, EVAL_TOKENS)
     train = mean_loss(model, dataset.train, EVAL_TOKENS, run.config.training.batch_size)
     values: dict[str, Any] = {"val_loss": train if val is None else val, "train_loss": train}
-    values.update(_history(session, values["val_loss"]))
+    values.update(_history(session, values["val_loss"], warn))
     say("counting pairs of tokens")
     held = dataset.train if val is None else dataset.validation
     values.update(baselines(dataset.train, held, dataset.vocab_size)._asdict())
@@ -84,10 +87,10 @@ def _text(session: Session) -> Dataset:
     return session.objective.dataset
 
 
-def _history(session: Session, val_loss: float) -> dict[str, Any]:
+def _history(session: Session, val_loss: float, warn: Say) -> dict[str, Any]:
     """What metrics.jsonl tells: best evaluation, is it still falling, did it rise again."""
     path = session.run.path / "metrics.jsonl"
-    lines = [m for m in metrics_files.read(path) if "loss" in m] if path.exists() else []
+    lines = [m for m in metrics_files.read(path, warn) if "loss" in m]
     vals = [(m["step"], m["val_loss"]) for m in lines if m.get("val_loss") is not None]
     best_step, best = min(vals, key=lambda pair: pair[1], default=(session.state.step, val_loss))
     before = [v for s, v in vals if s <= 0.8 * session.state.step]

@@ -22,6 +22,7 @@ from tinygpt.inference.scoring import mean_loss
 from tinygpt.model import LanguageModel, build
 from tinygpt.model.activations import activation_bytes
 from tinygpt.pretraining.config import PretrainingConfig
+from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
@@ -31,6 +32,7 @@ from tinygpt.tokenizer import CharTokenizer, Tokenizer
 from tinygpt.training.objective import Objective, Say
 from tinygpt.training.state import TrainState
 from tinygpt.training.trouble import drifting, judge_spikes
+from tinygpt.weights.open import check_size
 
 BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB
 SAMPLE_TOKENS = 120
@@ -70,9 +72,9 @@ class Pretraining(Objective):
         """With the tokens that the run began with, whatever has become of the text since."""
         folder, source = run.path / "tokens", run.config.data
         try:
-            dataset = open_dataset(folder)
-        except DataError:
-            say(f"{folder} is gone: preparing the text again")
+            dataset = open_run_tokens(run)
+        except DataError as error:
+            say(f"{error} Preparing the text again.")
             return cls(run.config, prepare_data(run.config, folder, say, run.tokenizer))
         if is_stream(source.source):  # it cannot be read again, to see whether it has changed
             return cls(run.config, dataset)
@@ -107,6 +109,10 @@ class Pretraining(Objective):
 
     def identity(self) -> dict[str, Any]:
         return self.dataset.manifest["made_from"]
+
+    def check(self, saved: Checkpoint) -> None:
+        super().check(saved)
+        check_size(saved, self.config.model)
 
     def build(self, rng: np.random.Generator | None) -> LanguageModel:
         model = build(self.config.model, rng)
@@ -177,6 +183,27 @@ class Pretraining(Objective):
 
     def data_tokens(self) -> tuple[int, int]:
         return len(self.dataset.train), len(self.dataset.validation)
+
+
+def reopened(run: Run, saved: Checkpoint) -> Pretraining:
+    """The objective of a run as a checkpoint knows it, to measure on the run's own tokens.
+
+    Raises DataError or CheckpointError where tokens or checkpoint are not the run's.
+    """
+    objective = Pretraining(run.config, open_run_tokens(run))
+    objective.check(saved)
+    return objective
+
+
+def open_run_tokens(run: Run) -> Dataset:
+    """The tokens in a run's folder.  Raises DataError unless its own tokenizer made them."""
+    dataset = open_dataset(run.path / "tokens")
+    if dataset.tokenizer.to_json() != run.tokenizer.to_json():
+        raise DataError(
+            f"{dataset.folder} was made by another tokenizer than {run.path / 'tokenizer.json'}. "
+            "Delete it to have it made again."
+        )
+    return dataset
 
 
 def prepare_data(

@@ -20,7 +20,6 @@ Read next: ../storage/durable.py (the writing), run.py (the folder around it).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -35,6 +34,18 @@ from minigrad import nn
 from tinygpt.errors import UserError
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import DurableFile, flush_folder
+from tinygpt.storage.reading import (
+    ANYTHING,
+    COUNT,
+    TEXT,
+    FormatError,
+    check_file,
+    one_of,
+    parse_json,
+    read_bytes,
+    read_json,
+    signed,
+)
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 MANIFEST = "manifest.json"
@@ -61,8 +72,12 @@ class Checkpoint:
         file = self.path / f"{name}.safetensors"
         try:
             return safetensors.open_tensors(file).arrays
-        except (safetensors.FormatError, OSError) as error:
-            raise CheckpointError(f"cannot read {file}: {error}. {_TRY_ANOTHER}") from error
+        except FormatError as error:
+            raise CheckpointError(f"{file} {error}. {_TRY_ANOTHER}") from error
+
+    def parameters(self) -> int:
+        """How many values the model's weights have, by their header alone."""
+        return sum(array.size for array in self.tensors("model").values())
 
     def copy_to(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Copy the model's weights into `arrays`, in place.
@@ -71,7 +86,7 @@ class Checkpoint:
         """
         try:
             nn.copy_arrays(arrays, self.tensors("model"), "model")
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path}: {error}\nIt belongs to a model of another shape: use the "
                 "config.json it was trained with."
@@ -79,12 +94,22 @@ class Checkpoint:
 
     def state(self) -> dict[str, Any]:
         """What state.json holds."""
+        file = self.path / "state.json"
         try:
-            return json.loads((self.path / "state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CheckpointError(
-                f"cannot read {self.path / 'state.json'}: {error}. {_TRY_ANOTHER}"
-            ) from error
+            return read_json(file, STATE)
+        except FormatError as error:
+            raise CheckpointError(f"{file} {error}. {_TRY_ANOTHER}") from error
+
+    def check_data(self, identity: Mapping[str, Any]) -> None:
+        """Raise UserError if data of another identity (Objective.identity) trained it."""
+        before = self.state().get("data", {})
+        changed = [k for k in identity if k != "tokenizer" and before.get(k) != identity[k]]
+        if changed:
+            words = ", ".join(f"{k} was {before.get(k)} and is {identity[k]}" for k in changed)
+            raise UserError(
+                f"the tokens are not those of {self.path}: {words}. Bring the text back as it "
+                "was, or start a new run in another --out."
+            )
 
     @property
     def scheduled(self) -> bool:
@@ -94,12 +119,18 @@ class Checkpoint:
         so where training goes back to after trouble does not depend on the clock.
         """
         try:
-            state = self.state()
+            return self.state().get("scheduled", True)
         except CheckpointError:
             return True  # damaged, which `verify` finds: here it counts as it always has
-        return not (isinstance(state, dict) and state.get("scheduled") is False)
 
 
+# What the trainer's state holds is its own affair (training/state.py).
+STATE = {
+    "train": {str: ANYTHING}, "data?": {str: ANYTHING}, "computes?": {str: ANYTHING},
+    "scheduled?": one_of(True, False),
+}
+_SUMS = {name: {"bytes": COUNT, "sha256": TEXT} for name in FILES}
+_MANIFEST_FORM = {"format": one_of(1), "step": COUNT, "files": _SUMS, "sha256": TEXT}
 _TRY_ANOTHER = "Use an earlier checkpoint of the run."
 
 
@@ -156,26 +187,20 @@ def verify(checkpoint: Checkpoint) -> None:
 
     Raises CheckpointError naming the file and what is wrong with it.
     """
-    manifest = checkpoint.path / MANIFEST
+    path = checkpoint.path / MANIFEST
     try:
-        raw = manifest.read_bytes()
-        content = json.loads(raw)
+        raw = read_bytes(path)
+        content = parse_json(raw, _MANIFEST_FORM)
         step, sums = content["step"], content["files"]
-        genuine = raw == _manifest(step, sums)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{manifest} is damaged ({type(error).__name__})") from error
-    if not genuine or set(sums) != set(FILES) or step != checkpoint.step:
-        raise CheckpointError(f"{manifest} is damaged (it fails its own checksum)")
-    for name, expected in sums.items():
-        path = checkpoint.path / name
-        try:
-            size = path.stat().st_size
-            if size != expected["bytes"]:
-                raise CheckpointError(f"{path} has {size} bytes instead of {expected['bytes']}")
-            if _checksum(path) != expected["sha256"]:
-                raise CheckpointError(f"{path} is damaged (its checksum is another)")
-        except OSError as error:
-            raise CheckpointError(f"{path} cannot be read ({error.strerror})") from error
+        if raw != _manifest(step, sums):
+            raise FormatError("fails its own checksum")
+        if step != checkpoint.step:
+            raise FormatError(f"is of step {step}")
+        for name in FILES:
+            path = checkpoint.path / name
+            check_file(path, sums[name]["bytes"], sums[name]["sha256"])
+    except FormatError as error:
+        raise CheckpointError(f"{path} is damaged: it {error}") from error
 
 
 def newest_good(
@@ -222,10 +247,8 @@ def remove_unfinished(folder: Path) -> None:
 
 def _manifest(step: int, sums: Mapping[str, Mapping[str, Any]]) -> bytes:
     """The manifest's only valid bytes: its own checksum covers everything before it."""
-    files = {name: {key: sums[name][key] for key in ("bytes", "sha256")} for name in sorted(sums)}
-    body = {"format": 1, "step": step, "files": files}
-    digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
-    return json.dumps({**body, "sha256": digest}, indent=1).encode()
+    files = {name: {key: sums[name][key] for key in ("bytes", "sha256")} for name in sorted(FILES)}
+    return json.dumps(signed({"format": 1, "step": step, "files": files}), indent=1).encode()
 
 
 def _write_bytes(path: Path, content: bytes) -> dict[str, Any]:
@@ -238,11 +261,3 @@ def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> dict[str, A
     with DurableFile(path) as file:
         safetensors.write(file, tensors)
     return file.summary()
-
-
-def _checksum(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

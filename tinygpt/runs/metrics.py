@@ -9,7 +9,7 @@ Three kinds of line, told apart by their keys:
 
 `val_loss` is merged into its step's line. After a kill the file may end in half a line and may be
 ahead of the checkpoint: `rewind` cuts both off, so a resumed run's file reads like an undisturbed
-one's.
+one's. A line that is not of the form LINE is no line: whoever reads by `read` needs no second look.
 """
 
 from __future__ import annotations
@@ -22,12 +22,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinygpt.errors import UserError
 from tinygpt.storage.durable import AppendLog, replace_file
+from tinygpt.storage.reading import COUNT, NUMBER, TEXT, FormatError, optional, read_lines
 
 COLUMNS = (
     "step", "tokens", "loss", "val_loss", "lr", "grad_norm", "tokens_per_second", "rss_bytes",
     "seconds", "skipped", "event", "text",
 )
+
+MEASURED = optional(NUMBER)  # null: it was not finite
+LINE = {
+    "step": COUNT, "event?": TEXT, "text?": TEXT, "skipped?": TEXT, "tokens?": COUNT,
+    "rss_bytes?": COUNT, str: MEASURED,
+}
+
+Warn = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class StepMetrics:
 class MetricsLog:
     """Writes metrics.jsonl; a disk that refuses is warned about and training goes on."""
 
-    def __init__(self, path: Path, warn: Callable[[str], object]):
+    def __init__(self, path: Path, warn: Warn):
         self.path = path
         self._log = AppendLog(path, warn)
 
@@ -76,10 +86,10 @@ class MetricsLog:
         self._log.line(json.dumps(clean))
 
 
-def rewind(path: Path, step: int) -> None:
-    """Forget all lines after `step` and any torn last line.  Raises OSError."""
+def rewind(path: Path, step: int, warn: Warn | None = None) -> None:
+    """Forget all lines after `step` and any damaged ones.  Raises OSError, UserError as `read`."""
     if path.exists():
-        kept = [json.dumps(values) for values in read(path) if values["step"] <= step]
+        kept = [json.dumps(values) for values in read(path, warn) if values["step"] <= step]
         replace_file(path, "".join(line + "\n" for line in kept))
 
 
@@ -88,31 +98,41 @@ def _rounded(value: float) -> float | None:
     return float(f"{value:.9g}") if math.isfinite(value) else None
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a metrics file, oldest first; a torn one is passed over."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                values = json.loads(line)
-            except ValueError:
-                continue  # half a line: the process was killed while writing it
-            if isinstance(values, dict) and isinstance(values.get("step"), int):
-                yield values
+def read(path: Path, warn: Warn | None = None) -> Iterator[dict[str, Any]]:
+    """The whole lines of a metrics file, oldest first; none where there is no file yet.
+
+    warn: told of damaged lines, which are left out; half a line at the end is a killed process's.
+    Raises UserError for a file that cannot be read.
+    """
+    try:
+        yield from read_lines(path, LINE, warn or (lambda text: None))
+    except FormatError as error:
+        raise UserError(
+            f"{path} {error}. Move it out of the run: all but the curves works without."
+        ) from error
 
 
 def logged_by_objective(values: Mapping[str, Any]) -> dict[str, float]:
     """The numbers in a line that only the run's objective knows."""
-    return {k: v for k, v in values.items() if k not in COLUMNS and isinstance(v, int | float)}
+    return {k: v for k, v in values.items() if k not in COLUMNS and v is not None}
 
 
-def write_csv(path: Path, target: Path) -> int:
-    """Copy metrics.jsonl to a table with one column per key.  Returns the number of rows."""
+def write_csv(path: Path, target: str | Path) -> int:
+    """Copy metrics.jsonl to a table with one column per key.  Returns the number of rows.
+
+    Raises UserError if `target` cannot be written, and as `read`.
+    """
     rows = 0
     logged = sorted({name for values in read(path) for name in logged_by_objective(values)})
-    with open(target, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, (*COLUMNS, *logged))
-        table.writeheader()
-        for values in read(path):
-            table.writerow(values)
-            rows += 1
+    try:
+        with open(target, "w", encoding="utf-8", errors="replace", newline="") as file:
+            table = csv.DictWriter(file, (*COLUMNS, *logged), extrasaction="ignore")
+            table.writeheader()
+            for values in read(path):
+                table.writerow(values)
+                rows += 1
+    except OSError as error:
+        raise UserError(
+            f"cannot write {target}: {error.strerror or error}. Choose another place."
+        ) from error
     return rows

@@ -1,7 +1,8 @@
 """A run's folder: everything that training leaves behind, and how to open it again.
 
     run/
-        config.json        objective and settings (config.py), vocabulary size filled in
+        config.json        objective and settings (config.py), vocabulary size filled in; checksums
+                           of itself and of what stood beside it when the run was made
         tokenizer.json     how its text became ids
         metrics.jsonl      every step (metrics.py)
         log.txt            what happened, with the time of day
@@ -14,8 +15,9 @@ Read next: checkpoint.py, metrics.py, then ../weights/open.py for its model.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -30,16 +32,31 @@ from tinygpt.runs.checkpoint import Checkpoint, Warn
 from tinygpt.runs.lock import sole_writer
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import PathError, check_folder, expand, kind, shown
+from tinygpt.storage.reading import (
+    ANYTHING,
+    TEXT,
+    FormatError,
+    check_signature,
+    read_bytes,
+    read_json,
+    signed,
+)
 from tinygpt.tokenizer import Tokenizer
+
+SIGNED = ("tokenizer.json", "baselines.json")  # written once, when the run is made
+CONFIG_FILE = {"sha256?": TEXT, "files?": {str: TEXT}, str: ANYTHING}
 
 
 class Run:
-    """A run folder that exists.  path, config."""
+    """A run folder that exists.
+
+    path, config.  files: name -> SHA-256 of those of SIGNED that it was made with.
+    """
 
     config: Any  # of its objective's class, derived from Config
 
-    def __init__(self, path: Path, config: Config):
-        self.path, self.config = path, config
+    def __init__(self, path: Path, config: Config, files: Mapping[str, str] | None = None):
+        self.path, self.config, self.files = path, config, dict(files or {})
 
     @classmethod
     def create(cls, path: str | Path, config: Config, leave: Callable[[Path], object]) -> Run:
@@ -53,7 +70,7 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
             leave(path)
-            run = cls(path, config)
+            run = cls(path, config, {n: _digest(path / n) for n in SIGNED if (path / n).exists()})
             run.write_config(config)
         except OSError as error:
             raise UserError(_refused(path, error)) from error
@@ -70,16 +87,32 @@ class Run:
             what = "is not a run folder: it has no config.json" if kind(path) else "is missing"
             raise PathError(f"{shown(path)} {what}. Give the --out folder of a `tinygpt train`.")
         try:
-            config = from_dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, ConfigError) as error:
+            values = check_signature(read_json(path / "config.json", CONFIG_FILE))
+            files = values.pop("files", {})
+            return cls(path, from_dict(values), files)
+        except FormatError as error:
+            raise UserError(_damaged(path, f"config.json {error}")) from error
+        except ConfigError as error:
             raise UserError(_damaged(path, error)) from error
-        return cls(path, config)
+
+    def check(self, name: str) -> Path:
+        """The path of one of SIGNED, as it was when the run was made (if that was noted).
+
+        Raises UserError if it was altered or cannot be read.
+        """
+        path = self.path / name
+        try:
+            if self.files.get(name) not in (None, _digest(path)):
+                raise FormatError("was altered after it was written (its checksum is another)")
+        except FormatError as error:
+            raise UserError(_damaged(self.path, f"{name} {error}")) from error
+        return path
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """What turned its text into ids.  Raises UserError if it is missing or damaged."""
         try:
-            return tokenizers.load(self.path / "tokenizer.json")
+            return tokenizers.load(self.check("tokenizer.json"))
         except tokenizers.TokenizerError as error:
             raise UserError(_damaged(self.path, error)) from error
 
@@ -90,7 +123,8 @@ class Run:
 
     def write_config(self, config: Config) -> None:
         """Make `config` the run's.  Raises UserError if it cannot be written."""
-        text = json.dumps(config.to_dict(), indent=2) + "\n"
+        values = signed({**config.to_dict(), "files": self.files})
+        text = json.dumps(values, indent=2) + "\n"
         try:
             replace_file(self.path / "config.json", text)
         except OSError as error:
@@ -119,7 +153,7 @@ class Run:
             raise UserError(f"{shown(self.path)} has {state}. Train it: {line}")
         if which == "last":
             return newest
-        step = newest.state()["train"]["best_step"] if which == "best" else int(which)
+        step = newest.state()["train"].get("best_step") if which == "best" else int(which)
         for found in checkpoints.listed(self.checkpoints):
             if found.step == step:
                 checkpoints.verify(found)
@@ -161,10 +195,16 @@ def new_run(path: Path) -> Iterator[None]:
         raise
 
 
-def _damaged(path: Path, error: Exception) -> str:
+def _digest(path: Path) -> str:
+    """SHA-256 of a file.  Raises FormatError if it cannot be read."""
+    return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def _damaged(path: Path, error: object) -> str:
     return (
-        f"{path} is a damaged run folder: {error}. Its checkpoints are untouched; copy "
-        "config.json and tokenizer.json from a run with the same settings."
+        f"{path} is a damaged run folder: {error}. Its checkpoints are untouched; bring its "
+        "config.json and tokenizer.json back as they were (settings are changed with `tinygpt "
+        "train --resume --set KEY=VALUE`), or copy both from a run with the same settings."
     )
 
 

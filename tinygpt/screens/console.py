@@ -68,6 +68,11 @@ class Screen(Console):
         os.close(nowhere)
 
 
+def warn(text: str) -> None:
+    """A warning, on standard error: results in a pipe stay results."""
+    Screen(stderr=True).say(text)
+
+
 def draws(console: Console) -> bool:
     """Can a line be drawn over?  Not in a pipe, not on a dumb terminal."""
     return console.is_terminal and not console.is_dumb_terminal

@@ -13,26 +13,27 @@ from rich.table import Table
 
 from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
-from tinygpt.data import open_dataset
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
+from tinygpt.pretraining.objective import reopened
+from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
-from tinygpt.screens.console import Progress, Screen
+from tinygpt.screens.console import Progress, Screen, warn
 from tinygpt.text import DataError
 from tinygpt.text.reading import read_text
-from tinygpt.weights.open import load_model
+from tinygpt.weights.open import model_of
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
 SWEEP_TOKENS = 4_000  # each module is measured on this many at most
 
 
-def held_out(run: Run, text: str | None) -> Any:
+def held_out(run: Run, saved: Checkpoint, text: str | None) -> Any:
     """Token ids that the run was not trained on: of `text`, or of its validation split."""
     if text is not None:
         return run.tokenizer.encode_array(read_text(text), disallowed_special=())
     try:
-        return open_dataset(run.path / "tokens").validation
-    except (DataError, OSError) as error:
+        return reopened(run, saved).dataset.validation
+    except DataError as error:
         raise UserError(
             f"{run.path} has no held-out text to measure on ({error}). Give one with --text FILE."
         ) from error
@@ -42,11 +43,12 @@ def quantize_and_report(
     run: Run, scheme: str, out: str | None, text: str | None, eval_tokens: int
 ) -> None:
     """Quantize the run's model, print before and after, write `out` if it is given."""
-    tokens = held_out(run, text)  # first: a text that cannot be read ends it before it begins
+    saved = run.find("last", warn)
+    tokens = held_out(run, saved, text)  # first: a text that cannot be read ends it at once
     written = quality = None
     with Progress() as say:
         say(f"making it {scheme}")
-        before, after = load_model(run), quantize_model(load_model(run), scheme)
+        before, after = model_of(run, saved), quantize_model(model_of(run, saved), scheme)
         if out is not None:
             written = save_quantized(after, run.tokenizer, out, run.config.objective)
             after, _ = load_quantized(out)  # measured is what was saved
@@ -84,10 +86,12 @@ def quantize_and_report(
 
 def print_sweep(run: Run, scheme: str, text: str | None, eval_tokens: int) -> None:
     """Each module alone quantized, what hurts most first."""
+    saved = run.find("last", warn)
     with Progress() as say:
         say("measuring on held-out text")
-        model = load_model(run)
-        reference = Reference(model, held_out(run, text), min(eval_tokens, SWEEP_TOKENS))
+        model = model_of(run, saved)
+        tokens = held_out(run, saved, text)
+        reference = Reference(model, tokens, min(eval_tokens, SWEEP_TOKENS))
         found = sweep(model, reference, scheme, lambda i, n: say("one module at a time", i, n))
     total = np.sum([quality.kl for _, quality in found])
     screen = Screen()

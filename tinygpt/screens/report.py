@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import html
 import itertools
-import json
 import math
 import time
 from collections import defaultdict
@@ -20,15 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygpt.config import find_objective
+from tinygpt.errors import UserError
 from tinygpt.machine.terminal import visible
 from tinygpt.runs import metrics as metrics_files
-from tinygpt.runs.metrics import StepMetrics
+from tinygpt.runs.metrics import StepMetrics, Warn
 from tinygpt.runs.run import Run
 from tinygpt.screens.charts import Level, Series, chart
 from tinygpt.screens.live import duration
 from tinygpt.screens.thinned import Thinned
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
+from tinygpt.storage.reading import NUMBER, FormatError, read_json
 from tinygpt.training.objective import Objective
 from tinygpt.training.watch import Watcher
 
@@ -63,28 +64,46 @@ class HtmlReport(Watcher):
         try:
             page = render(session.run, session.objective, running)
             replace_file(session.run.path / "report.html", page)
-        except OSError:
+        except (OSError, UserError):
             pass  # a full disk: metrics.jsonl has warned already, and holds everything
 
 
-def read_baselines(folder: Path) -> dict[str, float]:
-    """What baselines.json of a run holds; nothing if it has none."""
-    path = folder / "baselines.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def read_baselines(run: Run) -> dict[str, float]:
+    """What baselines.json of a run holds; nothing if it has none.  Raises UserError if damaged."""
+    path = run.path / "baselines.json"
+    if not path.exists():
+        return {}
+    try:
+        return read_json(run.check("baselines.json"), {str: NUMBER})
+    except FormatError as error:
+        raise UserError(f"{path} is damaged: it {error}. Delete it to do without.") from error
 
 
-def write_report(run: Run) -> Path:
-    """Write report.html of any run anew; returns its path.  Raises OSError."""
+def write_report(run: Run, warn: Warn | None = None) -> Path:
+    """Write report.html of any run anew; returns its path.
+
+    warn: told of damaged lines in what it is made of.
+    Raises UserError if it cannot be written or a file that it is made of cannot be read.
+    """
     path = run.path / "report.html"
-    replace_file(path, render(run, find_objective(run.config.objective)(run.config)))
+    page = render(run, find_objective(run.config.objective)(run.config), warn=warn)
+    try:
+        replace_file(path, page)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}. Make room there.") from error
     return path
 
 
-def render(run: Run, objective: Objective, running: bool = False) -> str:
-    """The page as text.  objective: of the run; its data is not needed."""
-    baselines = read_baselines(run.path)
-    data = _collect(run.path / "metrics.jsonl")
-    samples = _samples(run.path / "samples.jsonl")
+def render(
+    run: Run, objective: Objective, running: bool = False, warn: Warn | None = None
+) -> str:
+    """The page as text.
+
+    objective: of the run; its data is not needed.  warn: as write_report's.
+    """
+    baselines = read_baselines(run)
+    data = _collect(run.path / "metrics.jsonl", warn)
+    samples = _samples(run.path / "samples.jsonl", warn)
     steps = run.config.training.steps
     title = f"{shown(run.path.resolve().name)}: step {data['step']:,} of {steps:,}"
     reload = '<meta http-equiv="refresh" content="60">' if running else ""
@@ -105,14 +124,14 @@ def render(run: Run, objective: Objective, running: bool = False) -> str:
     )
 
 
-def _collect(path: Path) -> dict[str, Any]:
+def _collect(path: Path, warn: Warn | None) -> dict[str, Any]:
     """Read metrics.jsonl once: curves as at most POINTS means, evaluations, events, totals."""
     curves = {name: Thinned(POINTS) for name in CURVES}
     data: dict[str, Any] = {
         "curves": curves, "val": [], "events": [], "step": 0, "tokens": 0, "seconds": 0.0,
         "logged": defaultdict(lambda: Thinned(POINTS)),
     }
-    for m in metrics_files.read(path) if path.exists() else ():
+    for m in metrics_files.read(path, warn):
         if "event" in m:
             data["events"].append(m)
             continue
@@ -142,10 +161,8 @@ def smooth(values: Sequence[float], share: float = 0.04) -> list[float]:
     return smoothed
 
 
-def _samples(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [m for m in metrics_files.read(path) if "text" in m]
+def _samples(path: Path, warn: Warn | None) -> list[dict[str, Any]]:
+    return [m for m in metrics_files.read(path, warn) if "text" in m]
 
 
 def _head(run: Run, objective: Objective, data: dict[str, Any], running: bool) -> str:

@@ -111,7 +111,7 @@ def _problem_of_object(value: Any, form: dict[Any, Any]) -> tuple[str, str]:
         wanted = form.get(name) or form.get(f"{name}?") or form.get(str, ANYTHING)
         where, wrong = _problem(item, wanted)
         if wrong:
-            return f".{name}{where}", wrong
+            return f"{'.' + name if name.isidentifier() else f'[{_shown(name)}]'}{where}", wrong
     return "", ""
 
 

@@ -69,9 +69,10 @@ def _resume(run: Run, change: Callable[[Any], Any], say: Say) -> Session:
             say(f"changed since the last session: {one}")
     objective = kind.reopen(run, say)
     run.config = objective.config = wanted
+    if saved is not None:
+        objective.check(saved)
     session = Session(run, objective)
     if saved is not None:
-        session.check_data(saved)
         session.restore(saved)
     if changed:
         run.write_config(wanted)

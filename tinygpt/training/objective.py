@@ -26,6 +26,7 @@ from tinygpt.config import Config
 from tinygpt.training.trouble import judge_norms
 
 if TYPE_CHECKING:
+    from tinygpt.runs.checkpoint import Checkpoint
     from tinygpt.runs.run import Run
     from tinygpt.training.state import TrainState
 
@@ -103,6 +104,13 @@ class Objective(ABC):
     def identity(self) -> dict[str, Any]:
         """What the data was made of: a checkpoint goes on with the same only.  Plain values."""
         return {}
+
+    def check(self, saved: Checkpoint) -> None:
+        """Raise UserError if a checkpoint is not of this data or this shape.
+
+        Called before `build`: what a damaged configuration asks for need not fit the memory.
+        """
+        saved.check_data(self.identity())
 
     # Learning.
 

@@ -7,23 +7,29 @@ Read next: trainer.py, which drives it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
 import minigrad
 from minigrad import nn
-from tinygpt.errors import UserError
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
 from tinygpt.runs.metrics import StepMetrics
 from tinygpt.runs.run import Run
+from tinygpt.storage.reading import COUNT, NUMBER, check, one_of
 from tinygpt.training.objective import Objective
 from tinygpt.training.optimizer import make_optimizer
 from tinygpt.training.schedule import schedule_of
 from tinygpt.training.state import TrainState
 
 KEEP = 2  # newest scheduled checkpoints kept, besides the best and the newest of all
+PENDING = {  # a StepMetrics
+    **dict.fromkeys(("step", "tokens", "rss_bytes"), COUNT),
+    **dict.fromkeys(("loss", "lr", "grad_norm", "tokens_per_second", "seconds"), NUMBER),
+    "skipped": one_of(None), "logged": {str: NUMBER},
+}
 
 
 class Session:
@@ -64,7 +70,8 @@ class Session:
         if not scheduled:
             state["scheduled"] = False
         if self.pending is not None:
-            state["pending"] = dataclasses.asdict(self.pending)
+            logged = {k: v for k, v in self.pending.logged.items() if math.isfinite(v)}
+            state["pending"] = {**dataclasses.asdict(self.pending), "logged": logged}
         saved = checkpoints.save(
             self.run.checkpoints, self.state.step, trained_arrays(self.model),
             self.optimizer.state_dict(), state,
@@ -80,16 +87,20 @@ class Session:
         Raises CheckpointError for another shape of model.
         """
         saved.copy_to(trained_arrays(self.model))
+        state = saved.state()
         try:
             self.optimizer.load_state_dict(saved.tensors("optimizer"))
-        except ValueError as error:
-            raise CheckpointError(f"{saved.path}: {error}") from error
-        state = saved.state()
-        self.state.load_dict(state["train"])
-        self.pending = None
-        if with_data:
-            self.pending = _pending(saved, state)
-            self.batches.load_state_dict(state["batches"])
+            self.state.load_dict(state["train"])
+            if self.state.step != saved.step:
+                raise ValueError(f"state.json is of step {self.state.step}")
+            self.pending = None
+            if with_data:
+                self.pending = _pending(saved, state)
+                self.batches.load_state_dict(state.get("batches", {}))
+        except (ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"{saved.path} does not fit: {error}. Use an earlier checkpoint of the run."
+            ) from error
 
     def differences(self, saved: Checkpoint) -> list[str]:
         """Why this process may compute other bits than the one that saved, in words."""
@@ -102,28 +113,15 @@ class Session:
             if before.get(name) != now.get(name)
         ]
 
-    def check_data(self, saved: Checkpoint) -> None:
-        """Raise UserError if the data is not what the checkpoint was trained on."""
-        before, now = saved.state()["data"], self.objective.identity()
-        changed = [key for key in now if key != "tokenizer" and before.get(key) != now[key]]
-        if changed:
-            words = ", ".join(f"{key} was {before.get(key)} and is {now[key]}" for key in changed)
-            raise UserError(
-                f"the tokens are not those of {saved.path}: {words}. Bring the text back as it "
-                "was, or start a new run in another --out."
-            )
-
 
 def _pending(saved: Checkpoint, state: dict[str, Any]) -> StepMetrics | None:
+    """The step that a checkpoint says is not finished.  Raises ValueError for another one's."""
     if "pending" not in state:
         return None
-    try:
-        pending = StepMetrics(**state["pending"])
-    except TypeError as error:
-        raise CheckpointError(f"{saved.path}: {error}") from error
-    if pending.step != saved.step:
-        raise CheckpointError(f"{saved.path}: its pending step is {pending.step}")
-    return pending
+    values = check(state["pending"], PENDING)
+    if values["step"] != saved.step:
+        raise ValueError(f"its pending step is {values['step']}")
+    return StepMetrics(**{f.name: values[f.name] for f in dataclasses.fields(StepMetrics)})
 
 
 def trained_arrays(model: nn.Module) -> dict[str, np.ndarray]:

@@ -14,6 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from tinygpt.storage.reading import COUNT, NUMBER, RANDOM_STATE, check, optional
+
+STATE = {
+    **dict.fromkeys(
+        ("step", "tokens", "low_step", "skipped", "skipped_in_a_row", "rollbacks"), COUNT
+    ),
+    **dict.fromkeys(("seconds", "lr_scale", "lr_ceiling"), NUMBER),
+    "losses": [NUMBER], "norms": [NUMBER], "low": optional(NUMBER),
+    "best_loss": optional(NUMBER), "best_step": optional(COUNT), "rng": RANDOM_STATE,
+}
+
 
 @dataclass
 class TrainState:
@@ -61,8 +72,9 @@ class TrainState:
     def load_dict(self, values: dict[str, Any]) -> None:
         """Take over saved values, in place: model and loop keep their references.
 
-        Raises KeyError for a value that is missing.
+        Raises FormatError for a value that is missing or of another kind.
         """
+        check(values, STATE)
         for f in dataclasses.fields(self):
             if f.name != "rng":
                 setattr(self, f.name, values[f.name])

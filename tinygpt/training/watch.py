@@ -54,10 +54,10 @@ class MetricsFile(Watcher):
     """Everything but samples into metrics.jsonl."""
 
     def __init__(self, path: Path, warn: Warn):
-        self.path, self._log = path, MetricsLog(path, warn)
+        self.path, self._log, self._warn = path, MetricsLog(path, warn), warn
 
     def start(self, session: Session) -> None:
-        _rewind(self.path, session)
+        _rewind(self.path, session, self._warn)
 
     def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
         self._log.step(metrics, val_loss)
@@ -70,10 +70,10 @@ class SamplesFile(Watcher):
     """What the model writes along the way into samples.jsonl: {"step": ..., "text": ...}."""
 
     def __init__(self, path: Path, warn: Warn):
-        self.path, self._log = path, AppendLog(path, warn)
+        self.path, self._log, self._warn = path, AppendLog(path, warn), warn
 
     def start(self, session: Session) -> None:
-        _rewind(self.path, session)
+        _rewind(self.path, session, self._warn)
 
     def sample(self, step: int, text: str) -> None:
         self._log.line(json.dumps({"step": step, "text": text}))
@@ -107,10 +107,10 @@ class LogFile(Watcher):
         self._log.line(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}")
 
 
-def _rewind(path: Path, session: Session) -> None:
+def _rewind(path: Path, session: Session, warn: Warn) -> None:
     """Bring a log back to the step that training goes on from."""
     try:
-        rewind(path, session.state.step)
+        rewind(path, session.state.step, warn)
     except OSError as error:
         raise UserError(
             f"cannot write to {path.parent} ({error.strerror}). Nothing there was touched; free "

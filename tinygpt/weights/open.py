@@ -5,32 +5,39 @@ Read next: quantized.py.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from tinygpt.errors import UserError
-from tinygpt.model import LanguageModel, build
+from tinygpt.model import LanguageModel, ModelShape, build
+from tinygpt.runs.checkpoint import Checkpoint, CheckpointError, Warn
 from tinygpt.runs.run import Run
 from tinygpt.storage.paths import PathError, expand, kind, shown
 from tinygpt.tokenizer import Tokenizer
 from tinygpt.weights.quantized import load_quantized, quantized_objective
 
 
-def open_model(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=2)
+
+
+def open_model(path: str | Path, warn: Warn = _warn) -> tuple[LanguageModel, Tokenizer]:
     """(model, tokenizer) of a run folder or a quantized file, ready to generate.
 
+    warn: told of damaged checkpoints that are passed over.
     Raises UserError if it is neither, or damaged.
     """
     path = Path(expand(path))
     there = kind(path)
     if there == "file":
-        return load_quantized(path)
+        return check_fit(path, *load_quantized(path))
     if not there:
         raise PathError(
             f"there is no {shown(path)}. Give the --out folder of a `tinygpt train`, or a file "
             "that `tinygpt quantize` wrote."
         )
     run = Run.open(path)
-    return load_model(run), run.tokenizer
+    return check_fit(path, load_model(run, warn=warn), run.tokenizer)
 
 
 def objective_of(path: str | Path) -> str:
@@ -39,19 +46,60 @@ def objective_of(path: str | Path) -> str:
     return quantized_objective(path) if kind(path) == "file" else Run.open(path).config.objective
 
 
-def load_model(run: Run, which: str | int = "last") -> LanguageModel:
+def load_model(run: Run, which: str | int = "last", warn: Warn = _warn) -> LanguageModel:
     """The trained model of a run, dropout off.
 
     which: "last", "best" (lowest validation loss) or the step of a checkpoint.
+    warn: told of damaged ones that are passed over.
     Raises UserError if it has no such checkpoint or trains no language model.
     """
+    _shape(run)  # before a checkpoint is looked for
+    return model_of(run, run.find(which, warn))
+
+
+def model_of(run: Run, saved: Checkpoint) -> LanguageModel:
+    """The model in a checkpoint of a run, dropout off.  Raises UserError as load_model."""
+    shape = _shape(run)
+    check_size(saved, shape)
+    model = build(shape, None)
+    saved.copy_to(model.state_dict())
+    model.eval()
+    return model
+
+
+def _shape(run: Run) -> ModelShape:
     shape = getattr(run.config, "model", None)
     if shape is None:
         raise UserError(
             f"{run.path} is a run of {run.config.objective}, which makes no language model. Give "
             "one that learned from text."
         )
-    model = build(shape, None)
-    run.find(which).copy_to(model.state_dict())
-    model.eval()
-    return model
+    return shape
+
+
+def check_size(saved: Checkpoint, shape: ModelShape) -> None:
+    """Raise CheckpointError if a checkpoint's weights are not as many as a shape has.
+
+    Only its header is read and nothing is built: what a damaged configuration asks for need not fit
+    the memory.
+    """
+    there = saved.parameters()
+    if there != shape.parameters:
+        raise CheckpointError(
+            f"{saved.path} holds a model of {there:,} values, config.json describes one of "
+            f"{shape.parameters:,}: d_model = {shape.d_model}, n_layers = {shape.n_layers}, "
+            f"context = {shape.context}, vocab_size = {shape.vocab_size}. Use the config.json it "
+            "was trained with."
+        )
+
+
+def check_fit(
+    path: Path, model: LanguageModel, tokenizer: Tokenizer
+) -> tuple[LanguageModel, Tokenizer]:
+    """(model, tokenizer) of `path`.  Raises UserError if the tokenizer is another model's."""
+    if model.shape.vocab_size != tokenizer.vocab_size:
+        raise UserError(
+            f"{path}: its tokenizer has {tokenizer.vocab_size} ids, its model "
+            f"{model.shape.vocab_size}. Bring back the tokenizer that it was trained with."
+        )
+    return model, tokenizer

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from tinygpt.data import (
     prepare,
 )
 from tinygpt.data.shards import MANIFEST, ShardWriter, open_tokens, replaced_folder
+from tinygpt.storage.reading import signed
 from tinygpt.text import DataError
 from tinygpt.tokenizer import CharTokenizer
 
@@ -30,7 +33,7 @@ def test_tokens_read_across_shards_like_one_array(tmp_path):
     for part in np.array_split(everything, 13):
         writer.append(part)
     writer.close()
-    manifest = {"dtype": "uint16", "splits": {"train": writer.files}}
+    manifest = {"dtype": "uint16", "vocab_size": 1000, "splits": {"train": writer.files}}
     tokens = open_tokens(tmp_path, manifest, "train")
     assert len(writer.files) == 11 and len(tokens) == 1000
     for low, high in ((0, 1000), (96, 98), (5, 5), (97, 194), (-3, None), (990, 2000)):
@@ -45,8 +48,9 @@ def test_a_truncated_shard_is_named(tmp_path):
     writer.append(np.arange(10))
     writer.close()
     (tmp_path / "train-00000.bin").write_bytes(b"12345")
-    with pytest.raises(DataError, match="train-00000.bin is damaged: 5 bytes instead of 20"):
-        open_tokens(tmp_path, {"dtype": "uint16", "splits": {"train": writer.files}}, "train")
+    manifest = {"dtype": "uint16", "vocab_size": 10, "splits": {"train": writer.files}}
+    with pytest.raises(DataError, match="train-00000.bin is damaged: it has 5 bytes instead of 20"):
+        open_tokens(tmp_path, manifest, "train")
 
 
 def test_a_failed_write_leaves_the_old_folder(tmp_path):
@@ -233,3 +237,118 @@ def test_errors_replace_is_a_setting_of_the_run(tmp_path):
     config = load_config(None, [*settings, "data.errors=replace"])
     data = prepare_data(config, tmp_path / "t", None)
     assert "caf\ufffd" in data.tokenizer.decode(data.train[:20])
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A folder of tokens, about 1,000 to learn from."""
+    path = write(tmp_path / "text.txt", b"the cat sat on the mat and saw a dog. " * 40)
+    prepare(path, "char", tmp_path / "tokens", split=(0.7, 0.3, 0.0), by_position=True)
+    return tmp_path / "tokens"
+
+
+def resigned(folder, change):
+    """Change a manifest and sign it anew, as somebody who means harm would."""
+    values = json.loads((folder / MANIFEST).read_bytes())
+    del values["sha256"]
+    change(values)
+    (folder / MANIFEST).write_text(json.dumps(signed(values)))
+
+
+def without_checksums(values):
+    for shards in values["splits"].values():
+        for shard in shards:
+            del shard["sha256"]
+
+
+def test_every_altered_token_is_noticed(prepared):
+    path = prepared / "train-00000.bin"
+    ids = np.fromfile(path, np.uint16)
+    (ids ^ 1).tofile(path)
+    with pytest.raises(DataError, match="train-00000.bin is damaged: it was altered"):
+        _ = open_dataset(prepared).train
+    assert len(open_dataset(prepared).validation)
+
+
+def test_a_manifest_cannot_be_altered_unnoticed(prepared):
+    text = (prepared / MANIFEST).read_text()
+    assert text.count("validation-00000.bin") == 1
+    for old, new in (("validation-00000", "train-00000"), ('"seed": 0', '"seed": 1'),
+                     ('"uint16"', '"uint32"')):
+        (prepared / MANIFEST).write_text(text.replace(old, new))
+        with pytest.raises(DataError, match="checksum is another"):
+            open_dataset(prepared)
+
+
+@pytest.mark.parametrize("name", ["../outside.bin", "/etc/passwd", "validation-00000.bin", ""])
+def test_a_shard_is_where_it_belongs_whatever_a_signed_manifest_says(prepared, name):
+    shutil.copy(prepared / "train-00000.bin", prepared.parent / "outside.bin")
+    resigned(prepared, lambda values: values["splits"]["train"][0].update(file=name))
+    with pytest.raises(DataError, match="cannot be shard 0 of train"):
+        _ = open_dataset(prepared).train
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda values: values["splits"]["train"][0].update(tokens=10**12), "instead of"),
+        (lambda values: values["splits"]["train"][0].update(tokens=-1), "whole number"),
+        (lambda values: values["splits"].update(train=3), "not a list"),
+        (lambda values: values.update(dtype="object"), "'uint16' or 'uint32'"),
+        (lambda values: values.update(vocab_size=3), "ids"),
+        (lambda values: values["made_from"].update(text="other"), "fingerprint"),
+        (lambda values: values.update(format=2), "format"),
+    ],
+)
+def test_a_signed_manifest_that_lies_is_refused(prepared, change, words):
+    resigned(prepared, change)
+    with pytest.raises(DataError, match=words):
+        _ = open_dataset(prepared).train
+
+
+def test_tokens_of_earlier_versions_open_and_their_ids_are_bounded(prepared):
+    expected = open_dataset(prepared).train[:]
+    values = json.loads((prepared / MANIFEST).read_bytes())
+    del values["sha256"]
+    without_checksums(values)
+    (prepared / MANIFEST).write_text(json.dumps(values))
+    np.testing.assert_array_equal(open_dataset(prepared).train[:], expected)
+    ids = np.fromfile(prepared / "train-00000.bin", np.uint16)
+    ids[77] = 500
+    ids.tofile(prepared / "train-00000.bin")
+    with pytest.raises(DataError, match="holds the id 500"):
+        _ = open_dataset(prepared).train
+
+
+def test_a_shard_cut_while_it_is_read_is_an_error_in_words(prepared):
+    """A mapped file would end the process with SIGBUS here."""
+    loader = BatchLoader(open_dataset(prepared).train, 8, 16, np.random.default_rng(0))
+    next(loader)
+    os.truncate(prepared / "train-00000.bin", 0)
+    with pytest.raises(DataError, match="train-00000.bin was cut while it was in use"):
+        next(loader)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes that share a file's position")
+def test_forked_processes_read_one_shard_at_their_own_places(prepared):
+    tokens = open_dataset(prepared).train
+    expected = tokens[:].tobytes()
+
+    def reads_its_own(at):
+        return all(
+            tokens[at : at + 100].tobytes() == expected[2 * at : 2 * at + 200] for _ in range(300)
+        )
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if reads_its_own(500) else 1)
+    assert reads_its_own(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_damaged_folder_is_made_again_by_prepare(prepared):
+    whole = (prepared / MANIFEST).read_bytes()
+    (prepared / MANIFEST).write_bytes(whole[:-30])
+    again = prepare(prepared.parent / "text.txt", "char", prepared, split=(0.7, 0.3, 0.0),
+                    by_position=True)
+    assert len(again.train) and (prepared / MANIFEST).read_bytes() == whole
