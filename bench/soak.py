@@ -6,6 +6,7 @@
     python -m bench.soak memory --steps 20000   resident memory of a long run
     python -m bench.soak trouble                NaN, garbage and a rate ten times too high
     python -m bench.soak draws --runs 30        gradients of examples drawn at random
+    python -m bench.soak files --count 10000    damaged and hostile files, read by every command
 
 Everything runs in a temporary folder. Each prints what it did and ends with PASS or FAIL (exit 1).
 """
@@ -266,13 +267,22 @@ def draws(runs: int, seed: int) -> bool:
     return run_all(runs, seed)
 
 
+def files(count: int, seed: int) -> bool:
+    """Each damaged file is refused in words, left out with a warning, or harmless (tests/fuzz)."""
+    call = [sys.executable, "-m", "tests.fuzz", "--count", str(count), "--seed", str(seed)]
+    return subprocess.run(call, cwd=Path(__file__).parent.parent, check=False).returncode == 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("kills", "damage", "tmpfs", "memory", "trouble", "draws"))
+    parser.add_argument(
+        "what", choices=("kills", "damage", "tmpfs", "memory", "trouble", "draws", "files")
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -284,6 +294,7 @@ def main() -> None:
             "memory": lambda: memory(folder, chosen.steps),
             "trouble": lambda: trouble(folder),
             "draws": lambda: draws(chosen.runs, chosen.seed),
+            "files": lambda: files(chosen.count, chosen.seed),
         }[chosen.what]()
     print("PASS" if passed else "FAIL")
     sys.exit(not passed)
