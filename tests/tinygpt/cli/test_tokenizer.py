@@ -132,3 +132,18 @@ def test_ids_that_could_not_all_be_written_leave_the_file_as_it_was(tmp_path):
     with pytest.raises(UserError, match="cannot write .*No space left"):
         _write_ids(str(out), parts())
     assert out.read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_of_ids_that_ends_within_one_is_refused(tinygpt, trained, tmp_path):
+    (tmp_path / "ids.bin").write_bytes(b"\1\0\2")
+    code, _, said = tinygpt("tokenizer", "decode", trained, "--file", tmp_path / "ids.bin")
+    assert code == 1 and "its last one is cut off" in said and "--debug" not in said
+
+
+def test_a_folder_of_another_program_with_a_config_is_no_run(tinygpt, trained, tmp_path):
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
+    (folder / "tokenizer.json").write_bytes(trained.read_bytes())
+    code, shown, _ = tinygpt("tokenizer", "encode", folder, "--text", "the cat")
+    assert code == 0 and shown == tinygpt("tokenizer", "encode", trained, "--text", "the cat")[1]
