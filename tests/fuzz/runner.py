@@ -143,7 +143,9 @@ class Fuzzer:
             return Case(number, subject, command, become.__name__.lstrip("_"), signed)
         whole = path.read_bytes()
         if kind < 0.1:
-            others = [self.world / s.path for s in self.subjects]
+            # A file that stands alone may be another whole one of its kind: nobody could tell.
+            others = [self.world / s.path for s in self.subjects
+                      if subject.name != s.name or subject.path != subject.unit]
             how, content = "exchanged", chance.choice(others).read_bytes()
         else:
             structured = subject.structured if kind < 0.65 else ()
