@@ -9,6 +9,7 @@ Read next: subjects.py.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import random
@@ -104,31 +105,24 @@ def change_value(value: Any, chance: random.Random) -> Any:
         if what == 0:
             del box[key]
         elif what == 1:
-            box[key], other_box[other] = other_box[other], chance.choice(VALUES)
+            box[key] = copy.deepcopy(other_box[other])  # not itself: it may hold `box`
         elif what == 2 and isinstance(box, dict):
             box[chance.choice((f"{key}x", "", "sha256", "event", str(other)))] = box[key]
         elif what == 3 and isinstance(box, list):
-            box.extend(box[key:] * chance.choice((1, 1, 50)))
+            box.extend(copy.deepcopy(box[key:]) * chance.choice((1, 1, 50)))
         elif what == 4 and type(box[key]) in (int, float):
             x = box[key]
             box[key] = chance.choice((-x, x + 1, x * 2, x // 2, 1 + x * 1000))
         else:
             box[key] = chance.choice(VALUES)
-        if _size(value) > 500_000:
+        if len(places) > 50_000:
             break
     return value
 
 
-def _size(value: Any) -> int:
-    return len(nodes(value))
-
-
 def dump(value: Any, chance: random.Random, indent: int | None = None) -> str:
     """JSON text with the words of RAW, now and then with a name twice."""
-    try:
-        text = json.dumps(value, indent=indent)
-    except ValueError:  # a value put into itself
-        text = "{}"
+    text = json.dumps(value, indent=indent)
     for name, raw in RAW.items():
         text = text.replace(json.dumps(name), raw)
     if chance.random() < 0.05 and text.startswith("{"):
