@@ -35,7 +35,7 @@ def tokenizer():
 @click.option("--vocab-size", default=4096, show_default=True,
               help="Ids in all: 256 bytes, merges, special tokens.")
 @click.option("--pattern", default="cl100k", show_default=True,
-              help="How text is cut into words: gpt2, cl100k, llama3, or a regex.")
+              help="How text is cut into words: gpt2, cl100k, llama3, o200k, or a regex.")
 @click.option("--kind", type=click.Choice(["bpe", "char"]), default="bpe", show_default=True)
 @click.option("--min-count", default=2, show_default=True, help="Rarer pairs are not merged.")
 @click.option("--special", "specials", multiple=True, metavar="NAME",
@@ -175,6 +175,7 @@ def inspect(path, sentence, file, longest):
     from tinygpt.text.files import one_file
     from tinygpt.tokenizer import BPETokenizer
     from tinygpt.tokenizer.inspection import longest_tokens, show
+    from tinygpt.tokenizer.pretokenize import how_cut
 
     tok = _load(path)
     console = Screen()
@@ -187,6 +188,7 @@ def inspect(path, sentence, file, longest):
             f"{tok.vocab_size} ids: 256 bytes, {len(tok.merges)} merges, "
             f"{len(tok.special_tokens)} special tokens; cut by {pattern}"
         )
+        console.say(f"cuts by   {how_cut(tok.pattern)}")
         names = "  ".join(f"{token} {name}" for name, token in tok.special_tokens.items())
         console.say(f"special   {names or 'none'}")
         long = "  ".join(f"{token} {_quote(data)}" for token, data in longest_tokens(tok, longest))
@@ -338,8 +340,9 @@ def _measured(tok, file):
     """How a tokenizer does on a text.  Raises UserError for an empty one."""
     from tinygpt.tokenizer import sources
     from tinygpt.tokenizer.inspection import measure
+    from tinygpt.tokenizer.parallel import parts
 
-    m = measure(tok, sources.parts(tok, sources.open_text(file)))
+    m = measure(tok, parts(tok, sources.open_text(file)))
     if not m.tokens:
         raise UserError(f"{file.label} is empty: too little text to measure. Give some.")
     return m

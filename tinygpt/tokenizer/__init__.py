@@ -4,7 +4,8 @@
     tokenizer = train_bpe(open("my.txt").read(), vocab_size=4096)
     ids = tokenizer.encode("Once upon a time")
 
-Read in this order: naive.py (all of BPE in forty lines), pretokenize.py, trainer.py, bpe.py.
+Read in this order: naive.py (all of BPE in forty lines), pretokenize.py, trainer.py, bpe.py; then
+syntax.py and automaton.py for how a pattern becomes a table.
 """
 
 from tinygpt.tokenizer.base import (

@@ -22,8 +22,8 @@ from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
+from tinygpt.tokenizer.vocabulary import Pair, as_ids, as_merges, check_specials, spell
 
-Pair = tuple[int, int]
 FORMAT, VERSION = "tinygpt-bpe", 1
 
 # GPT-2 numbered the printable bytes first, and every byte-level BPE since has kept that order; we
@@ -41,66 +41,57 @@ class BPETokenizer(Tokenizer):
 
     merges: pairs of ids in the order learned; merge i makes the token 256 + i, unless
         `merged_ids` says otherwise (in foreign files).
-    pattern: "gpt2", "cl100k", "llama3" or a regular expression.
+    pattern: "gpt2", "cl100k", "llama3", "o200k" or a regular expression.
     special_tokens: name -> id.
     byte_ids: the id of each byte value, 256 of them.
     extra_tokens: bytes -> id of tokens that no merge makes; only foreign files have such.
     whole_words: a pre-token that is a token as it stands is taken before any merge, as tiktoken
         does; among trained merges it makes no difference.
-    Raises TokenizerError for a merge of unknown tokens or ids that collide.
+    Raises TokenizerError for what vocabulary.py refuses.
     """
 
     def __init__(
         self,
-        merges: Sequence[Pair],
+        merges: Sequence[Pair] | np.ndarray,
         pattern: str = "cl100k",
         special_tokens: Mapping[str, int] | None = None,
         byte_ids: Sequence[int] = BYTE_IDS,
-        merged_ids: Sequence[int] | None = None,
+        merged_ids: Sequence[int] | np.ndarray | None = None,
         extra_tokens: Mapping[bytes, int] | None = None,
         whole_words: bool = False,
     ):
         self.pattern = pattern_name(pattern_text(pattern))
-        self.merges = [(int(left), int(right)) for left, right in merges]
         self.special_tokens = dict(special_tokens or {})
-        self.byte_ids = list(byte_ids)
-        self.merged_ids = list(merged_ids or range(256, 256 + len(self.merges)))
         self.extra_tokens = dict(extra_tokens or {})
-        self.whole_words = whole_words
-        self.token_bytes = self._spell_tokens()
+        self.whole_words = bool(whole_words)
+        pairs = as_merges(merges)
+        if merged_ids is None:
+            merged_ids = range(256, 256 + len(pairs))
+        made = as_ids(merged_ids, "the merged tokens")
+        as_ids(list(self.extra_tokens.values()), "the extra tokens")
+        self.byte_ids: list[int] = as_ids(list(byte_ids), "the bytes").tolist()
+        self.merged_ids: list[int] = made.tolist()
+        self.merges: list[Pair] = list(zip(*pairs.T.tolist(), strict=True))
+        self.token_bytes = spell(self.byte_ids, self.merges, self.merged_ids, self.extra_tokens)
+        check_specials(self.special_tokens, self.token_bytes)
         specials = {token: name.encode() for name, token in self.special_tokens.items()}
         self._spelled = self.token_bytes | specials
         self._vocab_size = 1 + max(self._spelled)
-        encoder = compiled.Encoder if compiled.available() else PythonEncoder
         wholes = {data: token for token, data in self.token_bytes.items()} if whole_words else {}
-        self._encoder = encoder(self.pattern, self.byte_ids, self.merges, self.merged_ids, wholes)
+        encoder: compiled.Encoder | PythonEncoder
+        if compiled.available():
+            encoder = compiled.Encoder(self.pattern, self.byte_ids, pairs, made, wholes)
+        else:
+            encoder = PythonEncoder(self.pattern, self.byte_ids, self.merges, made.tolist(), wholes)
+        self._encoder = encoder
 
-    def _spell_tokens(self) -> dict[int, bytes]:
-        """The bytes of every id that is not special."""
-        spelled = {token: bytes([byte]) for byte, token in enumerate(self.byte_ids)}
-        if len(spelled) != 256:
-            raise TokenizerError("two bytes of this tokenizer share an id. Restore its file.")
-        for token_bytes, token in self.extra_tokens.items():
-            if token in spelled:
-                raise TokenizerError(f"the id {token} of this tokenizer is taken twice.")
-            spelled[token] = token_bytes
-        for rank, (pair, new) in enumerate(zip(self.merges, self.merged_ids, strict=True)):
-            for token in pair:
-                if token not in spelled:
-                    raise TokenizerError(
-                        f"merge {rank} of this tokenizer joins the token {token}, which is unknown "
-                        "at that point. Restore its file."
-                    )
-            joined = spelled[pair[0]] + spelled[pair[1]]
-            if spelled.setdefault(new, joined) != joined:
-                raise TokenizerError(f"the id {new} of this tokenizer is taken twice.")
-        check_specials(self.special_tokens)
-        for name, token in self.special_tokens.items():
-            if token in spelled or token < 0:
-                raise TokenizerError(
-                    f"the special token {name!r} has the id {token}, which is taken or negative."
-                )
-        return spelled
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as what it was made from: the C objects are made anew."""
+        made_from = (
+            self.merges, self.pattern, self.special_tokens, self.byte_ids, self.merged_ids,
+            self.extra_tokens, self.whole_words,
+        )
+        return BPETokenizer, made_from
 
     @property
     def vocab_size(self) -> int:
@@ -142,12 +133,6 @@ class BPETokenizer(Tokenizer):
         return f'{head},\n "merges": [\n{merges}\n ]\n}}\n'
 
 
-def check_specials(names: Iterable[str]) -> None:
-    """Raise TokenizerError for the empty name: it stands between any two characters of a text."""
-    if "" in names:
-        raise TokenizerError("a special token '' would stand everywhere. Give it a name, or none.")
-
-
 Ranks = Mapping[Pair, tuple[int, int]]  # pair -> (rank, id of the merged token)
 
 
@@ -181,7 +166,6 @@ class PythonEncoder:
         if word in self._whole_words:
             merged = [self._whole_words[word]]
         else:
-            merge = merge_long if len(word) > _LONG else merge_short
             merged = merge([self._byte_ids[byte] for byte in word], self._ranks)
         if len(self._cache) >= _CACHE_WORDS:
             self._cache.clear()
@@ -189,11 +173,13 @@ class PythonEncoder:
         return merged
 
 
-def merge_short(ids: list[int], ranks: Ranks) -> list[int]:
-    """Merge one pre-token: again and again the pair learned first, leftmost first.
+def merge(ids: list[int], ranks: Ranks) -> list[int]:
+    """Merge one pre-token: again and again the pair learned first, leftmost first."""
+    return merge_long(ids, ranks) if len(ids) > _LONG else merge_short(ids, ranks)
 
-    Looks at every pair for each merge, which for the few bytes of a word is the fastest way.
-    """
+
+def merge_short(ids: list[int], ranks: Ranks) -> list[int]:
+    """Looks at every pair for each merge: for the few bytes of a word the fastest way."""
     ids = list(ids)
     while len(ids) > 1:
         best, where = min(

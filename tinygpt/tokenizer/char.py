@@ -39,6 +39,9 @@ class CharTokenizer(Tokenizer):
         self._ids = np.full(int(self._code_points.max()) + 1, -1, np.int32)
         self._ids[self._code_points] = np.arange(len(characters))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CharTokenizer, (self.characters,)
+
     @classmethod
     def train(cls, text: str | Iterable[str]) -> CharTokenizer:
         """A tokenizer of the characters in `text`, a str or several."""

@@ -11,14 +11,19 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygpt.tokenizer.pretokenize import character_classes, piece_ends
+from tinygpt.tokenizer.automaton import Automaton
+from tinygpt.tokenizer.files import TokenizerError
+from tinygpt.tokenizer.pretokenize import PATTERNS, automaton, piece_ends
 
-PATTERN_NUMBERS = {"gpt2": 0, "cl100k": 1, "llama3": 2}  # the enum in c/scan.h
+LATE_TOKEN = (
+    "the token {!r} is made of tokens of a higher rank, which no list of merges can say. Put it "
+    "behind them in the file."
+)
 
 
 def available() -> bool:
@@ -82,21 +87,35 @@ class _Native:
 
 
 class Scanner(_Native):
-    """The compiled cuts of one known pattern."""
+    """The cuts of a pattern that has a table, which `Scanner.of` gives, or None."""
 
-    def __init__(self, pattern: str):
+    def __init__(self, table: Automaton):
         super().__init__()
-        self._number = PATTERN_NUMBERS[pattern]
-        self._classes = self._view("uint8_t[]", character_classes())
+        self._classes = np.ascontiguousarray(table.classes)
+        rows = np.hstack([table.table[:, table.classes[:128]], table.table]).astype(np.int64)
+        width = rows.shape[1]
+        self._table = (rows * width).astype(np.uint16)  # in C a state is the offset of its row
+        states = {"start": table.start, "back": table.back, "accepting": table.accepting}
+        self.pointer = self._ffi.new("scanner *", {
+            "classes": self._view("uint8_t[]", self._classes),
+            "table": self._view("uint16_t[]", self._table),
+            "width": width,
+            **{name: number * width for name, number in states.items()},
+        })
+
+    @classmethod
+    def of(cls, pattern: str) -> Scanner | None:
+        """The scanner of a pattern, None when `regex` has to cut."""
+        table = automaton(pattern)
+        return None if table is None else cls(table)
 
     def ends(self, data: bytes) -> np.ndarray:
         """Where each pre-token of `data` ends, (n,) int64."""
         ends = np.empty(len(data), np.int64)
         count = self._lib.scan_all(
-            self._number, self._classes, self._view("uint8_t[]", data), len(data),
-            self._view("int64_t[]", ends),
+            self.pointer, self._view("uint8_t[]", data), len(data), self._view("int64_t[]", ends)
         )
-        return ends[:count]
+        return ends[: _check(count)]
 
 
 class Counter(_Native):
@@ -105,8 +124,7 @@ class Counter(_Native):
     def __init__(self, pattern: str):
         super().__init__()
         self._pattern = pattern
-        self._number = PATTERN_NUMBERS.get(pattern)
-        self._classes = self._view("uint8_t[]", character_classes())
+        self._scanner = Scanner.of(pattern)
         self._words = self._own(self._lib.words_new(), self._lib.words_free)
         self.is_full = False
 
@@ -124,14 +142,14 @@ class Counter(_Native):
         is_last: nothing follows; else pre-tokens that more text could change are left over.
         max_bytes: stop before the table outgrows it, and set is_full (0: never).
         """
-        if self._number is None:
+        if self._scanner is None:
             for start, end in _spans(piece_ends(data, self._pattern)):
                 self.add_word(data[start:end], 1)
             return len(data)
         full = self._ffi.new("int *")
         taken = self._lib.words_add_text(
-            self._words, self._number, self._classes, self._view("uint8_t[]", data), len(data),
-            is_last, max_bytes, full,
+            self._words, self._scanner.pointer, self._view("uint8_t[]", data), len(data), is_last,
+            max_bytes, full,
         )
         self.is_full = bool(full[0])
         return _check(taken)
@@ -214,31 +232,32 @@ class TapeTrainer(_Native):
 class Encoder(_Native):
     """Text to ids.
 
-    Arguments as BPETokenizer's: merges are pairs of ids, merged_ids what they become.
+    Arguments as BPETokenizer's, checked: merges (n, 2) are pairs of ids, merged_ids (n,) what they
+    become.
     """
 
     def __init__(
         self,
         pattern: str,
         byte_ids: Sequence[int],
-        merges: Sequence[tuple[int, int]],
-        merged_ids: Sequence[int],
+        merges: np.ndarray,
+        merged_ids: np.ndarray,
         whole_words: Mapping[bytes, int],
     ):
         super().__init__()
         self._pattern = pattern
-        self._number = PATTERN_NUMBERS.get(pattern)
-        self._classes = self._view("uint8_t[]", character_classes())
-        pairs = np.array(merges, np.int32).reshape(-1, 2)
+        self._scanner = Scanner.of(pattern)
         encoder = self._lib.encoder_new(
             self._view("int32_t[]", np.array(byte_ids, np.int32)), len(merges),
-            self._view("int32_t[]", pairs),
-            self._view("int32_t[]", np.array(merged_ids, np.int32)),
+            self._view("int32_t[]", merges.astype(np.int32)),
+            self._view("int32_t[]", merged_ids.astype(np.int32)),
         )
         self._encoder = self._own(encoder, self._lib.encoder_free)
-        for word, token in whole_words.items():
-            view = self._view("uint8_t[]", word)
-            _check(self._lib.encoder_add_whole_word(self._encoder, view, len(word), token))
+        text, ends, ids = _flat(whole_words, whole_words.values())
+        _check(self._lib.encoder_add_whole_words(
+            self._encoder, len(ids), self._view("uint8_t[]", text), self._view("int64_t[]", ends),
+            self._view("int32_t[]", ids),
+        ))
         self._caches = threading.local()
 
     def _cache(self) -> Any:
@@ -248,19 +267,21 @@ class Encoder(_Native):
 
     def encode(self, data: bytes, dtype: np.dtype) -> np.ndarray:
         """The ids of all of `data`, (n,) of dtype uint16 or uint32."""
-        if self._number is None:
+        if self._scanner is None:
             return self._encode_pieces(data, dtype)
         parts, taken = [], 0
         while taken < len(data):
-            ids, more = self.encode_some(memoryview(data)[taken:], dtype, is_last=True)
+            ids, more = self._encode_some(self._scanner, memoryview(data)[taken:], dtype)
             parts.append(ids)
             taken += more
         if len(parts) == 1:
             return parts[0]
         return np.concatenate(parts) if parts else np.empty(0, dtype)
 
-    def encode_some(self, data: Any, dtype: np.dtype, is_last: bool) -> tuple[np.ndarray, int]:
-        """Ids of a first part of `data`, and how many bytes that is: none only if more must come.
+    def _encode_some(
+        self, scanner: Scanner, data: memoryview, dtype: np.dtype
+    ) -> tuple[np.ndarray, int]:
+        """Ids of a first part of `data`, and how many bytes that is.
 
         Tries with room for one id per 2 bytes, and with room enough if that gets nowhere.
         """
@@ -268,11 +289,10 @@ class Encoder(_Native):
             out = np.empty(room, dtype)
             written = self._ffi.new("int64_t *")
             taken = self._lib.encode_text(
-                self._encoder, self._cache(), self._number, self._classes,
-                self._view("uint8_t[]", data), len(data), is_last, out.itemsize,
-                self._view("uint8_t[]", out), room, written,
+                self._encoder, self._cache(), scanner.pointer, self._view("uint8_t[]", data),
+                len(data), out.itemsize, self._view("uint8_t[]", out), room, written,
             )
-            if _check(taken) or not len(data):
+            if _check(taken):
                 break
         return out[: written[0]], taken
 
@@ -286,6 +306,27 @@ class Encoder(_Native):
         return out[: _check(count)].copy()
 
 
+def recover_pairs(tokens: Sequence[bytes], ids: np.ndarray) -> np.ndarray:
+    """tiktoken_ranks._recover_pairs in C: which two tokens meet to form each, if any do."""
+    module = _module()
+    view = module.ffi.from_buffer
+    text, ends, numbers = _flat(tokens, ids)
+    pairs = np.empty((len(tokens), 2), np.int32)
+    late = _check(module.lib.recover_pairs(
+        len(tokens), view("uint8_t[]", text), view("int64_t[]", ends), view("int32_t[]", numbers),
+        view("int32_t[]", pairs),
+    ))
+    if late < len(tokens):
+        raise TokenizerError(LATE_TOKEN.format(tokens[late][:40]))
+    return pairs
+
+
+def _flat(words: Collection[bytes], ids: Any) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """Words one after the other, where each ends, and the ids, all as C takes them."""
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    return b"".join(words), np.cumsum(lengths), np.fromiter(ids, np.int32, len(words))
+
+
 def _spans(ends: Any) -> list[tuple[int, int]]:
     ends = list(ends)
     return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
@@ -294,6 +335,11 @@ def _spans(ends: Any) -> list[tuple[int, int]]:
 def _check(result: int) -> int:
     if result == -2:
         raise OSError("a temporary file of the tokenizer could not be written or read")
+    if result == -3:
+        raise TokenizerError(
+            "the pattern of this tokenizer reads far ahead in vain, again and again, in this text. "
+            f"Use one of {', '.join(PATTERNS)}, or one that looks less far."
+        )
     if result < 0:
         raise MemoryError("no memory left for the tokenizer")
     return result

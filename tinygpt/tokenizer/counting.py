@@ -22,7 +22,7 @@ from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import Text
 from tinygpt.tokenizer.bpe import BYTE_IDS
 from tinygpt.tokenizer.files import TokenizerError
-from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
+from tinygpt.tokenizer.pretokenize import automaton, pattern_name, pattern_text, split, to_bytes
 
 _CHUNK = 4 << 20  # bytes read at once
 _RESERVE = 24 << 20  # bytes: text in flight, and what the program grows by while it works
@@ -32,7 +32,7 @@ _LEAST = 16 << 20  # bytes of table below which a limit makes no sense
 class WordCounts:
     """Distinct pre-tokens and how often each occurs.
 
-    pattern: "gpt2", "cl100k", "llama3" or a regular expression.
+    pattern: "gpt2", "cl100k", "llama3", "o200k" or a regular expression.
     max_memory: bytes that the whole process may hold; None means no limit.
     Use it in a with block: it may leave temporary files, which the block's end removes.
     Raises TokenizerError for a limit too small, RuntimeError for a limit without C.
@@ -92,10 +92,10 @@ class WordCounts:
     def add_stream(self, stream: BinaryIO) -> None:
         """Count the pre-tokens of one document read piece by piece.
 
-        The cuts are those of the whole document. A pattern of the user's own may look any distance
+        The cuts are those of the whole document. A pattern that `regex` runs may look any distance
         ahead, so under one (and without C) the document is read whole.
         """
-        if self._counter is None or self.pattern not in compiled.PATTERN_NUMBERS:
+        if self._counter is None or automaton(self.pattern) is None:
             self.add(stream.read())
             return
         rest = b""

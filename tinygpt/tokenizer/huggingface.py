@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tinygpt.tokenizer.bpe import BYTES, BPETokenizer
+from tinygpt.tokenizer.bpe import BYTES, BPETokenizer, merge
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import PATTERNS
+from tinygpt.tokenizer.vocabulary import Pair
 
 LARGEST_ID = 1 << 31
 _N_PRINTABLE = 188  # the first of BYTES, which stand for themselves
@@ -124,6 +125,7 @@ def read(data: dict[str, Any]) -> BPETokenizer:
             "it cannot encode every text. Train it with the whole byte-level alphabet."
         )
     byte_ids = [vocab[bytes([byte])] for byte in range(256)]
+    merges, merged_ids = _in_order(merges, merged_ids, byte_ids)
     made = {*byte_ids, *merged_ids}
     extra = {token: i for token, i in vocab.items() if i not in made}
     whole_words = model.get("ignore_merges") is True
@@ -158,13 +160,13 @@ def _read_pattern(step: Any) -> str:
 
 
 def _read_added_tokens(added: Any) -> dict[str, int]:
-    try:
-        found = {str(token["content"]): int(token["id"]) for token in added}
-        if not all(0 <= token < LARGEST_ID for token in found.values()):
-            raise ValueError
-        return found
-    except (TypeError, KeyError, ValueError, OverflowError):
-        raise TokenizerError("'added_tokens' is damaged. Restore the file.") from None
+    added = added if isinstance(added, list) else [added]
+    for token in added:
+        if not isinstance(token, dict) or not isinstance(token.get("content"), str) or (
+            type(token.get("id")) is not int or not 0 <= token["id"] < LARGEST_ID
+        ):
+            raise TokenizerError("'added_tokens' is damaged. Restore the file.")
+    return {token["content"]: token["id"] for token in added}
 
 
 def _read_vocab(vocab: Any, specials: dict[str, int]) -> dict[bytes, int]:
@@ -186,19 +188,49 @@ def _read_vocab(vocab: Any, specials: dict[str, int]) -> dict[bytes, int]:
     return out
 
 
-def _read_merges(merges: Any, vocab: dict[bytes, int]) -> tuple[list[tuple[int, int]], list[int]]:
+def _read_merges(merges: Any, vocab: dict[bytes, int]) -> tuple[list[Pair], list[int]]:
     pairs, merged = [], []
-    for rank, merge in enumerate(merges if isinstance(merges, list) else [merges]):
-        parts = merge.split(" ") if isinstance(merge, str) else merge
+    for rank, joined in enumerate(merges if isinstance(merges, list) else [merges]):
+        parts = joined.split(" ") if isinstance(joined, str) else joined
         if not isinstance(parts, list) or len(parts) != 2:
-            raise TokenizerError(f"merge {rank} ({merge!r}) is not a pair. Restore the file.")
+            raise TokenizerError(f"merge {rank} ({joined!r}) is not a pair. Restore the file.")
         try:
             left, right = (unspell(part) for part in parts)
             pairs.append((vocab[left], vocab[right]))
             merged.append(vocab[left + right])
         except (KeyError, TypeError):
             raise TokenizerError(
-                f"merge {rank} ({merge!r}) names a token that is not in the vocabulary. Restore "
+                f"merge {rank} ({joined!r}) names a token that is not in the vocabulary. Restore "
                 "the file."
             ) from None
     return pairs, merged
+
+
+def _in_order(
+    merges: list[Pair], merged_ids: list[int], byte_ids: list[int]
+) -> tuple[list[Pair], list[int]]:
+    """The merges whose two tokens are there when their turn comes.
+
+    Files converted from ranks list every way to write a token as two tokens, the later made among
+    them. Such a merge is left out if it never comes up: what stands between two cuts is merged as
+    if it stood alone (trainer.py), so it comes up if the other merges leave just its two parts.
+    Raises TokenizerError if it does: then the order of the file is not the order of the merges.
+    """
+    made, order, late = set(byte_ids), dict[Pair, tuple[int, int]](), []
+    spelled: dict[int, list[int]] = {token: [token] for token in byte_ids}
+    for pair, new in zip(merges, merged_ids, strict=True):
+        if pair[0] in made and pair[1] in made:
+            made.add(new)
+            order.setdefault(pair, (len(order), new))
+            spelled.setdefault(new, spelled[pair[0]] + spelled[pair[1]])
+        else:
+            late.append(pair)
+    for left, right in late:
+        if not made.issuperset((left, right)):
+            continue  # nothing makes one of them
+        if merge(spelled[left] + spelled[right], order) == [left, right]:
+            raise TokenizerError(
+                f"its merge of the tokens {left} and {right} stands before one of them is made, so "
+                "its order does not say what comes first. Restore the file."
+            )
+    return list(order), [new for _, new in order.values()]

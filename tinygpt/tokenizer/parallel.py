@@ -4,9 +4,9 @@ cffi releases the interpreter's lock while C encodes, so plain threads are enoug
 next block of text and has its own cache of words. A few blocks are in flight at a time, so memory
 stays at some tens of megabytes however long the text is.
 
-A long text is cut into blocks only where every known pattern cuts it anyway, whatever stands on
-either side: after a letter that no letter follows, and between a number and white space. (Not in
-or after white space: patterns look ahead there.) So the ids are those of the text in one go.
+A long text is cut into blocks only where its pattern always cuts, whatever stands on either side:
+`Automaton.safe_cuts` knows these places (after a letter that no letter follows, say, but not in
+white space, where patterns look ahead). So the ids are those of the text in one go.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 import numpy as np
-import regex
 
 from minigrad import get_num_workers
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.bpe import BPETokenizer
-from tinygpt.tokenizer.pretokenize import PATTERNS, to_bytes, to_str
+from tinygpt.tokenizer.pretokenize import automaton, to_bytes, to_str
 
 _BLOCK = 4 << 20  # bytes
 _TAIL = 4096  # bytes at the end of a block where a cut is looked for first
-# Surrogates stand for bytes that are not UTF-8, or not yet: a character may lack its last bytes.
-_SAFE_CUT = regex.compile(r"(?<=\p{L})(?=[^\p{L}\p{Cs}])|(?<=\p{N})(?=\s)")
 
 
 def encode_many(
@@ -65,22 +62,26 @@ def encode_stream(
 ) -> Iterator[np.ndarray]:
     """The ids of one text read from a binary stream, in parts.
 
-    A BPE pattern of the user's own may look any distance ahead: its text is read whole.
+    A BPE pattern that `regex` runs may look any distance ahead: its text is read whole.
     """
-    if isinstance(tokenizer, BPETokenizer) and tokenizer.pattern not in PATTERNS:
-        return encode_many(tokenizer, [stream.read()], workers)
-    return encode_many(tokenizer, blocks(stream), workers)
+    return encode_many(tokenizer, parts(tokenizer, stream), workers)
 
 
-def blocks(stream: BinaryIO, size: int = _BLOCK) -> Iterator[bytes]:
-    """Parts of the text of about `size` bytes, cut where every known pattern cuts.
+def parts(tokenizer: Tokenizer, stream: BinaryIO) -> Iterable[bytes]:
+    """The text in parts that the tokenizer cuts as it cuts the whole."""
+    pattern = tokenizer.pattern if isinstance(tokenizer, BPETokenizer) else "gpt2"
+    return [stream.read()] if automaton(pattern) is None else blocks(stream, pattern)
+
+
+def blocks(stream: BinaryIO, pattern: str, size: int = _BLOCK) -> Iterator[bytes]:
+    """Parts of the text of about `size` bytes, cut where a pattern that has a table always cuts.
 
     A text that has no such place is one block.
     """
     rest = b""
     while data := stream.read(max(size, len(rest))):
         rest += data
-        cut = _last_safe_cut(rest)
+        cut = _last_safe_cut(rest, pattern)
         if cut:
             yield rest[:cut]
             rest = rest[cut:]
@@ -88,11 +89,19 @@ def blocks(stream: BinaryIO, size: int = _BLOCK) -> Iterator[bytes]:
         yield rest
 
 
-def _last_safe_cut(data: bytes) -> int:
+def _last_safe_cut(data: bytes, pattern: str) -> int:
     """Position of the last safe cut, 0 if there is none."""
+    table = automaton(pattern)
+    if table is None:
+        raise ValueError(f"{pattern!r} has no table, so that nothing is known of where it cuts")
     for start in (max(0, len(data) - _TAIL), 0):
         tail = to_str(data[start:])
-        cut = max((match.start() for match in _SAFE_CUT.finditer(tail)), default=0)
-        if cut:
-            return start + len(to_bytes(tail[:cut]))
+        points = np.frombuffer(tail.encode("utf-32-le", "surrogatepass"), np.uint32)
+        classes = table.classes[points]
+        safe = table.safe_cuts[classes[:-1], classes[1:]]
+        # A surrogate is a byte that is not UTF-8, or not yet: a character may lack its last bytes.
+        whole = (points < 0xD800) | (points > 0xDFFF)
+        cuts = np.flatnonzero(safe & whole[:-1] & whole[1:])
+        if len(cuts):
+            return start + len(to_bytes(tail[: cuts[-1] + 1]))
     return 0

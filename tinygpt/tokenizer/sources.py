@@ -6,16 +6,11 @@ Text is read as everywhere (../text/reading.py) or, where the caller asks for it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from tinygpt.text.corpus import CORPORA, load_corpus
 from tinygpt.text.files import TextFile, find
 from tinygpt.text.reading import Reader, pieces, raw_blocks
-from tinygpt.tokenizer.base import Tokenizer
-from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.counting import WordCounts
-from tinygpt.tokenizer.parallel import blocks
-from tinygpt.tokenizer.pretokenize import PATTERNS
 
 AT_ONCE = 1 << 19  # bytes read; several copies of a piece are alive at once
 Texts = Iterable[TextFile | str]  # files, and names of corpora
@@ -93,9 +88,3 @@ def characters(texts: Texts) -> Iterator[str]:
             yield from (document.text for document in load_corpus(text))
         else:
             yield from pieces(text)
-
-
-def parts(tokenizer: Tokenizer, stream: Any) -> Iterable[bytes]:
-    """The text of a stream in parts that the tokenizer cuts as it cuts the whole."""
-    known = isinstance(tokenizer, BPETokenizer) and tokenizer.pattern in PATTERNS
-    return blocks(stream) if known else [stream.read()]

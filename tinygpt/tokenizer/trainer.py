@@ -27,9 +27,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text
-from tinygpt.tokenizer.bpe import BYTE_IDS, BPETokenizer, check_specials
+from tinygpt.tokenizer.bpe import BYTE_IDS, BPETokenizer
 from tinygpt.tokenizer.counting import WordCounts
 from tinygpt.tokenizer.files import TokenizerError
+from tinygpt.tokenizer.vocabulary import check_specials
 
 Pair = tuple[int, int]
 Progress = Callable[[int, int], None]  # (merges made, merges wanted)
@@ -50,7 +51,7 @@ def train_bpe(
 
     texts: one text or several documents, str or bytes; no pre-token crosses two of them.
     vocab_size: ids in all: 256 bytes, the merges, the special tokens (which come last).
-    pattern: "gpt2", "cl100k", "llama3" or a regular expression (see pretokenize.py).
+    pattern: "gpt2", "cl100k", "llama3", "o200k" or a regular expression (see pretokenize.py).
     min_count: a pair seen less often is not merged; training then ends with fewer merges.
     max_memory: bytes the process may hold; beyond that it works on disk, with the same result.
     Raises TokenizerError for a vocabulary or a limit too small, or an empty text.
@@ -105,9 +106,9 @@ def _learn_merges_compiled(
 def check_vocab_size(vocab_size: int, special_tokens: tuple[str, ...]) -> int:
     """How many merges fit.
 
-    Raises TokenizerError when not even the bytes do, or for an empty special token.
+    Raises TokenizerError when not even the bytes do, or for a special token that no text can hold.
     """
-    check_specials(special_tokens)
+    check_specials({name: 256 + i for i, name in enumerate(special_tokens)}, {})
     n_merges = vocab_size - 256 - len(special_tokens)
     if n_merges < 0:
         raise TokenizerError(

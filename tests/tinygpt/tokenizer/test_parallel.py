@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 import minigrad
 from tinygpt.tokenizer import CharTokenizer, train_bpe
 from tinygpt.tokenizer.parallel import blocks, encode_many, encode_stream
-from tinygpt.tokenizer.pretokenize import PATTERNS
+from tinygpt.tokenizer.pretokenize import PATTERNS, automaton
 
 TEXT = "It's a cat.\n\n  And 1234 dogs, it's true!\n中文。\n再来\tx = 3 \r\n" * 40
 
 
-@pytest.fixture(scope="module", params=[*sorted(PATTERNS), r"\S+|\s+"])
+@pytest.fixture(scope="module", params=[*sorted(PATTERNS), r"\S+|\s+", r"(?<=b)c|\w"])
 def bpe(request):
     return train_bpe(TEXT, 300, pattern=request.param)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @example(b"\n\na", 1)
 @example("a中".encode(), 2)
 @given(
@@ -32,11 +32,11 @@ def bpe(request):
     st.integers(1, 40),
 )
 def test_blocks_cut_where_the_patterns_cut(bpe, data, size):
-    parts = list(blocks(io.BytesIO(data), size))
+    if automaton(bpe.pattern) is None:
+        return
+    parts = list(blocks(io.BytesIO(data), bpe.pattern, size))
     assert b"".join(parts) == data
-    if bpe.pattern in PATTERNS:
-        ids = [token for part in parts for token in bpe.encode(part)]
-        assert ids == bpe.encode(data)
+    assert [token for part in parts for token in bpe.encode(part)] == bpe.encode(data)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

@@ -26,7 +26,7 @@ NAMES = sorted(PATTERNS)
 
 @pytest.fixture(scope="module", params=NAMES)
 def scanner(request):
-    scanner = compiled.Scanner(request.param)
+    scanner = compiled.Scanner.of(request.param)
     scanner.pattern = request.param
     return scanner
 

@@ -26,9 +26,8 @@ struct encoder {
     merge_slot *merges;  /* key = left << 32 | right */
     int64_t merge_slots;
     whole_slot *wholes;  /* pre-tokens that are tokens as they stand; NULL without */
-    int64_t whole_slots, n_wholes;
+    int64_t whole_slots;
     uint8_t *whole_bytes;
-    int64_t whole_used, whole_room;
 };
 
 /* A slot names a record in the arena: the ids, then the bytes of the pre-token. */
@@ -39,15 +38,23 @@ struct cache {
     int64_t used, size;
 };
 
-/* merges: n_merges pairs of ids, the first learned first; merged_ids: what each becomes. */
-encoder *encoder_new(const int32_t *byte_ids, int64_t n_merges, const int32_t *merges,
-                     const int32_t *merged_ids)
+static void add_merge(encoder *e, uint32_t left, uint32_t right, int64_t rank, int32_t id)
+{
+    uint64_t key = (uint64_t)left << 32 | right;
+    int64_t s = hash_int(key) & (e->merge_slots - 1);
+    while (e->merges[s].rank != NO_RANK)
+        s = (s + 1) & (e->merge_slots - 1);
+    e->merges[s] = (merge_slot){key, (uint32_t)rank, id};
+}
+
+/* One that knows the bytes and has room for n merges, which must differ. */
+static encoder *encoder_of_bytes(const int32_t *byte_ids, int64_t n)
 {
     encoder *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
     memcpy(e->byte_ids, byte_ids, sizeof e->byte_ids);
-    for (e->merge_slots = 16; e->merge_slots < 4 * n_merges;)
+    for (e->merge_slots = 16; e->merge_slots < 2 * n;)
         e->merge_slots *= 2;
     e->merges = malloc(e->merge_slots * sizeof *e->merges);
     if (!e->merges) {
@@ -55,13 +62,16 @@ encoder *encoder_new(const int32_t *byte_ids, int64_t n_merges, const int32_t *m
         return NULL;
     }
     memset(e->merges, 0xFF, e->merge_slots * sizeof *e->merges);  /* rank NO_RANK: empty */
-    for (int64_t k = 0; k < n_merges; k++) {
-        uint64_t key = (uint64_t)(uint32_t)merges[2 * k] << 32 | (uint32_t)merges[2 * k + 1];
-        int64_t s = hash_int(key) & (e->merge_slots - 1);
-        while (e->merges[s].rank != NO_RANK && e->merges[s].key != key)
-            s = (s + 1) & (e->merge_slots - 1);
-        e->merges[s] = (merge_slot){key, (uint32_t)k, merged_ids[k]};
-    }
+    return e;
+}
+
+/* merges: n_merges pairs of ids, the first learned first; merged_ids: what each becomes. */
+encoder *encoder_new(const int32_t *byte_ids, int64_t n_merges, const int32_t *merges,
+                     const int32_t *merged_ids)
+{
+    encoder *e = encoder_of_bytes(byte_ids, n_merges);
+    for (int64_t k = 0; e && k < n_merges; k++)
+        add_merge(e, merges[2 * k], merges[2 * k + 1], k, merged_ids[k]);
     return e;
 }
 
@@ -108,39 +118,23 @@ static whole_slot *find_whole(const encoder *e, const uint8_t *word, int64_t n)
     return &e->wholes[s];
 }
 
-static int grow_wholes(encoder *e)
+/* n words, all different, none empty: word k ends at ends[k] of bytes. Returns 0, or -1 without
+ * memory. */
+int encoder_add_whole_words(encoder *e, int64_t n, const uint8_t *bytes, const int64_t *ends,
+                            const int32_t *ids)
 {
-    whole_slot *old = e->wholes;
-    int64_t old_slots = e->whole_slots;
-    e->whole_slots = old_slots ? 2 * old_slots : 1024;
+    if (!n)
+        return 0;
+    for (e->whole_slots = 16; e->whole_slots < 2 * n;)
+        e->whole_slots *= 2;
     e->wholes = calloc(e->whole_slots, sizeof *e->wholes);
-    if (!e->wholes) {
-        e->wholes = old;
-        e->whole_slots = old_slots;
+    e->whole_bytes = malloc(ends[n - 1]);
+    if (!e->wholes || !e->whole_bytes)
         return -1;
-    }
-    for (int64_t s = 0; s < old_slots; s++)
-        if (old[s].length)
-            *find_whole(e, e->whole_bytes + old[s].start, old[s].length) = old[s];
-    free(old);
-    return 0;
-}
-
-int encoder_add_whole_word(encoder *e, const uint8_t *word, int64_t n, int32_t id)
-{
-    if (2 * e->n_wholes >= e->whole_slots && grow_wholes(e))
-        return -1;
-    if (e->whole_used + n > e->whole_room) {
-        uint8_t *grown = realloc(e->whole_bytes, 2 * e->whole_room + n + 4096);
-        if (!grown)
-            return -1;
-        e->whole_bytes = grown;
-        e->whole_room = 2 * e->whole_room + n + 4096;
-    }
-    memcpy(e->whole_bytes + e->whole_used, word, n);
-    *find_whole(e, word, n) = (whole_slot){e->whole_used, (uint32_t)n, id};
-    e->whole_used += n;
-    e->n_wholes++;
+    memcpy(e->whole_bytes, bytes, ends[n - 1]);
+    for (int64_t k = 0, start = 0; k < n; start = ends[k++])
+        *find_whole(e, bytes + start, ends[k] - start) =
+            (whole_slot){start, (uint32_t)(ends[k] - start), ids[k]};
     return 0;
 }
 
@@ -273,6 +267,43 @@ static int64_t merge_bytes(const encoder *e, const uint8_t *word, int64_t n, uin
     return n <= SHORT ? merge_short(e, ids, n) : merge_long(e, ids, n);
 }
 
+/* ---- which pair of tokens makes a token (tiktoken_ranks.py says why there is only one) ---- */
+
+/* Of n tokens in the order of their ranks, none empty: token k ends at ends[k] of bytes and has
+ * ids[k]. Writes the pair that makes it to pairs[2 k], -1 twice where none does. Returns n, or the
+ * index of a token that needs one of higher rank, or -1 without memory. */
+int64_t recover_pairs(int64_t n, const uint8_t *bytes, const int64_t *ends, const int32_t *ids,
+                      int32_t *pairs)
+{
+    int32_t byte_ids[256];
+    int64_t longest = 1, result = n;
+    memset(byte_ids, 0xFF, sizeof byte_ids);
+    for (int64_t k = 0, start = 0; k < n; start = ends[k++]) {
+        longest = ends[k] - start > longest ? ends[k] - start : longest;
+        if (ends[k] - start == 1)
+            byte_ids[bytes[start]] = ids[k];
+    }
+    encoder *e = encoder_of_bytes(byte_ids, n);
+    uint32_t *parts = malloc(longest * sizeof *parts);
+    if (!e || !parts)
+        result = -1;
+    for (int round = 0; round < 2 && result == n; round++)
+        for (int64_t k = 0, start = 0; k < n && result == n; start = ends[k++]) {
+            if (round && pairs[2 * k] >= 0)
+                continue;
+            int64_t left = merge_bytes(e, bytes + start, ends[k] - start, parts);
+            if (left < 0 || (round && left == 2))
+                result = left < 0 ? left : k;
+            pairs[2 * k] = left == 2 ? (int32_t)parts[0] : -1;
+            pairs[2 * k + 1] = left == 2 ? (int32_t)parts[1] : -1;
+            if (left == 2)
+                add_merge(e, parts[0], parts[1], k, ids[k]);
+        }
+    encoder_free(e);
+    free(parts);
+    return result;
+}
+
 /* ---- the cache, and writing ids ---- */
 
 static inline void write_ids(void *out, int64_t at, const uint32_t *ids, int64_t n, int width)
@@ -333,20 +364,21 @@ static inline int64_t encode_word(const encoder *e, cache *c, const uint8_t *wor
     return n_ids;
 }
 
-/* Cut text by a known pattern and encode it, as far as `room` ids are sure to hold it.
+/* Cut text by a pattern's table and encode it, as far as `room` ids are sure to hold it.
  *
- * is_last: nothing follows this text; else pre-tokens that more text could change are left.
  * bytes_per_id: 2 or 4, the width of out. *written: how many ids went there.
- * Returns how many bytes were taken, or -1 without memory.
+ * Returns how many bytes were taken, -1 without memory, or SCAN_TOO_SLOW.
  */
-int64_t encode_text(const encoder *e, cache *c, int pattern, const uint8_t *classes,
-                    const uint8_t *text, int64_t n, int is_last, int bytes_per_id, void *out,
-                    int64_t room, int64_t *written)
+int64_t encode_text(const encoder *e, cache *c, const scanner *s, const uint8_t *text, int64_t n,
+                    int bytes_per_id, void *out, int64_t room, int64_t *written)
 {
-    int64_t i = 0, at = 0, reach;
+    scan_state scan = scan_begin(n);
+    int64_t i = 0, at = 0;
     while (i < n) {
-        int64_t end = scan_next(pattern, classes, text, n, i, &reach);
-        if ((!is_last && reach + SCAN_MARGIN > n) || end - i > room - at)
+        int64_t end = scan_next(s, text, n, i, &scan);
+        if (end < 0)
+            return end;
+        if (end - i > room - at)
             break;
         int64_t n_ids = encode_word(e, c, text + i, end - i, bytes_per_id, out, at);
         if (n_ids < 0)

@@ -2,12 +2,17 @@
 #include "scan.h"
 #include "tokenizer.h"
 
-/* Writes the end of every pre-token to `ends` (room for n of them); returns how many. */
-int64_t scan_all(int pattern, const uint8_t *classes, const uint8_t *text, int64_t n,
-                 int64_t *ends)
+/* Writes the end of every pre-token to `ends` (room for n of them); returns how many, or
+ * SCAN_TOO_SLOW. */
+int64_t scan_all(const scanner *s, const uint8_t *text, int64_t n, int64_t *ends)
 {
-    int64_t count = 0, reach;
-    for (int64_t i = 0; i < n; count++)
-        ends[count] = i = scan_next(pattern, classes, text, n, i, &reach);
+    scan_state scan = scan_begin(n);
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; count++) {
+        i = scan_next(s, text, n, i, &scan);
+        if (i < 0)
+            return i;
+        ends[count] = i;
+    }
     return count;
 }

@@ -1,26 +1,40 @@
-/* Where does the pre-token that starts here end?  The patterns of pretokenize.py, by hand.
+/* Where does the pre-token that starts here end?  A pattern's table, walked; see ../automaton.py.
  *
- *     gpt2     's|'t|'re|'ve|'m|'ll|'d| ?L+| ?N+| ?O+|\s+(?!\S)|\s+
- *     cl100k   (?i:'s|...)|[^\r\nLN]?L+|N{1,3}| ?O+[\r\n]*|\s+(?![\s\S])|\s*[\r\n]+|\s+(?!\S)|\s+
- *     llama3   as cl100k without \s+(?![\s\S])
+ * For each character one column (ASCII has its own, the others share one for each class) and one
+ * next state. States are numbered so that two comparisons say what a state means: dead ones first,
+ * then those that only go on, then those where a match ended one character back, then those where
+ * one ends here. The last match seen before the table dies is the pre-token.
  *
- * L letter, N number, O neither of them nor white space. A regular expression tries alternatives
- * from left to right at each position; here the class of the first character (and of the second,
- * after a space or a sign) says which one will match. One pass, no backtracking: the two rules that
- * look ahead over white space inspect a run at most twice.
+ * The walk reads past the match that it finds: a character for most, a run of white space for
+ * \s+(?!\S). A pattern can be written so that it always reads to the end of the text and finds a
+ * short match, and n pre-tokens would cost n * n; `budget` bounds what is read in vain.
  */
 #ifndef SCAN_H
 #define SCAN_H
 #include <stdint.h>
 
-enum { OTHER, LETTER, NUMBER, SPACE, NEWLINE };  /* pretokenize.py's */
-enum { GPT2, CL100K, LLAMA3 };
+#include "tokenizer.h"
+
+enum { DEAD, DEAD_BACK };  /* automaton.py's */
 
 /* A pre-token is final, whatever text may follow, when the scanner saw nothing within this many
- * bytes of the end: contractions look three characters ahead, a character has up to four bytes. */
-#define SCAN_MARGIN 16
+ * bytes of the end: a character may still lack its last ones. */
+#define SCAN_MARGIN 4
+#define SCAN_TOO_SLOW (-3)
 
-/* Class and length of the character at text[i]; a byte that is not UTF-8 is OTHER, of length 1. */
+typedef struct {
+    int64_t reach;   /* how far the scanner had to look */
+    int64_t budget;  /* bytes that may still be read in vain, over all calls */
+} scan_state;
+
+static inline scan_state scan_begin(int64_t n)
+{
+    return (scan_state){0, 64 * n + (INT64_C(1) << 28)};
+}
+
+/* Column and length of the character at text[i]: its class, behind the columns of ASCII. A byte
+ * that is not UTF-8 has length 1 and the class of the lone surrogate that Python's
+ * "surrogateescape" makes of it. */
 static inline int scan_wide(const uint8_t *classes, const uint8_t *text, int64_t n, int64_t i,
                             int *length)
 {
@@ -35,115 +49,77 @@ static inline int scan_wide(const uint8_t *classes, const uint8_t *text, int64_t
     } else if ((a & 0xF0) == 0xE0 && left > 2 && TAIL(1) && TAIL(2)) {
         point = (a & 0x0F) << 12 | (uint32_t)(t[1] & 0x3F) << 6 | (t[2] & 0x3F);
         if (point < 0x800 || (point >= 0xD800 && point <= 0xDFFF))
-            return OTHER;  /* overlong, or a surrogate */
+            return 0x80 + classes[0xDC00 | a];  /* overlong, or a surrogate */
         *length = 3;
     } else if (a >= 0xF0 && a <= 0xF4 && left > 3 && TAIL(1) && TAIL(2) && TAIL(3)) {
         point = (a & 0x07) << 18 | (uint32_t)(t[1] & 0x3F) << 12 | (uint32_t)(t[2] & 0x3F) << 6
               | (t[3] & 0x3F);
         if (point < 0x10000 || point > 0x10FFFF)
-            return OTHER;
+            return 0x80 + classes[0xDC00 | a];
         *length = 4;
     } else {
-        return OTHER;
+        return 0x80 + classes[0xDC00 | a];
     }
 #undef TAIL
-    return classes[point];
+    return 0x80 + classes[point];
 }
 
-static inline int scan_class(const uint8_t *classes, const uint8_t *text, int64_t n, int64_t i,
-                             int *length)
+static inline int scan_column(const uint8_t *classes, const uint8_t *text, int64_t n, int64_t i,
+                              int *length)
 {
-    if (text[i] < 0x80) {
-        *length = 1;
-        return classes[text[i]];
-    }
-    return scan_wide(classes, text, n, i, length);
+    *length = 1;
+    return text[i] < 0x80 ? text[i] : scan_wide(classes, text, n, i, length);
 }
 
-/* End of the run of class `wanted` that starts at i. */
-static inline int64_t scan_run(const uint8_t *classes, const uint8_t *text, int64_t n, int64_t i,
-                               int wanted)
+/* End of the match that starts at i < n, or -1. A state is the offset of its row in the table.
+ * *reach: how far it had to look. */
+static inline int64_t scan_match(const scanner *s, const uint8_t *text, int64_t n, int64_t i,
+                                 int64_t *reach)
 {
+    const uint16_t *table = s->table;
+    uint32_t state = s->start, dead_back = s->width, back = s->back, accepting = s->accepting;
+    int64_t end = -1;
     int length;
-    while (i < n && scan_class(classes, text, n, i, &length) == wanted)
-        i += length;
-    return i;
-}
-
-/* Length of a contraction's letters after the apostrophe at text[i - 1], or 0. */
-static inline int scan_contraction(const uint8_t *text, int64_t n, int64_t i, int any_case)
-{
-    int fold = any_case ? 0x20 : 0;
-    if (i >= n)
-        return 0;
-    int a = text[i] | (text[i] < 0x80 ? fold : 0), b = i + 1 < n ? text[i + 1] : 0;
-    if (a == 's' || a == 't' || a == 'm' || a == 'd')
-        return 1;
-    if (any_case && a == 0xC5 && b == 0xBF)
-        return 2;  /* U+017F, the long s, which is an s when case does not matter */
-    b |= b < 0x80 ? fold : 0;
-    return ((a == 'r' || a == 'v') && b == 'e') || (a == 'l' && b == 'l') ? 2 : 0;
-}
-
-/* White space [i, end): which part of it is one pre-token? */
-static inline int64_t scan_space(int pattern, const uint8_t *classes, const uint8_t *text,
-                                 int64_t n, int64_t i, int64_t *reach)
-{
-    int64_t end = i, last = i, after_newline = 0;
-    int length = 1;
-    while (end < n) {
-        int class = scan_class(classes, text, n, end, &length);
-        if (class < SPACE)
-            break;
-        last = end;
-        end += length;
-        if (class == NEWLINE)
-            after_newline = end;
-    }
-    *reach = end;
-    if (pattern != GPT2 && after_newline && !(pattern == CL100K && end == n))
-        return after_newline;                  /* \s*[\r\n]+ */
-    return end == n || last == i ? end : last; /* \s+(?!\S) leaves one for the next word; or \s+ */
-}
-
-/* End of the pre-token that starts at i < n. *reach: how far the scanner had to look. */
-static inline int64_t scan_next(int pattern, const uint8_t *classes, const uint8_t *text, int64_t n,
-                                int64_t i, int64_t *reach)
-{
-    int length, next_length = 0, next = -1;
-    int class = scan_class(classes, text, n, i, &length);
-    int64_t end = i + length;
-    if (class == LETTER)
-        return *reach = scan_run(classes, text, n, end, LETTER);
-    if (text[i] == '\'') {
-        int letters = scan_contraction(text, n, end, pattern != GPT2);
-        if (letters)
-            return *reach = end + letters;
-    }
-    if (end < n)
-        next = scan_class(classes, text, n, end, &next_length);
-    if (next == LETTER && class != NUMBER && (pattern == GPT2 ? text[i] == ' ' : class != NEWLINE))
-        return *reach = scan_run(classes, text, n, end + next_length, LETTER);
-    if (pattern == GPT2) {
-        if (text[i] == ' ' && (next == NUMBER || next == OTHER))
-            return *reach = scan_run(classes, text, n, end + next_length, next);
-        if (class < SPACE)
-            return *reach = scan_run(classes, text, n, end, class);
-        return scan_space(pattern, classes, text, n, i, reach);
-    }
-    if (class == NUMBER) {
-        for (int digits = 1; digits < 3 && next == NUMBER; digits++) {
-            end += next_length;
-            next = end < n ? scan_class(classes, text, n, end, &next_length) : -1;
+    while (i < n) {
+        state = table[state + scan_column(s->classes, text, n, i, &length)];
+        if (state >= accepting) {
+            end = i += length;
+            continue;
         }
-        return *reach = end;
+        if (state == dead_back || state >= back)
+            end = i;
+        if (state <= dead_back)
+            break;
+        i += length;
     }
-    if (class == OTHER || (text[i] == ' ' && next == OTHER)) {
-        end = scan_run(classes, text, n, end, OTHER);
-        while (end < n && (text[end] == '\r' || text[end] == '\n'))
-            end++;
-        return *reach = end;
+    if (i == n && table[state + s->width - 1] == dead_back)
+        end = n;
+    *reach = i;
+    return end;
+}
+
+/* End of the pre-token that starts at i < n: a match, or what lies before the next match.
+ * SCAN_TOO_SLOW when the budget is used up. */
+static inline int64_t scan_next(const scanner *s, const uint8_t *text, int64_t n, int64_t i,
+                                scan_state *scan)
+{
+    int64_t end = scan_match(s, text, n, i, &scan->reach);
+    if (end >= 0) {
+        scan->budget -= scan->reach - end;
+    } else {
+        int64_t reach = scan->reach, match = -1;
+        for (end = i; match < 0 && scan->budget >= 0;) {
+            int length;
+            scan->budget -= reach - end;
+            scan_column(s->classes, text, n, end, &length);
+            end += length;
+            if (end == n)
+                break;
+            match = scan_match(s, text, n, end, &reach);
+            if (reach > scan->reach)
+                scan->reach = reach;
+        }
     }
-    return scan_space(pattern, classes, text, n, i, reach);
+    return scan->budget < 0 ? SCAN_TOO_SLOW : end;
 }
 #endif

@@ -120,16 +120,20 @@ int words_add(words *w, const uint8_t *word, int64_t n, int64_t count)
 /* Cut text and count its words; stop early when the table would outgrow max_bytes (0: never).
  *
  * is_last: nothing follows this text; else words that more text could change are left.
- * *full: did it stop for max_bytes? Returns how many bytes were taken, or -1 without memory.
+ * *full: did it stop for max_bytes? Returns how many bytes were taken, -1 without memory, or
+ * SCAN_TOO_SLOW.
  */
-int64_t words_add_text(words *w, int pattern, const uint8_t *classes, const uint8_t *text,
-                       int64_t n, int is_last, int64_t max_bytes, int *full)
+int64_t words_add_text(words *w, const scanner *s, const uint8_t *text, int64_t n, int is_last,
+                       int64_t max_bytes, int *full)
 {
-    int64_t i = 0, reach;
+    scan_state scan = scan_begin(n);
+    int64_t i = 0;
     *full = 0;
     while (i < n) {
-        int64_t end = scan_next(pattern, classes, text, n, i, &reach);
-        if (!is_last && reach + SCAN_MARGIN > n)
+        int64_t end = scan_next(s, text, n, i, &scan);
+        if (end < 0)
+            return end;
+        if (!is_last && scan.reach + SCAN_MARGIN > n)
             break;
         if (max_bytes && w->size && memory_peak(w, end - i) > max_bytes) {
             *full = 1;
