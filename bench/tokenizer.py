@@ -40,11 +40,17 @@ def standard_library() -> list[str]:
 @click.option("--pattern", "patterns", multiple=True, default=("gpt2", "cl100k"), show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="Interleaved, A B A B.")
 @click.option("--part", type=click.Choice(["all", "train", "encode", "hard"]), default="all")
-def command(peer, sizes, patterns, rounds, part):
+@click.option("--ranks", help="Only this: a tiktoken rank file, loaded and used by both, under the "
+              "first --pattern.")
+def command(peer, sizes, patterns, rounds, part, ranks):
     """Seconds to train and MB/s to encode, ours and the peers', interleaved."""
     os.environ |= {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     from tinygpt.tokenizer import what_runs
 
+    if ranks:
+        click.echo(headline())
+        _bench_ranks(ranks, patterns[0], rounds)
+        return
     texts = standard_library()
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     click.echo(headline())
@@ -149,6 +155,53 @@ def _bench_encoding(texts, megabytes, pattern, size, against, rounds) -> None:
 def _each(function, texts) -> None:
     for text in texts:
         function(text)
+
+
+def mixed_texts() -> dict[str, str]:
+    """Five megabytes of many kinds: source, prose in many languages where there is any, noise."""
+    source = "".join(standard_library()[::9])[:2_000_000]
+    documents = [
+        path for folder in ("/usr/share/doc", "/usr/share/i18n", "/usr/share/perl")
+        for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.suffix != ".gz"
+    ]
+    prose = "".join(path.read_bytes()[:40_000].decode("utf-8", "replace") for path in documents)
+    rng = random.Random(0)
+    points = [p for p in range(0x110000) if not 0xD800 <= p < 0xE000]
+    noise = "".join(map(chr, rng.choices(points, k=150_000)))
+    scripts = "".join(map(chr, rng.choices(range(0x20, 0x3100), k=300_000)))
+    return {"source": source, "prose": prose[:2_000_000], "noise": noise, "scripts": scripts}
+
+
+def _bench_ranks(path, pattern, rounds) -> None:
+    """Load a rank file and encode with it: ours against tiktoken, the ids compared."""
+    import tiktoken
+    from tiktoken.load import load_tiktoken_bpe
+
+    from tinygpt.tokenizer import load
+    from tinygpt.tokenizer.pretokenize import PATTERNS
+
+    made = {}
+
+    def ours():
+        made["ours"] = load(path, pattern)
+
+    def theirs():
+        made["theirs"] = tiktoken.Encoding(
+            "x", pat_str=PATTERNS[pattern], mergeable_ranks=load_tiktoken_bpe(path),
+            special_tokens={},
+        )
+
+    times = interleave({"ours": ours, "tiktoken": theirs}, rounds, seconds=0)
+    click.echo(f"load {Path(path).name}  ours {spread(times['ours'])} s  tiktoken "
+               f"{spread(times['tiktoken'])} s  {ratio(times, 'tiktoken', 'ours'):.2f} of its time")
+    for name, text in mixed_texts().items():
+        one, other = made["ours"].encode_array, made["theirs"].encode_ordinary
+        same = one(text, disallowed_special=()).tolist() == other(text)
+        runs = {"ours": partial(one, text, disallowed_special=()), "tiktoken": partial(other, text)}
+        times = interleave(runs, rounds, seconds=0)
+        click.echo(f"{pattern} {name:8} {len(text.encode()) / 1e6:.2f} MB  "
+                   f"{ratio(times, 'ours', 'tiktoken'):.1f} times tiktoken  "
+                   f"ids {'identical' if same else 'DIFFERENT'}")
 
 
 def _bench_hard_cases(texts, pattern, size) -> None:

@@ -372,7 +372,7 @@ static inline int64_t encode_word(const encoder *e, cache *c, const uint8_t *wor
 int64_t encode_text(const encoder *e, cache *c, const scanner *s, const uint8_t *text, int64_t n,
                     int bytes_per_id, void *out, int64_t room, int64_t *written)
 {
-    scan_state scan = scan_begin(n);
+    scan_state scan = scan_begin(s, n);
     int64_t i = 0, at = 0;
     while (i < n) {
         int64_t end = scan_next(s, text, n, i, &scan);

@@ -6,7 +6,7 @@
  * SCAN_TOO_SLOW. */
 int64_t scan_all(const scanner *s, const uint8_t *text, int64_t n, int64_t *ends)
 {
-    scan_state scan = scan_begin(n);
+    scan_state scan = scan_begin(s, n);
     int64_t count = 0;
     for (int64_t i = 0; i < n; count++) {
         i = scan_next(s, text, n, i, &scan);

@@ -126,7 +126,7 @@ int words_add(words *w, const uint8_t *word, int64_t n, int64_t count)
 int64_t words_add_text(words *w, const scanner *s, const uint8_t *text, int64_t n, int is_last,
                        int64_t max_bytes, int *full)
 {
-    scan_state scan = scan_begin(n);
+    scan_state scan = scan_begin(s, n);
     int64_t i = 0;
     *full = 0;
     while (i < n) {
