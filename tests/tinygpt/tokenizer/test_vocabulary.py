@@ -65,6 +65,12 @@ def test_what_cannot_be_is_refused_in_a_sentence(made_from, message):
         BPETokenizer(**made_from)
 
 
+@pytest.mark.parametrize("name", ["", "\ud800"])
+def test_a_special_token_that_cannot_be_is_refused_before_any_training(name):
+    with pytest.raises(TokenizerError, match="special token"):
+        train_bpe(iter(()), 300, special_tokens=(name,))  # the text is empty, and not asked for
+
+
 def test_a_file_whose_merges_double_is_refused_before_it_takes_memory(tmp_path):
     """Faults 21: 450 bytes that would spell 2 GB."""
     data = {"format": "tinygpt-bpe", "version": 1, "pattern": "gpt2", "special_tokens": {},
