@@ -188,7 +188,7 @@ def inspect(path, sentence, file, longest):
             f"{tok.vocab_size} ids: 256 bytes, {len(tok.merges)} merges, "
             f"{len(tok.special_tokens)} special tokens; cut by {pattern}"
         )
-        console.say(f"cuts by   {how_cut(tok.pattern)}")
+        console.say(f"scanner   {how_cut(tok.pattern)}")
         names = "  ".join(f"{token} {name}" for name, token in tok.special_tokens.items())
         console.say(f"special   {names or 'none'}")
         long = "  ".join(f"{token} {_quote(data)}" for token, data in longest_tokens(tok, longest))
