@@ -1,114 +1,349 @@
-"""The checks of the Python boundary, written once for every backend.
+"""The Python boundary: what a kernel asks of its arrays, checked once and alike on every backend.
 
-A kernel's wrapper calls these before it touches memory; the compiled code then trusts its
-arguments. Each message names both shapes, or the value that is wrong.
+Compiled code trusts its arguments: there a wrong shape is foreign memory, a wrong dtype garbage, a
+read-only page the end of the process. So each op begins, on every backend, with its line of
+contracts.py, which says what the op takes:
+
+    layernorm_backward = Contract(
+        "layernorm", "dy (..., C), s (..., C), weight (C), mean (R), rstd (R), ds (..., C) optional"
+    )
+
+A name in brackets is one size wherever it stands, `...` any axes, R their product (the rows), and
+`*` any axes that are each array's own. All arrays are of one floating dtype but for those called
+int, int8 or uint8. What is saved for backward is an argument like any other.
+
+    R, C = layernorm_backward.check(dy, s, weight, mean, rstd, ds)      numpy_ref: any float dtype
+    arrays, (R, C) = layernorm_backward.ready(dy, s, weight, ...)       C and Numba: float32
+
+**Wrong or inconvenient.** A wrong shape is a ValueError, a wrong dtype a TypeError. An array that
+is only read, and right but for how it lies in memory (gaps, another order, an address that is no
+multiple of its items' size), is copied. One that is `written` cannot be replaced by a copy: it must
+be C-contiguous, aligned and writeable.
+
+**Aliasing.** Inputs may share memory as they like: nobody writes them. What an op writes in place
+must share none with anything else that it is given (`apart`).
+
+**Cost.** What is right depends on shapes, dtypes and one flag. A training step asks for the same
+few every time, so a contract remembers what it has found right: a look-up of 1 to 2 us.
+
+Read next: contracts.py.
 """
 
 from __future__ import annotations
 
+import operator
+import re
+from functools import lru_cache
+from itertools import combinations, product, starmap
+from math import prod
+from typing import Any, NamedTuple
+
 import numpy as np
 
 ACTIVATIONS = ("gelu", "relu2", "silu")  # of linear; C numbers them so, from 1 on
+REMEMBERED = 4096  # calls found right that a contract keeps; a long text has as many lengths
+
+_FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
+_BYTES = {"int8": np.dtype(np.int8), "uint8": np.dtype(np.uint8)}
+_WORDS = {"optional", "written", "int", *_BYTES, "rows", "matrix"}
 
 
-def floating(op: str, **arrays) -> None:
-    """Raise TypeError unless all arrays are of one floating dtype; None entries are passed over."""
-    first = None
-    for name, array in arrays.items():
-        if array is None:
-            continue
-        if array.dtype.kind != "f":
-            raise TypeError(f"{op}: {name} must be floating point, not {array.dtype}")
-        if first is None:
-            first = name
-        elif array.dtype != arrays[first].dtype:
+class _Parameter(NamedTuple):
+    """One array of a contract.
+
+    words: `optional` (may be None), `written`, an integer dtype, and how far a strided view is
+    taken as it lies: `rows` if its last axis is contiguous, `matrix` if one of its last two is.
+    dtype: in compiled code; None for ids, which int64() takes there.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    words: frozenset[str]
+    dtype: np.dtype | None
+
+    @classmethod
+    def read(cls, name: str, axes: str, words: str) -> _Parameter:
+        """From the pieces of a contract's text."""
+        given = frozenset(words.split())
+        assert given <= _WORDS, words
+        dtype = next((_BYTES[word] for word in given if word in _BYTES), _FLOAT32)
+        split = tuple(axes.split(", ")) if axes else ()
+        return cls(name, split, given, None if "int" in given else dtype)
+
+
+class Contract:
+    """What one op takes.
+
+    op: the name in its errors.  text: its arrays, written as above.
+    """
+
+    def __init__(self, op: str, text: str):
+        self.op, self.text = op, text
+        pieces = re.findall(r"(\w+) \(([^)]*)\)((?: \w+)*)", text)
+        self.parameters = tuple(_Parameter.read(*piece) for piece in pieces)
+        axes = [axis for p in self.parameters for axis in p.axes if axis != "*"]
+        self.sizes = tuple(dict.fromkeys("R" if axis == "..." else axis for axis in axes))
+        self._right: dict[Any, Any] = {}
+
+    def check(self, *arrays, **known) -> tuple[Any, ...]:
+        """The sizes, in the order in which the contract names them (None for one nobody told).
+
+        known: sizes that come from elsewhere (a packed weight).
+        Raises TypeError for a wrong dtype or no array, ValueError for a wrong shape or for an array
+        that cannot be written in place.
+        """
+        return self._found(arrays, known)[0]
+
+    def ready(self, *arrays, **known) -> tuple[Any, tuple[Any, ...]]:
+        """(arrays, sizes) for compiled code: as `check`, float32, copied where they lie badly."""
+        sizes, as_they_are = self._found(arrays, known)
+        if as_they_are:
+            return arrays, sizes
+        pairs = zip(self.parameters, arrays, strict=True)
+        return [self._prepared(parameter, array) for parameter, array in pairs], sizes
+
+    def ready_rows(self, *lists) -> list[Any]:
+        """The arrays of `ready` for each row of equally long lists, as one look-up."""
+        try:
+            key = tuple(
+                [tuple([(x.shape, x.dtype, x.flags.carray) for x in arrays]) for arrays in lists]
+            )
+        except AttributeError:
+            key = None  # `ready` names it
+        rows = list(zip(*lists, strict=True))
+        if key is not None and key in self._right:
+            return rows
+        found = [self._found(row, {}) for row in rows]
+        if all(as_they_are for _, as_they_are in found):
+            self._remember(key, True)
+            return rows
+        return [self.ready(*row)[0] for row in rows]
+
+    def _remember(self, key, found) -> None:
+        if len(self._right) >= REMEMBERED:
+            self._right.clear()
+        self._right[key] = found
+
+    def _found(self, arrays, known) -> tuple[tuple[Any, ...], bool]:
+        """(sizes, whether compiled code can have all arrays as they are)."""
+        try:
+            key = tuple([x if x is None else (x.shape, x.dtype, x.flags.carray) for x in arrays])
+        except AttributeError:
+            self._not_an_array(arrays)
+        whole = (key, *known.values()) if known else key
+        found = self._right.get(whole)
+        if found is None:
+            found = self._examined(key, known)
+            self._remember(whole, found)
+        return found
+
+    def _examined(self, key, known) -> tuple[tuple[Any, ...], bool]:
+        sizes, as_they_are, first = dict(known), True, None
+        for i, (parameter, each) in enumerate(zip(self.parameters, key, strict=True)):
+            if each is None:
+                if "optional" not in parameter.words:
+                    raise TypeError(f"{self.op}: {parameter.name} must be an array, not None")
+                continue
+            shape, dtype, carray = each
+            if parameter.dtype == _FLOAT32:
+                first = first or (parameter.name, dtype)
+            self._check_dtype(parameter, dtype, first)
+            expected = _resolved(parameter.axes, sizes)
+            if not _fits(shape, parameter.axes, sizes):
+                self._misfit(parameter, shape, expected, key[:i])
+            if "written" in parameter.words and not carray and "rows" not in parameter.words:
+                raise ValueError(
+                    f"{self.op}: {parameter.name} {shape} is written in place and cannot be as it "
+                    "lies: it must be contiguous, aligned and writeable, as np.array(it) is"
+                )
+            as_they_are &= parameter.dtype is None or (carray and dtype == parameter.dtype)
+        return tuple(sizes.get(name) for name in self.sizes), as_they_are
+
+    def _check_dtype(self, parameter: _Parameter, dtype: np.dtype, first) -> None:
+        if parameter.dtype is None:
+            if dtype.kind not in "iu":
+                raise TypeError(f"{self.op}: {parameter.name} must be integers, not {dtype}")
+        elif parameter.dtype != _FLOAT32:
+            if dtype != parameter.dtype:
+                raise TypeError(
+                    f"{self.op}: {parameter.name} must be {parameter.dtype}, not {dtype}"
+                )
+        elif dtype.kind != "f":
+            raise TypeError(f"{self.op}: {parameter.name} must be floating point, not {dtype}")
+        elif dtype != first[1]:
             raise TypeError(
-                f"{op}: {first} is {arrays[first].dtype} but {name} is {array.dtype}; cast one"
+                f"{self.op}: {first[0]} is {first[1]} but {parameter.name} is {dtype}; cast one"
+            )
+
+    def _misfit(self, parameter: _Parameter, shape, expected: str, before) -> None:
+        pairs = zip(self.parameters, before, strict=False)
+        others = ", ".join(f"{p.name} {each[0]}" for p, each in pairs if each is not None)
+        raise ValueError(
+            f"{self.op}: {parameter.name} must have shape {expected}, not {shape}"
+            f"{f', beside {others}' if others else ''}. It takes {self.text}"
+        )
+
+    def _not_an_array(self, arrays) -> None:
+        for parameter, array in zip(self.parameters, arrays, strict=True):
+            if array is not None and not isinstance(array, np.ndarray | np.generic):
+                raise TypeError(
+                    f"{self.op}: {parameter.name} must be an array, not {type(array).__name__}; "
+                    "np.asarray makes one"
+                ) from None
+        raise AssertionError(f"{self.op}: an array without shape, dtype or flags")
+
+    def _prepared(self, parameter: _Parameter, array):
+        """The array, or a copy that compiled code can read."""
+        if array is None or parameter.dtype is None:
+            return array
+        if array.dtype != parameter.dtype:
+            raise TypeError(
+                f"{self.op}: the compiled kernels compute in float32, not {array.dtype}; cast "
+                f"{parameter.name}"
+            )
+        return array if _lies_well(array, parameter.words) else np.array(array, order="C")
+
+
+def _lies_well(array, words) -> bool:
+    """Whether C can read an array where it is.
+
+    NumPy calls an array aligned if its address and all strides are multiples of its items' size.
+    """
+    flags = array.flags
+    if not flags.aligned:
+        return False
+    if flags.c_contiguous:
+        return True
+    if "rows" in words:
+        return array.strides[-1] == array.itemsize
+    return "matrix" in words and array.itemsize in array.strides[-2:]
+
+
+def _fits(shape, axes, sizes) -> bool:
+    """Whether a shape is what its axes say; sizes that were not known are entered."""
+    if axes[:1] in (("...",), ("*",)):
+        count = len(shape) - len(axes) + 1
+        if count < 0:
+            return False
+        if axes[0] == "...":
+            lead, rows = shape[:count], prod(shape[:count])
+            if sizes.setdefault("...", lead) != lead or sizes.setdefault("R", rows) != rows:
+                return False
+        shape, axes = shape[count:], axes[1:]
+    pairs = zip(axes, shape, strict=False)
+    return len(shape) == len(axes) and all(sizes.setdefault(axis, n) == n for axis, n in pairs)
+
+
+def _resolved(axes, sizes) -> str:
+    """Axes with the sizes that are known: "(3, V)"."""
+    shown = [str(sizes.get(axis, axis)) for axis in axes if axis != "..."]
+    if axes[:1] == ("...",):
+        shown = [*(map(str, sizes["..."]) if "..." in sizes else ["..."]), *shown]
+    return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
+
+
+def int64(array: np.ndarray) -> np.ndarray:
+    """Integers as compiled code reads them: int64, C-contiguous, aligned; itself if it is that."""
+    if array.dtype == _INT64 and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return np.array(array, np.int64, order="C")
+
+
+def apart(op: str, written: dict[str, Any], read: dict[str, Any]) -> None:
+    """Raise ValueError if an array that is written shares memory with any other."""
+    # Slices of one packed gradient: whether that lies apart from what is read is one question.
+    wholes = [x.base if isinstance(x.base, np.ndarray) else x for x in written.values()]
+    distinct = {id(whole): whole for whole in wholes}.values()
+    quick = [*combinations(written.values(), 2), *product(distinct, read.values())]
+    if not any(starmap(np.shares_memory, quick)):
+        return
+    for (name, a), (other, b) in [
+        *combinations(written.items(), 2), *product(written.items(), read.items())
+    ]:
+        if np.shares_memory(a, b):
+            raise ValueError(
+                f"{op}: {name} is written and shares memory with {other}; give it a copy"
             )
 
 
-def same_shape(op: str, **arrays) -> None:
-    """Raise ValueError unless all arrays have one shape; None entries are passed over."""
-    given = [array.shape for array in arrays.values() if array is not None]
-    if given.count(given[0]) != len(given):
-        listed = [f"{name} {array.shape}" for name, array in arrays.items() if array is not None]
-        raise ValueError(f"{op}: shapes differ: {', '.join(listed)}")
+@lru_cache(maxsize=1024)
+def own_places(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    """Whether no two elements of a view lie in one place: each axis steps over the inner ones.
+
+    As every slice of an array does; as_strided can make views that do not.
+    """
+    reach = itemsize
+    for step, size in sorted((abs(step), n) for step, n in zip(strides, shape, strict=True)):
+        if size > 1:
+            if step < reach:
+                return False
+            reach += step * (size - 1)
+    return True
 
 
-def vector(op: str, size: int, **arrays) -> None:
-    """Raise ValueError unless each array has shape (size,); None entries are passed over."""
+def filled(op: str, **arrays) -> None:
+    """Raise ValueError unless each of the views can be filled: writeable, no place in it twice."""
     for name, array in arrays.items():
-        if array is not None and array.shape != (size,):
-            raise ValueError(f"{op}: {name} must have shape ({size},), not {array.shape}")
+        if array is None or not array.size:
+            continue
+        if not array.flags.writeable:
+            raise ValueError(f"{op}: {name} {array.shape} is to be filled but is read-only")
+        if not own_places(array.shape, array.strides, array.itemsize):
+            raise ValueError(f"{op}: {name} {array.shape} shows one place of memory twice")
 
 
-def in_place(op: str, **arrays) -> None:
-    """Raise ValueError unless all arrays are C-contiguous, which writing to them as one needs."""
-    for name, array in arrays.items():
-        if not array.flags.c_contiguous:
-            raise ValueError(f"{op}: {name} {array.shape} is updated in place: make it contiguous")
+# Values. What a contract cannot know from shapes.
 
 
-def matmul(a: np.ndarray, b: np.ndarray) -> None:
-    """a (..., M, K) and b (..., K, N): at least two axes each and equal inner sizes."""
-    if a.ndim < 2 or b.ndim < 2:
-        raise ValueError(f"matmul: both need at least two axes: a {a.shape}, b {b.shape}")
-    if a.shape[-1] != b.shape[-2]:
-        raise ValueError(f"matmul: inner sizes differ: a {a.shape}, b {b.shape}")
-
-
-def linear(x, weight, bias=None, residual=None, activation=None) -> None:
-    """x (..., in), weight (out, in), bias (out,), residual (..., out), a known activation."""
-    floating("linear", x=x, weight=weight, bias=bias, residual=residual)
-    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"linear: x {x.shape} does not fit weight (out, in) {weight.shape}")
-    vector("linear", weight.shape[0], bias=bias)
-    if residual is not None and residual.shape != (*x.shape[:-1], weight.shape[0]):
+def leading(a: np.ndarray, b: np.ndarray) -> tuple[int, ...]:
+    """What the leading axes of matmul's a and b broadcast to.  Raises ValueError."""
+    try:
+        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
         raise ValueError(
-            f"linear: residual {residual.shape} must be {(*x.shape[:-1], weight.shape[0])}"
-        )
-    if activation not in (None, *ACTIVATIONS):
+            f"matmul: leading sizes do not broadcast: a {a.shape}, b {b.shape}"
+        ) from None
+
+
+def gradient_of_product(dc: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    """Raise ValueError unless dc's leading axes are those of a b."""
+    if dc.shape[:-2] != leading(a, b):
+        raise ValueError(f"matmul: dc {dc.shape} is no gradient of a {a.shape} b {b.shape}")
+
+
+def activation(name: str | None) -> None:
+    """Raise ValueError unless None or a known activation."""
+    if name not in (None, *ACTIVATIONS):
         choices = ", ".join(ACTIVATIONS)
-        raise ValueError(f"linear: unknown activation {activation!r}; choose {choices} or None")
+        raise ValueError(f"linear: unknown activation {name!r}; choose {choices} or None")
 
 
-def linear_backward(dy, x, weight, activation, wants) -> None:
-    """dy (..., out) and x (..., in) fit weight (out, in); x is there if what is wanted reads it."""
-    floating("linear", dy=dy, x=x, weight=weight)
-    inputs = (*dy.shape[:-1], weight.shape[1])
-    if dy.shape[-1:] != weight.shape[:1] or (x is not None and x.shape != inputs):
-        given = None if x is None else x.shape
-        raise ValueError(f"linear: dy {dy.shape} does not fit x {given}, weight {weight.shape}")
+def input_for(wants, x, activation: str | None) -> None:
+    """Raise ValueError if linear's backward wants what only x can give and x is None."""
     if x is None and (wants[1] or (wants[0] and activation is not None)):
         raise ValueError("linear: dweight and the derivative of an activation need x, not None")
 
 
-def attention(q, k, v, first=None) -> None:
-    """q (B, Tq, H, D); k and v (B, Tk, Hkv, D); Hkv divides H; first (B, Tq) int in [0, Tk]."""
-    floating("attention", q=q, k=k, v=v)
-    same_shape("attention", k=k, v=v)
-    if q.ndim != 4 or k.ndim != 4:
-        raise ValueError(f"attention: q and k need four axes (B, T, H, D): {q.shape}, {k.shape}")
-    if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
-        raise ValueError(f"attention: batch or head sizes differ: q {q.shape}, k {k.shape}")
-    if k.shape[2] == 0 or q.shape[2] % k.shape[2]:
-        raise ValueError(f"attention: {k.shape[2]} key heads do not divide {q.shape[2]} heads")
+def heads(op: str, H: int, Hkv: int, D: int) -> None:
+    """Raise ValueError unless the key heads divide the heads and a head has coordinates."""
+    if min(H, Hkv) < 1 or H % Hkv:
+        raise ValueError(f"{op}: {Hkv} key heads do not divide {H} heads")
+    if D < 1:
+        raise ValueError(f"{op}: a head must have at least 1 coordinate, not {D}")
+
+
+def first_keys(first: np.ndarray | None, Tk: int) -> None:
+    """Raise ValueError naming the first key outside 0 to Tk."""
     if first is None:
         return
-    if first.dtype.kind not in "iu":
-        raise TypeError(f"attention: first must be integers, not {first.dtype}")
-    if first.shape != q.shape[:2]:
-        raise ValueError(f"attention: first {first.shape} must have q's (B, Tq), {q.shape[:2]}")
-    outside = (first < 0) | (first > k.shape[1])
+    outside = (first < 0) | (first > Tk)
     if outside.any():
         wrong = int(first[outside].flat[0])
-        raise ValueError(f"attention: first key {wrong} is outside 0 to {k.shape[1]}, the keys")
+        raise ValueError(f"attention: first key {wrong} is outside 0 to {Tk}, the keys")
 
 
 def ids(op: str, ids: np.ndarray, size: int, ignore_index: int | None = None) -> None:
-    """Raise TypeError unless integers, IndexError naming the first id outside [0, size)."""
-    if ids.dtype.kind not in "iu":
-        raise TypeError(f"{op}: ids must be integers, not {ids.dtype}")
+    """Raise IndexError naming the first id outside [0, size)."""
     outside = (ids < 0) | (ids >= size)
     if ignore_index is not None:
         outside &= ids != ignore_index
@@ -117,63 +352,32 @@ def ids(op: str, ids: np.ndarray, size: int, ignore_index: int | None = None) ->
         raise IndexError(f"{op}: id {wrong} is outside the table of {size} rows (0 to {size - 1})")
 
 
-def cross_entropy(logits, targets, label_smoothing, ignore_index) -> None:
-    """logits (R, V) float, targets (R,) int within [0, V) or ignore_index, smoothing in [0, 1)."""
-    floating("cross_entropy", logits=logits)
-    if logits.ndim != 2 or targets.shape != logits.shape[:1]:
-        raise ValueError(
-            f"cross_entropy: logits (R, V) {logits.shape} do not fit targets (R,) {targets.shape}"
-        )
-    smoothing(label_smoothing)
-    ids("cross_entropy", targets, logits.shape[1], ignore_index)
-
-
 def smoothing(label_smoothing: float) -> None:
     """Raise ValueError unless 0 <= label_smoothing < 1."""
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"label_smoothing must be in [0, 1), not {label_smoothing}")
 
 
-def linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights=None) -> None:
-    """x (R, C), weight (V, C), targets (R,) int within [0, V) or ignore_index, weights (R,)."""
-    floating("linear_cross_entropy", x=x, weight=weight, weights=weights)
-    projected("linear_cross_entropy", x, weight, targets, ignore_index)
-    vector("linear_cross_entropy", x.shape[0], weights=weights)
-    smoothing(label_smoothing)
-
-
-def linear_log_probability(x, weight, targets, dy=None) -> None:
-    """x (R, C), weight (V, C), targets (R,) int within [0, V), dy (R,)."""
-    floating("linear_log_probability", x=x, weight=weight, dy=dy)
-    projected("linear_log_probability", x, weight, targets)
-    vector("linear_log_probability", x.shape[0], dy=dy)
-
-
-def projected(op: str, x, weight, targets, ignore_index: int | None = None) -> None:
-    """Raise unless logits x W^T have a row for each target and a column for each value of it."""
-    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
-        raise ValueError(f"{op}: x (R, C) {x.shape} does not fit weight (V, C) {weight.shape}")
-    if targets.shape != x.shape[:1]:
-        raise ValueError(f"{op}: x (R, C) {x.shape} does not fit targets (R,) {targets.shape}")
-    ids(op, targets, weight.shape[0], ignore_index)
-
-
-def probability(op: str, p: float) -> None:
-    """Raise ValueError unless 0 <= p < 1."""
+def dropout(p: float, key: int) -> int:
+    """The key as a Python integer.  Raises ValueError unless 0 <= p < 1 and key has 64 bits."""
     if not 0.0 <= p < 1.0:
-        raise ValueError(f"{op}: the probability must be in [0, 1), not {p}")
+        raise ValueError(f"dropout: the probability must be in [0, 1), not {p}")
+    key = operator.index(key)
+    if not 0 <= key < 2**64:
+        raise ValueError(f"dropout: the key must be in [0, 2^64), not {key}; take key % 2**64")
+    return key
 
 
-def packed(op: str, x, weight, scheme: str) -> None:
-    """x (..., K) fits a packed weight (N, K) of the scheme."""
-    if weight.scheme != scheme:
-        raise ValueError(f"{op}: the weight is packed as {weight.scheme}, not {scheme}")
-    if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"{op}: x {x.shape} does not fit weight (N, K) {weight.shape}")
+def step(op: str, number: int) -> None:
+    """Raise ValueError unless it can be the number of a step, the first being 1."""
+    if number < 1:
+        raise ValueError(f"{op}: step {number} must be at least 1, the first step")
 
 
-def packed_backward(dy, weight) -> None:
-    """dy (..., N) fits a packed weight (N, K)."""
-    floating("linear_packed", dy=dy)
-    if dy.ndim < 1 or dy.shape[-1] != weight.shape[0]:
-        raise ValueError(f"linear_packed: dy {dy.shape} does not fit weight (N, K) {weight.shape}")
+def packed(op: str, weight, scheme: str | None = None) -> None:
+    """Raise TypeError unless weight is Packed, ValueError unless it is of the scheme (if given)."""
+    given = getattr(weight, "scheme", None)
+    if given is None:
+        raise TypeError(f"{op}: the weight must be Packed, not {type(weight).__name__}")
+    if scheme not in (None, given):
+        raise ValueError(f"{op}: the weight is packed as {given}, not {scheme}")

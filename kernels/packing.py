@@ -61,6 +61,8 @@ class Packed:
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
             raise ValueError(f"Packed: unknown scheme {self.scheme!r}; choose {', '.join(SCHEMES)}")
+        if len(self.shape) != 2 or min(self.shape) < 0:
+            raise ValueError(f"Packed: shape {self.shape} must be (N, K), neither below 0")
         wanted = layout(self.scheme, self.shape)
         if self.offset is not None and "offset" not in wanted:
             raise ValueError(f"Packed: {self.scheme} has no offset")
@@ -108,7 +110,8 @@ def pack_int8(codes: np.ndarray, scale: np.ndarray) -> Packed:
     if scale.shape != (N,):
         raise ValueError(f"pack_int8: scale {scale.shape} must be ({N},)")
     padded = _pad(codes, PANEL, 4, 0)  # (16 P, K')
-    words = padded.reshape(-1, PANEL, padded.shape[1] // 4, 4).swapaxes(1, 2)
+    panels = len(padded) // PANEL
+    words = padded.reshape(panels, PANEL, padded.shape[1] // 4, 4).swapaxes(1, 2)
     offset = 128 * padded.sum(axis=1, dtype=np.int32)
     return Packed("int8", (N, K), np.ascontiguousarray(words), scale.astype(np.float32), offset)
 
@@ -119,7 +122,7 @@ def unpack_int8(packed: Packed, rows: np.ndarray | None = None) -> np.ndarray:
     if rows is None:
         rows = np.arange(N)
     words = packed.codes[rows // PANEL, :, rows % PANEL]  # (*rows, K'/4, 4)
-    return words.reshape(*rows.shape, -1)[..., :K]
+    return words.reshape(*rows.shape, 4 * words.shape[-2])[..., :K]
 
 
 def pack_4bit(
@@ -136,7 +139,8 @@ def pack_4bit(
     if codes.size and codes.max() > 15:
         raise ValueError(f"pack_4bit: code {codes.max()} does not fit four bits")
     padded = _pad(codes.astype(np.uint8), PANEL, GROUP[scheme], _ZERO_CODE[scheme])
-    words = padded.reshape(-1, PANEL, padded.shape[1] // 8, 2, 4)  # (P, 16, K'/8, half, byte)
+    panels = len(padded) // PANEL
+    words = padded.reshape(panels, PANEL, padded.shape[1] // 8, 2, 4)  # (P, 16, K'/8, half, byte)
     words = (words[:, :, :, 0] | words[:, :, :, 1] << 4).swapaxes(1, 2)
     return Packed(scheme, (N, K), np.ascontiguousarray(words), scale.astype(np.float32), kept=kept)
 
@@ -144,12 +148,14 @@ def pack_4bit(
 def scale_panels(scale: np.ndarray) -> np.ndarray:
     """Scales of groups in rows, (N, G), as they are packed: (P, G, 16), zeros at the end."""
     padded = _pad(scale, PANEL, 1, 0)
-    return np.ascontiguousarray(padded.reshape(-1, PANEL, scale.shape[1]).swapaxes(1, 2))
+    panels = len(padded) // PANEL
+    return np.ascontiguousarray(padded.reshape(panels, PANEL, scale.shape[1]).swapaxes(1, 2))
 
 
 def scale_rows(panels: np.ndarray, rows: int) -> np.ndarray:
     """The inverse of `scale_panels`: (P, G, 16) -> (N, G)."""
-    return panels.swapaxes(1, 2).reshape(-1, panels.shape[1])[:rows]
+    P, G, _ = panels.shape
+    return panels.swapaxes(1, 2).reshape(P * PANEL, G)[:rows]
 
 
 def unpack_4bit(packed: Packed, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +164,8 @@ def unpack_4bit(packed: Packed, rows: np.ndarray | None = None) -> tuple[np.ndar
     if rows is None:
         rows = np.arange(N)
     words = packed.codes[rows // PANEL, :, rows % PANEL]  # (*rows, K'/8, 4)
-    codes = np.stack([words & 15, words >> 4], axis=-2).reshape(*rows.shape, -1)
+    codes = np.stack([words & 15, words >> 4], axis=-2)  # (*rows, K'/8, 2, 4)
+    codes = codes.reshape(*rows.shape, 8 * words.shape[-2])
     scale = packed.scale[rows // PANEL, :, rows % PANEL]  # (*rows, G)
     return codes[..., :K], np.repeat(scale, GROUP[packed.scheme], axis=-1)[..., :K]
 

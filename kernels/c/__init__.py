@@ -1,13 +1,15 @@
 """The kernels in C, compiled once for each instruction set.
 
 To add an op, say `norm`:
+  0. ../contracts.py   a line that says what it takes, for every backend
   1. kernels.h   its signature under its file's name: both cffi and the compiler read it
   2. norm.c      formula and passes in the header comment; includes kernels.h, parallel.h, simd.h,
                  rows.h for what is done along a row;
                  static functions begin with the op's name (all .c files are one translation unit);
                  no #if, no intrinsics, no malloc: buffers come from Python
                  (memory.scratch for what is needed during the call only)
-  3. norm.py     check, allocate with memory.empty, call library.lib.norm_forward(pointer(x), ...)
+  3. norm.py     (x,), sizes = contracts.norm_forward.ready(x), allocate with memory.empty, call
+                 library.lib.norm_forward(pointer(x), ...)
   4. here        import its functions; kernels/__init__.py takes from this module what it finds
   5. tests/kernels/test_norm.py   every fast version (fixture `fast`) against numpy_ref
 

@@ -1,27 +1,24 @@
 """The Python side of adamw.c: check, call."""
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.c import library
-from kernels.c.library import contiguous, pointer
-from kernels.numpy_ref.adamw import factors
+from kernels.c.library import pointer
+from kernels.numpy_ref.adamw import check_apart, factors
 
 
 def adamw_update(
     params, grads, ms, vs, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
 ):
-    """As numpy_ref.adamw_update, float32; params, ms and vs must be C-contiguous (ValueError)."""
-    grads = [contiguous("adamw", grad) for grad in grads]
-    arrays = []
-    for param, grad, m, v in zip(params, grads, ms, vs, strict=True):
-        if not param.shape == grad.shape == m.shape == v.shape:
-            checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
-        for array in (param, m, v):
-            if contiguous("adamw", array) is not array:
-                checks.in_place("adamw", param=param, m=m, v=v)
-        arrays.append((pointer(param), pointer(grad), pointer(m), pointer(v), param.size))
+    """As numpy_ref.adamw_update, float32."""
+    checks.step("adamw", step)
+    rows = contracts.adamw.ready_rows(params, grads, ms, vs)
+    table = library.ffi.new(
+        "adamw_array[]", [(*map(pointer, arrays), arrays[0].size) for arrays in rows]
+    )
+    if library.lib.adamw_overlap(table, len(rows)):
+        check_apart(*zip(*rows, strict=True))
     library.lib.adamw_update(
-        library.ffi.new("adamw_array[]", arrays), len(arrays),
-        pack(lr, beta1, beta2, eps, weight_decay, step, grad_scale),
+        table, len(rows), pack(lr, beta1, beta2, eps, weight_decay, step, grad_scale)
     )
 
 
@@ -32,6 +29,6 @@ def pack(*settings):
 
 def sum_of_squares(arrays):
     """As numpy_ref.sum_of_squares, float32: the squares are added in float64."""
-    arrays = [contiguous("sum_of_squares", x) for x in arrays]
-    listed = library.ffi.new("float_array[]", [(pointer(x), x.size) for x in arrays])
-    return library.lib.sum_of_squares(listed, len(arrays))
+    rows = contracts.sum_of_squares.ready_rows(arrays)
+    listed = library.ffi.new("float_array[]", [(pointer(x), x.size) for (x,) in rows])
+    return library.lib.sum_of_squares(listed, len(rows))

@@ -11,16 +11,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.c import ids, library
-from kernels.c.library import contiguous, pointer, strided_pointer, strides
+from kernels.c.library import pointer, strided_pointer, strides
+from kernels.numpy_ref.attention import check_gradients
 
 
 def attention_forward(q, k, v, causal=True, scale=None, first=None):
     """As numpy_ref.attention_forward, float32."""
-    checks.attention(q, k, v, first)
-    q, k, v = (_rows_contiguous(array) for array in (q, k, v))
-    first = _int64(first)
+    (q, k, v, first), (*_, H, D, Tk, Hkv) = contracts.attention_forward.ready(q, k, v, first)
+    checks.heads("attention", H, Hkv, D)
+    first = _int64(first, Tk)
     y = memory.empty(q.shape)
     lse = memory.empty((q.shape[0], q.shape[2], q.shape[1]))  # (B, H, Tq)
     if y.size:
@@ -35,15 +36,15 @@ def attention_forward(q, k, v, causal=True, scale=None, first=None):
 
 def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
     """As numpy_ref.attention_backward, float32."""
-    checks.attention(q, k, v, first)
-    checks.same_shape("attention", dy=dy, q=q, y=y)
-    q, k, v = (_rows_contiguous(array) for array in (q, k, v))
-    first = _int64(first)
-    dy, y, lse = (contiguous("attention", array) for array in (dy, y, lse))
+    if out is not None:
+        check_gradients(q, k, out, (dy, v, y, lse))
+    arrays, sizes = contracts.attention_backward.ready(dy, q, k, v, y, lse, first)
+    dy, q, k, v, y, lse, first = arrays
+    *_, H, D, Tk, Hkv = sizes
+    checks.heads("attention", H, Hkv, D)
+    first = _int64(first, Tk)
     if out is None:
         out = tuple(memory.empty(array.shape) for array in (q, k, v))
-    for name, target, like in zip(("dq", "dk", "dv"), out, (q, k, v), strict=True):
-        checks.same_shape("attention", **{name: target, name[1:]: like})
     # A target whose last axis has gaps is filled through a copy.
     grads = tuple(g if _has_contiguous_rows(g) else memory.empty(g.shape) for g in out)
     if k.size or q.size:
@@ -80,15 +81,11 @@ def _make_shape(isa, q_shape, k_shape, steps, causal, scale):
     )
 
 
-def _int64(first):
-    """First keys as C reads them, or None."""
-    return None if first is None else np.ascontiguousarray(first, np.int64)
+def _int64(first, Tk):
+    """First keys as C reads them, or None.  Raises ValueError for one outside 0 to Tk."""
+    checks.first_keys(first, Tk)
+    return None if first is None else checks.int64(first)
 
 
 def _has_contiguous_rows(array: np.ndarray) -> bool:
-    return array.dtype == np.float32 and array.strides[-1] == array.itemsize
-
-
-def _rows_contiguous(array: np.ndarray) -> np.ndarray:
-    """The array itself if each row of its last axis is contiguous, else a copy."""
-    return array if _has_contiguous_rows(array) else contiguous("attention", array)
+    return array.flags.aligned and array.strides[-1] == array.itemsize

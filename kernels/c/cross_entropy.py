@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.c import ids, library
-from kernels.c.library import contiguous, pointer
+from kernels.c.library import pointer
 
 
 def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=None):
     """As numpy_ref.cross_entropy_forward, float32; the rows' losses are added in float64."""
-    logits, targets, counted = _checked(logits, targets, label_smoothing, ignore_index)
-    rows, size = logits.shape
+    (logits, targets), (rows, size) = contracts.cross_entropy_forward.ready(logits, targets)
+    checks.smoothing(label_smoothing)
+    targets, counted = ids.checked_targets("cross_entropy", targets, size, ignore_index)
     losses, lse = memory.scratch(rows), memory.empty((rows,))
     library.lib.cross_entropy_forward(
         pointer(logits), ids.pointer(targets), label_smoothing, pointer(losses), pointer(lse),
@@ -21,20 +22,13 @@ def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=Non
 
 def cross_entropy_backward(dloss, logits, targets, lse, label_smoothing=0.0, ignore_index=None):
     """As numpy_ref.cross_entropy_backward, float32."""
-    logits, targets, counted = _checked(logits, targets, label_smoothing, ignore_index)
-    rows, size = logits.shape
+    contract = contracts.cross_entropy_backward
+    (logits, targets, lse), (rows, size) = contract.ready(logits, targets, lse)
+    checks.smoothing(label_smoothing)
+    targets, counted = ids.checked_targets("cross_entropy", targets, size, ignore_index)
     dlogits = memory.empty(logits.shape)
     library.lib.cross_entropy_backward(
         pointer(logits), ids.pointer(targets), pointer(lse), label_smoothing,
         float(dloss) / max(counted, 1), pointer(dlogits), rows, size,
     )
     return dlogits
-
-
-def _checked(logits, targets, label_smoothing, ignore_index):
-    """(logits, targets for C, how many rows count)."""
-    if logits.ndim != 2 or targets.shape != logits.shape[:1]:
-        checks.cross_entropy(logits, targets, label_smoothing, ignore_index)
-    checks.smoothing(label_smoothing)
-    logits = contiguous("cross_entropy", logits)
-    return logits, *ids.checked_targets("cross_entropy", targets, logits.shape[1], ignore_index)

@@ -6,10 +6,10 @@ import weakref
 
 import numpy as np
 
-from kernels import memory, threads
+from kernels import checks, memory, threads
 from kernels.c import library
 from kernels.c.ids import pointer as int64_pointer
-from kernels.c.library import contiguous, ffi, pointer
+from kernels.c.library import ffi, pointer
 from kernels.c.linear import ACTIVATIONS
 from kernels.numpy_ref.decode import LayerWeights, Matrix, Network, check_decode, context_of
 from kernels.packing import NF4_LEVELS, SCHEMES, Packed
@@ -50,8 +50,10 @@ class _Table:
     def takes(self, ids: np.ndarray, positions: np.ndarray) -> bool:
         """Whether C can have these as they are: check_decode in a tenth of its 14 us."""
         rows, size, context = self.sizes
+        if not (self.keys.flags.carray and self.values.flags.carray):
+            return False  # somebody has made them read-only
         for array, end in ((ids, size), (positions, context)):
-            if array.shape != (rows,) or array.dtype != np.int64 or not array.flags.c_contiguous:
+            if array.shape != (rows,) or array.dtype != np.int64 or not array.flags.carray:
                 return False
             if library.lib.find_bad_id(int64_pointer(array), rows, end) >= 0:
                 return False
@@ -61,8 +63,8 @@ class _Table:
         """A pointer to an array that lives as long as the table; NULL for None."""
         if array is None:
             return ffi.NULL
-        self.arrays.append(contiguous("decode_step", array))
-        return pointer(self.arrays[-1])
+        self.arrays.append(array)
+        return pointer(array)
 
     def fill_norm(self, at, owner: Network | LayerWeights, name: str) -> None:
         """Describe one norm."""
@@ -95,7 +97,7 @@ def decode_step(ids, network: Network, keys, values, positions):
         table = _tables[network] = _Table(network, keys, values)
     if not table.takes(ids, positions):
         check_decode(ids, network, keys, values, positions)
-        ids, positions = (np.ascontiguousarray(each, np.int64) for each in (ids, positions))
+        ids, positions = checks.int64(ids), checks.int64(positions)
     logits = memory.empty((len(ids), network.output.shape[0]))
     size = library.lib.decode_scratch(table.net, len(ids), threads.get_num_threads())
     scratch = memory.scratch(size)

@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from kernels import memory
+from kernels import contracts, memory
 from kernels.c import ids as c_ids
 from kernels.c import library
-from kernels.c.library import contiguous, pointer
+from kernels.c.library import pointer
 
 
 def embedding_forward(weight, ids):
     """As numpy_ref.embedding_forward, float32."""
-    weight = contiguous("embedding", weight)
-    size, n = weight.shape
+    (weight, ids), (size, n, _) = contracts.embedding_forward.ready(weight, ids)
     chosen = c_ids.checked("embedding", ids, size)
     y = memory.empty((*ids.shape, n))
     library.lib.embedding_forward(
@@ -22,9 +21,8 @@ def embedding_forward(weight, ids):
 
 def embedding_backward(dy, ids, num_embeddings):
     """As numpy_ref.embedding_backward, float32."""
-    dy = contiguous("embedding", dy)
+    (dy, ids), (_, n) = contracts.embedding_backward.ready(dy, ids)
     chosen = c_ids.checked("embedding", ids, num_embeddings)
-    n = dy.shape[-1]
     dweight = memory.empty((num_embeddings, n))
     scratch = memory.empty((chosen.size + num_embeddings + 1,), np.int64)
     library.lib.embedding_backward(

@@ -1,13 +1,13 @@
 """The Python side of gelu.c: check, allocate, call."""
 
-from kernels import checks, memory
+from kernels import contracts, memory
 from kernels.c import library
-from kernels.c.library import contiguous, pointer
+from kernels.c.library import pointer
 
 
 def gelu_forward(x):
     """As numpy_ref.gelu_forward, float32."""
-    x = contiguous("gelu", x)
+    (x,), _ = contracts.gelu_forward.ready(x)
     y = memory.empty(x.shape)
     library.lib.gelu_forward(pointer(x), pointer(y), x.size)
     return y
@@ -15,8 +15,7 @@ def gelu_forward(x):
 
 def gelu_backward(dy, x):
     """As numpy_ref.gelu_backward, float32."""
-    checks.same_shape("gelu", dy=dy, x=x)
-    dy, x = contiguous("gelu", dy), contiguous("gelu", x)
+    (dy, x), _ = contracts.gelu_backward.ready(dy, x)
     dx = memory.empty(x.shape)
     library.lib.gelu_backward(pointer(dy), pointer(x), pointer(dx), x.size)
     return dx

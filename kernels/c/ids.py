@@ -9,13 +9,11 @@ _INT64 = library.ffi.typeof("int64_t[]")
 
 
 def checked(op, ids, size):
-    """ids as C-contiguous int64, all within [0, size).
+    """Integers as C-contiguous int64, all within [0, size).
 
-    Raises TypeError unless integers, IndexError naming the first id outside.
+    Raises IndexError naming the first id outside.
     """
-    if ids.dtype.kind not in "iu":
-        checks.ids(op, ids, size)
-    wide = np.ascontiguousarray(ids, np.int64)
+    wide = checks.int64(ids)
     if library.lib.find_bad_id(pointer(wide), wide.size, size) >= 0:
         checks.ids(op, ids, size)
     return wide

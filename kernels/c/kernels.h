@@ -29,6 +29,7 @@ typedef struct {
     float *m, *v;
     int64_t n;
 } adamw_array;
+int adamw_overlap(const adamw_array *arrays, int64_t count); /* two of them, one written? */
 void adamw_update(const adamw_array *arrays, int64_t count, const adamw_factors *factors);
 typedef struct {
     const float *x;

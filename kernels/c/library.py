@@ -32,7 +32,6 @@ ffi: Any = _generic.ffi
 lib: Any = None
 _isa = ""
 
-_FLOAT32 = np.dtype(np.float32)
 _FLOATS = ffi.typeof("float[]")
 INT64_POINTER: Any = ffi.typeof("int64_t[]")
 _REBUILD = "rebuild it with gcc 9 or newer: `pip install --force-reinstall --no-deps .`"
@@ -81,18 +80,11 @@ def set_threads(count: int) -> None:
     lib.set_threads(count)
 
 
-def contiguous(op: str, array: np.ndarray) -> np.ndarray:
-    """`array` itself if it is C-contiguous, else a copy that is.  Raises TypeError if not float32.
-
-    Values of another float dtype belong to numpy_ref: nothing is converted silently.
-    """
-    if array.dtype != _FLOAT32:
-        raise TypeError(f"{op}: the C kernels compute in float32, not {array.dtype}; cast it")
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
 def pointer(array: np.ndarray) -> Any:
-    """`float *` to a C-contiguous float32 array; keep the array alive while C works on it."""
+    """`float *` to a C-contiguous float32 array, as a contract has found or made it.
+
+    Keep the array alive while C works on it.
+    """
     return ffi.from_buffer(_FLOATS, array)
 
 

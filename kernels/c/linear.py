@@ -1,8 +1,8 @@
 """The Python side of linear.c: check, allocate, call."""
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.c import library
-from kernels.c.library import contiguous, pointer, pointer_or_null
+from kernels.c.library import pointer, pointer_or_null
 from kernels.c.matmul import scratch
 
 ACTIVATIONS = {None: 0} | {name: 1 + i for i, name in enumerate(checks.ACTIVATIONS)}
@@ -10,20 +10,14 @@ ACTIVATIONS = {None: 0} | {name: 1 + i for i, name in enumerate(checks.ACTIVATIO
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
     """As numpy_ref.linear_forward, float32."""
-    if activation not in ACTIVATIONS or weight.ndim != 2 or x.shape[-1:] != weight.shape[1:]:
-        checks.linear(x, weight, bias, residual, activation)
-    outside, inside = weight.shape
-    x, weight = contiguous("linear", x), contiguous("linear", weight)
-    shape = (*x.shape[:-1], outside)
-    if bias is not None or residual is not None:
-        checks.linear(x, weight, bias, residual, activation)
-        bias = None if bias is None else contiguous("linear", bias)
-        residual = None if residual is None else contiguous("linear", residual)
-    y = memory.empty(shape)
+    arrays, (rows, inside, outside) = contracts.linear_forward.ready(x, weight, bias, residual)
+    x, weight, bias, residual = arrays
+    checks.activation(activation)
+    y = memory.empty((*x.shape[:-1], outside))
     if y.size:
         library.lib.linear_forward(
             pointer(x), pointer(weight), pointer_or_null(bias), pointer_or_null(residual),
-            ACTIVATIONS[activation], pointer(y), y.size // outside, inside, outside,
+            ACTIVATIONS[activation], pointer(y), rows, inside, outside,
             pointer(scratch()),
         )
     return y
@@ -31,21 +25,21 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
 
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """As numpy_ref.linear_backward, float32."""
-    checks.linear_backward(dy, x, weight, activation, wants)
-    outside, inside = weight.shape
-    dy, weight = contiguous("linear", dy), contiguous("linear", weight)
-    x = None if x is None else contiguous("linear", x)
+    arrays, (rows, outside, inside) = contracts.linear_backward.ready(dy, x, weight, bias)
+    dy, x, weight, bias = arrays
+    checks.activation(activation)
+    checks.input_for(wants, x, activation)
     dx = memory.empty((*dy.shape[:-1], inside)) if wants[0] else None
     dweight = memory.empty(weight.shape) if wants[1] else None
     dbias = memory.empty((outside,)) if wants[2] and bias is not None else None
-    if not dy.size:  # no rows: every sum is empty
-        for total in (dweight, dbias):
+    if not dy.size:  # no rows or no outputs: every sum is empty
+        for total in (dx, dweight, dbias):
             if total is not None:
                 total[...] = 0
         return dx, dweight, dbias
     library.lib.linear_backward(
         pointer(dy), pointer_or_null(x), pointer(weight), ACTIVATIONS[activation],
         pointer_or_null(dx), pointer_or_null(dweight), pointer_or_null(dbias),
-        dy.size // outside, inside, outside, pointer(scratch()),
+        rows, inside, outside, pointer(scratch()),
     )
     return dx, dweight, dbias

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.c import ids, library
-from kernels.c.library import contiguous, pointer, pointer_or_null
+from kernels.c.library import pointer, pointer_or_null
 from kernels.c.matmul import scratch
 
 CHUNK = 1 << 20  # numbers in a chunk of logits, 4 MB: 256 rows at V = 4096, 3 % off all at once
@@ -32,15 +32,9 @@ def linear_cross_entropy_gradients(
 
 def _checked(x, weight, targets, label_smoothing, ignore_index, weights):
     """(x, weight, weights, targets for C, how many rows count)."""
-    x, weight = contiguous("linear_cross_entropy", x), contiguous("linear_cross_entropy", weight)
-    settings = label_smoothing, ignore_index, weights
-    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1] or targets.ndim != 1:
-        checks.linear_cross_entropy(x, weight, targets, *settings)
-    if len(targets) != len(x) or not 0 <= label_smoothing < 1:
-        checks.linear_cross_entropy(x, weight, targets, *settings)
-    if weights is not None:
-        checks.vector("linear_cross_entropy", len(x), weights=weights)
-        weights = contiguous("linear_cross_entropy", weights)
+    contract = contracts.linear_cross_entropy
+    (x, weight, targets, weights), _ = contract.ready(x, weight, targets, weights)
+    checks.smoothing(label_smoothing)
     wide = ids.checked_targets("linear_cross_entropy", targets, len(weight), ignore_index)
     return x, weight, weights, *wide
 
@@ -60,7 +54,7 @@ def row_losses(x, weight, targets, weights=None, smoothing=0.0, scale=1.0, dx=No
     x, weight, weights: C-contiguous float32; targets: as ids.py makes them.
     """
     (rows, width), size = x.shape, len(weight)
-    chunk = max(1, min(CHUNK // size, MOST_ROWS, rows))
+    chunk = max(1, min(CHUNK // max(size, 1), MOST_ROWS, rows))
     losses, logits = memory.empty((rows,)), memory.empty((chunk, size))
     library.lib.linear_cross_entropy(
         pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights), smoothing,

@@ -4,21 +4,19 @@ import math
 
 import numpy as np
 
-from kernels import checks, memory, threads
+from kernels import checks, contracts, memory, threads
 from kernels.c import library
 from kernels.c.library import ffi, pointer, strided_pointer
 
 
 def matmul_forward(a, b):
     """As numpy_ref.matmul_forward, float32."""
-    a, b = _operand(a, b)
-    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-        checks.matmul(a, b)
+    (a, b), _ = contracts.matmul_forward.ready(a, b)
     if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous:  # one tall product instead of a batch
         c = memory.empty((*a.shape[:-1], b.shape[1]))
         _product(a.reshape(-1, a.shape[-1]), b, c)
         return c
-    leading = a.shape[:-2] if a.ndim == b.ndim == 2 else _broadcast(a, b)
+    leading = a.shape[:-2] if a.ndim == b.ndim == 2 else checks.leading(a, b)
     c = memory.empty((*leading, a.shape[-2], b.shape[-1]))
     _product(a, b, c, leading)
     return c
@@ -26,7 +24,8 @@ def matmul_forward(a, b):
 
 def matmul_backward(dc, a, b):
     """As numpy_ref.matmul_backward, float32."""
-    a, b = _operand(a, b)
+    (dc, a, b), _ = contracts.matmul_backward.ready(dc, a, b)
+    checks.gradient_of_product(dc, a, b)
     da = matmul_forward(dc, b.swapaxes(-1, -2))  # (..., M, N) (..., N, K) -> (..., M, K)
     if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous and dc.flags.c_contiguous:
         # b met every row of a: its gradient is one product that sums over all of them.
@@ -39,19 +38,6 @@ def matmul_backward(dc, a, b):
 def scratch():
     """Room for one product on the whole team, as gemm.h asks for."""
     return memory.scratch(library.lib.gemm_scratch(threads.get_num_threads()))
-
-
-def _operand(*arrays):
-    """float32 arrays with one of the last two axes contiguous; others are copied."""
-    result = []
-    for array in arrays:
-        if array.dtype != np.float32:
-            checks.floating("matmul", a=arrays[0], b=arrays[-1])
-            raise TypeError(f"matmul: the C kernels compute in float32, not {array.dtype}; cast it")
-        if array.ndim >= 2 and 4 not in array.strides[-2:] and array.size:
-            array = np.ascontiguousarray(array)
-        result.append(array)
-    return result
 
 
 def _product(a, b, c, leading=()):
@@ -92,15 +78,6 @@ def _offsets(array, leading):
 
 
 _AT_ZERO = ffi.from_buffer(library.INT64_POINTER, np.zeros(1, np.int64))
-
-
-def _broadcast(a, b):
-    try:
-        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    except ValueError:
-        raise ValueError(
-            f"matmul: leading sizes do not broadcast: a {a.shape}, b {b.shape}"
-        ) from None
 
 
 def _sum_to(grad, shape):

@@ -1,20 +1,17 @@
 """The Python side of matmul_int4.c: check, allocate, call."""
 
-from kernels import checks, memory
+from kernels import memory
 from kernels.c import library
-from kernels.c.library import contiguous, pointer, pointer_or_null
-from kernels.c.matmul_int8 import buffer, epilogue
+from kernels.c.library import pointer, pointer_or_null
+from kernels.c.matmul_int8 import buffer, ready
 from kernels.packing import GROUP, Packed
 
 
 def linear_int4_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int4_forward, float32."""
-    checks.packed("linear_int4", x, weight, "int4")
-    x = contiguous("linear_int4", x)
-    N, K = weight.shape
-    bias, residual = epilogue("linear_int4", x.shape[:-1], N, bias, residual)
+    (x, bias, residual), (rows, K, N) = ready("int4", x, weight, bias, residual)
     y = memory.empty((*x.shape[:-1], N))
-    rows, groups = y.size // N, -(-K // GROUP["int4"])
+    groups = -(-K // GROUP["int4"])
     scratch = memory.empty((rows * (1 + groups + groups * GROUP["int4"] // 4),))
     library.lib.linear_int4_forward(
         pointer(x), buffer("uint8_t", weight.codes), pointer(weight.scale),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.c import library
-from kernels.c.library import contiguous, ffi, pointer, pointer_or_null
+from kernels.c.library import ffi, pointer, pointer_or_null
 from kernels.packing import Packed
 
 
@@ -15,16 +15,11 @@ def buffer(kind: str, array: np.ndarray | None):
     return ffi.from_buffer(f"{kind}[]", array)
 
 
-def epilogue(op: str, rows_shape, n: int, bias, residual):
-    """Checked (bias, residual) of a dense layer."""
-    if bias is not None:
-        checks.vector(op, n, bias=bias)
-        bias = contiguous(op, bias)
-    if residual is not None:
-        if residual.shape != (*rows_shape, n):
-            raise ValueError(f"{op}: residual {residual.shape} must be {(*rows_shape, n)}")
-        residual = contiguous(op, residual)
-    return bias, residual
+def ready(scheme: str, x, weight, bias, residual):
+    """((x, bias, residual), (rows, K, N)) for linear_<scheme>_forward."""
+    checks.packed(f"linear_{scheme}", weight, scheme)
+    N, K = weight.shape
+    return contracts.linear_packed[scheme].ready(x, bias, residual, N=N, K=K)
 
 
 def ready_floats(k: int) -> int:
@@ -34,24 +29,19 @@ def ready_floats(k: int) -> int:
 
 def quantize_rows(x):
     """As numpy_ref.quantize_rows, float32."""
-    x = contiguous("quantize_rows", x)
+    (x,), (rows, K) = contracts.quantize_rows.ready(x)
     q, scale = np.empty(x.shape, np.int8), np.empty(x.shape[:-1], np.float32)
-    if scale.size:
-        library.lib.quantize_rows(
-            pointer(x), buffer("int8_t", q), pointer(scale), scale.size, x.shape[-1]
-        )
+    if rows:
+        library.lib.quantize_rows(pointer(x), buffer("int8_t", q), pointer(scale), rows, K)
     return q, scale
 
 
 def matmul_int8(x, weight: Packed):
     """As numpy_ref.matmul_int8."""
-    checks.packed("matmul_int8", x, weight, "int8")
-    if x.dtype != np.int8:
-        raise TypeError(f"matmul_int8: x must be int8, not {x.dtype}")
-    x = np.ascontiguousarray(x)
+    checks.packed("matmul_int8", weight, "int8")
     N, K = weight.shape
+    (x,), (rows, _) = contracts.matmul_int8.ready(x, K=K)
     y = np.empty((*x.shape[:-1], N), np.int32)
-    rows = y.size // N
     scratch = memory.empty((rows * ready_floats(K),))
     library.lib.matmul_int8(
         buffer("int8_t", x), buffer("int8_t", weight.codes), buffer("int32_t", weight.offset),
@@ -62,12 +52,8 @@ def matmul_int8(x, weight: Packed):
 
 def linear_int8_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int8_forward, float32."""
-    checks.packed("linear_int8", x, weight, "int8")
-    x = contiguous("linear_int8", x)
-    N, K = weight.shape
-    bias, residual = epilogue("linear_int8", x.shape[:-1], N, bias, residual)
+    (x, bias, residual), (rows, K, N) = ready("int8", x, weight, bias, residual)
     y = memory.empty((*x.shape[:-1], N))
-    rows = y.size // N
     scratch = memory.empty((rows * (1 + ready_floats(K)),))
     library.lib.linear_int8_forward(
         pointer(x), buffer("int8_t", weight.codes), pointer(weight.scale),

@@ -1,20 +1,15 @@
 """The Python side of rmsnorm.c: check, allocate, call."""
 
-from kernels import checks, memory
+from kernels import contracts, memory
 from kernels.c import library
-from kernels.c.library import contiguous, pointer, pointer_or_null
+from kernels.c.library import pointer, pointer_or_null
 
 BLOCKS = 16  # ranges of rows whose dweight is summed apart
 
 
 def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
     """As numpy_ref.rmsnorm_forward, float32."""
-    checks.same_shape("rmsnorm", x=x, residual=residual)
-    checks.vector("rmsnorm", x.shape[-1], weight=weight)
-    x, weight = contiguous("rmsnorm", x), contiguous("rmsnorm", weight)
-    residual = None if residual is None else contiguous("rmsnorm", residual)
-    n = x.shape[-1]
-    rows = x.size // n
+    (x, weight, residual), (rows, n) = contracts.rmsnorm_forward.ready(x, weight, residual)
     y, rstd = memory.empty(x.shape), memory.empty((rows,))
     s = x if residual is None else memory.empty(x.shape)
     library.lib.rmsnorm_forward(
@@ -26,12 +21,8 @@ def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
 
 def rmsnorm_backward(dy, s, weight, rstd, ds=None):
     """As numpy_ref.rmsnorm_backward, float32."""
-    checks.same_shape("rmsnorm", dy=dy, s=s, ds=ds)
-    checks.vector("rmsnorm", s.shape[-1], weight=weight)
-    dy, s, weight = (contiguous("rmsnorm", array) for array in (dy, s, weight))
-    ds = None if ds is None else contiguous("rmsnorm", ds)
-    n = s.shape[-1]
-    rows = s.size // n
+    arrays, (rows, n) = contracts.rmsnorm_backward.ready(dy, s, weight, rstd, ds)
+    dy, s, weight, rstd, ds = arrays
     dx, dweight = memory.empty(s.shape), memory.empty((n,))
     library.lib.rmsnorm_backward(
         pointer(dy), pointer(s), pointer(weight), pointer(rstd), pointer_or_null(ds),

@@ -1,27 +1,23 @@
 """The Python side of softmax.c: check, allocate, call."""
 
-from kernels import checks, memory
+from kernels import contracts, memory
 from kernels.c import library
-from kernels.c.library import contiguous, pointer
+from kernels.c.library import pointer
 
 
 def softmax_forward(x):
     """As numpy_ref.softmax_forward, float32."""
-    x = contiguous("softmax", x)
+    (x,), (rows, columns) = contracts.softmax_forward.ready(x)
     y = memory.empty(x.shape)
     if x.size:
-        columns = x.shape[-1]
-        library.lib.softmax_forward(pointer(x), pointer(y), x.size // columns, columns)
+        library.lib.softmax_forward(pointer(x), pointer(y), rows, columns)
     return y
 
 
 def softmax_backward(dy, y):
     """As numpy_ref.softmax_backward, float32."""
-    checks.same_shape("softmax", dy=dy, y=y)
-    dy, y = contiguous("softmax", dy), contiguous("softmax", y)
+    (dy, y), (rows, columns) = contracts.softmax_backward.ready(dy, y)
     dx = memory.empty(y.shape)
     if y.size:
-        columns = y.shape[-1]
-        rows = y.size // columns
         library.lib.softmax_backward(pointer(dy), pointer(y), pointer(dx), rows, columns)
     return dx

@@ -5,9 +5,9 @@ Also written in: c/adamw.c.  One pass: param, m and v are read and written once,
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numba_jit.jit import parallel, prange
-from kernels.numpy_ref.adamw import factors
+from kernels.numpy_ref.adamw import check_apart, factors
 
 PARTS = 64  # fixed ranges of sum_of_squares, so that the sum does not depend on the threads
 
@@ -15,23 +15,22 @@ PARTS = 64  # fixed ranges of sum_of_squares, so that the sum does not depend on
 def adamw_update(
     params, grads, ms, vs, *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0
 ):
-    """As numpy_ref.adamw_update, float32; params, ms and vs must be C-contiguous (ValueError)."""
+    """As numpy_ref.adamw_update, float32."""
+    checks.step("adamw", step)
+    rows = contracts.adamw.ready_rows(params, grads, ms, vs)
+    if rows:
+        check_apart(*zip(*rows, strict=True))
     values = factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)
     values = tuple(map(np.float32, values))
-    for param, grad, m, v in zip(params, grads, ms, vs, strict=True):
-        checks.floating("adamw", param=param, grad=grad, m=m, v=v)
-        checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
-        checks.in_place("adamw", param=param, m=m, v=v)
-        grad = np.ascontiguousarray(grad)
-        _update(param.reshape(-1), grad.reshape(-1), m.reshape(-1), v.reshape(-1), *values)
+    for arrays in rows:
+        _update(*(array.reshape(-1) for array in arrays), *values)
 
 
 def sum_of_squares(arrays):
     """As numpy_ref.sum_of_squares, float32: the squares are added in float64."""
     total, parts = 0.0, np.zeros(PARTS)
-    for x in arrays:
-        checks.floating("sum_of_squares", x=x)
-        _squares(np.ascontiguousarray(x).reshape(-1), parts)
+    for (x,) in contracts.sum_of_squares.ready_rows(arrays):
+        _squares(x.reshape(-1), parts)
         total += float(parts.sum())
     return total
 

@@ -5,6 +5,7 @@ Also written in: c/adamw8bit.c.
 
 import numpy as np
 
+from kernels import contracts
 from kernels.numba_jit.jit import inline, parallel, prange
 from kernels.numba_jit.vector_math import row_max
 from kernels.numpy_ref import adamw8bit as reference
@@ -24,9 +25,10 @@ def adamw8bit_update(
     *, lr, beta1, beta2, eps, weight_decay, step, grad_scale=1.0,
 ):
     """As numpy_ref.adamw8bit_update, float32."""
-    reference.check(param, grad, m, m_scale, v, v_scale)
+    contract = contracts.adamw8bit.ready
+    (_, grad, *_), _ = reference.arrays(param, grad, m, m_scale, v, v_scale, step, contract)
     _update(
-        param.reshape(-1), np.ascontiguousarray(grad).reshape(-1), m, m_scale, v, v_scale,
+        param.reshape(-1), grad.reshape(-1), m, m_scale, v, v_scale,
         np.uint32(step * ROOT2 % 2**32),
         *map(np.float32, factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)),
     )

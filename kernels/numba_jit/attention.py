@@ -11,9 +11,10 @@ import math
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import inline, parallel, prange
 from kernels.numba_jit.vector_math import exp
+from kernels.numpy_ref.attention import check_gradients
 
 QUERIES = KEYS = 64
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -25,12 +26,13 @@ LOWEST = np.float32(-44)
 
 def attention_forward(q, k, v, causal=True, scale=None, first=None):
     """y (B, Tq, H, D), lse (B, H, Tq); see numpy_ref.attention_forward."""
-    checks.attention(q, k, v, first)
-    first = _first_keys(first, q)
-    B, Tq, H, D = q.shape
+    (q, k, v, first), sizes = contracts.attention_forward.ready(q, k, v, first)
+    B, Tq, H, D, Tk, Hkv = sizes
+    checks.heads("attention", H, Hkv, D)
+    first = _first_keys(first, q, Tk)
     y, lse = memory.empty(q.shape), memory.empty((B, H, Tq))
     factor = np.float32(1 / math.sqrt(D) if scale is None else scale)
-    if Tq == 1 and k.size and k.strides[-1] == v.strides[-1] == k.itemsize:
+    if Tq == 1 and k.size and min(*k.strides, *v.strides) >= 0:
         _forward_one(q, *_flat(k), *_flat(v), k.shape[1], k.shape[2], factor, first, y, lse)
     elif y.size:
         _forward(q, k, v, bool(causal), factor, first, y, lse)
@@ -39,23 +41,26 @@ def attention_forward(q, k, v, causal=True, scale=None, first=None):
 
 def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
     """dq, dk, dv; see numpy_ref.attention_backward."""
-    checks.attention(q, k, v, first)
-    checks.same_shape("attention", dy=dy, q=q, y=y)
-    first = _first_keys(first, q)
+    if out is not None:
+        check_gradients(q, k, out, (dy, v, y, lse))
+    arrays, (*_, H, D, Tk, Hkv) = contracts.attention_backward.ready(dy, q, k, v, y, lse, first)
+    dy, q, k, v, y, lse, first = arrays
+    checks.heads("attention", H, Hkv, D)
+    first = _first_keys(first, q, Tk)
     if out is None:
         out = tuple(memory.empty(array.shape) for array in (q, k, v))
-    for name, target, like in zip(("dq", "dk", "dv"), out, (q, k, v), strict=True):
-        checks.same_shape("attention", **{name: target, name[1:]: like})
     factor = np.float32(1 / math.sqrt(q.shape[-1]) if scale is None else scale)
     _backward(dy, q, k, v, y, lse, bool(causal), factor, first, *out)
     return tuple(out)
 
 
-def _first_keys(first, q):
-    """Each query's first key, (B, Tq) int64; 0 where the caller has none."""
-    if first is None:
-        return np.zeros(q.shape[:2], np.int64)
-    return np.ascontiguousarray(first, np.int64)
+def _first_keys(first, q, Tk):
+    """Each query's first key, (B, Tq) int64; 0 where the caller has none.
+
+    Raises ValueError for one outside 0 to Tk.
+    """
+    checks.first_keys(first, Tk)
+    return np.zeros(q.shape[:2], np.int64) if first is None else checks.int64(first)
 
 
 def _flat(x):

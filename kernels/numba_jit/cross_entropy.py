@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import parallel, prange
 from kernels.numba_jit.vector_math import exp, row_max
 
@@ -15,27 +15,34 @@ ZERO = np.float32(0)
 
 def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=None):
     """As numpy_ref.cross_entropy_forward, float32; the rows' losses are added in float64."""
-    checks.cross_entropy(logits, targets, label_smoothing, ignore_index)
-    targets, counted = counted_targets(targets, ignore_index)
+    (logits, targets), (_, size) = contracts.cross_entropy_forward.ready(logits, targets)
+    checks.smoothing(label_smoothing)
+    targets, counted = counted_targets("cross_entropy", targets, size, ignore_index)
     losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
-    forward(np.ascontiguousarray(logits), targets, np.float32(label_smoothing), losses, lse)
+    forward(logits, targets, np.float32(label_smoothing), losses, lse)
     return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32), lse
 
 
 def cross_entropy_backward(dloss, logits, targets, lse, label_smoothing=0.0, ignore_index=None):
     """As numpy_ref.cross_entropy_backward, float32."""
-    checks.cross_entropy(logits, targets, label_smoothing, ignore_index)
-    targets, counted = counted_targets(targets, ignore_index)
-    logits, dlogits = np.ascontiguousarray(logits), memory.empty(logits.shape)
+    contract = contracts.cross_entropy_backward
+    (logits, targets, lse), (_, size) = contract.ready(logits, targets, lse)
+    checks.smoothing(label_smoothing)
+    targets, counted = counted_targets("cross_entropy", targets, size, ignore_index)
+    dlogits = memory.empty(logits.shape)
     scale = np.float32(float(dloss) / max(counted, 1))
     backward(logits, targets, lse, np.float32(label_smoothing), scale, dlogits)
     return dlogits
 
 
-def counted_targets(targets, ignore_index):
-    """(targets as int64 with -1 where they equal ignore_index, how many do not)."""
+def counted_targets(op, targets, size, ignore_index):
+    """(targets as int64 with -1 where they equal ignore_index, how many do not).
+
+    Raises IndexError for another one outside [0, size).
+    """
+    checks.ids(op, targets, size, ignore_index)
     if ignore_index is None:
-        return np.ascontiguousarray(targets, np.int64), len(targets)
+        return checks.int64(targets), len(targets)
     counted = targets != ignore_index
     return np.where(counted, targets, -1).astype(np.int64), int(counted.sum())
 

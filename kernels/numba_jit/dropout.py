@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import inline, parallel, prange
 
 FIRST, SECOND, LOW_32 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(0xFFFFFFFF)
@@ -10,12 +10,12 @@ FIRST, SECOND, LOW_32 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35), np.uint64(
 
 def dropout_forward(x, p, key):
     """As numpy_ref.dropout_forward, float32."""
-    checks.floating("dropout", x=x)
-    checks.probability("dropout", p)
+    key = checks.dropout(p, key)
+    (x,), _ = contracts.dropout.ready(x)
     y = memory.empty(x.shape)
-    key, threshold = int(key), np.uint32(min(int(p * 2.0**32), 2**32 - 1))
+    threshold = np.uint32(min(int(p * 2.0**32), 2**32 - 1))
     low, high, scale = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32), np.float32(1 / (1 - p))
-    _forward(np.ascontiguousarray(x).reshape(-1), y.reshape(-1), low, high, threshold, scale)
+    _forward(x.reshape(-1), y.reshape(-1), low, high, threshold, scale)
     return y
 
 

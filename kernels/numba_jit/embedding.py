@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import parallel, prange
 
 STRIP = 64  # columns of dweight that one thread owns at a time
@@ -10,19 +10,17 @@ STRIP = 64  # columns of dweight that one thread owns at a time
 
 def embedding_forward(weight, ids):
     """As numpy_ref.embedding_forward: NumPy's own gather, which mode="clip" spares a buffer."""
-    checks.floating("embedding", weight=weight)
-    checks.ids("embedding", ids, len(weight))
-    return np.take(weight, ids, 0, memory.empty((*ids.shape, weight.shape[1])), mode="clip")
+    (weight, ids), (V, C, _) = contracts.embedding_forward.ready(weight, ids)
+    checks.ids("embedding", ids, V)
+    return np.take(weight, ids, 0, memory.empty((*ids.shape, C)), mode="clip")
 
 
 def embedding_backward(dy, ids, num_embeddings):
     """As numpy_ref.embedding_backward, float32."""
-    checks.floating("embedding", dy=dy)
+    (dy, ids), (rows, width) = contracts.embedding_backward.ready(dy, ids)
     checks.ids("embedding", ids, num_embeddings)
-    width = dy.shape[-1]
     dweight = memory.empty((num_embeddings, width))
-    ids = np.ascontiguousarray(ids, np.int64).reshape(-1)
-    _backward(np.ascontiguousarray(dy).reshape(-1, width), ids, dweight)
+    _backward(dy.reshape(rows, width), checks.int64(ids).reshape(-1), dweight)
     return dweight
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import contracts, memory
 from kernels.numba_jit.jit import inline, parallel, prange
 from kernels.numba_jit.vector_math import exp
 
@@ -27,18 +27,16 @@ def gelu_with_derivative(x):
 
 def gelu_forward(x):
     """As numpy_ref.gelu_forward, float32."""
-    checks.floating("gelu", x=x)
+    (x,), _ = contracts.gelu_forward.ready(x)
     y = memory.empty(x.shape)
-    _forward(np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
+    _forward(x.reshape(-1), y.reshape(-1))
     return y
 
 
 def gelu_backward(dy, x):
     """As numpy_ref.gelu_backward, float32."""
-    checks.floating("gelu", dy=dy, x=x)
-    checks.same_shape("gelu", dy=dy, x=x)
+    (dy, x), _ = contracts.gelu_backward.ready(dy, x)
     dx = memory.empty(x.shape)
-    dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
     _backward(dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
     return dx
 

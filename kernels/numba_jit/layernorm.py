@@ -7,7 +7,7 @@ row blocks, so that their bytes do not depend on how many threads there are.
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import contracts, memory
 from kernels.numba_jit.jit import parallel, prange
 
 BLOCKS = 32  # partial sums of dweight and dbias
@@ -15,17 +15,13 @@ BLOCKS = 32  # partial sums of dweight and dbias
 
 def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
     """As numpy_ref.layernorm_forward, float32."""
-    checks.floating("layernorm", x=x, weight=weight, bias=bias, residual=residual)
-    checks.same_shape("layernorm", x=x, residual=residual)
-    checks.vector("layernorm", x.shape[-1], weight=weight, bias=bias)
-    flat = (-1, x.shape[-1])
-    x = np.ascontiguousarray(x)
-    rows = x.size // x.shape[-1]
+    contract = contracts.layernorm_forward
+    (x, weight, bias, residual), (rows, C) = contract.ready(x, weight, bias, residual)
+    flat = (rows, C)
     y, mean, rstd = memory.empty(x.shape), memory.empty((rows,)), memory.empty((rows,))
     s = x if residual is None else memory.empty(x.shape)
     _forward(
-        x.reshape(flat), (x if residual is None else np.ascontiguousarray(residual)).reshape(flat),
-        weight,
+        x.reshape(flat), (x if residual is None else residual).reshape(flat), weight,
         np.zeros_like(weight) if bias is None else bias, np.float32(eps), residual is not None,
         y.reshape(flat), s.reshape(flat), mean, rstd,
     )
@@ -34,15 +30,13 @@ def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
 
 def layernorm_backward(dy, s, weight, mean, rstd, ds=None):
     """As numpy_ref.layernorm_backward, float32."""
-    checks.floating("layernorm", dy=dy, s=s, weight=weight, mean=mean, rstd=rstd, ds=ds)
-    checks.same_shape("layernorm", dy=dy, s=s, ds=ds)
-    flat = (-1, s.shape[-1])
-    dy, s = np.ascontiguousarray(dy), np.ascontiguousarray(s)
+    arrays, flat = contracts.layernorm_backward.ready(dy, s, weight, mean, rstd, ds)
+    dy, s, weight, mean, rstd, ds = arrays
     dx = memory.empty(s.shape)
     partial = np.zeros((2, BLOCKS, s.shape[-1]), np.float32)
     _backward(
         dy.reshape(flat), s.reshape(flat), weight, mean, rstd,
-        (dy if ds is None else np.ascontiguousarray(ds)).reshape(flat), ds is not None,
+        (dy if ds is None else ds).reshape(flat), ds is not None,
         dx.reshape(flat), partial,
     )
     dweight, dbias = partial.sum(axis=1)

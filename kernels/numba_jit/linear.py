@@ -5,7 +5,7 @@ What it means: numpy_ref/linear.py.  Also written in: c/linear.c, which spares t
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.numba_jit.gelu import LARGEST, ONE, gelu_forward, gelu_with_derivative
 from kernels.numba_jit.jit import parallel, prange
 from kernels.numba_jit.vector_math import exp
@@ -18,8 +18,9 @@ ZERO, TWO = np.float32(0), np.float32(2)
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
     """y = activation(x) W^T + bias + residual; see numpy_ref.linear_forward."""
-    checks.linear(x, weight, bias, residual, activation)
-    width = weight.shape[0]
+    arrays, (_, _, width) = contracts.linear_forward.ready(x, weight, bias, residual)
+    x, weight, bias, residual = arrays
+    checks.activation(activation)
     y = memory.empty((*x.shape[:-1], width))
     a = activate(x, activation, gelu_forward)
     np.matmul(a, weight.T, out=y)  # (..., in) -> (..., out)
@@ -32,16 +33,19 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
 
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """Gradients of linear_forward; see numpy_ref.linear_backward."""
-    checks.linear_backward(dy, x, weight, activation, wants)
+    arrays, (R, out, inner) = contracts.linear_backward.ready(dy, x, weight, bias)
+    dy, x, weight, bias = arrays
+    checks.activation(activation)
+    checks.input_for(wants, x, activation)
     dx = dweight = dbias = None
-    rows = dy.reshape(-1, weight.shape[0])  # (..., out) -> (R, out)
+    rows = dy.reshape(R, out)  # (..., out) -> (R, out)
     if wants[0]:
         dx = memory.empty((*dy.shape[:-1], weight.shape[1]))
         np.matmul(dy, weight, out=dx)
     if activation is not None and (wants[0] or wants[1]):
-        x = _activate(_CODES[activation], np.ascontiguousarray(x), dx, wants[1])
+        x = _activate(_CODES[activation], x, dx, wants[1])
     if wants[1]:
-        dweight = rows.T @ x.reshape(-1, weight.shape[1])
+        dweight = rows.T @ x.reshape(R, inner)
     if wants[2] and bias is not None:
         dbias = rows.sum(axis=0)
     return dx, dweight, dbias

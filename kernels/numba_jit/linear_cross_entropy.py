@@ -6,7 +6,7 @@ Also written in: c/linear_cross_entropy.c.
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.numba_jit.cross_entropy import backward, counted_targets, forward
 
 CHUNK = 1 << 21  # numbers in a chunk of logits, 8 MB; adding to dweight is small beside its product
@@ -16,8 +16,8 @@ def linear_cross_entropy_forward(
     x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
 ):
     """As numpy_ref.linear_cross_entropy_forward, float32."""
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
-    targets, counted = counted_targets(targets, ignore_index)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
+    x, weight, weights, targets, counted = arguments
     return _loss(row_losses(x, weight, targets, label_smoothing), counted, weights)
 
 
@@ -25,8 +25,8 @@ def linear_cross_entropy_gradients(
     x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
 ):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
-    targets, counted = counted_targets(targets, ignore_index)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
+    x, weight, weights, targets, counted = arguments
     losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
     dx, dweight = memory.empty(x.shape), np.zeros_like(weight)
     smoothing = np.float32(label_smoothing)
@@ -40,6 +40,14 @@ def linear_cross_entropy_gradients(
         np.matmul(logits, weight, out=dx[rows])
         dweight += logits.T @ x[rows]
     return _loss(losses, counted, weights), dx, dweight
+
+
+def _checked(x, weight, targets, label_smoothing, ignore_index, weights):
+    """(x, weight, weights, targets for the loops, how many rows count)."""
+    contract, op = contracts.linear_cross_entropy, "linear_cross_entropy"
+    (x, weight, targets, weights), (*_, size) = contract.ready(x, weight, targets, weights)
+    checks.smoothing(label_smoothing)
+    return x, weight, weights, *counted_targets(op, targets, size, ignore_index)
 
 
 def row_losses(x, weight, targets, label_smoothing=0.0):
@@ -60,7 +68,7 @@ def _loss(losses, counted, weights):
 
 def _chunks(x, weight):
     """For each chunk of rows its slice and room for its logits, the same memory every time."""
-    rows = max(1, CHUNK // len(weight))
+    rows = max(1, CHUNK // max(len(weight), 1))
     logits = memory.empty((min(rows, len(x)), len(weight)))
     for first in range(0, len(x), rows):
         chunk = slice(first, min(first + rows, len(x)))

@@ -3,19 +3,21 @@
 Also written in: c/linear_log_probability.py.
 """
 
-import numpy as np
-
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numba_jit.linear_cross_entropy import linear_cross_entropy_gradients, row_losses
+
+_ready = contracts.linear_log_probability.ready
 
 
 def linear_log_probability_forward(x, weight, targets):
     """As numpy_ref.linear_log_probability_forward, float32."""
-    checks.linear_log_probability(x, weight, targets)
-    return -row_losses(x, weight, np.ascontiguousarray(targets, np.int64))
+    (x, weight, targets, _), (*_, size) = _ready(x, weight, targets, None)
+    checks.ids("linear_log_probability", targets, size)
+    return -row_losses(x, weight, checks.int64(targets))
 
 
 def linear_log_probability_backward(dy, x, weight, targets):
     """As numpy_ref.linear_log_probability_backward, float32."""
-    checks.linear_log_probability(x, weight, targets, dy)
+    (x, weight, targets, dy), (*_, size) = _ready(x, weight, targets, dy)
+    checks.ids("linear_log_probability", targets, size)
     return linear_cross_entropy_gradients(x, weight, targets, weights=-dy)[1:]

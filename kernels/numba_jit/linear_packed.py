@@ -3,7 +3,7 @@
 What it means: numpy_ref/linear_packed.py.  Also written in: c/linear_packed.c.
 """
 
-from kernels import checks, memory
+from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import parallel, prange
 from kernels.numba_jit.matmul_int4 import INT4_LEVELS
 from kernels.packing import GROUP, NF4_LEVELS, PANEL, Packed
@@ -14,8 +14,9 @@ LEVELS = {"int4": INT4_LEVELS, "nf4": NF4_LEVELS}
 
 def linear_packed_backward(dy, weight: Packed):
     """As numpy_ref.linear_packed_backward, float32."""
-    checks.packed_backward(dy, weight)
+    checks.packed("linear_packed", weight)
     N, K = weight.shape
+    (dy,), _ = contracts.linear_packed_backward.ready(dy, N=N)
     dx = memory.empty((*dy.shape[:-1], K))
     dx[...] = 0
     rows = max(CHUNK // max(K, 1), PANEL)

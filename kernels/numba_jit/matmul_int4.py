@@ -6,9 +6,8 @@ Read next: matmul_nf4.py.
 
 import numpy as np
 
-from kernels import checks
 from kernels.numba_jit.jit import parallel, prange
-from kernels.numba_jit.matmul_int8 import quantize_rows
+from kernels.numba_jit.matmul_int8 import quantize_rows, ready
 from kernels.numpy_ref.matmul_int8 import finish
 from kernels.packing import PANEL, Packed
 
@@ -17,12 +16,12 @@ INT4_LEVELS = np.arange(-8, 8, dtype=np.float32)
 
 def linear_int4_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int4_forward, float32."""
-    checks.packed("linear_int4", x, weight, "int4")
+    (x, bias, residual), (rows, K, N) = ready("int4", x, weight, bias, residual)
     q, x_scale = quantize_rows(x)
     # Integers as floats: exact below 2^24, and LLVM multiplies floats faster than widened bytes.
-    codes = q.reshape(-1, x.shape[-1]).astype(np.float32)
-    y = linear_4bit(codes, weight, INT4_LEVELS) * x_scale.reshape(-1, 1)
-    return finish(y.reshape(*x.shape[:-1], weight.shape[0]), bias, residual)
+    codes = q.reshape(rows, K).astype(np.float32)
+    y = linear_4bit(codes, weight, INT4_LEVELS) * x_scale.reshape(rows, 1)
+    return finish(y.reshape(*x.shape[:-1], N), bias, residual)
 
 
 def linear_4bit(x, weight: Packed, levels):
@@ -37,7 +36,7 @@ def linear_4bit(x, weight: Packed, levels):
 @parallel
 def _linear(x, codes, scale, levels, y):
     n = y.shape[1]
-    words = codes.shape[1] // scale.shape[1]  # of eight codes, to a group with its scale
+    words = codes.shape[1] // max(scale.shape[1], 1)  # of eight codes, to a group with its scale
     for panel in prange(len(codes)):
         for row in range(len(x)):
             total = np.zeros(PANEL, np.float32)

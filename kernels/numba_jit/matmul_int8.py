@@ -5,7 +5,7 @@ Also written in: c/matmul_int8.c.  A panel's 16 sums advance together over one s
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numba_jit.jit import parallel, prange
 from kernels.numpy_ref.matmul_int8 import TINY, finish
 from kernels.packing import PANEL, Packed
@@ -13,22 +13,20 @@ from kernels.packing import PANEL, Packed
 
 def quantize_rows(x):
     """As numpy_ref.quantize_rows, float32."""
-    checks.floating("quantize_rows", x=x)
+    (x,), flat = contracts.quantize_rows.ready(x)
     q, scale = np.empty(x.shape, np.int8), np.empty(x.shape[:-1], np.float32)
-    k = x.shape[-1]
     if scale.size:
-        _quantize(np.ascontiguousarray(x).reshape(-1, k), q.reshape(-1, k), scale.reshape(-1))
+        _quantize(x.reshape(flat), q.reshape(flat), scale.reshape(-1))
     return q, scale
 
 
 def matmul_int8(x, weight: Packed):
     """As numpy_ref.matmul_int8."""
-    checks.packed("matmul_int8", x, weight, "int8")
-    if x.dtype != np.int8:
-        raise TypeError(f"matmul_int8: x must be int8, not {x.dtype}")
+    checks.packed("matmul_int8", weight, "int8")
     N, K = weight.shape
-    padded = np.zeros((x.size // K, weight.codes.shape[1] * 4), np.int8)
-    padded[:, :K] = x.reshape(-1, K)
+    (x,), flat = contracts.matmul_int8.ready(x, K=K)
+    padded = np.zeros((flat[0], weight.codes.shape[1] * 4), np.int8)
+    padded[:, :K] = x.reshape(flat)
     y = np.empty((len(padded), N), np.int32)
     _matmul(padded, weight.codes, y)
     return y.reshape(*x.shape[:-1], N)
@@ -36,10 +34,17 @@ def matmul_int8(x, weight: Packed):
 
 def linear_int8_forward(x, weight: Packed, bias=None, residual=None):
     """As numpy_ref.linear_int8_forward, float32."""
-    checks.packed("linear_int8", x, weight, "int8")
+    (x, bias, residual), _ = ready("int8", x, weight, bias, residual)
     q, x_scale = quantize_rows(x)
     y = matmul_int8(q, weight) * (x_scale[..., None] * weight.scale)
     return finish(y.astype(np.float32), bias, residual)
+
+
+def ready(scheme: str, x, weight, bias, residual):
+    """((x, bias, residual), (rows, K, N)) for linear_<scheme>_forward."""
+    checks.packed(f"linear_{scheme}", weight, scheme)
+    N, K = weight.shape
+    return contracts.linear_packed[scheme].ready(x, bias, residual, N=N, K=K)
 
 
 @parallel

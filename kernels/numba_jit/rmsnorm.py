@@ -5,7 +5,7 @@ Sweeps and threads as in layernorm.py, which is this with a mean and a bias.
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import contracts, memory
 from kernels.numba_jit.jit import parallel, prange
 
 BLOCKS = 32  # partial sums of dweight
@@ -13,15 +13,11 @@ BLOCKS = 32  # partial sums of dweight
 
 def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
     """As numpy_ref.rmsnorm_forward, float32."""
-    checks.floating("rmsnorm", x=x, weight=weight, residual=residual)
-    checks.same_shape("rmsnorm", x=x, residual=residual)
-    checks.vector("rmsnorm", x.shape[-1], weight=weight)
-    flat = (-1, x.shape[-1])
-    x = np.ascontiguousarray(x)
-    y, rstd = memory.empty(x.shape), memory.empty((x.size // x.shape[-1],))
+    (x, weight, residual), flat = contracts.rmsnorm_forward.ready(x, weight, residual)
+    y, rstd = memory.empty(x.shape), memory.empty(flat[:1])
     s = x if residual is None else memory.empty(x.shape)
     _forward(
-        x.reshape(flat), (x if residual is None else np.ascontiguousarray(residual)).reshape(flat),
+        x.reshape(flat), (x if residual is None else residual).reshape(flat),
         weight, np.float32(eps), residual is not None, y.reshape(flat), s.reshape(flat), rstd,
     )
     return y, s, rstd
@@ -29,14 +25,11 @@ def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
 
 def rmsnorm_backward(dy, s, weight, rstd, ds=None):
     """As numpy_ref.rmsnorm_backward, float32."""
-    checks.floating("rmsnorm", dy=dy, s=s, weight=weight, rstd=rstd, ds=ds)
-    checks.same_shape("rmsnorm", dy=dy, s=s, ds=ds)
-    flat = (-1, s.shape[-1])
-    dy, s = np.ascontiguousarray(dy), np.ascontiguousarray(s)
+    (dy, s, weight, rstd, ds), flat = contracts.rmsnorm_backward.ready(dy, s, weight, rstd, ds)
     dx, partial = memory.empty(s.shape), np.zeros((BLOCKS, s.shape[-1]), np.float32)
     _backward(
         dy.reshape(flat), s.reshape(flat), weight, rstd,
-        (dy if ds is None else np.ascontiguousarray(ds)).reshape(flat), ds is not None,
+        (dy if ds is None else ds).reshape(flat), ds is not None,
         dx.reshape(flat), partial,
     )
     return dx, partial.sum(axis=0)

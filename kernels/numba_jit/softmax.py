@@ -5,29 +5,27 @@ What it means: numpy_ref/softmax.py.  Also written in: c/softmax.c.
 
 import numpy as np
 
-from kernels import checks, memory
+from kernels import contracts, memory
 from kernels.numba_jit.jit import parallel, prange
 from kernels.numba_jit.vector_math import exp, row_max
 
 
 def softmax_forward(x):
     """y = softmax of each row; see numpy_ref.softmax_forward."""
-    checks.floating("softmax", x=x)
+    (x,), _ = contracts.softmax_forward.ready(x)
     y = memory.empty(x.shape)
     if x.size:
-        rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])  # (..., V) -> (R, V)
+        rows = x.reshape(-1, x.shape[-1])  # (..., V) -> (R, V)
         _forward(rows, y.reshape(rows.shape))
     return y
 
 
 def softmax_backward(dy, y):
     """dx of each row; see numpy_ref.softmax_backward."""
-    checks.floating("softmax", dy=dy, y=y)
-    checks.same_shape("softmax", dy=dy, y=y)
+    (dy, y), _ = contracts.softmax_backward.ready(dy, y)
     dx = memory.empty(y.shape)
     if y.size:
         shape = (-1, y.shape[-1])
-        dy, y = np.ascontiguousarray(dy), np.ascontiguousarray(y)
         _backward(dy.reshape(shape), y.reshape(shape), dx.reshape(shape))
     return dx
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 
 
 def adamw_update(
@@ -19,19 +19,45 @@ def adamw_update(
     """One AdamW step, in place on params, ms and vs.
 
     params, grads, ms, vs: lists of equal length; the four arrays at one place have one shape and
-    float dtype, contiguous.  step: 1 for the first step.
+    float dtype.  params, ms and vs are written: contiguous, and none shares memory with another
+    array of the lists (ValueError).  step: 1 for the first step.
     lr: learning rate; weight_decay: decoupled, per unit of lr; grad_scale: a factor on grads (the
     clipping factor), folded in so that a gradient is read once and never written.
     Source: Loshchilov and Hutter 2019, algorithm 2; Kingma and Ba 2015 for the bias corrections.
     """
+    checks.step("adamw", step)
+    for row in zip(params, grads, ms, vs, strict=True):
+        contracts.adamw.check(*row)
+    grads = [np.asarray(grad, order="C") for grad in grads]
+    check_apart(params, grads, ms, vs)
     for param, grad, m, v in zip(params, grads, ms, vs, strict=True):
         _step(param, grad, m, v, lr, beta1, beta2, eps, weight_decay, step, grad_scale)
 
 
+def check_apart(params, grads, ms, vs):
+    """Raise ValueError if a param, m or v shares memory with another array of the four lists.
+
+    All are C-contiguous: intervals of memory, looked at from the lowest address on.
+    """
+    lists = {"params": params, "grads": grads, "ms": ms, "vs": vs}
+    named = [(f"{name}[{i}]", x) for name, arrays in lists.items() for i, x in enumerate(arrays)]
+    begins = [(x.__array_interface__["data"][0], name, x) for name, x in named if x.size]
+    furthest, furthest_written = (0, ""), (0, "")  # where what came before ends, and its name
+    for begin, name, x in sorted(begins, key=lambda each: each[0]):
+        reader = name.startswith("grads")
+        end, other = furthest_written if reader else furthest
+        if begin < end:
+            raise ValueError(
+                f"adamw: {name} shares memory with {other}, and the step writes there; give each "
+                "parameter and its state memory of its own, once"
+            )
+        mine = (begin + x.nbytes, name)
+        furthest = max(furthest, mine)
+        furthest_written = furthest_written if reader else max(furthest_written, mine)
+
+
 def _step(param, grad, m, v, lr, beta1, beta2, eps, weight_decay, step, grad_scale):
     """The rule for one array."""
-    checks.floating("adamw", param=param, grad=grad, m=m, v=v)
-    checks.same_shape("adamw", param=param, grad=grad, m=m, v=v)
     g = grad * param.dtype.type(grad_scale)
     m += (g - m) * param.dtype.type(1 - beta1)
     v += (g * g - v) * param.dtype.type(1 - beta2)
@@ -56,5 +82,5 @@ def factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale):
 def sum_of_squares(arrays):
     """sum(x^2) over all numbers of a list of float arrays, as a Python float, added in float64."""
     for x in arrays:
-        checks.floating("sum_of_squares", x=x)
+        contracts.sum_of_squares.check(x)
     return float(sum(np.sum(np.square(x, dtype=np.float64)) for x in arrays))

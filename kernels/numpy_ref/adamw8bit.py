@@ -18,7 +18,7 @@ Also written in: numba_jit/adamw8bit.py, c/adamw8bit.c.  Used by: minigrad/optim
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numpy_ref.adamw import factors
 
 BLOCK = 256  # values that share a scale
@@ -32,11 +32,12 @@ def adamw8bit_update(
 ):
     """One AdamW step, in place on param and on the coded moments.
 
-    param, grad: one shape, size n, and float dtype, contiguous.  m: (n,) int8.  v: (n,) uint8.
-    m_scale, v_scale: (ceil(n / BLOCK),) of param's dtype.  The rest as in adamw_update, with the
-    bias corrections pulled out of the loop as the fast versions do. Gradients must be finite.
+    param, grad: one shape, size n, and float dtype.  m: (n,) int8.  v: (n,) uint8.
+    m_scale, v_scale: (ceil(n / BLOCK),) of param's dtype.  All but grad are written: contiguous,
+    and none shares memory with another of the six (ValueError).  The rest as in adamw_update, with
+    the bias corrections pulled out of the loop as the fast versions do. Gradients must be finite.
     """
-    check(param, grad, m, m_scale, v, v_scale)
+    arrays(param, grad, m, m_scale, v, v_scale, step)
     values = factors(lr, beta1, beta2, eps, weight_decay, step, grad_scale)
     scaling, toward1, toward2, decay, rate, root_correction, eps = map(param.dtype.type, values)
     g = _blocks(grad) * scaling  # (blocks, BLOCK), as all below
@@ -52,15 +53,13 @@ def adamw8bit_update(
     v[:] = codes.reshape(-1)[: v.size]
 
 
-def check(param, grad, m, m_scale, v, v_scale):
-    """Raise TypeError for a wrong dtype, ValueError for a shape that does not fit or a view."""
-    checks.floating("adamw8bit", param=param, grad=grad, m_scale=m_scale, v_scale=v_scale)
-    checks.same_shape("adamw8bit", param=param, grad=grad)
-    checks.vector("adamw8bit", param.size, m=m, v=v)
-    checks.vector("adamw8bit", -(-param.size // BLOCK), m_scale=m_scale, v_scale=v_scale)
-    if m.dtype != np.int8 or v.dtype != np.uint8:
-        raise TypeError(f"adamw8bit: m must be int8 and v uint8, not {m.dtype} and {v.dtype}")
-    checks.in_place("adamw8bit", param=param, m=m, m_scale=m_scale, v=v, v_scale=v_scale)
+def arrays(param, grad, m, m_scale, v, v_scale, step, contract=contracts.adamw8bit.check):
+    """What the contract gives for them.  Raises as it does, and for memory that is shared."""
+    checks.step("adamw8bit", step)
+    found = contract(param, grad, m, m_scale, v, v_scale, blocks=-(-np.size(param) // BLOCK))
+    written = {"param": param, "m": m, "m_scale": m_scale, "v": v, "v_scale": v_scale}
+    checks.apart("adamw8bit", written, {"grad": grad})
+    return found
 
 
 def dither(blocks, step):

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 
 
 def attention_forward(q, k, v, causal=True, scale=None, first=None):
@@ -26,7 +26,9 @@ def attention_forward(q, k, v, causal=True, scale=None, first=None):
     zeros, and lse -inf.
     Source: Vaswani et al. 2017; lse as in Dao et al. 2022.
     """
-    checks.attention(q, k, v, first)
+    _, _, H, D, Tk, Hkv = contracts.attention_forward.check(q, k, v, first)
+    checks.heads("attention", H, Hkv, D)
+    checks.first_keys(first, Tk)
     scores, k_heads, v_heads = _scores(q, k, v, causal, scale, first)  # (B, H, Tq, Tk)
     peak = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     e = np.exp(scores - np.where(np.isneginf(peak), 0, peak))
@@ -41,13 +43,16 @@ def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, f
     """Gradients of attention_forward.
 
     dy, y: (B, Tq, H, D); q, k, v as given to forward; y, lse as it returned.
-    out: (dq, dk, dv), strided views to fill (one packed gradient), or None to allocate.
+    out: (dq, dk, dv), strided views to fill (one packed gradient), or None to allocate; they share
+    memory with nothing else that is given, nor with each other (ValueError).
     Returns (dq, dk, dv) of q's, k's and v's shapes.
     """
-    checks.attention(q, k, v, first)
-    checks.same_shape("attention", dy=dy, q=q, y=y)
-    B, Tk, Hkv, D = k.shape
-    group = q.shape[2] // Hkv
+    _, _, H, D, Tk, Hkv = contracts.attention_backward.check(dy, q, k, v, y, lse, first)
+    checks.heads("attention", H, Hkv, D)
+    checks.first_keys(first, Tk)
+    if out is not None:
+        check_gradients(q, k, out, (dy, v, y, lse))
+    group = H // Hkv
     factor = q.dtype.type(1 / math.sqrt(D) if scale is None else scale)
     scores, k_heads, v_heads = _scores(q, k, v, causal, scale, first)
     p = np.exp(scores - np.where(np.isneginf(lse), 0, lse)[..., None])  # recomputed, (B, H, Tq, Tk)
@@ -68,6 +73,17 @@ def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, f
     for target, grad in zip(out, grads, strict=True):
         target[...] = grad
     return tuple(out)
+
+
+def check_gradients(q, k, out, read):
+    """Raise unless out is (dq, dk, dv) to fill, of q's and k's shapes and apart from all else."""
+    if len(out) != 3:
+        raise ValueError(f"attention: out must be (dq, dk, dv), not {len(out)} arrays")
+    contracts.attention_gradients.check(q, k, *out)
+    written = dict(zip(("dq", "dk", "dv"), out, strict=True))
+    checks.filled("attention", **written)
+    names = ("dy", "v", "y", "lse")
+    checks.apart("attention", written, {"q": q, "k": k, **dict(zip(names, read, strict=True))})
 
 
 def _scores(q, k, v, causal, scale, first):

@@ -6,7 +6,7 @@ fused with the output projection: linear_cross_entropy.py.
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 
 
 def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=None):
@@ -19,7 +19,9 @@ def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=Non
     Raises IndexError for a target outside [0, V), ValueError for smoothing outside [0, 1).
     Source: label smoothing, Szegedy et al. 2016.
     """
-    checks.cross_entropy(logits, targets, label_smoothing, ignore_index)
+    _, V = contracts.cross_entropy_forward.check(logits, targets)
+    checks.smoothing(label_smoothing)
+    checks.ids("cross_entropy", targets, V, ignore_index)
     rows, losses, lse = row_losses(logits, targets, label_smoothing, ignore_index)
     return np.asarray(losses.sum() / max(len(rows), 1), dtype=logits.dtype), lse
 
@@ -41,7 +43,9 @@ def cross_entropy_backward(dloss, logits, targets, lse, label_smoothing=0.0, ign
 
     dloss: () float; the rest as given to and returned by forward.  Returns dlogits (R, V).
     """
-    checks.cross_entropy(logits, targets, label_smoothing, ignore_index)
+    _, V = contracts.cross_entropy_backward.check(logits, targets, lse)
+    checks.smoothing(label_smoothing)
+    checks.ids("cross_entropy", targets, V, ignore_index)
     rows, chosen = _counted(targets, ignore_index)
     # d(lse)/dx_j = softmax_j, so dx_j = (softmax_j - t_j) / counted rows
     dlogits = np.exp(logits - lse[:, None]) - logits.dtype.type(label_smoothing / logits.shape[1])

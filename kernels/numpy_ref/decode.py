@@ -24,7 +24,7 @@ from types import ModuleType
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numpy_ref.linear import activate
 from kernels.packing import Packed, dequantize
 
@@ -54,7 +54,9 @@ class LayerWeights:
 class Network:
     """A GPT's weights and what else one step must know.
 
-    Raises ValueError where a part's shape does not fit the others.
+    Its arrays are not copied: what is written to them later counts in the next step.
+    Raises ValueError where a part's shape does not fit the others or an array is not C-contiguous,
+    TypeError for an array that is not float32.
     """
 
     token: Matrix  # (V, C)
@@ -84,9 +86,12 @@ class Network:
         return H, self.kv_heads or H, self.head_dim or self.token.shape[1] // H
 
     def __post_init__(self) -> None:
-        C, (H, Hkv, D) = self.token.shape[1], self.head_shape
-        if H % Hkv:
-            raise ValueError(f"Network: {Hkv} key heads do not divide {H} heads")
+        C = self.token.shape[-1]
+        _fits("token", self.token, (self.token.shape[0], C))
+        if self.heads < 1:
+            raise ValueError(f"Network: heads must be at least 1, not {self.heads}")
+        H, Hkv, D = self.head_shape
+        checks.heads("Network", H, Hkv, D)
         if self.norm_kind not in ("layernorm", "rmsnorm"):
             raise ValueError(f"Network: unknown norm {self.norm_kind!r}; layernorm or rmsnorm")
         if self.activation not in checks.ACTIVATIONS:
@@ -122,16 +127,25 @@ class Network:
 
 
 def _fits(name: str, part: Matrix | None, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless a part is missing or has its shape."""
-    if part is not None and part.shape != shape:
+    """Raise unless a part is missing or has its shape and lies in memory as C reads it."""
+    if part is None:
+        return
+    if part.shape != shape:
         raise ValueError(f"Network: {name} {part.shape} must be {shape}")
+    if isinstance(part, Packed):  # has been checked when it was made
+        return
+    if part.dtype != np.float32:
+        raise TypeError(f"Network: {name} must be float32, not {part.dtype}; cast it")
+    if not (part.flags.c_contiguous and part.flags.aligned):
+        raise ValueError(f"Network: {name} {part.shape} must be C-contiguous and aligned")
 
 
 def decode_step(ids, network: Network, keys, values, positions):
     """Feed one token to each of B sequences, each at its own position, and score what follows it.
 
     ids, positions: (B,) int; keys, values: (L, B, context, Hkv, D) float32: row b's before
-    positions[b] are filled, the one at positions[b] is written.
+    positions[b] are filled, the one at positions[b] is written.  Both lie contiguous and share no
+    memory (ValueError); what else is given is only read.
     Returns logits (B, V') float32.
     Raises IndexError for an id outside the vocabulary, ValueError for a position outside the cache
     or the network's tables.
@@ -144,13 +158,10 @@ def decode_step(ids, network: Network, keys, values, positions):
 def check_decode(ids, network: Network, keys, values, positions) -> None:
     """The checks of decode_step, for every backend."""
     _, Hkv, D = network.head_shape
-    shape = (len(network.layers), len(ids), keys.shape[2], Hkv, D)
-    if keys.shape != shape or values.shape != shape:
-        raise ValueError(f"decode_step: keys {keys.shape}, values {values.shape} must be {shape}")
+    sizes = {"L": len(network.layers), "Hkv": Hkv, "D": D}
+    contracts.decode_step.ready(ids, positions, keys, values, **sizes)
+    checks.apart("decode_step", {"keys": keys, "values": values}, {})
     checks.ids("decode_step", ids, network.token.shape[0])
-    if positions.shape != ids.shape or positions.dtype.kind not in "iu":
-        given = f"{positions.shape} {positions.dtype}"
-        raise ValueError(f"decode_step: positions {given} must be integers {ids.shape}")
     end = context_of(network, keys)
     outside = (positions < 0) | (positions >= end)
     if outside.any():
@@ -188,7 +199,8 @@ def attention(ops: ModuleType, qkv, keys, values, positions, network: Network):
     """
     H, Hkv, D = network.head_shape
     parts = np.split(qkv, [H * D, (H + Hkv) * D], axis=-1)
-    q, k, v = (part.reshape(len(qkv), -1, D) for part in parts)  # (B, H, D), (B, Hkv, D) twice
+    counts = zip(parts, (H, Hkv, Hkv), strict=True)
+    q, k, v = (part.reshape(len(qkv), n, D) for part, n in counts)  # (B, H, D), (B, Hkv, D) twice
     if network.rotary is not None:
         cos, sin = (table[positions][:, None] for table in network.rotary)  # (B, 1, D / 2)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)

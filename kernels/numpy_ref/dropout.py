@@ -8,7 +8,7 @@ Also written in: numba_jit/dropout.py, c/dropout.c.
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 
 
 def keep_mask(size, p, key):
@@ -36,9 +36,8 @@ def dropout_forward(x, p, key):
     x: any shape, float; p: chance to drop, in [0, 1); key: unsigned 64-bit integer.
     Returns y, same shape and dtype.  Source: Srivastava et al. 2014.
     """
-    checks.floating("dropout", x=x)
-    checks.probability("dropout", p)
-    keep = keep_mask(x.size, p, key).reshape(x.shape)
+    contracts.dropout.check(x)
+    keep = keep_mask(x.size, p, checks.dropout(p, key)).reshape(x.shape)
     return np.where(keep, x * x.dtype.type(1 / (1 - p)), x.dtype.type(0))
 
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from kernels import checks
+from kernels import contracts
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
@@ -32,12 +32,11 @@ def gelu_forward(x):
     x: any shape, float.  Returns y, same shape and dtype.
     Raises TypeError for integer input.  Source: Hendrycks and Gimpel 2016; the form GPT-2 uses.
     """
-    checks.floating("gelu", x=x)
+    contracts.gelu_forward.check(x)
     return gelu_with_derivative(x)[0]
 
 
 def gelu_backward(dy, x):
     """Gradient of gelu_forward.  dy, x: same shape; x is saved, 4 bytes an element.  Returns dx."""
-    checks.floating("gelu", dy=dy, x=x)
-    checks.same_shape("gelu", dy=dy, x=x)
+    contracts.gelu_backward.check(dy, x)
     return dy * gelu_with_derivative(x)[1]

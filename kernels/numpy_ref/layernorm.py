@@ -5,7 +5,7 @@ Also written in: numba_jit/layernorm.py, c/layernorm.c.  Compare: rmsnorm.py.
 
 import numpy as np
 
-from kernels import checks
+from kernels import contracts
 
 
 def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
@@ -17,9 +17,7 @@ def layernorm_forward(x, weight, bias=None, residual=None, eps=1e-5):
     together with s (the normalised rows are cheaper to recompute than to keep).
     Source: Ba, Kiros and Hinton 2016.
     """
-    checks.floating("layernorm", x=x, weight=weight, bias=bias, residual=residual)
-    checks.same_shape("layernorm", x=x, residual=residual)
-    checks.vector("layernorm", x.shape[-1], weight=weight, bias=bias)
+    contracts.layernorm_forward.check(x, weight, bias, residual)
     s = x if residual is None else x + residual
     mean = s.mean(axis=-1, keepdims=True)  # (..., 1)
     variance = ((s - mean) ** 2).mean(axis=-1, keepdims=True)
@@ -37,8 +35,7 @@ def layernorm_backward(dy, s, weight, mean, rstd, ds=None):
     another way (the residual stream), added in the same pass.
     Returns (dx, dweight, dbias): dx (..., C) is the gradient of x and of residual alike.
     """
-    checks.floating("layernorm", dy=dy, s=s, weight=weight, mean=mean, rstd=rstd, ds=ds)
-    checks.same_shape("layernorm", dy=dy, s=s, ds=ds)
+    contracts.layernorm_backward.check(dy, s, weight, mean, rstd, ds)
     column = (*s.shape[:-1], 1)
     n = (s - mean.reshape(column)) * rstd.reshape(column)  # normalised rows
     # y_i = n_i w_i + b_i   =>   dn = dy w,   dw = sum_rows dy n,   db = sum_rows dy

@@ -8,7 +8,7 @@ Also written in: numba_jit/linear.py, c/linear.c (all of it inside the matrix pr
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numpy_ref.gelu import gelu_forward, gelu_with_derivative
 
 
@@ -22,7 +22,8 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     again, which costs two exps a value and saves 8 bytes.
     Raises ValueError for shapes that do not fit or an unknown activation.
     """
-    checks.linear(x, weight, bias, residual, activation)
+    contracts.linear_forward.check(x, weight, bias, residual)
+    checks.activation(activation)
     y = activate(x, activation) @ weight.T  # (..., in) -> (..., out)
     if bias is not None:
         y = y + bias
@@ -39,16 +40,18 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
     Returns (dx, dweight, dbias), None for what is not wanted; dbias also None without a bias.
     Raises ValueError for shapes that do not fit or an x that is missing.
     """
-    checks.linear_backward(dy, x, weight, activation, wants)
+    R, out, inner = contracts.linear_backward.check(dy, x, weight, bias)
+    checks.activation(activation)
+    checks.input_for(wants, x, activation)
     # y = act(x) W^T + b   =>   dx = (dy W) act'(x),   db_o = sum_rows dy_o,
     # dW_oi = sum_rows dy_o act(x)_i = (dy^T act(x))_oi
     dx = dweight = dbias = None
-    rows = dy.reshape(-1, weight.shape[0])  # (..., out) -> (R, out)
+    rows = dy.reshape(R, out)  # (..., out) -> (R, out)
     a, slope = activate_with_derivative(x, activation) if wants[0] or wants[1] else (None, None)
     if wants[0]:
         dx = dy @ weight if slope is None else (dy @ weight) * slope
     if wants[1]:
-        dweight = rows.T @ a.reshape(-1, weight.shape[1])
+        dweight = rows.T @ a.reshape(R, inner)
     if wants[2] and bias is not None:
         dbias = rows.sum(axis=0)
     return dx, dweight, dbias

@@ -8,7 +8,7 @@ Also written in: numba_jit/linear_cross_entropy.py, c/linear_cross_entropy.c.
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numpy_ref.cross_entropy import (
     cross_entropy_backward,
     cross_entropy_forward,
@@ -28,7 +28,7 @@ def linear_cross_entropy_forward(
     mean. Any sign: an advantage in a policy gradient, 0 for what is not to be learned.
     Smoothing, ignore_index and errors as in cross_entropy_forward.
     """
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
+    _check(x, weight, targets, label_smoothing, ignore_index, weights)
     total, counted = 0.0, _count(targets, ignore_index)
     for rows in chunks(len(x)):
         logits = x[rows] @ weight.T  # (chunk, V)
@@ -52,7 +52,7 @@ def linear_cross_entropy_gradients(
     product with the vocabulary in backward, saving the logits 4 R V bytes.
     Source: the chunked form, Hsu et al. 2024 (Liger kernels).
     """
-    checks.linear_cross_entropy(x, weight, targets, label_smoothing, ignore_index, weights)
+    _check(x, weight, targets, label_smoothing, ignore_index, weights)
     dx, dweight = np.empty_like(x), np.zeros_like(weight)
     total, counted = 0.0, max(_count(targets, ignore_index), 1)
     for rows in chunks(len(x)):
@@ -74,6 +74,12 @@ def linear_cross_entropy_gradients(
         dx[rows] = dlogits @ weight
         dweight += dlogits.T @ x[rows]
     return np.asarray(total, dtype=x.dtype), dx, dweight
+
+
+def _check(x, weight, targets, label_smoothing, ignore_index, weights):
+    contracts.linear_cross_entropy.check(x, weight, targets, weights)
+    checks.smoothing(label_smoothing)
+    checks.ids("linear_cross_entropy", targets, len(weight), ignore_index)
 
 
 def _weighted_loss(weights, logits, targets, *settings):

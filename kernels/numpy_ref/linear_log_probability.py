@@ -8,7 +8,7 @@ Also written in: numba_jit/linear_log_probability.py, c/linear_log_probability.p
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.numpy_ref.cross_entropy import row_losses
 from kernels.numpy_ref.linear_cross_entropy import chunks, linear_cross_entropy_gradients
 
@@ -19,7 +19,8 @@ def linear_log_probability_forward(x, weight, targets):
     x: (R, C), weight: (V, C) float; targets: (R,) int.  Returns (R,) of x's dtype.
     Raises IndexError for a target outside [0, V).
     """
-    checks.linear_log_probability(x, weight, targets)
+    contracts.linear_log_probability.check(x, weight, targets, None)
+    checks.ids("linear_log_probability", targets, len(weight))
     y = np.empty(len(x), x.dtype)
     for rows in chunks(len(x)):
         _, losses, _ = row_losses(x[rows] @ weight.T, targets[rows])
@@ -35,6 +36,7 @@ def linear_log_probability_backward(dy, x, weight, targets):
     make them; here every row has a dy of its own that forward does not know. So the logits are
     made again, R V C multiply-adds, rather than kept, 4 R V bytes.
     """
-    checks.linear_log_probability(x, weight, targets, dy)
+    contracts.linear_log_probability.check(x, weight, targets, dy)
+    checks.ids("linear_log_probability", targets, len(weight))
     # y_r = -loss_r   =>   sum_r dy_r y_r = sum_r (-dy_r) loss_r: cross entropy with weights -dy
     return linear_cross_entropy_gradients(x, weight, targets, weights=-dy)[1:]

@@ -13,7 +13,7 @@ Also written in: numba_jit/linear_packed.py, c/linear_packed.c, which never hold
 Source of the estimator: Bengio, Leonard and Courville 2013, section 4.
 """
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.packing import Packed, dequantize
 
 
@@ -24,6 +24,7 @@ def linear_packed_backward(dy, weight: Packed):
     Returns dx (..., K) of dy's dtype.  The bias's gradient is the sum of dy's rows, the residual's
     dy itself.  Raises ValueError for shapes that do not fit, TypeError for integers.
     """
-    checks.packed_backward(dy, weight)
+    checks.packed("linear_packed", weight)
+    contracts.linear_packed_backward.check(dy, N=weight.shape[0])
     # y_n = sum_k W_nk x_k   =>   dx_k = sum_n dy_n W_nk
     return dy @ dequantize(weight).astype(dy.dtype)  # (..., N) -> (..., K)

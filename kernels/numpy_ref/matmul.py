@@ -5,7 +5,7 @@ Also written in: numba_jit/matmul.py, c/matmul.c (the long story of how it gets 
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 
 
 def matmul_forward(a, b):
@@ -15,8 +15,8 @@ def matmul_forward(a, b):
     Views whose last two axes are swapped are taken as they are, without a copy.
     Returns c (..., M, N).  Raises ValueError naming both shapes if they do not fit.
     """
-    checks.floating("matmul", a=a, b=b)
-    checks.matmul(a, b)
+    contracts.matmul_forward.check(a, b)
+    checks.leading(a, b)
     return np.matmul(a, b)
 
 
@@ -26,7 +26,8 @@ def matmul_backward(dc, a, b):
     dc: (..., M, N); a, b as given to forward (both saved, no copy).
     Returns (da, db) of a's and b's shapes: axes that forward broadcast are summed.
     """
-    checks.floating("matmul", dc=dc, a=a, b=b)
+    contracts.matmul_backward.check(dc, a, b)
+    checks.gradient_of_product(dc, a, b)
     # dL/da_mk = sum_n dc_mn dc_mn/da_mk = sum_n dc_mn b_kn   =>   da = dc b^T, likewise db = a^T dc
     da = np.matmul(dc, b.swapaxes(-1, -2))  # (..., M, K)
     db = np.matmul(a.swapaxes(-1, -2), dc)  # (..., K, N)

@@ -11,8 +11,7 @@ Also written in: numba_jit/matmul_int4.py, c/matmul_int4.c.
 
 import numpy as np
 
-from kernels import checks
-from kernels.numpy_ref.matmul_int8 import finish, quantize_rows
+from kernels.numpy_ref.matmul_int8 import check, finish, quantize_rows
 from kernels.packing import Packed, dequantize
 
 
@@ -22,7 +21,7 @@ def linear_int4_forward(x, weight: Packed, bias=None, residual=None):
     x: (..., K) float; weight: Packed int4 (N, K); the rest as linear_int8_forward.
     Returns y (..., N) of x's dtype.
     """
-    checks.packed("linear_int4", x, weight, "int4")
+    check("int4", x, weight, bias, residual)
     q, x_scale = quantize_rows(x)
     y = (q.astype(x.dtype) @ dequantize(weight).T.astype(x.dtype)) * x_scale[..., None]
     return finish(y.astype(x.dtype), bias, residual)

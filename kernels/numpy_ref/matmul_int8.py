@@ -24,7 +24,7 @@ Also written in: numba_jit/matmul_int8.py, c/matmul_int8.c.
 
 import numpy as np
 
-from kernels import checks
+from kernels import checks, contracts
 from kernels.packing import Packed, unpack_int8
 
 TINY = 1e-30  # below, 1 / scale leaves the range of float32
@@ -36,7 +36,7 @@ def quantize_rows(x):
     x: (..., K) float.  Returns (q (..., K) int8, scale (...,) of x's dtype).
     A row of nothing above TINY has scale 0.  Raises TypeError for integers.
     """
-    checks.floating("quantize_rows", x=x)
+    contracts.quantize_rows.check(x)
     peak = np.abs(x).max(axis=-1, initial=0)
     scale = np.where(peak < TINY, 0, peak / x.dtype.type(127)).astype(x.dtype)
     # Times the reciprocal, not divided by the scale, as the fast versions do it: the same integers.
@@ -50,9 +50,8 @@ def matmul_int8(x, weight: Packed):
     x: (..., K) int8, all of -128..127 allowed; weight: Packed int8 of shape (N, K).
     Returns (..., N) int32.
     """
-    checks.packed("matmul_int8", x, weight, "int8")
-    if x.dtype != np.int8:
-        raise TypeError(f"matmul_int8: x must be int8, not {x.dtype}")
+    checks.packed("matmul_int8", weight, "int8")
+    contracts.matmul_int8.check(x, K=weight.shape[1])
     # float64 holds every integer below 2^53, so this product is exact, and BLAS is fast at it.
     exact = x.astype(np.float64) @ unpack_int8(weight).T.astype(np.float64)
     return exact.astype(np.int32)
@@ -64,10 +63,17 @@ def linear_int8_forward(x, weight: Packed, bias=None, residual=None):
     x: (..., K) float; bias (N,); residual (..., N).
     Returns y (..., N) of x's dtype.  Nothing is saved: quantized weights are not trained.
     """
-    checks.packed("linear_int8", x, weight, "int8")
+    check("int8", x, weight, bias, residual)
     q, x_scale = quantize_rows(x)
     y = matmul_int8(q, weight) * (x_scale[..., None] * weight.scale.astype(x.dtype))
     return finish(y.astype(x.dtype), bias, residual)
+
+
+def check(scheme, x, weight, bias, residual):
+    """Raise unless the arguments of linear_<scheme>_forward fit together."""
+    checks.packed(f"linear_{scheme}", weight, scheme)
+    N, K = weight.shape
+    contracts.linear_packed[scheme].check(x, bias, residual, N=N, K=K)
 
 
 def finish(y, bias, residual):

@@ -10,8 +10,7 @@ Also written in: numba_jit/matmul_nf4.py, c/matmul_nf4.c.
 
 import numpy as np
 
-from kernels import checks
-from kernels.numpy_ref.matmul_int8 import finish
+from kernels.numpy_ref.matmul_int8 import check, finish
 from kernels.packing import NF4_LEVELS, Packed, dequantize
 
 
@@ -21,7 +20,7 @@ def linear_nf4_forward(x, weight: Packed, bias=None, residual=None):
     x: (..., K) float; weight: Packed nf4 (N, K); the rest as linear_int8_forward.
     Returns y (..., N) of x's dtype.
     """
-    checks.packed("linear_nf4", x, weight, "nf4")
+    check("nf4", x, weight, bias, residual)
     y = x @ dequantize(weight).T.astype(x.dtype)
     return finish(y, bias, residual)
 

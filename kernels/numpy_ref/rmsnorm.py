@@ -5,7 +5,7 @@ Also written in: numba_jit/rmsnorm.py, c/rmsnorm.c.  Compare: layernorm.py.
 
 import numpy as np
 
-from kernels import checks
+from kernels import contracts
 
 
 def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
@@ -16,9 +16,7 @@ def rmsnorm_forward(x, weight, residual=None, eps=1e-5):
     rstd = 1 / sqrt(mean(s^2) + eps), (R,), saved for backward together with s.
     Source: Zhang and Sennrich 2019.
     """
-    checks.floating("rmsnorm", x=x, weight=weight, residual=residual)
-    checks.same_shape("rmsnorm", x=x, residual=residual)
-    checks.vector("rmsnorm", x.shape[-1], weight=weight)
+    contracts.rmsnorm_forward.check(x, weight, residual)
     s = x if residual is None else x + residual
     rstd = 1 / np.sqrt((s * s).mean(axis=-1, keepdims=True) + x.dtype.type(eps))  # (..., 1)
     return s * rstd * weight, s, rstd.reshape(-1)
@@ -30,8 +28,7 @@ def rmsnorm_backward(dy, s, weight, rstd, ds=None):
     dy: (..., C); s, rstd as forward returned; ds: (..., C), a gradient that reached s by another
     way, added in the same pass.  Returns (dx, dweight); dx is for x and residual alike.
     """
-    checks.floating("rmsnorm", dy=dy, s=s, weight=weight, rstd=rstd, ds=ds)
-    checks.same_shape("rmsnorm", dy=dy, s=s, ds=ds)
+    contracts.rmsnorm_backward.check(dy, s, weight, rstd, ds)
     r = rstd.reshape(*s.shape[:-1], 1)
     # n_i = s_i r, dr/ds_j = -r^2 n_j / C   =>   ds_j = r (dn_j - n_j mean_i(dn_i n_i))
     n = s * r

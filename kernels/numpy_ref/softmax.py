@@ -5,7 +5,7 @@ Also written in: numba_jit/softmax.py, c/softmax.c.  Used by: minigrad/ops/softm
 
 import numpy as np
 
-from kernels import checks
+from kernels import contracts
 
 
 def softmax_forward(x):
@@ -15,7 +15,7 @@ def softmax_forward(x):
     A row of only -inf returns zeros (a query with every key masked).
     Raises TypeError for integer input.  Source: Bridle 1990.
     """
-    checks.floating("softmax", x=x)
+    contracts.softmax_forward.check(x)
     if x.size == 0:
         return np.empty_like(x)
     peak = x.max(axis=-1, keepdims=True)  # (..., 1)
@@ -31,8 +31,7 @@ def softmax_backward(dy, y):
     dy, y: (..., V) float; y is what forward returned, the only thing saved (it stands in for x
     because the derivative is a function of y alone).  Returns dx (..., V).
     """
-    checks.floating("softmax", dy=dy, y=y)
-    checks.same_shape("softmax", dy=dy, y=y)
+    contracts.softmax_backward.check(dy, y)
     # y_i = exp(x_i) / s   =>   dy_i/dx_j = y_i (delta_ij - y_j)
     # dx_j = sum_i dy_i y_i (delta_ij - y_j) = y_j (dy_j - sum_i dy_i y_i)
     row = (dy * y).sum(axis=-1, keepdims=True)  # (..., 1)

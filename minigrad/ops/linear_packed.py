@@ -48,7 +48,7 @@ def linear_packed(
             da = active.linear_packed_backward(dy, packed)
             dx = activated_backward(da, kept if remake is None else remake(), activation)
         if wants_bias:
-            dbias = dy.reshape(-1, packed.shape[0]).sum(axis=0)
+            dbias = dy.sum(axis=tuple(range(dy.ndim - 1)))
         return dx, dbias, dy
 
     return Tensor(y, (x, bias, residual), backward)

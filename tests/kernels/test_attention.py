@@ -282,7 +282,7 @@ def test_first_keys_that_do_not_fit_are_named(fast):
     q, k, v = inputs(1, 4, 6, 1, 1, 8)
     with pytest.raises(TypeError, match="first must be integers, not float64"):
         fast.attention_forward(q, k, v, first=np.zeros((1, 4)))
-    with pytest.raises(ValueError, match=r"first \(1, 6\) must have .* \(1, 4\)"):
+    with pytest.raises(ValueError, match=r"first must have shape \(1, 4\), not \(1, 6\)"):
         fast.attention_forward(q, k, v, first=np.zeros((1, 6), int))
     y, lse = fast.attention_forward(q, k, v, first=np.array([[0, 1, 2, 6]]))
     for wrong in (-1, 7):

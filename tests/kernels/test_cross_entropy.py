@@ -102,7 +102,7 @@ def test_bad_targets_are_refused(fast):
             fast.cross_entropy_forward(logits, np.array([0, bad]))
     with pytest.raises(TypeError, match="float64"):
         fast.cross_entropy_forward(logits, np.array([0.0, 1.0]))
-    with pytest.raises(ValueError, match=r"\(2, 5\).*\(3,\)"):
+    with pytest.raises(ValueError, match=r"targets .* not \(3,\), beside logits \(2, 5\)"):
         fast.cross_entropy_forward(logits, np.array([0, 1, 2]))
     with pytest.raises(ValueError, match="smoothing"):
         fast.cross_entropy_forward(logits, np.array([0, 1]), 1.0)

@@ -130,9 +130,9 @@ def test_wrong_arguments_are_named(fast):
             fast.decode_step(np.array([37]), net, keys, values, zero)
         with pytest.raises(ValueError, match="position 12 is outside the 12"):
             fast.decode_step(zero, net, keys, values, np.array([CONTEXT]))
-        with pytest.raises(ValueError, match=r"\(2, 1, 12, 3, 8\) must be \(2, 2, 12,"):
+        with pytest.raises(ValueError, match=r"keys must .*\(2, 2, context, 3, 8\), not \(2, 1,"):
             fast.decode_step(two, net, keys, values, two)
-        with pytest.raises(ValueError, match=r"positions \(2,\) int64 must be integers \(1,\)"):
+        with pytest.raises(ValueError, match=r"positions must have shape \(1,\), not \(2,\)"):
             fast.decode_step(zero, net, keys, values, two)
         with pytest.raises(TypeError, match="float64"):
             fast.decode_step(np.zeros(1), net, keys, values, zero)

@@ -202,7 +202,7 @@ def test_a_row_does_not_see_the_others(fast, scheme):
         ("gate", {"activation": "tanh"}, "unknown activation 'tanh'"),
         ("norm biases", {"norm_kind": "rmsnorm"}, "rmsnorm has no bias"),
         ("gate", {"position": np.zeros((CONTEXT, 23))}, r"position \(12, 23\) must be \(12, 24\)"),
-        ("gate", {"rotary": (np.zeros((12, 3)), np.zeros((12, 4)))}, r"rotary \(12, 4\) must be"),
+        ("gate", {"rotary": np.zeros((2, 12, 4), np.float32)}, r"rotary \(12, 4\) must be"),
         ("gate", {"head_bias": np.zeros(5)}, r"head_bias \(5,\) must be \(37,\)"),
         ("gate", {"norm": np.zeros(5)}, r"norm \(5,\) must be \(24,\)"),
     ],
@@ -220,9 +220,14 @@ def test_a_table_ends_the_context_before_the_cache_does(fast):
         fast.decode_step(np.array([0]), short, *caches(net, 1), np.array([5]))
 
 
-def test_tables_in_float64_are_refused_by_c(isa):
-    c = pytest.importorskip("kernels.c")
+def test_tables_in_float64_are_refused():
     net = network("rotary", "float32")
-    wide = Network(**(vars(net) | {"rotary": tuple(t.astype(np.float64) for t in net.rotary)}))
     with pytest.raises(TypeError, match="float32, not float64"):
-        c.decode_step(np.array([0]), wide, *caches(net, 1), np.array([0]))
+        Network(**(vars(net) | {"rotary": tuple(t.astype(np.float64) for t in net.rotary)}))
+
+
+def test_a_part_that_only_a_copy_could_serve_is_refused():
+    """What is written to a part later must count in the next step, which a copy would not."""
+    net = network("biases", "float32")
+    with pytest.raises(ValueError, match="token .* must be C-contiguous"):
+        Network(**(vars(net) | {"token": np.asfortranarray(net.token)}))

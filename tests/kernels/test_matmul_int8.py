@@ -117,7 +117,7 @@ def test_unpacking_undoes_packing():
 
 def test_wrong_arguments_are_named(fast):
     weight = packed(np.zeros((3, 8), np.int8))
-    with pytest.raises(ValueError, match=r"\(2, 7\).*\(3, 8\)"):
+    with pytest.raises(ValueError, match=r"x must have shape \(..., 8\), not \(2, 7\)"):
         fast.matmul_int8(np.zeros((2, 7), np.int8), weight)
     with pytest.raises(TypeError, match="int8, not float32"):
         fast.matmul_int8(np.zeros((2, 8), np.float32), weight)
