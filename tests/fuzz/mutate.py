@@ -91,14 +91,18 @@ def nodes(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def _any(chance: random.Random) -> Any:
+    return copy.deepcopy(chance.choice(VALUES))  # a list of its own: it may be changed further
+
+
 def change_value(value: Any, chance: random.Random) -> Any:
     """A JSON value with one to three places changed; `value` is changed in place."""
     if not isinstance(value, dict | list) or chance.random() < 0.02:
-        return chance.choice(VALUES)
+        return _any(chance)
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         places = nodes(value)
         if not places:
-            return chance.choice(VALUES)
+            return _any(chance)
         box, key = chance.choice(places)
         other_box, other = chance.choice(places)
         what = chance.randrange(8)
@@ -114,7 +118,7 @@ def change_value(value: Any, chance: random.Random) -> Any:
             x = box[key]
             box[key] = chance.choice((-x, x + 1, x * 2, x // 2, 1 + x * 1000))
         else:
-            box[key] = chance.choice(VALUES)
+            box[key] = _any(chance)
         if len(places) > 50_000:
             break
     return value

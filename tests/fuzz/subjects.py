@@ -249,5 +249,6 @@ def subjects() -> list[Subject]:
         found.append(Subject("tokenizer file", path, path, TOKENIZERS, JSON))
     found.append(Subject("rank file", "ranks.tiktoken", "ranks.tiktoken", TOKENIZERS,
                          (_rank_lines,) * 2))
-    found.append(Subject("TOML", "settings.toml", "settings.toml", ("settings",), (_toml_values,)))
+    found.append(Subject("TOML", "settings.toml", "settings.toml", ("settings",), (_toml_values,),
+                         stream=True))
     return found
