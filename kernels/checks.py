@@ -83,9 +83,11 @@ def linear_backward(dy, x, weight, activation, wants) -> None:
         raise ValueError("linear: dweight and the derivative of an activation need x, not None")
 
 
-def attention(q, k, v, first=None) -> None:
-    """q (B, Tq, H, D); k and v (B, Tk, Hkv, D); Hkv divides H; first (B, Tq) int in [0, Tk]."""
-    floating("attention", q=q, k=k, v=v)
+def attention(q, k, v, first=None, last=None, bias=None, rotary=None) -> None:
+    """q (B, Tq, H, D); k and v (B, Tk, Hkv, D); Hkv divides H; first, last (B, Tq) int in [0, Tk];
+    bias (H, Tq + Tk - 1); rotary: two tables (at least Tk, R), 2 R <= D, and no more queries than
+    keys."""
+    floating("attention", q=q, k=k, v=v, bias=bias)
     same_shape("attention", k=k, v=v)
     if q.ndim != 4 or k.ndim != 4:
         raise ValueError(f"attention: q and k need four axes (B, T, H, D): {q.shape}, {k.shape}")
@@ -93,16 +95,46 @@ def attention(q, k, v, first=None) -> None:
         raise ValueError(f"attention: batch or head sizes differ: q {q.shape}, k {k.shape}")
     if k.shape[2] == 0 or q.shape[2] % k.shape[2]:
         raise ValueError(f"attention: {k.shape[2]} key heads do not divide {q.shape[2]} heads")
-    if first is None:
-        return
-    if first.dtype.kind not in "iu":
-        raise TypeError(f"attention: first must be integers, not {first.dtype}")
-    if first.shape != q.shape[:2]:
-        raise ValueError(f"attention: first {first.shape} must have q's (B, Tq), {q.shape[:2]}")
-    outside = (first < 0) | (first > k.shape[1])
+    if first is not None:
+        _keys("first", first, q.shape[:2], k.shape[1])
+    if last is not None:
+        _keys("last", last, q.shape[:2], k.shape[1])
+    if bias is not None:
+        shape = (q.shape[2], max(q.shape[1] + k.shape[1] - 1, 0))
+        if bias.shape != shape:
+            raise ValueError(
+                f"attention: bias {bias.shape} must have a number a head and distance, {shape}"
+            )
+    if rotary is not None:
+        _rotary(*rotary, q, k)
+
+
+def _keys(name, keys, shape, count) -> None:
+    """One key of each query: (B, Tq) int in [0, Tk]."""
+    if keys.dtype.kind not in "iu":
+        raise TypeError(f"attention: {name} must be integers, not {keys.dtype}")
+    if keys.shape != shape:
+        raise ValueError(f"attention: {name} {keys.shape} must have q's (B, Tq), {shape}")
+    outside = (keys < 0) | (keys > count)
     if outside.any():
-        wrong = int(first[outside].flat[0])
-        raise ValueError(f"attention: first key {wrong} is outside 0 to {k.shape[1]}, the keys")
+        wrong = int(keys[outside].flat[0])
+        raise ValueError(f"attention: {name} key {wrong} is outside 0 to {count}, the keys")
+
+
+def _rotary(cos, sin, q, k) -> None:
+    """Tables of one shape (at least Tk, R), 2 R <= D."""
+    floating("attention", cos=cos, sin=sin)
+    same_shape("attention", cos=cos, sin=sin)
+    if cos.ndim != 2 or len(cos) < k.shape[1] or 2 * cos.shape[1] > q.shape[3]:
+        raise ValueError(
+            f"attention: rotary tables {cos.shape} must be (positions, R), for {k.shape[1]} "
+            f"positions and 2 R <= {q.shape[3]}"
+        )
+    if q.shape[1] > k.shape[1]:
+        raise ValueError(
+            f"attention: {q.shape[1]} queries have no positions among {k.shape[1]} keys; rotary "
+            "needs at least as many keys"
+        )
 
 
 def ids(op: str, ids: np.ndarray, size: int, ignore_index: int | None = None) -> None:

@@ -16,29 +16,35 @@ from kernels.c import ids, library
 from kernels.c.library import contiguous, pointer, strided_pointer, strides
 
 
-def attention_forward(q, k, v, causal=True, scale=None, first=None):
+BIAS_PADDING = 32  # floats behind each row of biases: a panel of queries reads past its end
+
+
+def attention_forward(
+    q, k, v, causal=True, scale=None, first=None, last=None, bias=None, rotary=None
+):
     """As numpy_ref.attention_forward, float32."""
-    checks.attention(q, k, v, first)
+    checks.attention(q, k, v, first, last, bias, rotary)
     q, k, v = (_rows_contiguous(array) for array in (q, k, v))
-    first = _int64(first)
     y = memory.empty(q.shape)
     lse = memory.empty((q.shape[0], q.shape[2], q.shape[1]))  # (B, H, Tq)
     if y.size:
-        shape = _shape(q, k, v, causal, scale)
-        scratch = memory.scratch(library.lib.attention_scratch(shape, 0))
+        shape, sight = _shape(q, k, v, causal, scale), _Sight(first, last, bias, rotary)
+        scratch = memory.scratch(library.lib.attention_scratch(shape, sight.struct, 0))
         library.lib.attention_forward(
-            shape, strided_pointer(q), strided_pointer(k), strided_pointer(v),
-            ids.pointer_or_null(first), pointer(y), pointer(lse), pointer(scratch),
+            shape, sight.struct, strided_pointer(q), strided_pointer(k), strided_pointer(v),
+            pointer(y), pointer(lse), pointer(scratch),
         )
     return y, lse
 
 
-def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
+def attention_backward(
+    dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None, last=None, bias=None,
+    rotary=None, wants_bias=True,
+):
     """As numpy_ref.attention_backward, float32."""
-    checks.attention(q, k, v, first)
+    checks.attention(q, k, v, first, last, bias, rotary)
     checks.same_shape("attention", dy=dy, q=q, y=y)
     q, k, v = (_rows_contiguous(array) for array in (q, k, v))
-    first = _int64(first)
     dy, y, lse = (contiguous("attention", array) for array in (dy, y, lse))
     if out is None:
         out = tuple(memory.empty(array.shape) for array in (q, k, v))
@@ -46,18 +52,40 @@ def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, f
         checks.same_shape("attention", **{name: target, name[1:]: like})
     # A target whose last axis has gaps is filled through a copy.
     grads = tuple(g if _has_contiguous_rows(g) else memory.empty(g.shape) for g in out)
+    sight = _Sight(first, last, bias, rotary)
+    dbias = None if bias is None or not wants_bias else np.zeros(sight.bias.shape, np.float32)
     if k.size or q.size:
         shape = _shape(q, k, v, causal, scale, grads)
-        scratch = memory.scratch(library.lib.attention_scratch(shape, 1))
+        scratch = memory.scratch(library.lib.attention_scratch(shape, sight.struct, 1))
         library.lib.attention_backward(
-            shape, pointer(dy), strided_pointer(q), strided_pointer(k), strided_pointer(v),
-            ids.pointer_or_null(first), pointer(y), pointer(lse),
-            *map(strided_pointer, grads), pointer(scratch),
+            shape, sight.struct, pointer(dy), strided_pointer(q), strided_pointer(k),
+            strided_pointer(v), pointer(y), pointer(lse), *map(strided_pointer, grads),
+            library.ffi.NULL if dbias is None else pointer(dbias), pointer(scratch),
         )
     for target, grad in zip(out, grads, strict=True):
         if target is not grad:
             target[...] = grad
-    return tuple(out)
+    return tuple(out) if dbias is None else (*out, dbias[:, :-BIAS_PADDING])
+
+
+class _Sight:
+    """The C struct attention_sight, and the arrays whose memory it points to."""
+
+    def __init__(self, first, last, bias, rotary):
+        self.struct = library.ffi.new("attention_sight *")  # all NULL
+        if first is not None:
+            self.first = np.ascontiguousarray(first, np.int64)
+            self.struct.first = ids.pointer(self.first)
+        if last is not None:
+            self.last = np.ascontiguousarray(last, np.int64)
+            self.struct.last = ids.pointer(self.last)
+        if bias is not None:
+            self.bias = np.pad(contiguous("attention", bias), ((0, 0), (0, BIAS_PADDING)))
+            self.struct.bias, self.struct.bias_step = pointer(self.bias), self.bias.shape[1]
+        if rotary is not None:
+            self.cos, self.sin = (contiguous("attention", table) for table in rotary)
+            self.struct.cos, self.struct.sin = pointer(self.cos), pointer(self.sin)
+            self.struct.turned = self.cos.shape[1]
 
 
 def _shape(q, k, v, causal, scale, grads=()):
@@ -78,11 +106,6 @@ def _make_shape(isa, q_shape, k_shape, steps, causal, scale):
             **dict(zip(("q", "k", "v", "dq", "dk", "dv"), steps, strict=False)),
         },
     )
-
-
-def _int64(first):
-    """First keys as C reads them, or None."""
-    return None if first is None else np.ascontiguousarray(first, np.int64)
 
 
 def _has_contiguous_rows(array: np.ndarray) -> bool:

@@ -68,7 +68,7 @@ class CausalSelfAttention(Module):
         """
         qkv = self.qkv(x)
         if cache is None:
-            y = ops.self_attention(qkv, self.n_heads, self.n_kv_heads)
+            y = ops.self_attention(qkv, heads=self.n_heads, kv_heads=self.n_kv_heads)
         else:
             y = self._continue(qkv, cache)
         return self.dropout(self.proj(y))
