@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-ACTIVATIONS = ("gelu", "relu2", "silu")  # of linear; C numbers them so, from 1 on
+ACTIVATIONS = ("gelu", "relu2", "silu", "relu")  # of linear; C numbers them so, from 1 on
+GATED = {"swiglu": "silu", "geglu": "gelu"}  # act(first half) times the second half
 
 
 def floating(op: str, **arrays) -> None:
@@ -58,25 +59,33 @@ def matmul(a: np.ndarray, b: np.ndarray) -> None:
 
 
 def linear(x, weight, bias=None, residual=None, activation=None) -> None:
-    """x (..., in), weight (out, in), bias (out,), residual (..., out), a known activation."""
+    """x (..., in), or (..., 2 in) if gated, weight (out, in), bias (out,), residual (..., out), a
+    known activation."""
     floating("linear", x=x, weight=weight, bias=bias, residual=residual)
-    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"linear: x {x.shape} does not fit weight (out, in) {weight.shape}")
+    if activation not in (None, *ACTIVATIONS, *GATED):
+        choices = ", ".join((*ACTIVATIONS, *GATED))
+        raise ValueError(f"linear: unknown activation {activation!r}; choose {choices} or None")
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != inputs(weight, activation):
+        gated = f" after {activation}, which halves it" if activation in GATED else ""
+        raise ValueError(f"linear: x {x.shape} does not fit weight (out, in) {weight.shape}{gated}")
     vector("linear", weight.shape[0], bias=bias)
     if residual is not None and residual.shape != (*x.shape[:-1], weight.shape[0]):
         raise ValueError(
             f"linear: residual {residual.shape} must be {(*x.shape[:-1], weight.shape[0])}"
         )
-    if activation not in (None, *ACTIVATIONS):
-        choices = ", ".join(ACTIVATIONS)
-        raise ValueError(f"linear: unknown activation {activation!r}; choose {choices} or None")
+
+
+def inputs(weight, activation) -> int:
+    """Numbers in a row of linear's x, for a weight (out, in)."""
+    return weight.shape[1] * (2 if activation in GATED else 1)
 
 
 def linear_backward(dy, x, weight, activation, wants) -> None:
-    """dy (..., out) and x (..., in) fit weight (out, in); x is there if what is wanted reads it."""
+    """dy (..., out) and x, as given to linear, fit weight (out, in); x is there if what is wanted
+    reads it."""
     floating("linear", dy=dy, x=x, weight=weight)
-    inputs = (*dy.shape[:-1], weight.shape[1])
-    if dy.shape[-1:] != weight.shape[:1] or (x is not None and x.shape != inputs):
+    right = (*dy.shape[:-1], inputs(weight, activation))
+    if dy.shape[-1:] != weight.shape[:1] or (x is not None and x.shape != right):
         given = None if x is None else x.shape
         raise ValueError(f"linear: dy {dy.shape} does not fit x {given}, weight {weight.shape}")
     if x is None and (wants[1] or (wants[0] and activation is not None)):
@@ -106,7 +115,7 @@ def attention(q, k, v, first=None, last=None, bias=None, rotary=None) -> None:
                 f"attention: bias {bias.shape} must have a number a head and distance, {shape}"
             )
     if rotary is not None:
-        _rotary(*rotary, q, k)
+        _rotary(rotary, q, k)
 
 
 def _keys(name, keys, shape, count) -> None:
@@ -121,8 +130,9 @@ def _keys(name, keys, shape, count) -> None:
         raise ValueError(f"attention: {name} key {wrong} is outside 0 to {count}, the keys")
 
 
-def _rotary(cos, sin, q, k) -> None:
-    """Tables of one shape (at least Tk, R), 2 R <= D."""
+def _rotary(rotary, q, k) -> None:
+    """Two tables of one shape (at least Tk, R), 2 R <= D."""
+    cos, sin = rotary
     floating("attention", cos=cos, sin=sin)
     same_shape("attention", cos=cos, sin=sin)
     if cos.ndim != 2 or len(cos) < k.shape[1] or 2 * cos.shape[1] > q.shape[3]:

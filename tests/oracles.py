@@ -158,6 +158,11 @@ def _linear(x, weight, bias=None, activation=None, residual=None):
         x = torch.nn.functional.silu(x)
     elif activation == "relu2":
         x = x.relu().square()
+    elif activation == "relu":
+        x = x.relu()
+    elif activation in ("swiglu", "geglu"):
+        gate, up = x.chunk(2, dim=-1)
+        x = (torch.nn.functional.silu(gate) if activation == "swiglu" else _gelu(gate)) * up
     y = torch.nn.functional.linear(x, weight, bias)
     return y if residual is None else y + residual
 

@@ -15,7 +15,6 @@ from kernels import checks, memory
 from kernels.c import ids, library
 from kernels.c.library import contiguous, pointer, strided_pointer, strides
 
-
 BIAS_PADDING = 32  # floats behind each row of biases: a panel of queries reads past its end
 
 

@@ -136,10 +136,11 @@ void layernorm_backward(
 /* linear.c */
 void linear_forward(
     const float *x, const float *weight, const float *bias, const float *residual,
-    int64_t activation, float *y, int64_t rows, int64_t inside, int64_t outside, float *scratch
+    int64_t activation, int64_t gated, float *y, int64_t rows, int64_t inside, int64_t outside,
+    float *scratch
 );
 void linear_backward(
-    const float *dy, const float *x, const float *weight, int64_t activation, float *dx,
+    const float *dy, const float *x, const float *weight, int64_t activation, int64_t gated, float *dx,
     float *dweight, float *dbias, int64_t rows, int64_t inside, int64_t outside, float *scratch
 );
 

@@ -219,7 +219,9 @@ def _softmax_block(scores, keys, peak, total, out):
 
 
 @parallel
-def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first, last, bias, y, lse):
+def _forward_one(
+    q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first, last, bias, y, lse
+):
     """One query for each head, as when text is written token by token: vectors lie along D."""
     B, _, H, D = q.shape
     for piece in prange(B * H):

@@ -7,12 +7,12 @@ import numpy as np
 
 from kernels import checks, memory
 from kernels.numba_jit.gelu import LARGEST, ONE, gelu_forward, gelu_with_derivative
-from kernels.numba_jit.jit import parallel, prange
+from kernels.numba_jit.jit import inline, parallel, prange
 from kernels.numba_jit.vector_math import exp
 from kernels.numpy_ref.linear import activate
 
-_GELU, _RELU2, _SILU = 1, 2, 3
-_CODES = {"gelu": _GELU, "relu2": _RELU2, "silu": _SILU}
+_GELU, _RELU2, _SILU, _RELU = 1, 2, 3, 4
+_CODES = {"gelu": _GELU, "relu2": _RELU2, "silu": _SILU, "relu": _RELU}
 ZERO, TWO = np.float32(0), np.float32(2)
 
 
@@ -38,7 +38,9 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
     if wants[0]:
         dx = memory.empty((*dy.shape[:-1], weight.shape[1]))
         np.matmul(dy, weight, out=dx)
-    if activation is not None and (wants[0] or wants[1]):
+    if activation in checks.GATED and (wants[0] or wants[1]):
+        x, dx = _gate(_CODES[checks.GATED[activation]], np.ascontiguousarray(x), dx, wants[1])
+    elif activation is not None and (wants[0] or wants[1]):
         x = _activate(_CODES[activation], np.ascontiguousarray(x), dx, wants[1])
     if wants[1]:
         dweight = rows.T @ x.reshape(-1, weight.shape[1])
@@ -55,6 +57,49 @@ def _activate(activation, x, dx, wants_y):
     return y
 
 
+def _gate(activation, x, da, wants_y):
+    """(act(g) u, dx) of x = (g, u); dx None without da, the other empty if it is not wanted."""
+    rows = x.reshape(-1, x.shape[-1])  # (..., 2 in) -> (R, 2 in)
+    n = rows.shape[1] // 2
+    y = memory.empty((len(rows) if wants_y else 0, n))
+    dx = None if da is None else memory.empty(x.shape)
+    none = memory.empty((0, n))
+    _gate_both(
+        activation, rows, y, none if da is None else da.reshape(-1, n),
+        memory.empty((0, 2 * n)) if dx is None else dx.reshape(-1, 2 * n),
+    )
+    return y, dx
+
+
+@parallel
+def _gate_both(activation, x, y, da, dx):
+    n = x.shape[1] // 2
+    for r in prange(len(x)):
+        for i in range(n):
+            value, slope = _value_and_slope(activation, x[r, i])
+            if len(y):
+                y[r, i] = value * x[r, n + i]
+            if len(dx):
+                dx[r, i], dx[r, n + i] = da[r, i] * x[r, n + i] * slope, da[r, i] * value
+
+
+@inline
+def _value_and_slope(activation, x):
+    if activation == _GELU:
+        value, slope = gelu_with_derivative(x)
+    elif activation == _SILU:
+        e = exp(-x)
+        s = ONE / (ONE + e)
+        value = x * s
+        slope = s + value * (min(e, LARGEST) * s)
+    elif activation == _RELU:
+        value, slope = max(x, ZERO), ONE if x > ZERO else ZERO
+    else:
+        positive = max(x, ZERO)
+        value, slope = positive * positive, TWO * positive
+    return value, slope
+
+
 @parallel
 def _activate_both(activation, x, y, dx):
     """y = act(x) for the weight's gradient, dx *= act'(x): one exp for both.
@@ -62,16 +107,7 @@ def _activate_both(activation, x, y, dx):
     y or dx of no elements: it is not wanted.
     """
     for i in prange(x.size):
-        if activation == _GELU:
-            value, slope = gelu_with_derivative(x[i])
-        elif activation == _SILU:
-            e = exp(-x[i])
-            s = ONE / (ONE + e)
-            value = x[i] * s
-            slope = s + value * (min(e, LARGEST) * s)
-        else:
-            positive = max(x[i], ZERO)
-            value, slope = positive * positive, TWO * positive
+        value, slope = _value_and_slope(activation, x[i])
         if y.size:
             y[i] = value
         if dx.size:

@@ -14,7 +14,7 @@ from kernels import checks
 def attention_forward(
     q, k, v, causal=True, scale=None, first=None, last=None, bias=None, rotary=None
 ):
-    """y_i = sum_j p_ij v_j,   p_ij = softmax_j(scale q_i . k_j + bias) over the keys that i may see.
+    """y_i = sum_j p_ij v_j,   p_ij = softmax_j(scale q_i . k_j + bias) over the keys that i sees.
 
     q: (B, Tq, H, D); k, v: (B, Tk, Hkv, D), Hkv dividing H (grouped heads: query head h reads key
     head h // (H / Hkv)); any strides with a contiguous last axis, so views of one packed

@@ -10,7 +10,6 @@ from kernels import active
 from kernels.memory import empty
 from minigrad.tensor import Tensor
 
-
 Rotary = tuple[np.ndarray, np.ndarray]  # cos, sin, each (positions, R)
 
 

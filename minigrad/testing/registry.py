@@ -79,11 +79,12 @@ def _vectors(s: Source, count: int) -> list[np.ndarray]:
 def _linear(s: Source) -> Case:
     inner, out = s.choice([2, 3, 17] if s.telling else [1, 3, 8, 17]), s.size()
     lead = s.shape(0, 2)
-    x, weight = s.array((*lead, inner), ("normal", "ties", "zeros")), s.array((out, inner))
+    # relu2 has a continuous derivative, so a row of zeros is no kink.
+    activation = s.choice([None, "gelu", "relu2", "silu", "swiglu", "geglu"])
+    width = 2 * inner if activation in ("swiglu", "geglu") else inner
+    x, weight = s.array((*lead, width), ("normal", "ties", "zeros")), s.array((out, inner))
     bias = s.choice([s.array((out,)), None])
     residual = s.choice([None, s.array((*lead, out))])
-    # relu2 has a continuous derivative, so a row of zeros is no kink.
-    activation = s.choice([None, "gelu", "relu2", "silu"])
     return Case((x, weight, bias, activation, residual))
 
 
