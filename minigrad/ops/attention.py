@@ -8,7 +8,10 @@ import numpy as np
 
 from kernels import active
 from kernels.memory import empty
+from kernels.numpy_ref.attention import rotate
 from minigrad.tensor import Tensor
+
+__all__ = ["Rotary", "attention", "rotate", "self_attention"]
 
 Rotary = tuple[np.ndarray, np.ndarray]  # cos, sin, each (positions, R)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import active
+from kernels.checks import GATED
 from kernels.numpy_ref import linear as reference
 from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
+
+__all__ = ["GATED", "activated", "activated_backward", "linear"]
 
 
 def linear(

@@ -104,7 +104,7 @@ def test_attention_with_a_cache_equals_attention_without(kv_heads):
             self.v = v if self.v is None else np.concatenate([self.v, v], axis=1)
             return self.k, self.v
 
-    layer = nn.CausalSelfAttention(16, 4, kv_heads, rng=rng())
+    layer = nn.SelfAttention(16, 4, kv_heads, rng=rng())
     x = Tensor(rng(1).standard_normal((2, 7, 16), dtype=np.float32))
     cache = Cache()
     with no_grad():
@@ -117,7 +117,7 @@ def test_attention_with_a_cache_equals_attention_without(kv_heads):
 
 def test_attention_width_must_be_divisible_by_heads():
     with pytest.raises(ValueError, match="5 heads must divide the width 16"):
-        nn.CausalSelfAttention(16, 5, rng=rng())
+        nn.SelfAttention(16, 5, rng=rng())
 
 
 def test_add_norm_without_residual_passes_x_on():
