@@ -37,7 +37,7 @@ def attention(
     rotary: (cos, sin), the tables that turn queries and keys by their positions.
     Returns (B, Tq, H, D).  Saved: q, k, v, y and one number a row; no (T, T) matrix.
     """
-    first = None if first is None else np.array(first)  # backward reads it: a copy
+    first, last = (None if x is None else np.array(x) for x in (first, last))  # for backward
     Q, K, V = (_readable(t.data) for t in (q, k, v))
     sight = {"first": first, "last": last, **_tables(Q.dtype, bias, rotary)}
     y, lse = active.attention_forward(Q, K, V, causal, scale, **sight)
@@ -70,7 +70,7 @@ def self_attention(
     Returns (B, T, H D).  The gradient is written straight into one such array.
     """
     kv_heads = kv_heads or heads
-    first = None if first is None else np.array(first)  # backward reads it: a copy
+    first, last = (None if x is None else np.array(x) for x in (first, last))  # for backward
     if qkv.ndim != 3 or qkv.shape[2] % (heads + 2 * kv_heads):
         raise ValueError(
             f"self_attention: qkv {qkv.shape} must be (B, T, (heads + 2 kv_heads) D) "

@@ -200,7 +200,7 @@ def test_a_seed_or_a_generator_makes_weights():
     np.testing.assert_array_equal(a.weight.data, b.weight.data)
     mlp = nn.MLP(4, hidden=4, rng=0)
     assert (mlp.up.weight.data != mlp.down.weight.data).any()  # parts draw numbers of their own
-    attention = nn.CausalSelfAttention(4, 2, rng=0)
+    attention = nn.SelfAttention(4, 2, rng=0)
     assert (attention.qkv.weight.data[:4] != attention.proj.weight.data).any()
     assert not nn.Linear(3, 2, rng=None).weight.data.any()
 
