@@ -36,8 +36,10 @@ def shape_of(name):
     return structure(ModelShape, {**TINY, **SHAPES[name]}, "model.")
 
 
-def model_of(name, seed=0):
-    model = build(shape_of(name), np.random.default_rng(seed))
+def model_of(shape, seed=0):
+    """A model of a shape, or of the name of one, in whose weights nothing is 0 or 1."""
+    shape = shape_of(shape) if isinstance(shape, str) else shape
+    model = build(shape, np.random.default_rng(seed))
     rng = np.random.default_rng(1)
     for parameter in model.parameters():  # what begins at 0 or 1 has its say too
         parameter.data += rng.normal(0, 0.1, parameter.shape).astype(np.float32)
