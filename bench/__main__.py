@@ -31,6 +31,7 @@ COMMANDS = {
     "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
     "sanitizers": "Every C kernel under ASan, UBSan and TSan, on drawn calls.",
+    "families": "Every switch of the model's shape at equal budgets: loss, parameters, time.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",
     "environment": "This machine: CPU, caches, versions, sgemm and copy rates.",

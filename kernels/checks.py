@@ -40,7 +40,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-ACTIVATIONS = ("gelu", "relu2", "silu")  # of linear; C numbers them so, from 1 on
+ACTIVATIONS = ("gelu", "relu2", "silu", "relu")  # of linear; C numbers them so, from 1 on
+GATED = {"swiglu": "silu", "geglu": "gelu"}  # act(first half) times the second half
 REMEMBERED = 4096  # calls found right that a contract keeps; a long text has as many lengths
 
 _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
@@ -313,9 +314,18 @@ def gradient_of_product(dc: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
 
 def activation(name: str | None) -> None:
     """Raise ValueError unless None or a known activation."""
-    if name not in (None, *ACTIVATIONS):
-        choices = ", ".join(ACTIVATIONS)
+    if name not in (None, *ACTIVATIONS, *GATED):
+        choices = ", ".join((*ACTIVATIONS, *GATED))
         raise ValueError(f"linear: unknown activation {name!r}; choose {choices} or None")
+
+
+def halves(gated: bool, x: np.ndarray | None, inside: int) -> None:
+    """Raise ValueError unless a row of a gated x is twice what the weight takes."""
+    if gated and x is not None and x.shape[-1] != 2 * inside:
+        raise ValueError(
+            f"linear: x {x.shape} must have rows of {2 * inside}, a gate of {inside} and as much "
+            "to pass it"
+        )
 
 
 def input_for(wants, x, activation: str | None) -> None:
@@ -332,14 +342,42 @@ def heads(op: str, H: int, Hkv: int, D: int) -> None:
         raise ValueError(f"{op}: a head must have at least 1 coordinate, not {D}")
 
 
-def first_keys(first: np.ndarray | None, Tk: int) -> None:
-    """Raise ValueError naming the first key outside 0 to Tk."""
-    if first is None:
+def attention(sizes, first: np.ndarray | None, last: np.ndarray | None) -> None:
+    """What the contracts of attention cannot say: heads, keys that exist, distances, positions.
+
+    sizes: (B, Tq, H, D, Tk, Hkv, distances, positions, R) as those contracts name them.
+    """
+    _, Tq, H, D, Tk, Hkv, distances, positions, R = sizes
+    heads("attention", H, Hkv, D)
+    _keys("first", first, Tk)
+    _keys("last", last, Tk)
+    if distances is not None and distances != max(Tq + Tk - 1, 0):
+        raise ValueError(
+            f"attention: bias has {distances} distances, {Tq} queries and {Tk} keys have "
+            f"{Tq + Tk - 1}"
+        )
+    if positions is None:
         return
-    outside = (first < 0) | (first > Tk)
+    if positions < Tk or 2 * R > D:
+        raise ValueError(
+            f"attention: rotary tables ({positions}, {R}) must be (positions, R), for {Tk} "
+            f"positions and 2 R <= {D}"
+        )
+    if Tq > Tk:
+        raise ValueError(
+            f"attention: {Tq} queries have no positions among {Tk} keys; rotary needs at least as "
+            "many keys"
+        )
+
+
+def _keys(name: str, keys: np.ndarray | None, Tk: int) -> None:
+    """Raise ValueError naming the first key outside 0 to Tk."""
+    if keys is None:
+        return
+    outside = (keys < 0) | (keys > Tk)
     if outside.any():
-        wrong = int(first[outside].flat[0])
-        raise ValueError(f"attention: first key {wrong} is outside 0 to {Tk}, the keys")
+        wrong = int(keys[outside].flat[0])
+        raise ValueError(f"attention: {name} key {wrong} is outside 0 to {Tk}, the keys")
 
 
 def ids(op: str, ids: np.ndarray, size: int, ignore_index: int | None = None) -> None:

@@ -14,16 +14,24 @@ linear_forward = Contract(
 linear_backward = Contract(
     "linear", "dy (..., out), x (..., in) optional, weight (out, in), bias (out) optional"
 )
+linear_gated_forward = Contract(  # x holds two halves of `in`
+    "linear", "x (..., halves), weight (out, in), bias (out) optional, residual (..., out) optional"
+)
+linear_gated_backward = Contract(
+    "linear", "dy (..., out), x (..., halves) optional, weight (out, in), bias (out) optional"
+)
 
 attention_forward = Contract(
     "attention",
     "q (B, Tq, H, D) rows, k (B, Tk, Hkv, D) rows, v (B, Tk, Hkv, D) rows, "
-    "first (B, Tq) int optional",
+    "first (B, Tq) int optional, last (B, Tq) int optional, bias (H, distances) optional, "
+    "cos (positions, R) optional, sin (positions, R) optional",
 )
 attention_backward = Contract(
     "attention",
     "dy (B, Tq, H, D), q (B, Tq, H, D) rows, k (B, Tk, Hkv, D) rows, v (B, Tk, Hkv, D) rows, "
-    "y (B, Tq, H, D), lse (B, H, Tq), first (B, Tq) int optional",
+    "y (B, Tq, H, D), lse (B, H, Tq), first (B, Tq) int optional, last (B, Tq) int optional, "
+    "bias (H, distances) optional, cos (positions, R) optional, sin (positions, R) optional",
 )
 attention_gradients = Contract(
     "attention",

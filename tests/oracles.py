@@ -158,6 +158,11 @@ def _linear(x, weight, bias=None, activation=None, residual=None):
         x = torch.nn.functional.silu(x)
     elif activation == "relu2":
         x = x.relu().square()
+    elif activation == "relu":
+        x = x.relu()
+    elif activation in ("swiglu", "geglu"):
+        gate, up = x.chunk(2, dim=-1)
+        x = (torch.nn.functional.silu(gate) if activation == "swiglu" else _gelu(gate)) * up
     y = torch.nn.functional.linear(x, weight, bias)
     return y if residual is None else y + residual
 
@@ -168,28 +173,47 @@ def _gelu(x):
     return torch.nn.functional.gelu(x, approximate="tanh")
 
 
-def _attention(q, k, v, causal=True, scale=None, first=None):
+def _attention(q, k, v, bias=None, *, causal=True, scale=None, first=None, last=None, rotary=None):
     import torch
 
     q, k, v = (t.transpose(1, 2) for t in (q, k, v))
     Tq, Tk = q.shape[2], k.shape[2]
+    if rotary is not None:
+        cos, sin = (torch.tensor(table, dtype=q.dtype) for table in rotary)
+        q, k = _turn(q, cos[Tk - Tq : Tk], sin[Tk - Tq : Tk]), _turn(k, cos[:Tk], sin[:Tk])
     mask = torch.ones(1, 1, Tq, Tk, dtype=torch.bool)
     if causal:
         mask = mask.tril(Tk - Tq)
     if first is not None:
         mask = mask & (torch.arange(Tk) >= torch.tensor(first)[:, None, :, None])
+    if last is not None:
+        mask = mask & (torch.arange(Tk) < torch.tensor(last)[:, None, :, None])
     seeing = mask.any(-1, keepdim=True)  # torch's softmax of no key at all is nan: let it see, ...
+    added = torch.zeros((), dtype=q.dtype).masked_fill(~(mask | ~seeing), -torch.inf)
+    if bias is not None:
+        added = added + bias[:, torch.arange(Tq)[:, None] - torch.arange(Tk) + Tk - 1]
     y = torch.nn.functional.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask | ~seeing, scale=scale, enable_gqa=True
+        q, k, v, attn_mask=added, scale=scale, enable_gqa=True
     )
     return torch.where(seeing, y, 0).transpose(1, 2)  # ... and throw away what it saw
 
 
-def _self_attention(qkv, heads, kv_heads, causal=True, first=None):
+def _turn(x, cos, sin):
+    """Half-split rotation as in Hugging Face's models: x cos + rotate_half(x) sin."""
+    import torch
+
+    R = cos.shape[-1]
+    turned, rest = x[..., : 2 * R], x[..., 2 * R :]
+    half = torch.cat([-turned[..., R:], turned[..., :R]], -1)
+    both = turned * torch.cat([cos, cos], -1) + half * torch.cat([sin, sin], -1)
+    return torch.cat([both, rest], -1)
+
+
+def _self_attention(qkv, bias=None, *, heads, kv_heads, **sight):
     B, T, width = qkv.shape
     split = qkv.reshape(B, T, heads + 2 * kv_heads, width // (heads + 2 * kv_heads))
     q, k, v = split.split([heads, kv_heads, kv_heads], dim=2)
-    return _attention(q, k, v, causal, first=first).reshape(B, T, -1)
+    return _attention(q, k, v, bias, **sight).reshape(B, T, -1)
 
 
 def _cross_entropy(logits, targets, label_smoothing=0.0, ignore_index=None):

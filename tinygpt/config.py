@@ -198,6 +198,7 @@ def structure(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     Raises ConfigError for an unknown key, a value of another type, or one that `cls` refuses.
     """
     known = typing.get_type_hints(cls)
+    values = getattr(cls, "fill", dict)(values)  # a name among them may stand for more of them
     made: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{where}{key}"

@@ -1,4 +1,8 @@
-/* The activations of linear, of a vector: 0 none, 1 gelu, 2 relu2 (max(0, x)^2), 3 silu. */
+/* The activations of linear, of a vector: 0 none, 1 gelu, 2 relu2 (max(0, x)^2), 3 silu, 4 relu.
+ *
+ * With a gate, a row of x is two halves, g and u, and what is multiplied is act(g) u. A row of x is
+ * then twice as long as a row of the product's operand; u lies that much behind g.
+ */
 #pragma once
 #include "gelu.h"
 #include "parallel.h"
@@ -31,7 +35,15 @@ INLINE vf v_activate(int kind, vf x) {
         return v_mul(positive, positive);
     }
     if (kind == 3) return v_silu(x);
+    if (kind == 4) return v_max(x, v_zero());
     return x;
+}
+
+/* act of the first n numbers at x, times those `gate` further on if that is not 0. */
+INLINE vf v_activate_at(int kind, int64_t gate, const float *x, int64_t n) {
+    vf a = v_activate(kind, n >= LANES ? v_load(x) : v_load_part(x, n));
+    if (!gate) return a;
+    return v_mul(a, n >= LANES ? v_load(x + gate) : v_load_part(x + gate, n));
 }
 
 /* act'(x) */
@@ -42,6 +54,7 @@ INLINE vf v_activation_slope(int kind, vf x) {
         return v_add(positive, positive);
     }
     if (kind == 3) return v_silu_slope(x);
+    if (kind == 4) return v_select(v_less(v_zero(), x), v_set1(1), v_zero());
     return v_set1(1);
 }
 
@@ -55,6 +68,22 @@ static void activation_backward(int kind, const float *dy, const float *x, float
         if (i < end) {
             vf slope = v_activation_slope(kind, v_load_part(x + i, end - i));
             v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), slope), end - i);
+        }
+    }
+}
+
+/* a = act(g) u   =>   dg = da u act'(g),  du = da act(g), of rows of x = (g, u), 2 n floats each. The
+ * gradients are laid out as x; da stands where dg will. */
+static void activation_gate_backward(int kind, const float *x, float *dx, int64_t rows, int64_t n) {
+    PARALLEL_FOR(row, rows, 40 * n) {
+        const float *g = x + row * 2 * n, *u = g + n;
+        float *dg = dx + row * 2 * n, *du = dg + n;
+        for (int64_t i = 0; i < n; i += LANES) {
+            int64_t left = n - i < LANES ? n - i : LANES;
+            vf gate = v_load_part(g + i, left), da = v_load_part(dg + i, left);
+            vf slope = v_mul(v_load_part(u + i, left), v_activation_slope(kind, gate));
+            v_store_part(dg + i, v_mul(da, slope), left);
+            v_store_part(du + i, v_mul(da, v_activate(kind, gate)), left);
         }
     }
 }

@@ -16,49 +16,81 @@ from kernels.c import ids, library
 from kernels.c.library import pointer, strided_pointer, strides
 from kernels.numpy_ref.attention import check_gradients
 
+BIAS_PADDING = 32  # floats behind each row of biases: a panel of queries reads past its end
 
-def attention_forward(q, k, v, causal=True, scale=None, first=None):
+
+def attention_forward(
+    q, k, v, causal=True, scale=None, first=None, last=None, bias=None, rotary=None
+):
     """As numpy_ref.attention_forward, float32."""
-    (q, k, v, first), (*_, H, D, Tk, Hkv) = contracts.attention_forward.ready(q, k, v, first)
-    checks.heads("attention", H, Hkv, D)
-    first = _int64(first, Tk)
+    cos, sin = rotary or (None, None)
+    arrays, sizes = contracts.attention_forward.ready(q, k, v, first, last, bias, cos, sin)
+    checks.attention(sizes, first, last)
+    q, k, v = arrays[:3]
     y = memory.empty(q.shape)
     lse = memory.empty((q.shape[0], q.shape[2], q.shape[1]))  # (B, H, Tq)
     if y.size:
-        shape = _shape(q, k, v, causal, scale)
-        scratch = memory.scratch(library.lib.attention_scratch(shape, 0))
+        shape, sight = _shape(q, k, v, causal, scale), _Sight(*arrays[3:])
+        scratch = memory.scratch(library.lib.attention_scratch(shape, sight.struct, 0))
         library.lib.attention_forward(
-            shape, strided_pointer(q), strided_pointer(k), strided_pointer(v),
-            ids.pointer_or_null(first), pointer(y), pointer(lse), pointer(scratch),
+            shape, sight.struct, strided_pointer(q), strided_pointer(k), strided_pointer(v),
+            pointer(y), pointer(lse), pointer(scratch),
         )
     return y, lse
 
 
-def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
+def attention_backward(
+    dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None, last=None, bias=None,
+    rotary=None, wants_bias=True,
+):
     """As numpy_ref.attention_backward, float32."""
     if out is not None:
         check_gradients(q, k, out, (dy, v, y, lse))
-    arrays, sizes = contracts.attention_backward.ready(dy, q, k, v, y, lse, first)
-    dy, q, k, v, y, lse, first = arrays
-    *_, H, D, Tk, Hkv = sizes
-    checks.heads("attention", H, Hkv, D)
-    first = _int64(first, Tk)
+    given = (dy, q, k, v, y, lse, first, last, bias, *(rotary or (None, None)))
+    arrays, sizes = contracts.attention_backward.ready(*given)
+    checks.attention(sizes, first, last)
+    dy, q, k, v, y, lse = arrays[:6]
     if out is None:
         out = tuple(memory.empty(array.shape) for array in (q, k, v))
     # A target whose last axis has gaps is filled through a copy.
     grads = tuple(g if _has_contiguous_rows(g) else memory.empty(g.shape) for g in out)
+    sight = _Sight(*arrays[6:])
+    dbias = None if bias is None or not wants_bias else np.zeros(sight.bias.shape, np.float32)
     if k.size or q.size:
         shape = _shape(q, k, v, causal, scale, grads)
-        scratch = memory.scratch(library.lib.attention_scratch(shape, 1))
+        scratch = memory.scratch(library.lib.attention_scratch(shape, sight.struct, 1))
         library.lib.attention_backward(
-            shape, pointer(dy), strided_pointer(q), strided_pointer(k), strided_pointer(v),
-            ids.pointer_or_null(first), pointer(y), pointer(lse),
-            *map(strided_pointer, grads), pointer(scratch),
+            shape, sight.struct, pointer(dy), strided_pointer(q), strided_pointer(k),
+            strided_pointer(v), pointer(y), pointer(lse), *map(strided_pointer, grads),
+            library.ffi.NULL if dbias is None else pointer(dbias), pointer(scratch),
         )
     for target, grad in zip(out, grads, strict=True):
         if target is not grad:
             target[...] = grad
-    return tuple(out)
+    return tuple(out) if dbias is None else (*out, dbias[:, :-BIAS_PADDING])
+
+
+class _Sight:
+    """The C struct attention_sight, and the arrays whose memory it points to.
+
+    The arrays as a contract has made them ready; None for what decides nothing.
+    """
+
+    def __init__(self, first, last, bias, cos, sin):
+        self.struct = library.ffi.new("attention_sight *")  # all NULL
+        if first is not None:
+            self.first = checks.int64(first)
+            self.struct.first = ids.pointer(self.first)
+        if last is not None:
+            self.last = checks.int64(last)
+            self.struct.last = ids.pointer(self.last)
+        if bias is not None:
+            self.bias = np.pad(bias, ((0, 0), (0, BIAS_PADDING)))
+            self.struct.bias, self.struct.bias_step = pointer(self.bias), self.bias.shape[1]
+        if cos is not None:
+            self.cos, self.sin = cos, sin
+            self.struct.cos, self.struct.sin = pointer(self.cos), pointer(self.sin)
+            self.struct.turned = self.cos.shape[1]
 
 
 def _shape(q, k, v, causal, scale, grads=()):
@@ -79,12 +111,6 @@ def _make_shape(isa, q_shape, k_shape, steps, causal, scale):
             **dict(zip(("q", "k", "v", "dq", "dk", "dv"), steps, strict=False)),
         },
     )
-
-
-def _int64(first, Tk):
-    """First keys as C reads them, or None.  Raises ValueError for one outside 0 to Tk."""
-    checks.first_keys(first, Tk)
-    return None if first is None else checks.int64(first)
 
 
 def _has_contiguous_rows(array: np.ndarray) -> bool:

@@ -31,6 +31,7 @@ typedef struct {
     const float *residual; /* laid out as c; c itself (without bias): c += a b */
     int a_activation, b_activation; /* activation.h's number; 0: none. An activated a has
                                      * a_inner = 1, an activated b has b_column = 1. */
+    int64_t a_gate, b_gate; /* how far behind its operand an activation's gate lies; 0: no gate */
 } gemm_problem;
 
 static void gemm(const gemm_problem *p, float *scratch);

@@ -10,11 +10,11 @@
 #include "gemm_tile.h"
 
 /* The piece of one row of b, `columns` numbers, that belongs to a panel: NR numbers, zeros beyond. */
-static inline void gemm_pack_piece(const float *b, int activation, int64_t columns, float *to) {
+static inline void gemm_pack_piece(const float *b, int activation, int64_t gate, int64_t columns,
+                                   float *to) {
     UNROLL for (int j = 0; j < NR; j += LANES) {
         const int64_t n = clamp(columns - j, 0, LANES);
-        vf v = n == LANES ? v_load(b + j) : n > 0 ? v_load_part(b + j, n) : v_zero();
-        v_store(to + j, v_activate(activation, v)); /* every activation leaves 0 as 0 */
+        v_store(to + j, n > 0 ? v_activate_at(activation, gate, b + j, n) : v_zero());
     }
 }
 
@@ -44,7 +44,8 @@ static void gemm_pack_b(const gemm_problem *p, const float *b, int64_t depth, in
         for (int64_t k = 0; k < depth; k++, b += p->b_inner)
             for (int64_t at = panel * NR; at < end * NR; at += NR) {
                 prefetch(b + at + AHEAD * p->b_inner);
-                gemm_pack_piece(b + at, p->b_activation, columns - at, packed + at * depth + k * NR);
+                gemm_pack_piece(b + at, p->b_activation, p->b_gate, columns - at,
+                                packed + at * depth + k * NR);
             }
         return;
     }
@@ -55,14 +56,13 @@ static void gemm_pack_b(const gemm_problem *p, const float *b, int64_t depth, in
 
 /* One tile of act(a) whose rows lie along k (or, not activated, have any strides): [row][PITCH]. A
  * row's last vector may reach into the end of its pitch, which no tile reads. */
-static void gemm_pack_rows(const float *a, int activation, int64_t a_row, int64_t a_inner,
-                           int64_t rows, int64_t depth, float *to) {
+static void gemm_pack_rows(const float *a, int activation, int64_t gate, int64_t a_row,
+                           int64_t a_inner, int64_t rows, int64_t depth, float *to) {
     for (int64_t i = 0; i < rows; i++, a += a_row, to += PITCH)
         if (a_inner == 1)
             for (int64_t k = 0; k < depth; k += LANES) {
                 if (k % CACHE_LINE == 0) prefetch(a + k + AHEAD * a_row);
-                vf v = k + LANES <= depth ? v_load(a + k) : v_load_part(a + k, depth - k);
-                v_store(to + k, v_activate(activation, v));
+                v_store(to + k, v_activate_at(activation, gate, a + k, depth - k));
             }
         else
             for (int64_t k = 0; k < depth; k++) to[k] = a[k * a_inner];
@@ -104,7 +104,7 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
     for (int64_t t = 0; t < tiles; t++) {
         int64_t row = first + gemm_part(last - first, t, tiles);
         int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row;
-        gemm_pack_rows(a + row * p->a_row, p->a_activation, p->a_row, p->a_inner, rows, depth,
-                       to + t * TILE);
+        gemm_pack_rows(a + row * p->a_row, p->a_activation, p->a_gate, p->a_row, p->a_inner, rows,
+                       depth, to + t * TILE);
     }
 }

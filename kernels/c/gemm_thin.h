@@ -73,7 +73,8 @@ static void gemm_thin_ready(gemm_problem *p, float *room) {
     for (int64_t row = 0; row < p->rows; row++)
         for (int64_t k = 0; k < p->inner; k += LANES) {
             int64_t n = gemm_least(p->inner - k, LANES);
-            vf a = v_activate(p->a_activation, v_load_part(p->a + row * p->a_row + k, n));
+            const float *from = p->a + row * p->a_row + k;
+            vf a = v_activate_at(p->a_activation, p->a_gate, from, n);
             v_store_part(room + row * p->inner + k, a, n);
         }
     p->a = room, p->a_row = p->inner;

@@ -50,12 +50,19 @@ typedef struct {
     int causal;
     float scale;
 } attention_shape;
-int64_t attention_scratch(const attention_shape *s, int backward); /* floats */
-void attention_forward(const attention_shape *s, const float *q, const float *k, const float *v,
-                       const int64_t *first, float *y, float *lse, float *scratch);
-void attention_backward(const attention_shape *s, const float *dy, const float *q, const float *k,
-                        const float *v, const int64_t *first, const float *y, const float *lse,
-                        float *dq, float *dk, float *dv, float *scratch);
+typedef struct {
+    const int64_t *first, *last; /* (B, Tq): keys first <= j < last are seen; NULL: from 0, to Tk */
+    const float *bias;           /* (H, bias_step) by distance, rows ending in BIAS_PADDING zeros */
+    const float *cos, *sin;      /* (Tk, turned), NULL: no rotation */
+    int64_t bias_step, turned;
+} attention_sight; /* what else decides a score; NULL where it does not */
+int64_t attention_scratch(const attention_shape *s, const attention_sight *sight, int backward);
+void attention_forward(const attention_shape *s, const attention_sight *sight, const float *q,
+                       const float *k, const float *v, float *y, float *lse, float *scratch);
+void attention_backward(const attention_shape *s, const attention_sight *sight, const float *dy,
+                        const float *q, const float *k, const float *v, const float *y,
+                        const float *lse, float *dq, float *dk, float *dv, float *dbias,
+                        float *scratch);
 
 /* cross_entropy.c */
 void cross_entropy_forward(
@@ -130,10 +137,11 @@ void layernorm_backward(
 /* linear.c */
 void linear_forward(
     const float *x, const float *weight, const float *bias, const float *residual,
-    int64_t activation, float *y, int64_t rows, int64_t inside, int64_t outside, float *scratch
+    int64_t activation, int64_t gated, float *y, int64_t rows, int64_t inside, int64_t outside,
+    float *scratch
 );
 void linear_backward(
-    const float *dy, const float *x, const float *weight, int64_t activation, float *dx,
+    const float *dy, const float *x, const float *weight, int64_t activation, int64_t gated, float *dx,
     float *dweight, float *dbias, int64_t rows, int64_t inside, int64_t outside, float *scratch
 );
 

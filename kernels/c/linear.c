@@ -1,6 +1,7 @@
 /* A dense layer, forward and backward: gemm.h's product with its surroundings filled in.
  *
  *     y  = act(x) W^T + bias + residual       (rows, outside) from x (rows, inside), W (outside, inside)
+ *                                             gated: from x (rows, 2 inside), activation.h
  *     dx = (dy W) act'(x),   dW = dy^T act(x),   dbias = column sums of dy
  *
  * There is no act(x) in memory: it is computed while a tile of x is packed, once in each product.
@@ -14,10 +15,11 @@
 #include "simd.h"
 
 void linear_forward(const float *x, const float *weight, const float *bias, const float *residual,
-                    int64_t activation, float *y, int64_t rows, int64_t inside, int64_t outside,
-                    float *scratch) {
+                    int64_t activation, int64_t gated, float *y, int64_t rows, int64_t inside,
+                    int64_t outside, float *scratch) {
     gemm(&(gemm_problem){.rows = rows, .columns = outside, .inner = inside,
-                         .a = x, .a_row = inside, .a_inner = 1, .a_activation = (int)activation,
+                         .a = x, .a_row = gated ? 2 * inside : inside, .a_inner = 1,
+                         .a_activation = (int)activation, .a_gate = gated ? inside : 0,
                          .b = weight, .b_inner = 1, .b_column = inside, /* W^T: strides swapped */
                          .c = y, .c_row = outside, .bias = bias, .residual = residual},
          scratch);
@@ -37,22 +39,26 @@ static void linear_bias_gradient(const float *dy, float *dbias, int64_t rows, in
 
 /* What is not wanted is NULL, and so may x be where nothing reads it. */
 void linear_backward(const float *dy, const float *x, const float *weight, int64_t activation,
-                     float *dx, float *dweight, float *dbias, int64_t rows, int64_t inside,
-                     int64_t outside, float *scratch) {
+                     int64_t gated, float *dx, float *dweight, float *dbias, int64_t rows,
+                     int64_t inside, int64_t outside, float *scratch) {
+    const int64_t row = gated ? 2 * inside : inside; /* of x and dx */
     const gemm_problem to_weight = {
         .rows = outside, .columns = inside, .inner = rows,
         .a = dy, .a_row = 1, .a_inner = outside, /* dy^T */
-        .b = x, .b_inner = inside, .b_column = 1, .b_activation = (int)activation,
-        .c = dweight, .c_row = inside,
+        .b = x, .b_inner = row, .b_column = 1, .b_activation = (int)activation,
+        .b_gate = gated ? inside : 0, .c = dweight, .c_row = inside,
     };
     const gemm_problem to_x = {
         .rows = rows, .columns = inside, .inner = outside,
         .a = dy, .a_row = outside, .a_inner = 1,
         .b = weight, .b_inner = inside, .b_column = 1,
-        .c = dx, .c_row = inside,
+        .c = dx, .c_row = row,
     };
     if (dweight) gemm(&to_weight, scratch);
     if (dx) gemm(&to_x, scratch);
-    if (dx && activation) activation_backward((int)activation, dx, x, dx, rows * inside);
+    if (dx && gated)
+        activation_gate_backward((int)activation, x, dx, rows, inside);
+    else if (dx && activation)
+        activation_backward((int)activation, dx, x, dx, rows * inside);
     if (dbias) linear_bias_gradient(dy, dbias, rows, outside);
 }

@@ -6,30 +6,41 @@ from kernels.c.library import pointer, pointer_or_null
 from kernels.c.matmul import scratch
 
 ACTIVATIONS = {None: 0} | {name: 1 + i for i, name in enumerate(checks.ACTIVATIONS)}
+# linear's activation -> its number, and whether it is a gate
+_KINDS = {name: (number, 0) for name, number in ACTIVATIONS.items()} | {
+    name: (ACTIVATIONS[act], 1) for name, act in checks.GATED.items()
+}
 
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
     """As numpy_ref.linear_forward, float32."""
-    arrays, (rows, inside, outside) = contracts.linear_forward.ready(x, weight, bias, residual)
-    x, weight, bias, residual = arrays
     checks.activation(activation)
+    kind, gated = _KINDS[activation]
+    contract = contracts.linear_gated_forward if gated else contracts.linear_forward
+    arrays, sizes = contract.ready(x, weight, bias, residual)
+    x, weight, bias, residual = arrays
+    (outside, inside), rows = weight.shape, sizes[0]
+    checks.halves(gated, x, inside)
     y = memory.empty((*x.shape[:-1], outside))
     if y.size:
         library.lib.linear_forward(
             pointer(x), pointer(weight), pointer_or_null(bias), pointer_or_null(residual),
-            ACTIVATIONS[activation], pointer(y), rows, inside, outside,
-            pointer(scratch()),
+            kind, gated, pointer(y), rows, inside, outside, pointer(scratch()),
         )
     return y
 
 
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """As numpy_ref.linear_backward, float32."""
-    arrays, (rows, outside, inside) = contracts.linear_backward.ready(dy, x, weight, bias)
-    dy, x, weight, bias = arrays
     checks.activation(activation)
+    kind, gated = _KINDS[activation]
+    contract = contracts.linear_gated_backward if gated else contracts.linear_backward
+    arrays, sizes = contract.ready(dy, x, weight, bias)
+    dy, x, weight, bias = arrays
+    (outside, inside), rows = weight.shape, sizes[0]
     checks.input_for(wants, x, activation)
-    dx = memory.empty((*dy.shape[:-1], inside)) if wants[0] else None
+    checks.halves(gated, x, inside)
+    dx = memory.empty((*dy.shape[:-1], inside << gated)) if wants[0] else None
     dweight = memory.empty(weight.shape) if wants[1] else None
     dbias = memory.empty((outside,)) if wants[2] and bias is not None else None
     if not dy.size:  # no rows or no outputs: every sum is empty
@@ -38,7 +49,7 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
                 total[...] = 0
         return dx, dweight, dbias
     library.lib.linear_backward(
-        pointer(dy), pointer_or_null(x), pointer(weight), ACTIVATIONS[activation],
+        pointer(dy), pointer_or_null(x), pointer(weight), kind, gated,
         pointer_or_null(dx), pointer_or_null(dweight), pointer_or_null(dbias),
         rows, inside, outside, pointer(scratch()),
     )

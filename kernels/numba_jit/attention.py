@@ -14,7 +14,7 @@ import numpy as np
 from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import inline, parallel, prange
 from kernels.numba_jit.vector_math import exp
-from kernels.numpy_ref.attention import check_gradients
+from kernels.numpy_ref.attention import check_gradients, turned
 
 QUERIES = KEYS = 64
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -24,43 +24,59 @@ NO_SCORE = np.float32(-3e38)  # below any score, yet -inf minus it is -inf and n
 LOWEST = np.float32(-44)
 
 
-def attention_forward(q, k, v, causal=True, scale=None, first=None):
+def attention_forward(
+    q, k, v, causal=True, scale=None, first=None, last=None, bias=None, rotary=None
+):
     """y (B, Tq, H, D), lse (B, H, Tq); see numpy_ref.attention_forward."""
-    (q, k, v, first), sizes = contracts.attention_forward.ready(q, k, v, first)
-    B, Tq, H, D, Tk, Hkv = sizes
-    checks.heads("attention", H, Hkv, D)
-    first = _first_keys(first, q, Tk)
+    cos, sin = rotary or (None, None)
+    arrays, sizes = contracts.attention_forward.ready(q, k, v, first, last, bias, cos, sin)
+    checks.attention(sizes, first, last)
+    B, Tq, H, D, Tk, Hkv = sizes[:6]
+    q, k, v, first, last, bias = arrays[:6]
+    q, k = turned(q, k, rotary)
+    sight = _sight(q, k, first, last, bias)
     y, lse = memory.empty(q.shape), memory.empty((B, H, Tq))
     factor = np.float32(1 / math.sqrt(D) if scale is None else scale)
     if Tq == 1 and k.size and min(*k.strides, *v.strides) >= 0:
-        _forward_one(q, *_flat(k), *_flat(v), k.shape[1], k.shape[2], factor, first, y, lse)
+        _forward_one(q, *_flat(k), *_flat(v), Tk, Hkv, factor, *sight, y, lse)
     elif y.size:
-        _forward(q, k, v, bool(causal), factor, first, y, lse)
+        _forward(q, k, v, bool(causal), factor, *sight, y, lse)
     return y, lse
 
 
-def attention_backward(dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None):
-    """dq, dk, dv; see numpy_ref.attention_backward."""
+def attention_backward(
+    dy, q, k, v, y, lse, causal=True, scale=None, out=None, first=None, last=None, bias=None,
+    rotary=None, wants_bias=True,
+):
+    """dq, dk, dv, dbias; see numpy_ref.attention_backward."""
     if out is not None:
         check_gradients(q, k, out, (dy, v, y, lse))
-    arrays, (*_, H, D, Tk, Hkv) = contracts.attention_backward.ready(dy, q, k, v, y, lse, first)
-    dy, q, k, v, y, lse, first = arrays
-    checks.heads("attention", H, Hkv, D)
-    first = _first_keys(first, q, Tk)
+    given = (dy, q, k, v, y, lse, first, last, bias, *(rotary or (None, None)))
+    arrays, sizes = contracts.attention_backward.ready(*given)
+    checks.attention(sizes, first, last)
+    dy, q, k, v, y, lse, first, last, bias = arrays[:9]
     if out is None:
         out = tuple(memory.empty(array.shape) for array in (q, k, v))
+    dq, dk, dv = out
+    q, k = turned(q, k, rotary)
+    sight = _sight(q, k, first, last, bias)
     factor = np.float32(1 / math.sqrt(q.shape[-1]) if scale is None else scale)
-    _backward(dy, q, k, v, y, lse, bool(causal), factor, first, *out)
-    return tuple(out)
+    wants_bias = bias is not None and wants_bias
+    rows = (q.shape[0], *bias.shape) if wants_bias else (0, 0, 0)
+    dbias = np.zeros(rows, np.float32)  # one table for each batch row, so that no two threads meet
+    _backward(dy, q, k, v, y, lse, bool(causal), factor, *sight, dq, dk, dv, dbias)
+    if rotary is not None:
+        dq[...], dk[...] = turned(dq, dk, rotary, back=True)
+    return (dq, dk, dv, dbias.sum(axis=0)) if wants_bias else (dq, dk, dv)
 
 
-def _first_keys(first, q, Tk):
-    """Each query's first key, (B, Tq) int64; 0 where the caller has none.
-
-    Raises ValueError for one outside 0 to Tk.
-    """
-    checks.first_keys(first, Tk)
-    return np.zeros(q.shape[:2], np.int64) if first is None else checks.int64(first)
+def _sight(q, k, first, last, bias):
+    """Each query's first key and the one after its last, (B, Tq) int64 each, and the biases by
+    distance; where the caller has none all keys, and (0, 0)."""
+    queries = q.shape[:2]
+    first = np.zeros(queries, np.int64) if first is None else checks.int64(first)
+    last = np.full(queries, k.shape[1], np.int64) if last is None else checks.int64(last)
+    return first, last, np.zeros((0, 0), np.float32) if bias is None else bias
 
 
 def _flat(x):
@@ -117,13 +133,15 @@ def _seen(i, Tq, Tk, causal):
 
 
 @inline
-def _first_block(first, i0, count):
-    """Where the first block of keys begins that one of `count` queries from i0 on may see."""
-    return first[i0 : i0 + count].min() // KEYS * KEYS
+def _keys_of(first, last, i0, count, Tq, Tk, causal):
+    """(begin, end): where the first block of keys begins that one of `count` queries from i0 on may
+    see, and the key after the last."""
+    end = min(_seen(i0 + count - 1, Tq, Tk, causal), last[i0 : i0 + count].max())
+    return first[i0 : i0 + count].min() // KEYS * KEYS, end
 
 
 @parallel
-def _forward(q, k, v, causal, scale, first, y, lse):
+def _forward(q, k, v, causal, scale, first, last, bias, y, lse):
     B, Tq, H, D = q.shape
     Tk, Hkv = k.shape[1], k.shape[2]
     blocks = (Tq + QUERIES - 1) // QUERIES
@@ -136,12 +154,17 @@ def _forward(q, k, v, causal, scale, first, y, lse):
         scores = np.empty((KEYS, QUERIES), np.float32)
         peak, total = np.full(QUERIES, NO_SCORE), np.zeros(QUERIES, np.float32)
         _pack(q[b, :, h], i0, count, scale, columns)
-        end = _seen(i0 + count - 1, Tq, Tk, causal)
-        for j in range(_first_block(first[b], i0, count), end, KEYS):
+        begin, end = _keys_of(first[b], last[b], i0, count, Tq, Tk, causal)
+        for j in range(begin, end, KEYS):
             keys = min(KEYS, end - j)
             scores[:] = ZERO
             _add_product(kh[j : j + keys], columns, scores, keys, D)
-            _hide(scores, first[b, i0 : i0 + count], i0 + Tk - Tq, j, keys, causal)
+            if len(bias):
+                _add_bias(scores, bias[h], i0 - j + Tk - 1, keys, count)
+            _hide(
+                scores, first[b, i0 : i0 + count], last[b, i0 : i0 + count], i0 + Tk - Tq, j, keys,
+                causal,
+            )
             _softmax_block(scores, keys, peak, total, out)
             _add_product(vh[j : j + keys].T, scores, out, D, keys)
         for i in range(count):
@@ -152,15 +175,25 @@ def _forward(q, k, v, causal, scale, first, y, lse):
 
 
 @inline
-def _hide(scores, first, diagonal, j0, keys, causal):
+def _add_bias(scores, bias, zero, keys, count):
+    """scores[j, i] += bias[i - j + zero]."""
+    for j in range(keys):
+        for i in range(count):
+            scores[j, i] += bias[i - j + zero]
+
+
+@inline
+def _hide(scores, first, last, diagonal, j0, keys, causal):
     """-inf for the keys of the block at j0 that query i does not see: it sees those from first[i]
-    on, and if causal up to i + diagonal."""
+    on and before last[i], and if causal up to i + diagonal."""
     if causal:
         for j in range(max(0, diagonal + 1 - j0), keys):
             for i in range(min(j0 + j - diagonal, QUERIES)):
                 scores[j, i] = -np.inf
     for i in range(len(first)):
         for j in range(min(first[i] - j0, keys)):
+            scores[j, i] = -np.inf
+        for j in range(max(0, last[i] - j0), keys):
             scores[j, i] = -np.inf
 
 
@@ -189,7 +222,9 @@ def _softmax_block(scores, keys, peak, total, out):
 
 
 @parallel
-def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first, y, lse):
+def _forward_one(
+    q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first, last, bias, y, lse
+):
     """One query for each head, as when text is written token by token: vectors lie along D."""
     B, _, H, D = q.shape
     for piece in prange(B * H):
@@ -197,14 +232,16 @@ def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first,
         query, out = np.empty(D, np.float32), np.zeros(D, np.float32)
         for d in range(D):
             query[d] = q[b, 0, h, d] * scale
-        peak, total, start = NO_SCORE, ZERO, first[b, 0]
-        for j in range(start, Tk):
+        peak, total, start, end = NO_SCORE, ZERO, first[b, 0], last[b, 0]
+        for j in range(start, end):
             key_at = b * key_steps[0] + j * key_steps[1] + hk * key_steps[2]
             value_at = b * value_steps[0] + j * value_steps[1] + hk * value_steps[2]
             key, value = keys[key_at : key_at + D], values[value_at : value_at + D]
             score = ZERO
             for d in range(D):
                 score += query[d] * key[d]
+            if len(bias):
+                score += bias[h, Tk - 1 - j]
             if not score <= peak:
                 keep = ZERO if peak - score < LOWEST else exp(peak - score)
                 peak = score
@@ -215,13 +252,13 @@ def _forward_one(q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first,
             total += e
             for d in range(D):
                 out[d] += e * value[d]
-        lse[b, h, 0] = peak + np.log(total) if start < Tk else -np.inf
+        lse[b, h, 0] = peak + np.log(total) if start < end else -np.inf
         for d in range(D):
-            y[b, 0, h, d] = out[d] / total if start < Tk else ZERO
+            y[b, 0, h, d] = out[d] / total if start < end else ZERO
 
 
 @parallel
-def _backward(dy, q, k, v, y, lse, causal, scale, first, dq, dk, dv):
+def _backward(dy, q, k, v, y, lse, causal, scale, first, last, bias, dq, dk, dv, dbias):
     B, Tq, H, D = q.shape
     Tk, Hkv = k.shape[1], k.shape[2]
     group = H // Hkv
@@ -253,15 +290,22 @@ def _backward(dy, q, k, v, y, lse, causal, scale, first, dq, dk, dv):
                         dy_rows[i, d] = dy[b, i0 + i, h, d]
                         dot[i] += dy[b, i0 + i, h, d] * y[b, i0 + i, h, d]
                 dq_columns[:] = ZERO
-                end = _seen(i0 + count - 1, Tq, Tk, causal)
-                for j in range(_first_block(first[b], i0, count), end, KEYS):
+                begin, end = _keys_of(first[b], last[b], i0, count, Tq, Tk, causal)
+                for j in range(begin, end, KEYS):
                     keys = min(KEYS, end - j)
                     p[:] = ZERO
                     ds[:] = ZERO
                     _add_product(kh[j : j + keys], q_columns, p, keys, D)  # S^T = K Q^T
                     _add_product(vh[j : j + keys], dy_columns, ds, keys, D)  # dP^T = V dY^T
-                    _hide(p, first[b, i0 : i0 + count], i0 + Tk - Tq, j, keys, causal)
+                    if len(bias):
+                        _add_bias(p, bias[h], i0 - j + Tk - 1, keys, count)
+                    _hide(
+                        p, first[b, i0 : i0 + count], last[b, i0 : i0 + count], i0 + Tk - Tq, j,
+                        keys, causal,
+                    )
                     _softmax_backward(p, ds, keys, shift, dot)
+                    if len(dbias):
+                        _sum_bias(dbias[b, h], ds, i0 - j + Tk - 1, keys, count)
                     _add_product(kh[j : j + keys].T, ds, dq_columns, D, keys)
                     _add_product(p, dy_rows, dv_sum[j : j + keys], keys, count)
                     _add_product(ds, q_rows, dk_sum[j : j + keys], keys, count)
@@ -281,3 +325,11 @@ def _softmax_backward(p, ds, keys, shift, dot):
             e = ZERO if x < LOWEST else exp(x)
             p[j, i] = e
             ds[j, i] = e * (ds[j, i] - dot[i])
+
+
+@inline
+def _sum_bias(dbias, ds, zero, keys, count):
+    """dbias[i - j + zero] += ds[j, i]."""
+    for j in range(keys):
+        for i in range(count):
+            dbias[i - j + zero] += ds[j, i]

@@ -7,20 +7,23 @@ import numpy as np
 
 from kernels import checks, contracts, memory
 from kernels.numba_jit.gelu import LARGEST, ONE, gelu_forward, gelu_with_derivative
-from kernels.numba_jit.jit import parallel, prange
+from kernels.numba_jit.jit import inline, parallel, prange
 from kernels.numba_jit.vector_math import exp
 from kernels.numpy_ref.linear import activate
 
-_GELU, _RELU2, _SILU = 1, 2, 3
-_CODES = {"gelu": _GELU, "relu2": _RELU2, "silu": _SILU}
+_GELU, _RELU2, _SILU, _RELU = 1, 2, 3, 4
+_CODES = {"gelu": _GELU, "relu2": _RELU2, "silu": _SILU, "relu": _RELU}
 ZERO, TWO = np.float32(0), np.float32(2)
 
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
     """y = activation(x) W^T + bias + residual; see numpy_ref.linear_forward."""
-    arrays, (_, _, width) = contracts.linear_forward.ready(x, weight, bias, residual)
-    x, weight, bias, residual = arrays
     checks.activation(activation)
+    gated = activation in checks.GATED
+    contract = contracts.linear_gated_forward if gated else contracts.linear_forward
+    x, weight, bias, residual = contract.ready(x, weight, bias, residual)[0]
+    width, inner = weight.shape
+    checks.halves(gated, x, inner)
     y = memory.empty((*x.shape[:-1], width))
     a = activate(x, activation, gelu_forward)
     np.matmul(a, weight.T, out=y)  # (..., in) -> (..., out)
@@ -33,16 +36,21 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
 
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """Gradients of linear_forward; see numpy_ref.linear_backward."""
-    arrays, (R, out, inner) = contracts.linear_backward.ready(dy, x, weight, bias)
-    dy, x, weight, bias = arrays
     checks.activation(activation)
+    gated = activation in checks.GATED
+    contract = contracts.linear_gated_backward if gated else contracts.linear_backward
+    (dy, x, weight, bias), (R, *_) = contract.ready(dy, x, weight, bias)
+    out, inner = weight.shape
     checks.input_for(wants, x, activation)
+    checks.halves(gated, x, inner)
     dx = dweight = dbias = None
     rows = dy.reshape(R, out)  # (..., out) -> (R, out)
     if wants[0]:
         dx = memory.empty((*dy.shape[:-1], weight.shape[1]))
         np.matmul(dy, weight, out=dx)
-    if activation is not None and (wants[0] or wants[1]):
+    if activation in checks.GATED and (wants[0] or wants[1]):
+        x, dx = _gate(_CODES[checks.GATED[activation]], x, dx, wants[1])
+    elif activation is not None and (wants[0] or wants[1]):
         x = _activate(_CODES[activation], x, dx, wants[1])
     if wants[1]:
         dweight = rows.T @ x.reshape(R, inner)
@@ -59,6 +67,49 @@ def _activate(activation, x, dx, wants_y):
     return y
 
 
+def _gate(activation, x, da, wants_y):
+    """(act(g) u, dx) of x = (g, u); dx None without da, the other empty if it is not wanted."""
+    rows = x.reshape(-1, x.shape[-1])  # (..., 2 in) -> (R, 2 in)
+    n = rows.shape[1] // 2
+    y = memory.empty((len(rows) if wants_y else 0, n))
+    dx = None if da is None else memory.empty(x.shape)
+    none = memory.empty((0, n))
+    _gate_both(
+        activation, rows, y, none if da is None else da.reshape(-1, n),
+        memory.empty((0, 2 * n)) if dx is None else dx.reshape(-1, 2 * n),
+    )
+    return y, dx
+
+
+@parallel
+def _gate_both(activation, x, y, da, dx):
+    n = x.shape[1] // 2
+    for r in prange(len(x)):
+        for i in range(n):
+            value, slope = _value_and_slope(activation, x[r, i])
+            if len(y):
+                y[r, i] = value * x[r, n + i]
+            if len(dx):
+                dx[r, i], dx[r, n + i] = da[r, i] * x[r, n + i] * slope, da[r, i] * value
+
+
+@inline
+def _value_and_slope(activation, x):
+    if activation == _GELU:
+        value, slope = gelu_with_derivative(x)
+    elif activation == _SILU:
+        e = exp(-x)
+        s = ONE / (ONE + e)
+        value = x * s
+        slope = s + value * (min(e, LARGEST) * s)
+    elif activation == _RELU:
+        value, slope = max(x, ZERO), ONE if x > ZERO else ZERO
+    else:
+        positive = max(x, ZERO)
+        value, slope = positive * positive, TWO * positive
+    return value, slope
+
+
 @parallel
 def _activate_both(activation, x, y, dx):
     """y = act(x) for the weight's gradient, dx *= act'(x): one exp for both.
@@ -66,16 +117,7 @@ def _activate_both(activation, x, y, dx):
     y or dx of no elements: it is not wanted.
     """
     for i in prange(x.size):
-        if activation == _GELU:
-            value, slope = gelu_with_derivative(x[i])
-        elif activation == _SILU:
-            e = exp(-x[i])
-            s = ONE / (ONE + e)
-            value = x[i] * s
-            slope = s + value * (min(e, LARGEST) * s)
-        else:
-            positive = max(x[i], ZERO)
-            value, slope = positive * positive, TWO * positive
+        value, slope = _value_and_slope(activation, x[i])
         if y.size:
             y[i] = value
         if dx.size:

@@ -16,14 +16,18 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     """One dense layer with what usually comes before and after it.
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out), float of one dtype.
-    activation: of x: None, "gelu" (tanh form), "relu2" (max(0, x)^2, So et al. 2021) or "silu"
-    (x sigmoid(x), Elfwing et al. 2018).
+    activation: of x: None, "gelu" (tanh form), "relu2" (max(0, x)^2, So et al. 2021), "silu"
+    (x sigmoid(x), Elfwing et al. 2018), "relu"; or a gate, "swiglu" or "geglu" (Shazeer 2020): x is
+    (..., 2 in), silu or gelu of its first half times its second.
     Returns y (..., out).  Saved for backward: x, 4 bytes a value; act(x) and act'(x) are computed
     again, which costs two exps a value and saves 8 bytes.
     Raises ValueError for shapes that do not fit or an unknown activation.
     """
-    contracts.linear_forward.check(x, weight, bias, residual)
     checks.activation(activation)
+    gated = activation in checks.GATED
+    contract = contracts.linear_gated_forward if gated else contracts.linear_forward
+    contract.check(x, weight, bias, residual)
+    checks.halves(gated, x, weight.shape[1])
     y = activate(x, activation) @ weight.T  # (..., in) -> (..., out)
     if bias is not None:
         y = y + bias
@@ -40,18 +44,20 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
     Returns (dx, dweight, dbias), None for what is not wanted; dbias also None without a bias.
     Raises ValueError for shapes that do not fit or an x that is missing.
     """
-    R, out, inner = contracts.linear_backward.check(dy, x, weight, bias)
     checks.activation(activation)
+    gated = activation in checks.GATED
+    contract = contracts.linear_gated_backward if gated else contracts.linear_backward
+    (R, *_), (out, inner) = contract.check(dy, x, weight, bias), weight.shape
     checks.input_for(wants, x, activation)
+    checks.halves(gated, x, inner)
     # y = act(x) W^T + b   =>   dx = (dy W) act'(x),   db_o = sum_rows dy_o,
     # dW_oi = sum_rows dy_o act(x)_i = (dy^T act(x))_oi
     dx = dweight = dbias = None
     rows = dy.reshape(R, out)  # (..., out) -> (R, out)
-    a, slope = activate_with_derivative(x, activation) if wants[0] or wants[1] else (None, None)
     if wants[0]:
-        dx = dy @ weight if slope is None else (dy @ weight) * slope
+        dx = activate_backward(dy @ weight, x, activation)
     if wants[1]:
-        dweight = rows.T @ a.reshape(R, inner)
+        dweight = rows.T @ activate(x, activation).reshape(R, inner)
     if wants[2] and bias is not None:
         dbias = rows.sum(axis=0)
     return dx, dweight, dbias
@@ -59,15 +65,32 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
 
 def activate(x, activation, gelu=gelu_forward):
     """act(x), element by element.  gelu: another backend's gelu_forward."""
+    if activation in checks.GATED:
+        gate, up = np.split(x, 2, axis=-1)  # (..., 2 in) -> (..., in) twice
+        return activate(gate, checks.GATED[activation], gelu) * up
     if activation == "gelu":
         return gelu(x)
     return x if activation is None else activate_with_derivative(x, activation)[0]
 
 
+def activate_backward(da, x, activation):
+    """The gradient of x, given da (..., in), that of act(x)."""
+    if activation is None:
+        return da
+    if activation in checks.GATED:
+        # a = act(g) u   =>   dg = da u act'(g),   du = da act(g)
+        gate, up = np.split(x, 2, axis=-1)
+        a, slope = activate_with_derivative(gate, checks.GATED[activation])
+        return np.concatenate([da * up * slope, da * a], axis=-1)
+    return da * activate_with_derivative(x, activation)[1]
+
+
 def activate_with_derivative(x, activation):
-    """(act(x), act'(x)); (x, None) without an activation."""
+    """(act(x), act'(x)) of an activation without a gate."""
     if activation == "gelu":
         return gelu_with_derivative(x)
+    if activation == "relu":
+        return np.maximum(x, 0), (x > 0).astype(x.dtype)
     if activation == "relu2":
         positive = np.maximum(x, 0)
         return positive * positive, 2 * positive
@@ -76,4 +99,4 @@ def activate_with_derivative(x, activation):
         with np.errstate(over="ignore"):  # 1 / (1 + inf) = 0 is right
             s, rest = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
         return x * s, s + x * s * rest
-    return x, None
+    raise ValueError(f"unknown activation {activation!r}")

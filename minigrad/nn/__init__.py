@@ -2,7 +2,7 @@
 
 from minigrad import ops as functional  # PyTorch's nn.functional
 from minigrad.nn import init
-from minigrad.nn.attention import CausalSelfAttention
+from minigrad.nn.attention import EVERYTHING, CrossAttention, SelfAttention, Sight
 from minigrad.nn.containers import ModuleDict, ModuleList, Sequential
 from minigrad.nn.dropout import Dropout
 from minigrad.nn.embedding import Embedding
@@ -28,9 +28,9 @@ from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
 from minigrad.nn.rmsnorm import RMSNorm
 
 __all__ = [
-    "GELU", "MLP", "CausalSelfAttention", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten",
-    "Function", "Identity", "LayerNorm", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleDict",
-    "ModuleList", "Parameter", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "ReLU",
-    "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "copy_arrays", "evaluating", "functional",
-    "init", "replace_modules",
+    "EVERYTHING", "GELU", "MLP", "CrossAttention", "CrossEntropyLoss", "Dropout", "Embedding",
+    "Flatten", "Function", "Identity", "LayerNorm", "Linear", "LogSoftmax", "MSELoss", "Module",
+    "ModuleDict", "ModuleList", "Parameter", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm",
+    "ReLU", "SelfAttention", "Sequential", "SiLU", "Sight", "Sigmoid", "Softmax", "Tanh",
+    "copy_arrays", "evaluating", "functional", "init", "replace_modules",
 ]

@@ -2,54 +2,75 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kernels import active
 from kernels.memory import empty
+from kernels.numpy_ref.attention import rotate
 from minigrad.tensor import Tensor
+
+__all__ = ["Rotary", "attention", "rotate", "self_attention"]
+
+Rotary = tuple[np.ndarray, np.ndarray]  # cos, sin, each (positions, R)
 
 
 def attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
+    bias: Tensor | np.ndarray | None = None,
+    *,
     causal: bool = True,
     scale: float | None = None,
     first: np.ndarray | None = None,
+    last: np.ndarray | None = None,
+    rotary: Rotary | None = None,
 ) -> Tensor:
     """Scaled dot-product attention, several heads.
 
     q: (B, Tq, H, D); k, v: (B, Tk, Hkv, D), Hkv dividing H, any strides with a contiguous last
     axis.  causal: query i sees keys j <= i + Tk - Tq.  scale None is 1 / sqrt(D).
-    first: (B, Tq) integers, query i sees no key before first[b, i] (where its document begins).
+    first, last: (B, Tq) integers, query i sees keys first[b, i] <= j < last[b, i] (its document).
+    bias: (H, Tq + Tk - 1), added to scores by distance; learned if it is a Tensor.
+    rotary: (cos, sin), the tables that turn queries and keys by their positions.
     Returns (B, Tq, H, D).  Saved: q, k, v, y and one number a row; no (T, T) matrix.
     """
-    first = None if first is None else np.array(first)  # backward reads it: a copy
+    first, last = (None if x is None else np.array(x) for x in (first, last))  # for backward
     Q, K, V = (_readable(t.data) for t in (q, k, v))
-    y, lse = active.attention_forward(Q, K, V, causal, scale, first)
+    sight = {"first": first, "last": last, **_tables(Q.dtype, bias, rotary)}
+    y, lse = active.attention_forward(Q, K, V, causal, scale, **sight)
 
     def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        return active.attention_backward(dy, Q, K, V, y, lse, causal, scale, first=first)
+        wants = isinstance(bias, Tensor) and bias.requires_grad
+        return active.attention_backward(
+            dy, Q, K, V, y, lse, causal, scale, **sight, wants_bias=wants
+        )
 
-    return Tensor(y, (q, k, v), backward)
+    return Tensor(y, (q, k, v, *_learned(bias)), backward)
 
 
 def self_attention(
     qkv: Tensor,
+    bias: Tensor | np.ndarray | None = None,
+    *,
     heads: int,
     kv_heads: int | None = None,
     causal: bool = True,
     scale: float | None = None,
     first: np.ndarray | None = None,
+    last: np.ndarray | None = None,
+    rotary: Rotary | None = None,
 ) -> Tensor:
     """Attention of a sequence to itself, heads read in place from one fused projection.
 
     qkv: (B, T, (H + 2 Hkv) D): queries of all heads, then keys, then values; kv_heads None is H.
-    first: (B, T) integers, as in attention.
+    first, last: (B, T) integers; bias: (H, 2 T - 1); rotary: two tables; all as in attention.
     Returns (B, T, H D).  The gradient is written straight into one such array.
     """
     kv_heads = kv_heads or heads
-    first = None if first is None else np.array(first)  # backward reads it: a copy
+    first, last = (None if x is None else np.array(x) for x in (first, last))  # for backward
     if qkv.ndim != 3 or qkv.shape[2] % (heads + 2 * kv_heads):
         raise ValueError(
             f"self_attention: qkv {qkv.shape} must be (B, T, (heads + 2 kv_heads) D) "
@@ -58,15 +79,33 @@ def self_attention(
     fused = _readable(qkv.data)
     B, T, _ = fused.shape
     Q, K, V = _heads(fused, heads, kv_heads)
-    y, lse = active.attention_forward(Q, K, V, causal, scale, first)
+    sight = {"first": first, "last": last, **_tables(Q.dtype, bias, rotary)}
+    y, lse = active.attention_forward(Q, K, V, causal, scale, **sight)
 
     def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         dqkv = empty(fused.shape, fused.dtype)
-        out = _heads(dqkv, heads, kv_heads)
-        active.attention_backward(dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, out, first)
-        return (dqkv,)
+        wants = isinstance(bias, Tensor) and bias.requires_grad
+        grads = active.attention_backward(
+            dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, _heads(dqkv, heads, kv_heads),
+            **sight, wants_bias=wants,
+        )
+        return dqkv, *grads[3:]
 
-    return Tensor(y.reshape(B, T, -1), (qkv,), backward)
+    return Tensor(y.reshape(B, T, -1), (qkv, *_learned(bias)), backward)
+
+
+def _tables(
+    dtype: np.dtype[Any], bias: Tensor | np.ndarray | None, rotary: Rotary | None
+) -> dict[str, Any]:
+    """bias and rotary as a kernel takes them: arrays of the queries' dtype."""
+    plain = bias.data if isinstance(bias, Tensor) else bias
+    if rotary is not None:
+        rotary = (rotary[0].astype(dtype, copy=False), rotary[1].astype(dtype, copy=False))
+    return {"bias": plain, "rotary": rotary}
+
+
+def _learned(bias: Tensor | np.ndarray | None) -> tuple[Tensor, ...]:
+    return (bias,) if isinstance(bias, Tensor) and bias.requires_grad else ()
 
 
 def _heads(fused: np.ndarray, heads: int, kv_heads: int) -> tuple[np.ndarray, ...]:

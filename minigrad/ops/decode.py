@@ -9,9 +9,9 @@ import numpy as np
 
 from kernels import active
 from kernels.numpy_ref.decode import LayerWeights, Matrix, Network
-from kernels.packing import Packed
+from kernels.packing import PANEL, Packed
 
-__all__ = ["LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
+__all__ = ["PANEL", "LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
 
 
 def decode_step(

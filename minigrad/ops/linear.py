@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import active
+from kernels.checks import GATED
 from kernels.numpy_ref import linear as reference
 from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
+
+__all__ = ["GATED", "activated", "activated_backward", "linear"]
 
 
 def linear(
@@ -20,8 +23,9 @@ def linear(
     """activation(x) W^T + bias + residual.
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu",
-    "relu2" or "silu".  Saved: x, or nothing if it can be made again or no wanted gradient reads it
-    (a frozen weight without an activation).
+    "relu2", "silu", "relu", or a gate, "swiglu" or "geglu", of an x (..., 2 in).  Saved: x, or
+    nothing if it can be made again or no wanted gradient reads it (a frozen weight without an
+    activation).
     """
     u, w = dense(x), dense(weight)
     b = None if bias is None else dense(bias)
@@ -48,5 +52,4 @@ def activated_backward(dy: np.ndarray, x: np.ndarray, activation: str | None) ->
     """dy activation'(x), the gradient of `activated`."""
     if activation == "gelu":
         return active.gelu_backward(dy, x)
-    slope = reference.activate_with_derivative(x, activation)[1]
-    return dy if slope is None else dy * slope
+    return reference.activate_backward(dy, x, activation)

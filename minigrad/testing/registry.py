@@ -79,11 +79,12 @@ def _vectors(s: Source, count: int) -> list[np.ndarray]:
 def _linear(s: Source) -> Case:
     inner, out = s.choice([2, 3, 17] if s.telling else [1, 3, 8, 17]), s.size()
     lead = s.shape(0, 2)
-    x, weight = s.array((*lead, inner), ("normal", "ties", "zeros")), s.array((out, inner))
+    # relu2 has a continuous derivative, so a row of zeros is no kink.
+    activation = s.choice([None, "gelu", "relu2", "silu", "swiglu", "geglu"])
+    width = 2 * inner if activation in ("swiglu", "geglu") else inner
+    x, weight = s.array((*lead, width), ("normal", "ties", "zeros")), s.array((out, inner))
     bias = s.choice([s.array((out,)), None])
     residual = s.choice([None, s.array((*lead, out))])
-    # relu2 has a continuous derivative, so a row of zeros is no kink.
-    activation = s.choice([None, "gelu", "relu2", "silu"])
     return Case((x, weight, bias, activation, residual))
 
 
@@ -98,7 +99,7 @@ def _attention(s: Source) -> Case:
         for length, count in ((time, heads * group), (time + extra, heads), (time + extra, heads))
     )
     settings = {"causal": s.choice([True, False]), "scale": s.choice([None, 0.5])}
-    return Case((q, k, v), {**settings, "first": _first_keys(s, (batch, time), time + extra)})
+    return _sighted(s, (q, k, v), settings, heads * group, time, time + extra)
 
 
 @register("self_attention", "heads that divide", "attention_forward attention_backward")
@@ -106,9 +107,29 @@ def _self_attention(s: Source) -> Case:
     kv_heads, group, size = s.integer(1, 2), s.integer(1, 2), s.choice([2, 3, 8])
     time = s.integer(2, 6) if s.telling else s.choice([1, 2, 3, 7, 17])
     packed = s.array((s.integer(1, 2), time, (group + 2) * kv_heads * size))
-    heads = {"heads": group * kv_heads, "kv_heads": kv_heads}
-    first = _first_keys(s, packed.shape[:2], time)
-    return Case((packed,), {**heads, "causal": s.choice([True, False]), "first": first})
+    settings = {"heads": group * kv_heads, "kv_heads": kv_heads, "causal": s.choice([True, False])}
+    return _sighted(s, (packed,), settings, group * kv_heads, time, time)
+
+
+def _sighted(
+    s: Source, arrays: tuple[np.ndarray, ...], settings: dict[str, Any], heads: int, queries: int,
+    keys: int,
+) -> Case:
+    """With any of: first and last keys, a bias by distance (an argument), tables that turn."""
+    rows, size = arrays[0].shape[0], arrays[-1].shape[-1]
+    if "heads" in settings:
+        size //= settings["heads"] + 2 * settings["kv_heads"]
+    settings["first"] = _first_keys(s, (rows, queries), keys)
+    if s.flag():
+        settings["last"] = keys - s.ids((rows, queries), 2 if s.telling else keys + 1)
+        if s.telling:
+            settings["last"][:] = keys
+    if s.flag():
+        turns = np.arange(keys)[:, None] * np.array([1.0, 0.1])[: size // 2]
+        settings["rotary"] = (np.cos(turns).astype(np.float32), np.sin(turns).astype(np.float32))
+    if s.flag():
+        arrays = (*arrays, s.array((heads, queries + keys - 1)))
+    return Case(arrays, settings)
 
 
 def _first_keys(s: Source, queries: tuple[int, int], keys: int) -> np.ndarray | None:

@@ -15,6 +15,8 @@ def exact(function, *args, **kwargs):
     """The reference on the same numbers in float64."""
 
     def widen(value):
+        if isinstance(value, tuple):
+            return tuple(map(widen, value))
         is_float = isinstance(value, np.ndarray) and value.dtype == np.float32
         return value.astype(np.float64) if is_float else value
 

@@ -21,17 +21,22 @@ def documents(*lengths):
     return np.repeat(np.cumsum(lengths) - lengths, lengths)[None]
 
 
-def check(fast, q, k, v, causal=True, scale=None, first=None):
-    """Forward and backward within the bounds stated in c/attention.py."""
+def check(fast, q, k, v, causal=True, scale=None, **sight):
+    """Forward and backward within the bounds stated in c/attention.py.
+
+    sight: first, last, bias, rotary.
+    """
+    bias = sight.get("bias")
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     groups = q.shape[2] // k.shape[2]
     k_all, v_all = (x.astype(float).repeat(groups, axis=2) for x in (k, v))
-    scores = np.einsum("bihd,bjhd->bhij", q, k_all) * factor
-    largest = np.abs(scores).max(initial=0)
+    scores = np.einsum("bihd,bjhd->bhij", np.abs(q), np.abs(k_all)) if "rotary" in sight else (
+        np.einsum("bihd,bjhd->bhij", q, k_all))
+    largest = np.abs(scores * factor).max(initial=0) + (0 if bias is None else np.abs(bias).max())
     bound = EPS * (1 + largest)
 
-    y, lse = fast.attention_forward(q, k, v, causal, scale, first)
-    y_ref, lse_ref = exact(numpy_ref.attention_forward, q, k, v, causal, scale, first)
+    y, lse = fast.attention_forward(q, k, v, causal, scale, **sight)
+    y_ref, lse_ref = exact(numpy_ref.attention_forward, q, k, v, causal, scale, **sight)
     assert y.dtype == lse.dtype == np.float32
     seen = np.isfinite(lse_ref)
     assert np.array_equal(np.isneginf(lse), ~seen)
@@ -40,15 +45,16 @@ def check(fast, q, k, v, causal=True, scale=None, first=None):
     assert np.abs(y - y_ref).max() <= 2 * bound * np.abs(v).max()
 
     dy = floats(4, *y.shape)
-    grads = fast.attention_backward(dy, q, k, v, y, lse, causal, scale, first=first)
-    saved = (y_ref, lse_ref, causal, scale, None, first)
-    references = exact(numpy_ref.attention_backward, dy, q, k, v, *saved)
-    dp = np.abs(np.einsum("bihd,bjhd->bhij", dy, v_all)).max() * factor
-    terms = (dp * np.abs(k).max(), dp * np.abs(q).max(), np.abs(dy).max())
-    for grad, reference, term in zip(grads, references, terms, strict=True):
+    grads = fast.attention_backward(dy, q, k, v, y, lse, causal, scale, **sight)
+    saved = (y_ref, lse_ref, causal, scale)
+    references = exact(numpy_ref.attention_backward, dy, q, k, v, *saved, **sight)
+    dp = np.abs(np.einsum("bihd,bjhd->bhij", dy, v_all)).max()
+    terms = (dp * factor * np.abs(k).max(), dp * factor * np.abs(q).max(), np.abs(dy).max(), dp)
+    for grad, reference, term in zip(grads, references, terms, strict=False):
         assert grad.shape == reference.shape
         size = max(np.abs(reference).max(), term)
         assert np.abs(grad - reference).max() <= 4 * bound * size
+    assert len(grads) == len(references) == (3 if bias is None else 4)
 
 
 @pytest.mark.parametrize("T", LENGTHS)
@@ -290,6 +296,128 @@ def test_first_keys_that_do_not_fit_are_named(fast):
             fast.attention_backward(y, q, k, v, y, lse, first=np.array([[0, 0, 0, wrong]]))
 
 
+LAST = [(1, 1), (1, 65), (3, 301), (7, 9), (15, 17), (300, 313)]
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("shape", LAST)
+def test_last_keys_of_any_order(fast, shape, causal):
+    q, k, v = inputs(2, *shape, 2, 1, 20)
+    rng = np.random.default_rng(0)
+    first, last = (rng.integers(0, shape[1] + 1, (2, shape[0])) for _ in range(2))
+    check(fast, q, k, v, causal, last=last)
+    check(fast, q, k, v, causal, first=first, last=last)
+
+
+@pytest.mark.parametrize("lengths", [(1, 2, 3), (31, 1, 33), (100, 48, 64, 111)])
+def test_packed_documents_of_an_encoder_are_what_they_are_alone(fast, lengths):
+    T, first = sum(lengths), documents(*lengths)
+    last = first + np.repeat(lengths, lengths)
+    q, k, v = inputs(1, T, T, 2, 1, 20)
+    dy, sight = floats(4, *q.shape), {"causal": False, "first": first, "last": last}
+    y, lse = fast.attention_forward(q, k, v, **sight)
+    grads = fast.attention_backward(dy, q, k, v, y, lse, **sight)
+    for start in np.unique(first):
+        one = np.flatnonzero(first[0] == start)
+        alone = [x[:, one] for x in (q, k, v)]
+        y_alone, lse_alone = fast.attention_forward(*alone, causal=False)
+        own = fast.attention_backward(dy[:, one], *alone, y_alone, lse_alone, causal=False)
+        for packed, expected in zip((y, *grads), (y_alone, *own), strict=True):
+            assert np.abs(packed[:, one] - expected).max() < 4e-6
+
+
+def test_keys_after_every_last_key_are_not_read(fast):
+    q, k, v = inputs(1, 100, 300, 2, 1, 8)
+    k[:, 192:] = v[:, 192:] = np.nan  # a multiple of every version's block of keys
+    last = np.full((1, 100), 190)
+    y, lse = fast.attention_forward(q, k, v, causal=False, last=last)
+    dy = floats(4, *q.shape)
+    grads = fast.attention_backward(dy, q, k, v, y, lse, causal=False, last=last)
+    assert all(np.isfinite(x).all() for x in (y, lse, *grads))
+    assert not any(grad[:, 190:].any() for grad in grads[1:])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("shape", [*LAST, (1, 700), (70, 13), (601, 613)])
+def test_biases_by_distance(fast, shape, causal):
+    q, k, v = inputs(2, *shape, 4, 2, 20)
+    bias = floats(5, 4, sum(shape) - 1)
+    check(fast, q, k, v, causal, bias=bias)
+    first = np.random.default_rng(0).integers(0, shape[1] + 1, (2, shape[0]))
+    check(fast, q, k, v, causal, first=first, bias=bias)
+
+
+def test_a_bias_reaches_the_scores_of_its_distance_alone(fast):
+    """Scores of 0 but for one distance: e^lse counts the keys, and whom the bias weighs."""
+    T, distance = 130, 37
+    _, k, v = inputs(1, T, T, 2, 2, 8)
+    bias = np.zeros((2, 2 * T - 1), np.float32)
+    bias[1, T - 1 + distance] = np.log(11)  # keys 37 before their query, in head 1
+    _, lse = fast.attention_forward(np.zeros_like(k), k, v, True, bias=bias)
+    count = np.arange(T) + 1.0
+    assert np.abs(np.exp(lse[0, 0]) - count).max() < 1e-3
+    assert np.abs(np.exp(lse[0, 1]) - count - 10 * (np.arange(T) >= distance)).max() < 1e-3
+
+
+def test_threads_do_not_change_a_bias_gradient(fast):
+    q, k, v = inputs(2, 600, 600, 2, 1, 8)
+    bias, before, results = floats(5, 2, 1199), threads.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            threads.set_num_threads(count)
+            y, lse = fast.attention_forward(q, k, v, bias=bias)
+            results.append(fast.attention_backward(q, q, k, v, y, lse, bias=bias)[3].tobytes())
+    finally:
+        threads.set_num_threads(before)
+    assert len(set(results)) == 1
+
+
+def angles(positions, pairs, base=100.0):
+    turns = np.arange(positions)[:, None] * base ** -(np.arange(pairs) / pairs)
+    return np.cos(turns).astype(np.float32), np.sin(turns).astype(np.float32)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 65), (3, 301), (15, 17), (130, 130), (601, 613)])
+@pytest.mark.parametrize("pairs", [1, 4, 10])
+def test_rotated_by_position(fast, shape, causal, pairs):
+    q, k, v = inputs(2, *shape, 4, 2, 20)
+    check(fast, q, k, v, causal, rotary=angles(shape[1] + 3, pairs))
+
+
+def test_rotated_scores_depend_on_distance_alone(fast):
+    """The same query and key at every position: each query sees the same row of scores."""
+    q, k, v = inputs(1, 1, 1, 2, 2, 20)
+    q, k, v = (np.repeat(x, 90, axis=1) for x in (q, k, v))
+    first = np.maximum(np.arange(90) - 8, 0)[None]  # a window of nine keys
+    _, lse = fast.attention_forward(q, k, v, first=first, rotary=angles(90, 10))
+    assert np.abs(lse[0, :, 8:] - lse[0, :, 8:9]).max() < 2e-5
+    still = fast.attention_forward(q, k, v, first=first)[1]
+    assert np.abs(lse - still)[0, :, 8:].min() > 1e-3
+
+
+def test_everything_at_once(fast):
+    q, k, v = inputs(2, 150, 150, 6, 2, 20)
+    rng = np.random.default_rng(3)
+    first, last = rng.integers(0, 100, (2, 150)), rng.integers(50, 151, (2, 150))
+    sight = {"first": first, "last": last, "bias": floats(5, 6, 299), "rotary": angles(150, 8)}
+    check(fast, q, k, v, False, 0.3, **sight)
+
+
+def test_biases_and_tables_that_do_not_fit_are_named(fast):
+    q, k, v = inputs(1, 4, 6, 2, 1, 8)
+    with pytest.raises(ValueError, match="bias has 8 distances, 4 queries and 6 keys have 9"):
+        fast.attention_forward(q, k, v, bias=floats(1, 2, 8))
+    with pytest.raises(ValueError, match=r"rotary tables \(5, 4\) .* 6 positions"):
+        fast.attention_forward(q, k, v, rotary=angles(5, 4))
+    with pytest.raises(ValueError, match=r"2 R <= 8"):
+        fast.attention_forward(q, k, v, rotary=angles(6, 5))
+    with pytest.raises(ValueError, match="4 queries have no positions among 3 keys"):
+        fast.attention_forward(q, k[:, :3], v[:, :3], rotary=angles(6, 4))
+    with pytest.raises(ValueError, match="last key 7 is outside 0 to 6"):
+        fast.attention_forward(q, k, v, last=np.array([[0, 1, 2, 7]]))
+
+
 def test_shapes_that_do_not_fit_are_named(fast):
     q, k, v = inputs(1, 4, 4, 3, 2, 8)
     with pytest.raises(ValueError, match="2 key heads do not divide 3 heads"):
@@ -305,7 +433,8 @@ def test_scratch_grows_with_the_length_and_not_with_its_square(isa):
 
     def floats_lent(T, backward):
         q, k, v = inputs(1, T, T, 1, 1, 64)
-        return library.lib.attention_scratch(attention._shape(q, k, v, True, None), backward)
+        shape, sight = attention._shape(q, k, v, True, None), attention._Sight(*[None] * 5)
+        return library.lib.attention_scratch(shape, sight.struct, backward)
 
     assert floats_lent(4096, 0) == floats_lent(256, 0)
     assert floats_lent(8192, 1) < 2.1 * floats_lent(4096, 1)

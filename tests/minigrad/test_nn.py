@@ -104,7 +104,7 @@ def test_attention_with_a_cache_equals_attention_without(kv_heads):
             self.v = v if self.v is None else np.concatenate([self.v, v], axis=1)
             return self.k, self.v
 
-    layer = nn.CausalSelfAttention(16, 4, kv_heads, rng=rng())
+    layer = nn.SelfAttention(16, 4, kv_heads, rng=rng())
     x = Tensor(rng(1).standard_normal((2, 7, 16), dtype=np.float32))
     cache = Cache()
     with no_grad():
@@ -117,7 +117,7 @@ def test_attention_with_a_cache_equals_attention_without(kv_heads):
 
 def test_attention_width_must_be_divisible_by_heads():
     with pytest.raises(ValueError, match="5 heads must divide the width 16"):
-        nn.CausalSelfAttention(16, 5, rng=rng())
+        nn.SelfAttention(16, 5, rng=rng())
 
 
 def test_add_norm_without_residual_passes_x_on():
@@ -200,7 +200,7 @@ def test_a_seed_or_a_generator_makes_weights():
     np.testing.assert_array_equal(a.weight.data, b.weight.data)
     mlp = nn.MLP(4, hidden=4, rng=0)
     assert (mlp.up.weight.data != mlp.down.weight.data).any()  # parts draw numbers of their own
-    attention = nn.CausalSelfAttention(4, 2, rng=0)
+    attention = nn.SelfAttention(4, 2, rng=0)
     assert (attention.qkv.weight.data[:4] != attention.proj.weight.data).any()
     assert not nn.Linear(3, 2, rng=None).weight.data.any()
 

@@ -194,7 +194,8 @@ def _one_step(session: Session) -> tuple[dict[str, float], float]:
         [("token embedding", model.token_embedding), ("positions", model.position_embedding)],
         ((f"block {i}", block) for i, block in enumerate(model.blocks)),
     ):
-        norms[name] = optim.global_norm(part.parameters())
+        if part is not None:  # a shape may have no table of positions
+            norms[name] = optim.global_norm(part.parameters())
     matrices = [p for p in model.parameters() if p.data.ndim == 2]
     before = [p.data.copy() for p in matrices]
     norm = optim.global_norm(optimizer.parameters())

@@ -5,6 +5,7 @@ Read next: ../planning/plan.py, which corrects the count by a trial.
 
 from __future__ import annotations
 
+from minigrad.ops.linear import GATED
 from tinygpt.model.shape import ModelShape
 
 FLOAT = 4  # bytes
@@ -15,15 +16,18 @@ def activation_bytes(shape: ModelShape, batch: int, recompute: bool = False) -> 
     """Bytes alive when backward begins, and backward's own largest work buffers.
 
     Floats a token in one block: two norms keep their input (2 C; their output is made again),
-    attention its packed projection, output and one number a head (4 C + H), the MLP its hidden
-    layer before the activation (4 C).  Recomputing keeps two C a block, and one block's in full
-    while it is done.
+    attention its packed projection ((H + 2 Hkv) D; normed queries and keys twice more), output and
+    one number a head (H D + H), the MLP its hidden layer before the activation (4 C; behind a gate
+    both halves).  Recomputing keeps two C a block, and one block's in full while it is done.
     """
-    c, heads, layers = shape.d_model, shape.n_heads, shape.n_layers
-    block = 10 * c + heads
+    c, layers, (heads, kv_heads, size) = shape.d_model, shape.n_layers, shape.heads
+    first = shape.hidden * (2 if shape.activation in GATED else 1)  # what the MLP keeps
+    packed = (heads + 2 * kv_heads) * size
+    block = 2 * c + packed * (3 if shape.qk_norm else 1) + heads * size + heads + first
     kept = 2 * c * layers + block if recompute else block * layers
     outside = 2 * c  # last norm, the stream's gradient
-    work = 6 * c  # a norm made again, gradients of the MLP's hidden layer and of what it reads
+    work = 2 * c + first  # a norm made again, gradients of the hidden layer and of what it reads
     tokens = batch * shape.context
-    logits = min(LOGITS, 2 * FLOAT * tokens * shape.vocab_size)
+    whole = 2 * FLOAT * tokens * shape.vocab_size
+    logits = min(LOGITS, whole) if shape.softcap is None else 2 * whole
     return FLOAT * tokens * (kept + outside + work) + logits

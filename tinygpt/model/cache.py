@@ -3,7 +3,7 @@
 Without it each new token would recompute all earlier ones: T^2/2 steps of work instead of T. The
 arrays are allocated once, for the whole context; attention reads the filled part in place.
 
-Bytes: 2 (keys, values) * 4 * layers * batch * context * C, for M (6 x 256 x 192): 2.4 MB.
+Bytes: 2 (keys, values) * 4 * layers * batch * context * Hkv D, for M (6 x 256 x 192): 2.4 MB.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from tinygpt.model.shape import ModelShape
 
 
 class LayerCache:
-    """One layer's keys and values, (B, context, H, D) each, the first `length` positions filled."""
+    """One layer's keys and values, (B, context, Hkv, D) each, the first `length` filled."""
 
     def __init__(self, keys: np.ndarray, values: np.ndarray, length: int):
         self.keys, self.values, self.length = keys, values, length
 
     def append(self, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Store k and v, (B, T, H, D), and return all keys and values so far as views.
+        """Store k and v, (B, T, Hkv, D), and return all keys and values so far as views.
 
         They count once the whole cache has advanced.  Raises ValueError if they do not fit.
         """
@@ -43,9 +43,9 @@ class KVCache:
     """
 
     def __init__(self, shape: ModelShape, batch: int = 1):
-        head = shape.d_model // shape.n_heads
-        size = (2, shape.n_layers, batch, shape.context, shape.n_heads, head)
-        self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, context, H, D) each
+        _, kv_heads, head = shape.heads
+        size = (2, shape.n_layers, batch, shape.context, kv_heads, head)
+        self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, context, Hkv, D) each
         self.length = 0
 
     def layer(self, index: int) -> LayerCache:

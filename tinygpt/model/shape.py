@@ -1,19 +1,26 @@
 """The shape of a model: everything that decides which arrays it has and what they compute.
 
-Read next: gpt.py.
+Read next: families.py (rows of it), gpt.py (the model).
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from minigrad.ops.linear import GATED
 from tinygpt.config import ConfigError, require
+from tinygpt.model.families import FAMILIES
+
+POSITIVE = ("vocab_size", "context", "n_layers", "n_heads", "d_model")
+POSITIVE_OR_NONE = ("n_kv_heads", "head_dim", "d_ff", "n_blocks", "window")
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Shape of a GPT. The defaults are GPT-2's choices, without biases."""
+    """Shape of a decoder. The defaults are GPT-2's choices, without biases."""
 
     vocab_size: int = 65
     context: int = 64  # tokens the model can look back on
@@ -22,24 +29,107 @@ class ModelShape:
     d_model: int = 128  # width C of the residual stream
     dropout: float = 0.0
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
-    activation: Literal["gelu", "relu2"] = "gelu"
+    activation: Literal["gelu", "relu", "relu2", "silu", "swiglu", "geglu"] = "gelu"
+    family: str = "gpt"  # a row of families.py, which fills in what is not given
+    positions: Literal["learned", "sinusoidal", "rope", "alibi", "relative", "none"] = "learned"
+    rope_theta: float = 10000.0  # the slowest pair turns once in 2 pi theta positions, about
+    eps: float = 1e-5  # of the norms
+    norm_place: Literal["pre", "post"] = "pre"  # of each half: before it, or after adding it
+    qk_norm: bool = False  # queries and keys are normed, head by head
+    n_kv_heads: int | None = None  # key and value heads, each for some query heads; None: n_heads
+    head_dim: int | None = None  # None: d_model / n_heads
+    d_ff: int | None = None  # width of the MLP; None: 4 d_model, with a gate 8/3 of it
+    bias: Literal["none", "qkv", "all"] = "none"
+    tied: bool = True  # the output projection is the token embedding
+    n_blocks: int | None = None  # different blocks, shared by groups of layers; None: n_layers
+    window: int | None = None  # keys that a query sees, itself included; None: all before it
+    softcap: float | None = None  # logits become cap tanh(logit / cap)
 
-    def __post_init__(self) -> None:
-        for name in ("vocab_size", "context", "n_layers", "n_heads", "d_model"):
-            require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
-        if self.d_model % self.n_heads:
-            raise ConfigError(
-                f"model.d_model = {self.d_model} is not divisible by model.n_heads = "
-                f"{self.n_heads}. Choose a width that is a multiple of the number of heads."
-            )
-        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
+    @classmethod
+    def fill(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`values` with its family's row below them (config.structure asks)."""
+        family = values.get("family", "gpt")
+        if family not in FAMILIES:
+            near = difflib.get_close_matches(str(family), FAMILIES, n=1, cutoff=0.5)
+            advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(FAMILIES)}."
+            raise ConfigError(f"unknown model.family {family!r}. {advice}")
+        return {**FAMILIES[family], **values}
+
+    @property
+    def heads(self) -> tuple[int, int, int]:
+        """(H, Hkv, D): query heads, key heads, size of each."""
+        return (
+            self.n_heads, self.n_kv_heads or self.n_heads,
+            self.head_dim or self.d_model // self.n_heads,
+        )
+
+    @property
+    def hidden(self) -> int:
+        """Width of the MLP's middle.
+
+        A gate's third matrix is paid for by making all three smaller (Shazeer 2020): 8/3 of C in
+        place of 4, up to the next multiple of 16, which quantized weights are panels of.
+        """
+        if self.d_ff is not None:
+            return self.d_ff
+        return -(-8 * self.d_model // 48) * 16 if self.activation in GATED else 4 * self.d_model
+
+    @property
+    def blocks(self) -> int:
+        """Different blocks: layers l and l + 1 share one where l * blocks // n_layers agrees."""
+        return self.n_blocks or self.n_layers
 
     @property
     def parameters(self) -> int:
         """How many values a model of this shape has: known before anything is built.
 
-        Embeddings V C and T C; a layer's matrices 3 C^2 + C^2 (attention) and 4 C^2 + 4 C^2 (MLP)
-        and its two norms; the last norm.
+        Embeddings V C and, learned, T C or one a bucket and head; a block's matrices: attention's
+        projections in and out, the MLP's up (twice behind a gate) and down; their biases; two norms
+        a block and one more, and one a head where queries and keys are normed.
         """
-        c = self.d_model
-        return (self.vocab_size + self.context) * c + self.n_layers * (12 * c * c + 2 * c) + c
+        c, (heads, kv_heads, size), hidden = self.d_model, self.heads, self.hidden
+        packed, up = (heads + 2 * kv_heads) * size, hidden * (2 if self.activation in GATED else 1)
+        norm = c * (2 if self.norm == "layernorm" and self.bias == "all" else 1)
+        block = packed * c + heads * size * c + up * c + hidden * c + 2 * norm
+        block += {"none": 0, "qkv": packed, "all": packed + c + up + c}[self.bias]
+        block += 2 * size if self.qk_norm else 0
+        tables = self.vocab_size * c * (1 if self.tied else 2)
+        tables += {"learned": self.context * c, "relative": 32 * heads}.get(self.positions, 0)
+        return tables + self.blocks * block + norm
+
+    def __post_init__(self) -> None:
+        for name in POSITIVE:
+            require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
+        for name in POSITIVE_OR_NONE:
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"model.{name}", value, "at least 1, or none")
+        if self.head_dim is None and self.d_model % self.n_heads:
+            raise ConfigError(
+                f"model.d_model = {self.d_model} is not divisible by model.n_heads = "
+                f"{self.n_heads}. Choose a width that is a multiple of the number of heads."
+            )
+        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
+        require(self.eps > 0, "model.eps", self.eps, "above 0")
+        require(self.rope_theta > 1, "model.rope_theta", self.rope_theta, "above 1")
+        capped = self.softcap is None or self.softcap > 0
+        require(capped, "model.softcap", self.softcap, "above 0, or none")
+        self._agree()
+
+    def _agree(self) -> None:
+        """Raise ConfigError for two settings that contradict each other, naming both."""
+        _, kv_heads, head_dim = self.heads
+        if self.n_heads % kv_heads:
+            raise ConfigError(
+                f"model.n_kv_heads = {kv_heads} does not divide model.n_heads = {self.n_heads}. "
+                "Each key head serves equally many query heads."
+            )
+        if self.positions == "rope" and head_dim % 2:
+            raise ConfigError(
+                f'model.positions = "rope" turns pairs of coordinates, but a head has {head_dim} '
+                "(model.head_dim, or d_model / n_heads). Choose an even size."
+            )
+        if self.blocks > self.n_layers:
+            raise ConfigError(
+                f"model.n_blocks = {self.blocks} is more than model.n_layers = {self.n_layers}. "
+                "Layers share blocks; choose at most as many."
+            )

@@ -31,6 +31,15 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Dots:
+    """A named row of values on a common axis.  style: CSS class."""
+
+    name: str
+    values: Sequence[float]
+    style: str
+
+
+@dataclass(frozen=True)
 class Level:
     """A horizontal reference line with its name."""
 
@@ -105,6 +114,52 @@ def chart(
         "</svg>",
     ]
     return "".join(parts)
+
+
+def dot_chart(
+    rows: Sequence[Dots], at: float, *, width: int = 560, height: int = 300, title: str = ""
+) -> str:
+    """An <svg> of rows one below the other, a dot for each value and a stroke at their mean.
+
+    at: a vertical line for comparison.  width, height: in pixels; names stand to the left of it.
+    Returns "" when there is nothing to draw.
+    """
+    rows = [row for row in rows if any(map(math.isfinite, row.values))]
+    if not rows:
+        return ""
+    x = Scale(*_range([v for row in rows for v in row.values] + [at], log=False), 0, width)
+    told = "; ".join(f"{row.name} {number(_mean(row.values))}" for row in rows)
+    across, step = _share(x, width), 100 / len(rows)
+    parts = [
+        f'<svg class="chart" width="{width}" height="{height}" overflow="visible" role="img" '
+        f'aria-label="{html.escape(f"{title}: {told}")}">'
+    ]
+    for tick in x.ticks(6):
+        parts.append(f'<line class="grid" x1="{across(tick)}" x2="{across(tick)}" y2="100%"/>')
+        parts.append(_tick(across(tick), "100%", 'dy="20" text-anchor="middle"', tick))
+    parts.append(f'<line class="level" x1="{across(at)}" x2="{across(at)}" y2="100%"/>')
+    for i, row in enumerate(rows):
+        parts += _dot_row(row, across, (i + 0.5) * step)
+    return "".join(parts) + "</svg>"
+
+
+def _dot_row(row: Dots, across: Callable[[float], str], middle: float) -> list[str]:
+    """middle: of the row, in percent of the chart's height."""
+    y, mean = f"{middle:.2f}%", across(_mean(row.values))
+    found = [v for v in row.values if math.isfinite(v)]
+    return [
+        f'<text class="name" x="-10" y="{y}" dy="4" text-anchor="end">{html.escape(row.name)}'
+        "</text>",
+        f'<rect class="mean" x="{mean}" y="{y}" width="2" height="14" '
+        'transform="translate(-1 -7)"/>',
+        *(f'<circle class="dot {row.style}" cx="{across(v)}" cy="{y}" r="3.5"><title>'
+          f"{html.escape(row.name)}: {v:.4f}</title></circle>" for v in found),
+    ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    found = [v for v in values if math.isfinite(v)]
+    return sum(found) / len(found)
 
 
 def _share(scale: Scale, size: int) -> Callable[[float], str]:

@@ -1,0 +1,132 @@
+"""How transformers writes the models that ours can be: names of modules, and settings.
+
+Weights: each of our modules packs one or more of theirs, whose rows are stacked in the order of
+the table: queries, keys, values; the gate, then what passes it.  A product's weight is (out, in)
+in both, but for GPT-2's `Conv1D`, which is (in, out).  Rotations are half-split in both, so that
+rows keep their places.
+
+Nothing here imports transformers: a configuration is any object with its attributes, weights are
+arrays by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+Modules = Mapping[str, tuple[str, ...]]  # ours -> theirs, {} being the number of the layer
+
+LLAMA: Modules = {
+    "token_embedding": ("model.embed_tokens",),
+    "blocks.{}.norm1": ("model.layers.{}.input_layernorm",),
+    "blocks.{}.attention.qkv": (
+        "model.layers.{}.self_attn.q_proj",
+        "model.layers.{}.self_attn.k_proj",
+        "model.layers.{}.self_attn.v_proj",
+    ),
+    "blocks.{}.attention.q_norm": ("model.layers.{}.self_attn.q_norm",),
+    "blocks.{}.attention.k_norm": ("model.layers.{}.self_attn.k_norm",),
+    "blocks.{}.attention.proj": ("model.layers.{}.self_attn.o_proj",),
+    "blocks.{}.norm2": ("model.layers.{}.post_attention_layernorm",),
+    "blocks.{}.mlp.up": ("model.layers.{}.mlp.gate_proj", "model.layers.{}.mlp.up_proj"),
+    "blocks.{}.mlp.down": ("model.layers.{}.mlp.down_proj",),
+    "norm": ("model.norm",),
+    "output": ("lm_head",),
+}
+GPT2: Modules = {
+    "token_embedding": ("transformer.wte",),
+    "position_embedding": ("transformer.wpe",),
+    "blocks.{}.norm1": ("transformer.h.{}.ln_1",),
+    "blocks.{}.attention.qkv": ("transformer.h.{}.attn.c_attn",),
+    "blocks.{}.attention.proj": ("transformer.h.{}.attn.c_proj",),
+    "blocks.{}.norm2": ("transformer.h.{}.ln_2",),
+    "blocks.{}.mlp.up": ("transformer.h.{}.mlp.c_fc",),
+    "blocks.{}.mlp.down": ("transformer.h.{}.mlp.c_proj",),
+    "norm": ("transformer.ln_f",),
+    "output": ("lm_head",),
+}
+MPT: Modules = {
+    "token_embedding": ("transformer.wte",),
+    "blocks.{}.norm1": ("transformer.blocks.{}.norm_1",),
+    "blocks.{}.attention.qkv": ("transformer.blocks.{}.attn.Wqkv",),
+    "blocks.{}.attention.proj": ("transformer.blocks.{}.attn.out_proj",),
+    "blocks.{}.norm2": ("transformer.blocks.{}.norm_2",),
+    "blocks.{}.mlp.up": ("transformer.blocks.{}.ffn.up_proj",),
+    "blocks.{}.mlp.down": ("transformer.blocks.{}.ffn.down_proj",),
+    "norm": ("transformer.norm_f",),
+    "output": ("lm_head",),
+}
+MODULES: dict[str, Modules] = {
+    "gpt2": GPT2, "llama": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA, "mistral": LLAMA, "mpt": MPT,
+}
+CONV1D = ("c_attn", "c_proj", "c_fc")  # stored (in, out)
+
+
+def sources(family: str, name: str) -> list[str]:
+    """Their parameters that one of ours packs, in order.
+
+    "blocks.0.mlp.up.weight" of llama -> ["model.layers.0.mlp.gate_proj.weight", ...up_proj.weight].
+    """
+    module, kind = name.rsplit(".", 1)
+    number = "".join(re.findall(r"\.(\d+)\.", module))
+    row = MODULES[family][module.replace(f".{number}.", ".{}.")]
+    return [f"{theirs.format(number)}.{kind}" for theirs in row]
+
+
+def convert(
+    family: str, names: Iterable[str], theirs: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Their arrays as our parameters of these names: weights, or gradients of them.
+
+    Raises KeyError if one is missing.
+    """
+    found = {}
+    for name in names:
+        parts = []
+        for source in sources(family, name):
+            stored_across = source.split(".")[-2] in CONV1D and source.endswith(".weight")
+            parts.append(theirs[source].T if stored_across else theirs[source])
+        found[name] = np.concatenate(parts)
+    return found
+
+
+def settings(config: Any) -> dict[str, Any]:
+    """The [model] section that says what a configuration of transformers says."""
+    read = {"gpt2": _gpt2, "mpt": _mpt}.get(config.model_type, _llama)
+    return {
+        "family": config.model_type, "vocab_size": config.vocab_size,
+        "tied": config.tie_word_embeddings, **read(config),
+    }
+
+
+def _gpt2(config: Any) -> dict[str, Any]:
+    return {
+        "context": config.n_positions, "n_layers": config.n_layer, "n_heads": config.n_head,
+        "d_model": config.n_embd, "d_ff": config.n_inner, "eps": config.layer_norm_epsilon,
+    }
+
+
+def _mpt(config: Any) -> dict[str, Any]:
+    return {
+        "context": config.max_seq_len, "n_layers": config.n_layers, "n_heads": config.n_heads,
+        "d_model": config.d_model, "eps": config.layer_norm_epsilon,
+    }
+
+
+def _llama(config: Any) -> dict[str, Any]:
+    """Llama and its descendants.  The window: Qwen has one only where it is switched on."""
+    windowed = getattr(config, "use_sliding_window", True)
+    found = {
+        "context": config.max_position_embeddings, "n_layers": config.num_hidden_layers,
+        "n_heads": config.num_attention_heads, "n_kv_heads": config.num_key_value_heads,
+        "head_dim": getattr(config, "head_dim", None), "d_model": config.hidden_size,
+        "d_ff": config.intermediate_size, "eps": config.rms_norm_eps,
+        "rope_theta": config.rope_parameters["rope_theta"],
+        "window": getattr(config, "sliding_window", None) if windowed else None,
+    }
+    if getattr(config, "attention_bias", False):  # Llama's has one on the projection back, too
+        found["bias"] = "all"
+    return found

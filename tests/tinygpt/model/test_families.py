@@ -1,0 +1,131 @@
+"""Every switch of the shape: it trains, its cache and decode step agree with its forward."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from minigrad import no_grad, optim
+from tinygpt.config import ConfigError, structure
+from tinygpt.inference.decoder import Decoder
+from tinygpt.model.build import build
+from tinygpt.model.families import FAMILIES
+from tinygpt.model.shape import ModelShape
+
+TINY = {"vocab_size": 31, "context": 24, "n_layers": 2, "n_heads": 4, "d_model": 32}
+SWITCHES = {
+    "positions": ["sinusoidal", "rope", "alibi", "relative", "none"],
+    "norm": ["rmsnorm"],
+    "norm_place": ["post"],
+    "qk_norm": [True],
+    "activation": ["relu", "relu2", "silu", "swiglu", "geglu"],
+    "n_kv_heads": [1, 2],
+    "head_dim": [6],
+    "d_ff": [40],
+    "bias": ["qkv", "all"],
+    "tied": [False],
+    "n_blocks": [1],
+    "window": [5],
+    "softcap": [3.0],
+}
+SHAPES = {f"{key}={value}": {key: value} for key, values in SWITCHES.items() for value in values}
+SHAPES |= {family: {"family": family, "n_kv_heads": 2, "window": 7} for family in FAMILIES}
+
+
+def shape_of(name):
+    return structure(ModelShape, {**TINY, **SHAPES[name]}, "model.")
+
+
+def model_of(shape, seed=0):
+    """A model of a shape, or of the name of one, in whose weights nothing is 0 or 1."""
+    shape = shape_of(shape) if isinstance(shape, str) else shape
+    model = build(shape, np.random.default_rng(seed))
+    rng = np.random.default_rng(1)
+    for parameter in model.parameters():  # what begins at 0 or 1 has its say too
+        parameter.data += rng.normal(0, 0.1, parameter.shape).astype(np.float32)
+    return model
+
+
+IDS = np.random.default_rng(2).integers(0, 31, (2, 24))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_cache_and_decode_step_agree_with_forward(name):
+    model = model_of(name).eval()
+    with no_grad():
+        whole = model(IDS).data
+    decoder = Decoder(model, batch=2)
+    found = [decoder.feed(IDS[:, :9])] + [decoder.step(IDS[:, t]) for t in range(9, 24)]
+    np.testing.assert_allclose(np.stack(found, axis=1), whole[:, 8:], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_later_token_does_not_change_earlier_logits(name):
+    model = model_of(name).eval()
+    changed = IDS.copy()
+    changed[:, 13] = (changed[:, 13] + 1) % 31
+    with no_grad():
+        before, after = model(IDS).data, model(changed).data
+    np.testing.assert_array_equal(before[:, :13], after[:, :13])
+    assert not np.allclose(before[:, 13:], after[:, 13:])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_it_learns_a_batch(name):
+    model = build(shape_of(name), np.random.default_rng(0))
+    optimizer = optim.AdamW(model.parameters(), lr=1e-2)
+    first = None
+    for _ in range(40):
+        loss = model.loss(IDS[:, :-1], IDS[:, 1:])
+        first = first or loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(p.grad is not None for p in model.parameters())
+        optimizer.step()
+    assert loss.item() < 0.6 * first
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_recomputing_gives_the_same_gradients(name):
+    grads = []
+    for again in (False, True):
+        model = model_of(name)
+        model.recompute = again
+        model.loss(IDS[:, :-1], IDS[:, 1:]).backward()
+        grads.append([p.grad for p in model.parameters()])
+    for one, other in zip(*grads, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_window_hides_what_lies_further_back():
+    model = model_of("window=5").eval()
+    changed = IDS.copy()
+    changed[:, 3] = (changed[:, 3] + 1) % 31
+    with no_grad():
+        differs = (model(IDS).data != model(changed).data).any(axis=(0, 2))
+    assert np.flatnonzero(differs).tolist() == list(range(3, 3 + 2 * 4 + 1))  # two layers, 4 each
+
+
+def test_layers_of_a_group_share_their_block():
+    shape = dataclasses.replace(ModelShape(**TINY), n_layers=5, n_blocks=2)
+    model = build(shape, np.random.default_rng(0))
+    assert len(list(model.blocks)) == 2
+    first, second = model.blocks
+    assert [block is first for block in model.layers()] == [True, True, True, False, False]
+    assert model.layers()[4] is second
+
+
+@pytest.mark.parametrize(
+    ("values", "both"),
+    [
+        ({"n_kv_heads": 3}, ["n_kv_heads = 3", "n_heads = 4"]),
+        ({"positions": "rope", "head_dim": 7}, ["rope", "7"]),
+        ({"n_blocks": 3}, ["n_blocks = 3", "n_layers = 2"]),
+        ({"family": "lama"}, ["lama", "llama"]),
+    ],
+)
+def test_switches_that_contradict_each_other_name_both(values, both):
+    with pytest.raises(ConfigError) as error:
+        structure(ModelShape, {**TINY, **values}, "model.")
+    assert all(text in str(error.value) for text in both)
+    assert error.value.exit_code == 2

@@ -1,0 +1,39 @@
+"""The families of decoders: each is a row of settings of one model, and no class of its own.
+
+    [model]
+    family = "llama"        its row fills in what the file leaves out
+
+What each setting is, and what it cost and gained here: docs/zoo.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    # Ours: GPT-2's kind without biases.
+    "gpt": {},
+    # Radford et al. 2019.
+    "gpt2": {"bias": "all"},
+    # Touvron et al. 2023; SmolLM2 is one, with a tied head.
+    "llama": {
+        "positions": "rope", "norm": "rmsnorm", "activation": "swiglu", "tied": False,
+    },
+    # Yang et al. 2024: llama with biases on queries, keys and values.
+    "qwen2": {
+        "positions": "rope", "rope_theta": 1e6, "norm": "rmsnorm", "eps": 1e-6,
+        "activation": "swiglu", "bias": "qkv",
+    },
+    # Yang et al. 2025: llama with normed queries and keys, heads of a size of their own.
+    "qwen3": {
+        "positions": "rope", "rope_theta": 1e6, "norm": "rmsnorm", "eps": 1e-6,
+        "activation": "swiglu", "qk_norm": True,
+    },
+    # Jiang et al. 2023: llama whose layers look back on a window only.
+    "mistral": {
+        "positions": "rope", "norm": "rmsnorm", "activation": "swiglu", "tied": False,
+        "window": 4096,
+    },
+    # Press et al. 2022, as MPT has it: no positions but a slope on distance.
+    "mpt": {"positions": "alibi"},
+}
