@@ -26,6 +26,8 @@ COMMANDS = {
     "attention": "Attention, forward and backward, against scaled_dot_product_attention.",
     "ops": "Elementwise and norm kernels against the copy bandwidth.",
     "grads": "Every gradient against finite differences and PyTorch.",
+    "checkers": "Right and wrong derivatives against our checker and the public ones.",
+    "foreign": "The test suites of micrograd, MiniTorch, autograd and tinygrad, against minigrad.",
     "tokenizer": "Training and encoding against tokenizers and tiktoken.",
     "generate": "Tokens per second of generation.",
     "mutants": "Changes one line of the code and sees whether a test fails.",

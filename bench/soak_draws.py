@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import time
 
 PLACES = ("tests/ops", "tests/minigrad")
 
@@ -26,9 +27,12 @@ def run_all(runs: int, first_seed: int) -> bool:
     """One run for each seed from `first_seed` on; whether all passed."""
     failing = []
     for seed in range(first_seed, first_seed + runs):
+        started = time.monotonic()
         done = subprocess.run(command(seed), capture_output=True, text=True, check=False)
         lines = done.stdout.splitlines()
-        print(f"seed {seed}: {lines[-1] if lines else done.stderr}", flush=True)
+        minutes = (time.monotonic() - started) / 60
+        said = lines[-1] if lines else done.stderr
+        print(f"seed {seed}, {minutes:.0f} minutes: {said}", flush=True)
         if done.returncode != 0:
             failing.append(seed)
             told = [line for line in lines if line.startswith(("FAILED", "ERROR"))]

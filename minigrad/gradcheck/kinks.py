@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigrad.gradcheck import differences
-from minigrad.gradcheck.compare import Coordinates, Point, coordinates
+from minigrad.gradcheck.compare import Coordinates, coordinates
+from minigrad.gradcheck.point import Point, Walk
 from minigrad.gradcheck.problem import Arrays
 
+NEAREST = 2.0**-42  # of a coordinate's scale: a kink nearer than this is at the point
 MOST = 64  # kinks located one by one; beyond, the rest of the group is taken as kinked
 
 
@@ -37,18 +39,31 @@ class Kink:
 
 
 def has_kink(point: Point, us: Arrays, vs: Arrays, grads: Arrays) -> bool:
-    """Whether F = <u, f> has a jump of slope along v, at the point."""
-    curve = point.curve(us, vs)
-    jump = float(differences.kink_jump(curve)[0])
+    """Whether F = <u, f> has a jump of slope along v, at the point.
+
+    E(h) / h is followed down to where rounding begins: at a kink it stays. Curvature and a kink
+    beside the point shrink with h and vanish, a pole beside the point grows until then.
+    """
+    walk = Walk(point, us, vs)
+    noise = 100 * (point.noise(us, grads) + point.hidden(us))
     size = np.sqrt(sum(float(np.sum(np.square(g * v))) for g, v in zip(grads, vs, strict=True)))
-    slopes = float(np.abs(curve(differences.KINK_STEP)[0])) / differences.KINK_STEP
-    noise = 100 * (point.noise(us, grads) + point.hidden(us)) / differences.KINK_STEP
-    return bool(np.isfinite(jump) and abs(jump) > 1e-5 * max(size, slopes) + noise)
+    h = differences.KINK_STEP
+    slope = max(size, float(np.abs(walk(h)[0][0])) / h)
+    bend, seen = differences.bend(walk, h * differences.SHRINK), False
+    while h > NEAREST:
+        wider, bend = bend, differences.bend(walk, h)
+        if not np.isfinite(bend):
+            return False
+        if abs(bend) <= 1e-5 * slope + noise / h:
+            return seen and abs(bend) > abs(wider) / 2
+        seen = True
+        h /= differences.SHRINK
+    return abs(wider) / 2 < abs(bend) < abs(wider) * 2
 
 
 def find(point: Point, rng: np.random.Generator) -> tuple[Arrays, list[Kink]]:
     """(masks of kinked coordinates, up to MOST of them in detail)."""
-    masks = [np.zeros(s.shape, dtype=bool) for s in point.scales]
+    masks = [np.zeros(s.shape, dtype=bool) for s in point.wide]
     everything = coordinates(point)
     found: list[Kink] = []
     us = point.cotangents(rng)
@@ -71,14 +86,14 @@ def find(point: Point, rng: np.random.Generator) -> tuple[Arrays, list[Kink]]:
 
 
 def _group_direction(point: Point, group: Coordinates, rng: np.random.Generator) -> Arrays:
-    vs = [np.zeros_like(s) for s in point.scales]
+    vs = [np.zeros_like(s) for s in point.wide]
     for i, index in group:
-        vs[i][index] = point.scales[i][index] * rng.uniform(0.5, 1.5) * rng.choice([-1.0, 1.0])
+        vs[i][index] = point.wide[i][index] * rng.uniform(0.5, 1.5) * rng.choice([-1.0, 1.0])
     return vs
 
 
 def _describe(point: Point, us: Arrays, grads: Arrays, i: int, index: tuple[int, ...]) -> Kink:
-    vs = [np.zeros_like(s) for s in point.scales]
-    scale = vs[i][index] = point.scales[i][index]
-    left, right = (float(s[0] / scale) for s in differences.one_sided(point.curve(us, vs)))
+    vs = [np.zeros_like(s) for s in point.wide]
+    scale = vs[i][index] = point.wide[i][index]
+    left, right = (float(s[0] / scale) for s in differences.one_sided(Walk(point, us, vs)))
     return Kink(i, index, left, right, float(grads[i][index]))

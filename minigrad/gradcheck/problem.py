@@ -7,34 +7,52 @@ arrays in, lists of float64 arrays out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad import engine
+from minigrad.gradcheck.modules import functional
 from minigrad.gradcheck.trees import array, is_float, leaves, rebuild
+from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
 Arrays = list[np.ndarray]
 
 
+class WroteTo(Exception):
+    """A backward changed an array that is not its own; says which."""
+
+
+Pullback = Callable[..., tuple[Arrays, list[np.ndarray | None]]]
+
+
 @dataclass
 class Problem:
-    """names, xs: the floating arguments.  evaluate: xs -> ys.  pullback: xs, dys -> (ys, dxs).
+    """names, xs: the floating arguments.  evaluate: xs -> ys.
 
-    A gradient of None means that nothing reached the argument; it counts as zeros.
+    pullback: xs, dys, between -> (ys, dxs). Forward at xs, then forward once more where `between`
+        says (None: not), then backward of the first. A gradient of None means that nothing reached
+        the argument; it counts as zeros. Raises WroteTo if backward changed dys, xs or ys.
     """
 
     names: list[str]
     xs: Arrays
     evaluate: Callable[[Arrays], Arrays]
-    pullback: Callable[[Arrays, Arrays], tuple[Arrays, list[np.ndarray | None]]]
+    pullback: Pullback
 
 
 def from_tensors(f: Callable[..., Any], args: Sequence[Any], dtype: type = np.float64) -> Problem:
-    """f of Tensors; floating arguments are cast to dtype and differentiated by backward()."""
+    """f of Tensors; floating arguments are cast to dtype and differentiated by backward().
+
+    A Module is a function of its parameters too.
+    """
+    rename: Callable[[str], str] = str
+    if isinstance(f, Module):
+        f, args, rename = functional(f, args)
     flat = leaves(tuple(args))
     chosen = [i for i, (_, leaf) in enumerate(flat) if is_float(leaf)]
 
@@ -53,14 +71,25 @@ def from_tensors(f: Callable[..., Any], args: Sequence[Any], dtype: type = np.fl
         with engine.no_grad():
             return [y.data for y in call(xs, False)[1]]
 
-    def pullback(xs: Arrays, dys: Arrays) -> tuple[Arrays, list[np.ndarray | None]]:
+    def pullback(
+        xs: Arrays, dys: Arrays, between: Arrays | None = None
+    ) -> tuple[Arrays, list[np.ndarray | None]]:
         with engine.enable_grad():
             inputs, outputs = call(xs, True)
-            pairs = [(y, dy) for y, dy in zip(outputs, dys, strict=True) if y.requires_grad]
-            engine.backward([y for y, _ in pairs], [dy.astype(dtype) for _, dy in pairs])
+            if between is not None:
+                call(between, True)
+            pairs: list[tuple[Tensor, np.ndarray]]
+            pairs = [(y, np.array(dy, dtype)) for y, dy in zip(outputs, dys, strict=True)
+                     if y.requires_grad]
+            with _untouched(dy=[dy for _, dy in pairs], argument=xs, output=[
+                y.data for y in outputs
+            ]):
+                _freeze([y.node for y, _ in pairs if y.node is not None])
+                engine.backward([y for y, _ in pairs], [dy for _, dy in pairs])
         return [y.data for y in outputs], [x.grad for x in inputs]
 
-    return Problem(_names(flat, chosen), _copies(flat, chosen), evaluate, pullback)
+    names = [rename(name) for name in _names(flat, chosen)]
+    return Problem(names, _copies(flat, chosen), evaluate, pullback)
 
 
 def from_arrays(f: Callable[..., Any], vjp: Callable[..., Any], args: Sequence[Any]) -> Problem:
@@ -78,12 +107,20 @@ def from_arrays(f: Callable[..., Any], vjp: Callable[..., Any], args: Sequence[A
         ys = [array(y) for _, y in leaves(f(*build(xs)))]
         return [y for y in ys if is_float(y)]
 
-    def pullback(xs: Arrays, dys: Arrays) -> tuple[Arrays, list[np.ndarray | None]]:
-        result = f(*build(xs))
+    def pullback(
+        xs: Arrays, dys: Arrays, between: Arrays | None = None
+    ) -> tuple[Arrays, list[np.ndarray | None]]:
+        own = build(xs)
+        result = f(*own)
+        if between is not None:
+            f(*build(between))
         ys = [array(y) for _, y in leaves(result)]
         cotangents = iter(dys)
-        given = [next(cotangents) if is_float(y) else None for y in ys]
-        grads = vjp(rebuild(result, given), *build(xs))
+        given = [np.array(next(cotangents)) if is_float(y) else None for y in ys]
+        with _untouched(dy=[dy for dy in given if dy is not None], argument=[
+            array(leaf) for _, leaf in leaves(own)
+        ], output=ys):
+            grads = vjp(rebuild(result, given), *own)
         if not isinstance(grads, (tuple, list, dict)):
             grads = (grads,)
         got = [g for _, g in leaves(grads)]
@@ -98,6 +135,44 @@ def from_arrays(f: Callable[..., Any], vjp: Callable[..., Any], args: Sequence[A
         return [y for y in ys if is_float(y)], numbers
 
     return Problem(_names(flat, chosen), _copies(flat, chosen), evaluate, pullback)
+
+
+@contextmanager
+def _untouched(**arrays: Arrays) -> Iterator[None]:
+    """For the length of a backward: dy is read-only, and nothing named may change.
+
+    dy may be the gradient of somebody else too, and outputs are read by whoever comes next.
+    """
+    before = {name: [a.tobytes() for a in group] for name, group in arrays.items()}
+    for dy in arrays["dy"]:
+        dy.flags.writeable = False
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" in str(error):
+            raise WroteTo("dy") from error
+        raise
+    for name, group in arrays.items():
+        if [a.tobytes() for a in group] != before[name]:
+            raise WroteTo({"dy": "dy", "argument": "an argument", "output": "its output"}[name])
+
+
+def _freeze(roots: list[engine.Node]) -> None:
+    """Let every closure of a graph see dy read-only, those in the middle too."""
+
+    def reading(backward: engine.Backward) -> engine.Backward:
+        def call(*dys: engine.Gradient) -> Sequence[engine.Gradient]:
+            seen = [None if dy is None else np.asarray(dy).view() for dy in dys]
+            for dy in seen:
+                if dy is not None:
+                    dy.flags.writeable = False
+            return backward(*seen)
+
+        return call
+
+    for node in engine._topological(roots):
+        if node.backward is not None:
+            node.backward = reading(node.backward)
 
 
 def _as_data(leaf: Any) -> Any:

@@ -10,12 +10,13 @@ MEANING = {
     "passed": "the gradients agree, and wrong ones would have been caught",
     "failed": "the gradients are wrong",
     "vacuous": "the gradients agree, but wrong ones would have been accepted too",
+    "imprecise": "f rounds to float32 inside, and as far as that lets one see the gradients agree",
     "kink": "no derivative exists at this point; away from the kinks the gradients agree",
 }
 
 
 class GradientError(AssertionError):
-    """A check that failed or was vacuous; `report` is the GradReport."""
+    """A check that failed, was vacuous or imprecise; `report` is the GradReport."""
 
     def __init__(self, report: GradReport):
         super().__init__(str(report))
@@ -37,7 +38,7 @@ class Worst:
 class GradReport:
     """Result of check_grads or check_vjp; true only if it passed.
 
-    status: "passed", "failed", "vacuous" (a failure) or "kink" (neither).
+    status: "passed", "failed", "vacuous" or "imprecise" (failures too) or "kink" (neither).
     seed: repeats the check.  compared: what with what.  arguments: name and shape of each.
     step: smallest h that differences settled on.  error, allowed: relative to the norm.
     power: part of the wrong gradients tried that were caught, of `mutants` in all;
@@ -67,7 +68,7 @@ class GradReport:
     @property
     def failed(self) -> bool:
         """Whether check_grads raises for it."""
-        return self.status in ("failed", "vacuous")
+        return self.status in ("failed", "vacuous", "imprecise")
 
     def __bool__(self) -> bool:
         return self.passed
@@ -79,7 +80,7 @@ class GradReport:
             ("error", f"{self.error:.2g} of the norm, allowed {self.allowed:.2g}"),
             ("step", f"h = {self.step:.2g}" if self.step else "none"),
         ]
-        if self.status != "failed":
+        if self.status not in ("failed", "imprecise"):
             rows.append(("power", self._power()))
         if self.kinked:
             rows.append(("kinks", self._kinks()))

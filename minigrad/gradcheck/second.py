@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigrad.gradcheck import differences
-from minigrad.gradcheck.compare import Point
+from minigrad.gradcheck.point import Point, Walk, flat
 from minigrad.gradcheck.problem import Arrays
 from minigrad.gradcheck.report import GradReport
 
@@ -55,7 +55,7 @@ class Curvature:
 def compare(report: GradReport, point: Point, rng: np.random.Generator) -> None:
     """Add the second-order comparison to a report of an otherwise good check."""
     us = point.cotangents(rng)
-    vs, ws = ([point.direction(i, rng) for i in range(len(point.scales))] for _ in range(2))
+    vs, ws = ([point.direction(i, rng) for i in range(len(point.wide))] for _ in range(2))
     found = _measure(point, us, vs, ws, 0.0)
     if found is not None and not found.agrees():
         found = _measure(point, us, vs, ws, point.hidden(us))
@@ -89,7 +89,7 @@ def _measure(point: Point, us: Arrays, vs: Arrays, ws: Arrays, hidden: float) ->
     if hv is None or hw is None:
         return None
     bend, bend_error = _second_slope(point, us, vs, hidden)
-    v, w = _flat(vs), _flat(ws)
+    v, w = flat(vs), flat(ws)
     terms = (w * hv.value, v * hw.value, v * hv.value, np.array([bend]))
     # What H is off by in each element, the inner products are off by in the norm.
     errors = (w * hv.error, v * hw.error, v * hv.error)
@@ -103,28 +103,30 @@ def _measure(point: Point, us: Arrays, vs: Arrays, ws: Arrays, hidden: float) ->
 
 def _hessian(point: Point, us: Arrays, vs: Arrays, hidden: float) -> differences.Derivative | None:
     """H v, flat: how the gradient of <u, f> changes along v; None if it is not finite."""
-    base = _flat(point.pullback(us))
-
-    def curve(t: float) -> np.ndarray:
-        xs = [x + t * v for x, v in zip(point.problem.xs, vs, strict=True)]
-        return _flat(point.pullback(us, xs)) - base
+    base = flat(point.pullback(us))
+    size = float(np.linalg.norm(base))
 
     # A gradient is known to delta = eps |g| + hidden, its difference (g(h) - g(-h)) / 2h to
     # delta / h. So <w, H v> is known to |w| delta / h, and one below that is rounding.
-    size = float(np.linalg.norm(base))
-    result = differences.differentiate(curve, differences.EPS * size + hidden, 1e-9 * size)
+    noise = np.array(differences.EPS * size + hidden)
+
+    def curve(t: float) -> tuple[np.ndarray, np.ndarray]:
+        xs = [x + t * v for x, v in zip(point.problem.xs, vs, strict=True)]
+        return flat(point.pullback(us, xs)) - base, noise
+
+    result = differences.differentiate(curve)
     return result if np.isfinite(result.value).all() else None
 
 
 def _second_slope(point: Point, us: Arrays, vs: Arrays, hidden: float) -> tuple[float, float]:
     """(d^2 F / dv^2, its error): (F(h) + F(-h) - 2 F(0)) / h^2 for several h, extrapolated."""
-    curve = point.curve(us, vs)
+    walk = Walk(point, us, vs)
     rows: list[list[float]] = []
     best, least, h = np.nan, np.inf, differences.LARGEST
     noise = point.noise(us, point.pullback(us)) + hidden
     even = 0.0
     for _ in range(10):
-        wider, even = even, float((curve(h) + curve(-h))[0])
+        wider, even = even, float((walk(h)[0] + walk(-h)[0])[0])
         if abs(even) > abs(wider) / 2:
             rows.clear()  # what changes, changes within this step: see differences.py
         row = [even / h**2]  # known to noise / h^2, which is why h stays long
@@ -138,9 +140,5 @@ def _second_slope(point: Point, us: Arrays, vs: Arrays, hidden: float) -> tuple[
     return best, least
 
 
-def _flat(arrays: Arrays) -> np.ndarray:
-    return np.concatenate([np.asarray(a, dtype=np.float64).reshape(-1) for a in arrays])
-
-
 def _inner_size(a: Arrays, b: Arrays) -> float:
-    return float(np.linalg.norm(_flat(a) * _flat(b)))
+    return float(np.linalg.norm(flat(a) * flat(b)))

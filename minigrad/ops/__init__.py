@@ -73,7 +73,7 @@ from minigrad.ops.layernorm import add_layernorm, layernorm
 from minigrad.ops.linear import linear
 from minigrad.ops.linear_cross_entropy import linear_cross_entropy
 from minigrad.ops.linear_log_probability import linear_log_probability
-from minigrad.ops.matmul import matmul
+from minigrad.ops.matmul import dot, matmul  # noqa: F401  (dot: see names.ALIASES)
 from minigrad.ops.rmsnorm import add_rmsnorm, rmsnorm
 from minigrad.ops.softmax import log_softmax, softmax
 

@@ -26,6 +26,19 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     return Tensor(active.matmul_forward(u, v), (a, b), lambda dy: active.matmul_backward(dy, u, v))
 
 
+def dot(a: Operand, b: Operand) -> Tensor:
+    """matmul of vectors and matrices.
+
+    Raises ValueError for more axes, where NumPy's dot is another product and PyTorch has none.
+    """
+    if max(np.ndim(a), np.ndim(b)) > 2:
+        raise ValueError(
+            f"dot: of vectors and matrices, not {np.shape(a)} and {np.shape(b)}; write a @ b for "
+            "products of stacked matrices, or einsum"
+        )
+    return matmul(a, b)
+
+
 def _readable(x: Tensor) -> np.ndarray:
     """C-contiguous, or so once the last two axes are swapped back."""
     return x.data if x.ndim > 1 and x.data.swapaxes(-1, -2).flags.c_contiguous else dense(x)

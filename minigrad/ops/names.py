@@ -13,7 +13,7 @@ from typing import Any
 # Another name -> the function.
 ALIASES = {
     "absolute": "abs", "amax": "max", "amin": "min", "bmm": "matmul", "cat": "concatenate",
-    "clamp": "clip", "concat": "concatenate", "divide": "div", "dot": "matmul",
+    "clamp": "clip", "concat": "concatenate", "divide": "div", "dot": "dot",
     "expand": "broadcast_to", "mm": "matmul", "multiply": "mul", "mv": "matmul",
     "negative": "neg", "permute_dims": "permute", "repeat": "tile", "subtract": "sub",
     "true_divide": "div", "view": "reshape",

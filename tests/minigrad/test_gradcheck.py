@@ -265,8 +265,8 @@ def test_second_order_catches_a_gradient_that_is_right_only_at_the_point():
     def vjp(dy, x):
         return dy * right_here  # the true derivative at X, frozen
 
-    assert vjp_status(np.tanh, vjp, X) == "passed"
     assert vjp_status(np.tanh, vjp, X, order=2) == "failed"
+    assert vjp_status(np.tanh, vjp, X) == "failed"  # compared close by, too
 
 
 def test_arguments_without_elements_compare_shapes_only():
@@ -326,7 +326,7 @@ SMOOTH = {
 }
 
 
-@settings(max_examples=5000)
+@settings(max_examples=2000)
 @given(
     name=st.sampled_from(sorted(SMOOTH)),
     rows=st.integers(1, 5),

@@ -219,3 +219,12 @@ def test_reshape_to_another_size_names_both():
 def test_split_that_does_not_fit_says_so():
     with pytest.raises(ValueError, match=r"split: axis 0 of \(5,\) has length 5"):
         Tensor(np.ones(5)).split(2)
+
+
+def test_dot_of_more_than_two_axes_is_refused():
+    # NumPy's dot sums over other axes than matmul there, and PyTorch's takes vectors only.
+    x, y = tensor([[1.0, 2.0]]), tensor([3.0, 4.0])
+    assert x.dot(y).tolist() == [11.0]
+    stacked = tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    with pytest.raises(ValueError, match="write a @ b"):
+        stacked.dot(stacked)
