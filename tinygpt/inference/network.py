@@ -51,7 +51,7 @@ def _network(model: GPT) -> Network:
         norm_kind=shape.norm,
         activation=GATED.get(shape.activation, shape.activation),
         eps=shape.eps,
-        head=None if output is None else _matrix(output),
+        head=None if output is None else _table(output),
         kv_heads=shape.heads[1],
         head_dim=shape.heads[2],
         rotary=model.positions.rotary(shape.context),

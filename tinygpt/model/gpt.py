@@ -44,8 +44,8 @@ class GPT(LanguageModel):
         self.blocks = nn.ModuleList([Block(shape, rng) for _ in range(shape.blocks)])
         self.norm = make_norm(shape)
         self.output = None
-        if not shape.tied:
-            self.output = nn.Linear(shape.d_model, shape.vocab_size, bias=False, std=0.02, rng=rng)
+        if not shape.tied:  # a table as well: it neither decays nor is orthogonalised
+            self.output = nn.Embedding(shape.vocab_size, shape.d_model, rng=rng)
 
     def _learned_positions(
         self, shape: ModelShape, rng: np.random.Generator | None
@@ -111,12 +111,12 @@ class GPT(LanguageModel):
         return recompute(run, branch, stream, *(() if bias is None else (bias,)))
 
     def head(self, x: Tensor) -> Tensor:
-        logits = self.token_embedding.attend(x) if self.output is None else self.output(x)
+        logits = (self.output or self.token_embedding).attend(x)
         cap = self.shape.softcap
         return logits if cap is None else ops.tanh(logits / cap) * cap
 
     def head_weight(self) -> Tensor:
-        return self.token_embedding.weight if self.output is None else self.output.weight
+        return (self.output or self.token_embedding).weight
 
     def make_cache(self, batch: int = 1) -> KVCache:
         return KVCache(self.shape, batch)
