@@ -6,7 +6,8 @@ too: 1 - tanh(x)^2 at 18 has one digit. Neither can be known from outside, but b
 A smooth curve over the few steps around the point is a polynomial of degree 6 to all digits; what
 is left of 16 samples after the best such polynomial is taken away is roughness. A wrong gradient is
 as smooth as a right one and finds no excuse here. Source: the idea of measuring noise by taking
-smooth parts away, Hamming 1971 and More and Wild 2011.
+smooth parts away, Hamming 1971 and More and Wild 2011. Nor does one that jumps: what is excused is
+at most ROUGH times the rounding of what was added up.
 
 Two more things that differences do not see. Between two steps of its rounding F is flat, and a
 flat F says only that it changes by less than such a step, which is bounded (Point.hidden). And
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 SAMPLES, DEGREE = 16, 6
 TIMES = 2.0  # the largest of a few errors, from their root mean square
 FARTHER = (64.0, 4096.0)
+ROUGH = 1024.0  # times the rounding of what was added up; what is rougher jumps
 BLUNT = 1e-3  # relative error from which differences say little
 
 NODES = np.cos(np.pi * (np.arange(SAMPLES) + 0.5) / SAMPLES)
@@ -71,19 +73,27 @@ def directional(walk: Walk, i: int, numeric: Derivative) -> tuple[np.ndarray, De
     """(gradient, slope) along a walk, the slope's error widened by what rounding can do.
 
     i: the argument that moves.  The gradient is that of the outputs that move, if what it owes to
-    the others is less than could be seen in them.
+    the others is less than could be seen in them, and if the two are the whole but for rounding:
+    a backward that is not linear in its cotangent is no backward.
     """
     point, v = walk.point, walk.vs[i]
     hidden = point.hidden(walk.us, 1.0)
     again = _again(walk, numeric, point.left, np.array([hidden]))
     moving = [np.where(m, u, 0.0) for m, u in zip(walk.moved, walk.us, strict=True)]
     still = [np.where(m, 0.0, u) for m, u in zip(walk.moved, walk.us, strict=True)]
-    grad, rest = point.pullback(moving)[i], point.pullback(still)[i]
-    terms = [u * np.where(ok, y, 0) for u, y, ok in
-             zip(still, point.ys, point.counted, strict=True)]
-    if abs(float(np.sum(rest * v))) > (point.rounding * norm(terms) + hidden) / LARGEST:
+    whole, grad, rest = (point.pullback(us)[i] for us in (walk.us, moving, still))
+
+    def rounded(us: Arrays) -> float:
+        terms = [u * np.where(ok, y, 0) for u, y, ok in
+                 zip(us, point.ys, point.counted, strict=True)]
+        return (point.rounding * norm(terms) + hidden) / LARGEST
+
+    if abs(float(np.sum((whole - grad - rest) * v))) > rounded(walk.us):
+        grad = whole
+    elif abs(float(np.sum(rest * v))) > rounded(still):
         grad = grad + rest
-    rough = TIMES * norm([_gradient(point, moving, walk.vs, i, again.step) * v])
+    most = rounded(walk.us) + point.rounding * norm([whole * v]) / LARGEST
+    rough = min(TIMES * norm([_gradient(point, moving, walk.vs, i, again.step) * v]), ROUGH * most)
     terms = [g * w for g, w in zip(point.pullback(walk.us), point.wide, strict=True)]
     lost = _drowned(again, point.rounding * norm(terms))
     return grad, replace(again, error=again.error + rough + lost)
@@ -114,6 +124,8 @@ def row(c: Comparison) -> Derivative:
     vs[c.argument] = np.where(c.on, c.point.wide[c.argument], 0.0)
     rough = TIMES * _gradient(c.point, c.us, vs, c.argument, c.numeric.step)[c.on]
     wide = c.point.wide[c.argument][c.on]
+    most = c.point.hidden(c.us, 1.0) + c.point.rounding * norm([c.grad[c.on] * wide])
+    rough = np.minimum(rough, ROUGH * (most / LARGEST + c.numeric.noise * wide) / wide)
     lost = _drowned(c.numeric, c.point.rounding * norm([c.grad[c.on] * wide]) / wide)
     return replace(c.numeric, error=c.numeric.error + rough + lost)
 
