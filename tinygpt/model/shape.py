@@ -20,7 +20,7 @@ POSITIVE_OR_NONE = ("n_kv_heads", "head_dim", "d_ff", "n_blocks", "window")
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Shape of a decoder. The defaults are GPT-2's choices, without biases."""
+    """Shape of a transformer. The defaults are GPT-2's choices, without biases."""
 
     vocab_size: int = 65
     context: int = 64  # tokens the model can look back on
@@ -31,6 +31,7 @@ class ModelShape:
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
     activation: Literal["gelu", "relu", "relu2", "silu", "swiglu", "geglu"] = "gelu"
     family: str = "gpt"  # a row of families.py, which fills in what is not given
+    assembly: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"  # of the same blocks
     positions: Literal["learned", "sinusoidal", "rope", "alibi", "relative", "none"] = "learned"
     rope_theta: float = 10000.0  # the slowest pair turns once in 2 pi theta positions, about
     eps: float = 1e-5  # of the norms
@@ -127,6 +128,11 @@ class ModelShape:
             raise ConfigError(
                 f'model.positions = "rope" turns pairs of coordinates, but a head has {head_dim} '
                 "(model.head_dim, or d_model / n_heads). Choose an even size."
+            )
+        if self.assembly == "encoder" and self.window is not None:
+            raise ConfigError(
+                f'model.window = {self.window} limits how far a decoder looks back, but '
+                'model.assembly = "encoder" sees both ways. Set model.window=none.'
             )
         if self.blocks > self.n_layers:
             raise ConfigError(
