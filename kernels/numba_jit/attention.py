@@ -76,7 +76,8 @@ def _sight(q, k, first, last, bias):
     queries = q.shape[:2]
     first = np.zeros(queries, np.int64) if first is None else checks.int64(first)
     last = np.full(queries, k.shape[1], np.int64) if last is None else checks.int64(last)
-    return first, last, np.zeros((0, 0), np.float32) if bias is None else bias
+    bias = np.zeros((0, 0), np.float32) if bias is None else bias
+    return first, last, np.ascontiguousarray(bias)
 
 
 def _flat(x):
@@ -140,7 +141,7 @@ def _keys_of(first, last, i0, count, Tq, Tk, causal):
     return first[i0 : i0 + count].min() // KEYS * KEYS, end
 
 
-@parallel
+@parallel(reads="q k v")
 def _forward(q, k, v, causal, scale, first, last, bias, y, lse):
     B, Tq, H, D = q.shape
     Tk, Hkv = k.shape[1], k.shape[2]
@@ -221,7 +222,7 @@ def _softmax_block(scores, keys, peak, total, out):
             out[d, i] *= keep[i]
 
 
-@parallel
+@parallel(reads="q")
 def _forward_one(
     q, keys, key_steps, values, value_steps, Tk, Hkv, scale, first, last, bias, y, lse
 ):
@@ -257,7 +258,7 @@ def _forward_one(
             y[b, 0, h, d] = out[d] / total if start < end else ZERO
 
 
-@parallel
+@parallel(reads="dy q k v y lse", writes="dq dk dv")
 def _backward(dy, q, k, v, y, lse, causal, scale, first, last, bias, dq, dk, dv, dbias):
     B, Tq, H, D = q.shape
     Tk, Hkv = k.shape[1], k.shape[2]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import inspect
 import os
 import sys
 import tempfile
@@ -48,25 +49,43 @@ def serial(function):
     return _njit(function, fastmath=_SUMS)
 
 
-def parallel(function):
+def parallel(function: Any = None, *, reads: str = "", writes: str = "") -> Any:
     """Compile a function of arrays and numbers whose prange loops share the threads.
+
+    reads, writes: names of arrays that may lie in memory in any way. The function is compiled once
+    for all ways of these; without, once for each that is met, and a large one takes seconds.
 
     Two Python threads never run one at once: both would want the same cores, and Numba's simplest
     pool (workqueue) aborts the process when two threads enter it. The number of threads is set
     every time because Numba keeps one number for each Python thread.
     """
+    if function is None:
+        return functools.partial(parallel, reads=reads, writes=writes)
     compiled = _njit(function, parallel=True, fastmath=_SUMS)
     if config.DISABLE_JIT:
         return compiled
+    strided = [(names.split(), names is reads) for names in (reads, writes) if names]
 
     @functools.wraps(function)
-    def run(*args):
+    def run(*args: Any) -> Any:
         with _one_at_a_time:
+            if strided and not compiled.signatures:
+                compiled.compile(_of_any_layout(function, args, strided))
+                compiled.disable_compile()
             numba.set_num_threads(min(threads.get_num_threads(), config.NUMBA_NUM_THREADS))
             return compiled(*args)
 
-    run.compiled = compiled  # for its statistics and inspect_types()
+    run.compiled = compiled  # type: ignore[attr-defined]  # for its statistics and inspect_types()
     return run
+
+
+def _of_any_layout(function, args, strided):
+    """The types of a call's arguments, those of the `strided` arrays without their layout."""
+    types = dict(zip(inspect.signature(function).parameters, map(numba.typeof, args), strict=True))
+    for names, readonly in strided:
+        for name in names:
+            types[name] = types[name].copy(layout="A", readonly=readonly)
+    return tuple(types.values())
 
 
 def cache_folder() -> Path | None:
