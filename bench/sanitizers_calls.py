@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import kernels
-from kernels import contracts, memory, packing
+from kernels import checks, contracts, memory, packing
 from kernels.checks import Contract
 from kernels.numpy_ref.decode import LayerWeights, Network
 from minigrad.testing import REGISTRY, RandomSource, certify
@@ -177,28 +177,45 @@ def plain(name: str, **settings: Callable[[Rng], Any]) -> Callable[[Rng], None]:
     return call
 
 
-def linear_backward(rng: Rng) -> None:
-    dy, x, weight, bias = Draw(rng, contracts.linear_backward).arrays
+def linear(rng: Rng) -> None:
+    chosen = activation(rng)
+    gate = "_gated" if chosen in checks.GATED else ""
+    inner = int(rng.choice(SIZES))
+    sizes = {"in": inner, "halves": 2 * inner}
+    x, weight, bias, residual = Draw(
+        rng, getattr(contracts, f"linear{gate}_forward"), **sizes).arrays
+    kernels.active.linear_forward(x, weight, bias, chosen, residual)
+    dy, x, weight, bias = Draw(rng, getattr(contracts, f"linear{gate}_backward"), **sizes).arrays
     wants = (True, False, True) if x is None else tuple(map(bool, rng.integers(0, 2, 3)))
-    chosen = None if x is None else activation(rng)
+    chosen = None if x is None else chosen
     kernels.active.linear_backward(dy, x, weight, chosen, bias, wants)
 
 
 def attention(rng: Rng) -> None:
-    Hkv = int(rng.integers(1, 4))
+    Hkv, Tq, D = int(rng.integers(1, 4)), *map(int, rng.choice(SIZES, 2))
+    Tk = Tq + int(rng.choice([0, *SIZES])) if rng.random() < 0.7 else int(rng.choice([0, *SIZES]))
     sizes = {"B": int(rng.integers(1, 4)), "Hkv": Hkv, "H": Hkv * int(rng.integers(1, 4))}
-    q, k, v, first = Draw(rng, contracts.attention_forward, **sizes).arrays[:4]
-    if first is not None:
-        first = below(rng, first, min(k.shape[1] + 1, 256))
-    settings = {"causal": bool(rng.integers(0, 2)), "first": first}
+    sizes |= {"Tq": Tq, "Tk": Tk, "D": D, "distances": max(Tq + Tk - 1, 0)}
+    sizes |= {"positions": Tk + int(rng.integers(0, 4)), "R": int(rng.integers(0, D // 2 + 1))}
+    q, k, v, first, last, bias, *tables = Draw(rng, contracts.attention_forward, **sizes).arrays
+    settings = {
+        "causal": bool(rng.integers(0, 2)), "bias": bias,
+        "first": None if first is None else below(rng, first, min(Tk + 1, 256)),
+        "last": None if last is None else below(rng, last, min(Tk + 1, 256)),
+        "rotary": tuple(tables) if tables[0] is not None and tables[1] is not None and Tq <= Tk
+        else None,
+    }
     y, lse = kernels.active.attention_forward(q, k, v, **settings)
     dy = values(rng, y.shape, np.float32)
     out = None
-    if q.shape[1] == k.shape[1] and rng.random() < 0.5:  # one packed gradient
+    if Tq == Tk and rng.random() < 0.5:  # one packed gradient
         B, T, H, D = q.shape
         packed = np.zeros((B, T, H + 2 * Hkv, D), np.float32)
         out = packed[:, :, :H], packed[:, :, H : H + Hkv], packed[:, :, H + Hkv :]
-    kernels.active.attention_backward(dy, q, k, v, y, lse, out=out, **settings)
+    wants = bool(rng.integers(0, 2))
+    kernels.active.attention_backward(
+        dy, q, k, v, y, lse, out=out, wants_bias=wants, **settings
+    )
 
 
 def losses(rng: Rng) -> None:
@@ -329,7 +346,9 @@ def operation(rng: Rng) -> None:
 
 
 def activation(rng: Rng) -> str | None:
-    return (None, "gelu", "relu2", "silu")[rng.integers(0, 4)]
+    return (None, *checks.ACTIVATIONS, *checks.GATED)[
+        rng.integers(0, 1 + len(checks.ACTIVATIONS) + len(checks.GATED))
+    ]
 
 
 CALLS: dict[str, Callable[[Rng], None]] = {
@@ -338,10 +357,7 @@ CALLS: dict[str, Callable[[Rng], None]] = {
         "layernorm_forward", "layernorm_backward", "rmsnorm_forward", "rmsnorm_backward",
         "gelu_forward", "gelu_backward",
     )},
-    "linear_forward": lambda rng: kernels.active.linear_forward(
-        *(drawn := Draw(rng, contracts.linear_forward).arrays)[:3], activation(rng), drawn[3]
-    ),
-    "linear_backward": linear_backward,
+    "linear": linear,
     "dropout": lambda rng: kernels.active.dropout_forward(
         *Draw(rng, contracts.dropout).arrays, 0.5, int(rng.integers(0, 2**63))
     ),
