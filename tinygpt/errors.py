@@ -8,3 +8,9 @@ class UserError(Exception):
     """
 
     exit_code = 1
+
+
+class UsageError(UserError):
+    """A request that could never work."""
+
+    exit_code = 2

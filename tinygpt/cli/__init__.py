@@ -5,13 +5,14 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted (after s
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
 import click
 
 from tinygpt.cli.lazy import LazyGroup
-from tinygpt.errors import UserError
+from tinygpt.errors import UsageError, UserError
 from tinygpt.machine.terminal import command
 
 # name: (module:function, help). The helps stand here so that --help imports no command.
@@ -27,6 +28,7 @@ COMMANDS = {
     "quantize": ("tinygpt.cli.inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }
+ENVIRONMENT = ("TINYGPT_THREADS", "OMP_NUM_THREADS", "KERNELS_BACKEND", "KERNELS_ISA")
 
 
 @click.group(cls=LazyGroup, table=COMMANDS)
@@ -48,6 +50,18 @@ def cli(debug):
     """
     if debug:
         os.environ["TINYGPT_DEBUG"] = "1"
+    if any(os.environ.get(name) for name in ENVIRONMENT):
+        _check_environment()
+
+
+def _check_environment() -> None:
+    """Raise UserError where a variable asks for what is not to be had here: before any work."""
+    try:
+        kernels = importlib.import_module("kernels")
+        kernels.use()
+        kernels.get_num_threads()
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(str(error)) from error
 
 
 def main(arguments: list[str] | None = None) -> None:

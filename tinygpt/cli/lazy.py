@@ -6,10 +6,18 @@ So `tinygpt --help` needs neither NumPy nor a second. `python -m bench` is made 
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 from typing import Any
 
 import click
+
+from tinygpt.machine.terminal import command
+
+
+def _runnable(text: str | None) -> str | None:
+    """A help whose examples, lines that begin with `tinygpt`, run as they stand."""
+    return text and re.sub(r"(?m)^( *)tinygpt(?= )", lambda found: found[1] + command(), text)
 
 
 class LazyGroup(click.Group):
@@ -21,7 +29,7 @@ class LazyGroup(click.Group):
             "help_option_names": ["-h", "--help"], "terminal_width": max(24, min(80, columns) - 2),
         })
         super().__init__(**settings)
-        self.table = table
+        self.table, self.help = table, _runnable(self.help)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.table)
@@ -30,7 +38,9 @@ class LazyGroup(click.Group):
         if name not in self.table:
             return None
         module, _, attribute = self.table[name][0].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        found: click.Command = getattr(importlib.import_module(module), attribute)
+        found.help = _runnable(found.help)
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

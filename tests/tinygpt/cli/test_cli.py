@@ -63,11 +63,26 @@ def test_debug_shows_the_traceback():
     assert "Traceback" in done.stderr
 
 
-def test_a_forced_backend_that_does_not_exist_is_an_error():
-    done = run("doctor", "--quick", KERNELS_BACKEND="fortran")
-    assert done.returncode == 1
-    assert "fortran" in done.stderr
-    assert "numpy, numba, c" in done.stderr
+@pytest.mark.parametrize(
+    ("variable", "value", "advice"),
+    [
+        ("KERNELS_BACKEND", "fortran", "numpy, numba, c"),
+        ("KERNELS_ISA", "neon2", "generic, avx2"),
+        ("TINYGPT_THREADS", "many", "from 1 to"),
+    ],
+)
+def test_what_the_environment_asks_for_in_vain_is_a_usage_error(variable, value, advice):
+    done = run("doctor", "--quick", **{variable: value})
+    assert done.returncode == 2
+    assert value in done.stderr
+    assert advice in done.stderr
+    assert "--debug" not in done.stderr
+
+
+def test_the_examples_of_a_help_run_as_they_stand():
+    text = run("train", "--help").stdout
+    program = text.split()[1:]
+    assert "\n  " + " ".join(program[: program.index("train")]) + " train S --data my.txt" in text
 
 
 def test_doctor_says_what_runs():
