@@ -1,45 +1,46 @@
 """Every switch of the model's shape at equal budgets: loss, parameters, time.
 
-    python -m bench families                            config S, three seeds, all switches
-    python -m bench families --config M --only window
-    python -m bench families --data my.txt --out zoo.svg
+    python -m bench families --out zoo                  S and M, three seeds, all switches
+    python -m bench families --out zoo --size M --only window
+    python -m bench families --out zoo --jobs 8 --threads 2 --steps-s 1000 --steps-m 300 --limit 360
+    python -m bench families --draw zoo
 
 A switch is one setting changed of a shipped recipe; a family changes several. All see the same
-batches of the same text, equally many, and are judged by the loss of the whole held-out tenth. They
-take turns, some steps each, so that seconds are ratios to the default's of the same turn: the
-median of them, with quartiles.
+batches of the same text, equally many, and are judged by the loss of the whole held-out tenth. Each
+training is a job for one of several processes and ends as a line of zoo/families.jsonl; started
+again, the command does what has no line yet. Seeds come one after the other, so that a run cut
+short is a comparison of fewer seeds.
 
-Read next: ../docs/zoo.md, what the switches are.
+Read next: families_chart.py (what is drawn of the lines), ../docs/zoo.md (what the switches are).
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import statistics
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
+import kernels
 from bench import timing
+from bench.families_chart import DEFAULT, figure, results_of, table
 from tinygpt.model.families import FAMILIES
-from tinygpt.screens.charts import Dots, dot_chart
+from tinygpt.storage.durable import AppendLog
+from tinygpt.storage.reading import COUNT, NUMBER, TEXT, optional, read_lines
 
-TURN = 10  # steps
-DEFAULT = "default"
-
-STYLE = """
-svg{--card:#fff;--ink:#1c1d21;--soft:#6b6d76;--line:#e4e2dc;--a:#2866cf;--b:#b54a14}
-@media(prefers-color-scheme:dark){svg{--card:#1c1e24;--ink:#ecedf1;--soft:#9a9da8;--line:#2e3139;
---a:#7aa8ff;--b:#ff9863}}
-.page{fill:var(--card)}text{font:12px system-ui,sans-serif;fill:var(--soft)}
-.name,.title{fill:var(--ink)}.title{font-size:15px;font-weight:600}
-.grid{stroke:var(--line)}.level{stroke:var(--soft);stroke-dasharray:2 5}
-.mean{fill:var(--soft)}.dot.a{fill:var(--a)}.dot.b{fill:var(--b)}
-"""
+LINES, FIGURE = "families.jsonl", "families.svg"
+LINE = {
+    "key": TEXT, "size": TEXT, "name": TEXT, "seed": COUNT, "steps": COUNT, "tokens": COUNT,
+    "parameters": COUNT, "loss": optional(NUMBER), "ms": NUMBER,
+}
 
 
 def switches(model: Any) -> dict[str, tuple[str, ...]]:
@@ -62,141 +63,193 @@ def switches(model: Any) -> dict[str, tuple[str, ...]]:
     return {DEFAULT: (), **{setting: (setting,) for setting in one}, **several}
 
 
-@dataclass
-class Result:
-    """Of one switch.  losses: of each seed, nats a token.  slower: ratios of turns."""
+@dataclass(frozen=True)
+class Job:
+    """One training.  settings: of the recipe `size`, as after --set."""
 
+    size: str
     name: str
-    parameters: int = 0
-    losses: list[float] = field(default_factory=list)
-    slower: list[float] = field(default_factory=list)
+    seed: int
+    settings: tuple[str, ...]
+
+    def config(self) -> Any:
+        from tinygpt.config import load_config
+
+        return load_config(self.size, list(self.settings))
 
     @property
-    def loss(self) -> float:
-        return float(np.mean(self.losses))
+    def key(self) -> str:
+        """What its line is found again by: two jobs of one key would end alike."""
+        return json.dumps([self.size, self.name, self.seed, self.settings])
 
 
-class Racer:
-    """One model on its way."""
+def plan(
+    sizes: Sequence[str], seeds: int, overrides: dict[str, list[str]], only: Sequence[str]
+) -> list[Job]:
+    """The jobs, a seed of everything before the next, the longest of a seed first.
 
-    def __init__(self, config: Any, dataset: Any, seed: int):
-        from minigrad import optim
-        from tinygpt.pretraining.objective import Pretraining
-        from tinygpt.training.loop import train
-        from tinygpt.training.optimizer import make_optimizer
-        from tinygpt.training.state import TrainState
-
-        config = config.replace("model", vocab_size=dataset.vocab_size)
-        self.objective, recipe = Pretraining(config, dataset), config.training
-        seeds = np.random.SeedSequence(seed).spawn(2)  # of weights, of batches: as a run's
-        state = TrainState(rng=np.random.default_rng(seeds[0]))
-        self.model = self.objective.build(state.rng)
-        self._steps = train(
-            self.model, self.objective.batches(self.model, np.random.default_rng(seeds[1])),
-            self.objective.loss, make_optimizer(self.model, recipe),
-            optim.warmup_cosine(recipe.lr, recipe.min_lr, recipe.warmup_steps, recipe.steps),
-            state, steps=recipe.steps, accumulation=recipe.accumulation, clip=recipe.clip,
-        )
-
-    def turn(self) -> float | None:
-        """Seconds of TURN steps, of fewer at the end; None where nothing is left."""
-        seconds = [metrics.seconds for _, metrics in zip(range(TURN), self._steps, strict=False)]
-        return sum(seconds) if seconds else None
-
-    def loss(self) -> float:
-        """Of the held-out split."""
-        found = self.objective.evaluate(self.model)
-        if found is None:
-            raise click.ClickException("the held-out tenth is shorter than the context. Give more.")
-        return found
-
-
-def race(configs: dict[str, Any], seeds: Sequence[int], dataset: Any) -> Iterator[list[Result]]:
-    """Train all configurations in turn, seed after seed; yields the results so far after each.
-
-    configs: by name, DEFAULT the first.
+    overrides: settings of every job, by size.  only: parts of names that are wanted; none: all.
     """
-    results = {name: Result(name) for name in configs}
-    for seed in seeds:
-        racers = {name: Racer(config, dataset, seed) for name, config in configs.items()}
-        while (usual := racers[DEFAULT].turn()) is not None:
-            for name, racer in racers.items():
-                seconds = usual if name == DEFAULT else racer.turn()
-                results[name].slower.append(seconds / usual)
-        for name, racer in racers.items():
-            results[name].losses.append(racer.loss())
-            results[name].parameters = racer.model.count_parameters()
-        yield list(results.values())
+    from tinygpt.config import load_config
+
+    found = []
+    for size in sizes:
+        base = overrides[size]
+        for name, settings in switches(load_config(size, base).model).items():
+            if not only or name == DEFAULT or any(part in name for part in only):
+                own = (*base, *(f"model.{setting}" for setting in settings))
+                found += [Job(size, name, seed, own) for seed in range(seeds)]
+    cost = {size: _operations(load_config(size, overrides[size])) for size in sizes}
+    return sorted(found, key=lambda job: (job.seed, -cost[job.size]))
 
 
-def table(results: Sequence[Result]) -> str:
-    """A line for each switch, in their order."""
-    usual = results[0]
-    width = max(len(r.name) for r in results)
-    lines = [f"{'':{width}}    loss  seeds' range   against   parameters  time of a step"]
-    for r in results:
-        lines.append(
-            f"{r.name:{width}}  {r.loss:6.4f}  {min(r.losses):6.4f}-{max(r.losses):6.4f}  "
-            f"{r.loss - usual.loss:+8.4f}  {r.parameters:10,}  {timing.spread(r.slower)}"
-        )
-    return "\n".join(lines)
+def _operations(config: Any) -> int:
+    recipe = config.training
+    tokens = recipe.steps * recipe.batch_size * recipe.accumulation * config.model.context
+    return tokens * config.model.parameters
 
 
-def figure(results: Sequence[Result], title: str) -> str:
-    """The losses of all seeds as an SVG file: best above, the default marked."""
-    ranked = sorted(results, key=lambda r: (np.isnan(r.loss), r.loss))
-    rows = [Dots(r.name, r.losses, "b" if r.name == DEFAULT else "a") for r in ranked]
-    width, height, left, top = 760, 24 * len(rows), 170, 44
-    plot = dot_chart(rows, at=results[0].loss, width=width - left - 30, height=height, title=title)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + top + 40}">'
-        f'<style>{STYLE}</style><rect class="page" width="100%" height="100%"/>'
-        f'<text class="title" x="16" y="26">{title}</text>'
-        f'<g transform="translate({left} {top})">{plot}</g></svg>\n'
+def train(job: Job, tokens: str) -> dict[str, Any]:
+    """Do a job in this process.  tokens: folder of its prepared text.
+
+    Returns a LINE: loss in nats a token (None: not finite), ms of a step in the middle.
+    """
+    import numpy as np
+
+    from minigrad import optim
+    from tinygpt.data import open_dataset
+    from tinygpt.pretraining.objective import Pretraining
+    from tinygpt.training import loop
+    from tinygpt.training.optimizer import make_optimizer
+    from tinygpt.training.state import TrainState
+
+    dataset, config = open_dataset(Path(tokens)), job.config()
+    objective = Pretraining(config.replace("model", vocab_size=dataset.vocab_size), dataset)
+    recipe = config.training
+    seeds = np.random.SeedSequence(job.seed).spawn(2)  # of weights, of batches: as a run's
+    state = TrainState(rng=np.random.default_rng(seeds[0]))
+    model = objective.build(state.rng)
+    steps = loop.train(
+        model, objective.batches(model, np.random.default_rng(seeds[1])), objective.loss,
+        make_optimizer(model, recipe),
+        optim.warmup_cosine(recipe.lr, recipe.min_lr, recipe.warmup_steps, recipe.steps),
+        state, steps=recipe.steps, accumulation=recipe.accumulation, clip=recipe.clip,
     )
+    seconds = [metrics.seconds for metrics in steps]
+    loss = objective.evaluate(model)
+    if loss is None:
+        raise click.ClickException("the held-out tenth is shorter than the context. Give more.")
+    return {
+        "key": job.key, "size": job.size, "name": job.name, "seed": job.seed,
+        "steps": recipe.steps, "parameters": model.count_parameters(),
+        "tokens": recipe.steps * recipe.batch_size * recipe.accumulation * config.model.context,
+        "loss": loss if np.isfinite(loss) else None, "ms": statistics.median(seconds) * 1e3,
+    }
+
+
+def run(
+    jobs: Sequence[Job], tokens: dict[str, str], workers: int, threads: int, limit: float | None
+) -> Iterator[dict[str, Any]]:
+    """Do jobs in `workers` processes of `threads` threads each; yields their lines as they end.
+
+    tokens: folders of prepared text, by size.  limit: seconds from now; a job that would end later,
+    judged by the slowest of its size so far, is not begun.
+    """
+    began, slowest = time.monotonic(), dict.fromkeys(tokens, 0.0)
+    started, running = {}, set()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, kernels.set_num_threads, (threads,)) as pool:
+        waiting = list(reversed(jobs))
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job, now = waiting.pop(), time.monotonic()
+                if limit is None or now - began + slowest[job.size] < limit:
+                    future = pool.submit(train, job, tokens[job.size])
+                    running.add(future)
+                    started[future] = job.size, now
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                size, since = started.pop(future)
+                slowest[size] = max(slowest[size], time.monotonic() - since)
+                yield future.result()
 
 
 @click.command()
-@click.option("--config", "name", default="S", show_default=True, help="S, M or a TOML file.")
+@click.option("--size", "sizes", multiple=True, default=("S", "M"), show_default=True,
+              help="S, M or a TOML file; may be repeated.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--steps-s", type=click.IntRange(1), help="Of a training of S, in place of its own.")
+@click.option("--steps-m", type=click.IntRange(1), help="Of a training of M.")
 @click.option("--only", multiple=True, help="Switches with this in their name; may be repeated.")
 @click.option("--set", "overrides", multiple=True, help="section.key=value, for all of them.")
-@click.option("--data", help="A text (default: tinyshakespeare.txt if it is there, else stories).")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="families.svg",
-              show_default=True, help="Where the chart goes.")
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON in place of the table.")
-def command(name, seeds, only, overrides, data, out, threads, as_json):
+@click.option("--text", "source", help="tinyshakespeare.txt if it is there, else stories.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
+              help="Trainings at a time, each a process.")
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True,
+              help="Of each training.")
+@click.option("--limit", type=float, help="Seconds; begin no training that would end later.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="families",
+              show_default=True, help=f"Folder for {LINES} and {FIGURE}; goes on where it stands.")
+@click.option("--draw", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Train nothing: draw the lines of this folder.")
+def command(
+    sizes, seeds, steps_s, steps_m, only, overrides, source, jobs, threads, limit, out, draw
+):
     """Every switch of the shape at equal budgets: loss, parameters, time."""
-    import kernels
-    from tinygpt.config import load_config
+    if draw is not None:
+        return show(draw)
+    steps = {"S": steps_s, "M": steps_m}
+    own = {
+        size: [f"data.source={source or text()}", *overrides,
+               *([f"training.steps={steps[size]}"] if steps.get(size) else [])]
+        for size in sizes
+    }
+    wanted = plan(sizes, seeds, own, only)
+    out.mkdir(parents=True, exist_ok=True)
+    have = {line["key"] for line in lines_of(out)}
+    todo = [job for job in wanted if job.key not in have]
+    click.echo(f"{timing.headline()}. {len(todo)} of {len(wanted)} trainings, {jobs} at a time",
+               err=True)
+    about = {"threads": threads, "jobs": jobs, "commit": timing.commit()}
+    log = AppendLog(out / LINES, lambda sentence: click.echo(sentence, err=True))
+    with tempfile.TemporaryDirectory() as folder:
+        for line in run(todo, prepared(todo, Path(folder)), jobs, threads, limit):
+            log.line(json.dumps(line | about))
+            click.echo(f"{line['size']} {line['name']}, seed {line['seed']}: {line['loss']}, "
+                       f"{line['ms']:.1f} ms a step", err=True)
+    return show(out)
+
+
+def prepared(jobs: Sequence[Job], folder: Path) -> dict[str, str]:
+    """Size -> folder of its text as tokens, made once for all processes."""
     from tinygpt.pretraining.objective import prepare_data
 
-    kernels.set_num_threads(threads)
-    overrides = [f"data.source={data or text()}", *overrides]
-    usual = load_config(name, overrides)
-    wanted = {
-        key: load_config(name, [*overrides, *(f"model.{setting}" for setting in settings)])
-        for key, settings in switches(usual.model).items()
-        if not only or key == DEFAULT or any(part in key for part in only)
-    }
-    recipe = usual.training
-    tokens = recipe.steps * recipe.batch_size * recipe.accumulation * usual.model.context
-    results: list[Result] = []
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = prepare_data(usual, Path(folder) / "tokens", None)
-        for results in race(wanted, range(seeds), dataset):
-            click.echo(f"seed {len(results[0].losses)} of {seeds} done", err=True)
-        del dataset  # its files are mapped, and their folder goes now
-    title = f"Loss of config {Path(name).stem} after {tokens:,} tokens, by switch"
-    out.write_text(figure(results, title), encoding="utf-8")
-    if as_json:
-        rows = [{**vars(r), "loss": r.loss} for r in results]
-        click.echo(json.dumps({"config": name, "tokens": tokens, "switches": rows,
-                               "commit": timing.commit()}))
-        return
-    click.echo(f"{timing.headline()}. {title}, {seeds} seed(s)\n{table(results)}\n"
-               f"chart: {out}")
+    found: dict[str, str] = {}
+    for job in jobs:
+        if job.size not in found:
+            place = folder / str(len(found))
+            prepare_data(job.config(), place, None)
+            found[job.size] = str(place)
+    return found
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """The results in a folder, oldest first; none where nothing has ended yet."""
+    return list(read_lines(folder / LINES, LINE, lambda sentence: click.echo(sentence, err=True)))
+
+
+def show(folder: Path) -> None:
+    """Draw the figure and print the tables of a folder's lines."""
+    try:
+        results = results_of(lines_of(folder))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    if not results:
+        raise click.ClickException(f"no line with a result in {folder / LINES}. Train first.")
+    (folder / FIGURE).write_text(figure(results), encoding="utf-8")
+    for size, found in results.items():
+        click.echo(f"\n{size}\n{table(found)}")
+    click.echo(f"\nchart: {folder / FIGURE}")
 
 
 def text() -> str:

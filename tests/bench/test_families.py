@@ -1,4 +1,4 @@
-"""The comparison of switches: all of them, at equal budgets, on one chart."""
+"""The comparison of switches: all of them, at equal budgets, on one figure."""
 
 import dataclasses
 import json
@@ -8,14 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 from bench.__main__ import main
-from bench.families import DEFAULT, Result, figure, switches, table
+from bench.families import LINES, plan, switches
+from bench.families_chart import DEFAULT, Result, figure, results_of, table
 from tinygpt.config import load_config
 from tinygpt.model.shape import ModelShape
 
 TINY = ["model.n_layers=2", "model.n_heads=4", "model.d_model=16", "model.context=16",
-        "training.steps=12", "training.batch_size=2", "training.warmup_steps=2"]
+        "training.steps=4", "training.batch_size=2", "training.warmup_steps=2"]
 SVG = "{http://www.w3.org/2000/svg}"
-SIZES = {"vocab_size", "context", "n_layers", "n_heads", "d_model"}
+SIZES = {"vocab_size", "context", "n_layers", "n_heads", "d_model", "assembly"}
 
 
 @pytest.mark.parametrize("size", "SM")
@@ -32,45 +33,102 @@ def test_every_setting_is_in_a_switch_that_a_shape_can_have(size):
     assert len(shapes) == len(found)  # none is another under a second name
 
 
-def families(tmp_path, *options):
+@pytest.fixture
+def families(tmp_path):
+    """Runs the command on a tiny text; returns its exit code, output and lines."""
     path = tmp_path / "text.txt"
     path.write_text("the cat sat on the mat and the dog ran after the cat\n" * 60)
-    settings = [word for setting in TINY for word in ("--set", setting)]
-    result = CliRunner().invoke(main, [
-        "families", "--data", str(path), "--out", str(tmp_path / "zoo.svg"), "--threads", "1",
-        *settings, *options,
-    ])
-    assert result.exit_code == 0, result.output
-    return result.output, ElementTree.parse(tmp_path / "zoo.svg").getroot()
+
+    def run(*options):
+        settings = [word for setting in TINY for word in ("--set", setting)]
+        result = CliRunner().invoke(main, [
+            "families", "--text", str(path), "--out", str(tmp_path), "--threads", "1",
+            *settings, *options,
+        ])
+        log = tmp_path / LINES
+        lines = log.read_text().splitlines() if log.exists() else []
+        return result.exit_code, result.output, [json.loads(line) for line in lines]
+
+    return run
 
 
-def test_all_switches_train_and_stand_on_the_chart(tmp_path):
-    output, svg = families(tmp_path, "--seeds", "1", "--set", "training.steps=2")
-    names = list(switches(load_config("S", TINY).model))
-    assert {text.text for text in svg.iter(f"{SVG}text") if text.get("class") == "name"} == {*names}
+def names_on(path):
+    svg = ElementTree.parse(path).getroot()
+    return [t.text for t in svg.iter(f"{SVG}text") if t.get("class") == "name"]
+
+
+def test_all_switches_of_a_size_train_in_processes_and_stand_on_the_figure(families, tmp_path):
+    code, output, lines = families("--size", "S", "--seeds", "1", "--steps-s", "2", "--jobs", "2")
+    assert code == 0, output
+    names = [*switches(load_config("S", TINY).model)]
+    assert {line["name"] for line in lines} == {*names}
+    assert {(line["steps"], line["tokens"]) for line in lines} == {(2, 2 * 2 * 16)}
+    assert {*names_on(tmp_path / "families.svg")} == {*names}
     for name in names:
         assert f"\n{name} " in output
 
 
-def test_seeds_and_parameters_of_a_few_are_told(tmp_path):
-    output, svg = families(tmp_path, "--seeds", "2", "--only", "tied", "--only", "bias=", "--json")
-    told = json.loads(output.splitlines()[-1])
-    by_name = {row["name"]: row for row in told["switches"]}
-    assert list(by_name) == [DEFAULT, "bias=qkv", "bias=all", "tied=false"]
-    assert told["tokens"] == 12 * 2 * 16
-    assert all(len(row["losses"]) == 2 and len(row["slower"]) == 4 for row in by_name.values())
-    assert set(by_name[DEFAULT]["slower"]) == {1.0}
-    more = by_name["bias=qkv"]["parameters"] - by_name[DEFAULT]["parameters"]
-    assert more == 2 * 3 * 16  # two layers, three rows of width 16
-    assert len(list(svg.iter(f"{SVG}circle"))) == 4 * 2
+def test_it_goes_on_where_its_lines_end_and_draws_from_them_alone(families, tmp_path):
+    few = ("--only", "tied", "--only", "bias=", "--seeds", "2")
+    code, _, whole = families(*few)
+    assert code == 0 and len(whole) == 2 * 4 * 2  # sizes, switches, seeds
+    log = tmp_path / LINES
+    log.write_text("".join(json.dumps(line) + "\n" for line in whole if line["seed"] == 0))
+    _, _, again = families(*few)
+    assert [line["seed"] for line in again] == [0] * 8 + [1] * 8
+    loss = {line["key"]: line["loss"] for line in whole}
+    assert loss == {line["key"]: line["loss"] for line in again}
+    more = {line["name"]: line["parameters"] for line in whole}
+    assert more["bias=qkv"] - more[DEFAULT] == 2 * 3 * 16  # two layers, three rows of width 16
+    result = CliRunner().invoke(main, ["families", "--draw", str(tmp_path)])
+    assert result.exit_code == 0 and "tied=false" in result.output
+    assert len(names_on(tmp_path / "families.svg")) == 2 * 4
 
 
-def test_the_best_stands_above_and_the_table_keeps_the_order():
-    results = [Result(DEFAULT, 10, [2.0, 2.2], [1.0]), Result("better", 20, [1.9, 1.7], [1.5]),
-               Result("lost", 30, [float("nan")], [2.0])]
-    svg = ElementTree.fromstring(figure(results, "title"))
+def test_no_training_begins_that_would_end_after_the_limit(families):
+    code, output, lines = families("--size", "S", "--only", "tied", "--limit", "1e-9")
+    assert code == 1 and lines == [] and "Train first" in output
+
+
+def test_a_seed_of_all_comes_before_the_next_and_long_trainings_first():
+    own = {"S": [], "M": []}
+    jobs = plan(["S", "M"], 2, own, ["tied"])
+    assert [(j.seed, j.size) for j in jobs] == [
+        (0, "M"), (0, "M"), (0, "S"), (0, "S"), (1, "M"), (1, "M"), (1, "S"), (1, "S")]
+    assert jobs[1].config().model.tied is False
+
+
+def line(size, name, seed, loss, ms=1.0, tokens=8):
+    return {"size": size, "name": name, "seed": seed, "loss": loss, "ms": ms, "parameters": 10,
+            "tokens": tokens}
+
+
+def test_the_best_stands_above_and_the_table_keeps_the_order(tmp_path):
+    results = results_of([
+        line("S", "lost", 0, None), line("S", "better", 0, 1.9, 15.0),
+        line("S", "better", 1, 1.7, 15.0), line("S", DEFAULT, 0, 2.0, 8.0),
+        line("S", DEFAULT, 1, 2.2, 12.0),
+    ])
+    svg = ElementTree.fromstring(figure(results))
     names = [t.text for t in svg.iter(f"{SVG}text") if t.get("class") == "name"]
-    assert names[:2] == ["better", DEFAULT]
-    lines = table(results).splitlines()
-    assert [line.split()[0] for line in lines[1:]] == [DEFAULT, "better", "lost"]
-    assert "-0.3000" in lines[2] and "1.7000-1.9000" in lines[2]
+    assert names == ["better", DEFAULT]
+    times = [t.text for t in svg.iter(f"{SVG}text") if t.get("class") == "time"]
+    assert times == ["1.50", "1.00"]
+    lines = table(results["S"]).splitlines()
+    assert [row.split()[0] for row in lines[1:]] == [DEFAULT, "lost", "better"]
+    assert "-0.3000" in lines[3] and "1.7000-1.9000" in lines[3] and "1.50 [" in lines[3]
+
+
+def test_unequal_budgets_are_not_compared():
+    with pytest.raises(ValueError, match="8 tokens and on 16"):
+        results_of([line("S", DEFAULT, 0, 2.0), line("S", "tied=false", 0, 2.0, tokens=16)])
+
+
+def test_a_size_without_its_default_is_not_compared():
+    with pytest.raises(ValueError, match="no line of 'default'"):
+        results_of([line("M", "tied=false", 0, 2.0)])
+
+
+def test_several_lines_of_a_job_count_once():
+    results = results_of([line("M", DEFAULT, 0, 2.0), line("M", DEFAULT, 0, 3.0)])
+    assert results == {"M": [Result(DEFAULT, 10, [3.0], [1.0], 8)]}
