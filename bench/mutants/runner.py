@@ -164,12 +164,13 @@ def score_file(
     return score
 
 
-def select(file: str, sample: int | None, rng: np.random.Generator) -> list[Mutant]:
-    """The mutants of a file that compile and differ; at most `sample` of them, drawn."""
+def select(file: str, sample: int | None, seed: int) -> list[Mutant]:
+    """The mutants of a file that compile; at most `sample`, drawn without regard to other files."""
     source = (ROOT / file).read_text(encoding="utf-8")
     found = [mutant for mutant in mutants(source) if _compiles(mutant.text)]
     if sample is None or len(found) <= sample:
         return found
+    rng = np.random.default_rng([seed, *file.encode()])
     return [found[i] for i in sorted(rng.choice(len(found), sample, replace=False))]
 
 
@@ -199,10 +200,10 @@ def command(places: tuple[str, ...], sample: int | None, seed: int):
     import pytest  # noqa: F401
     import rich.console  # noqa: F401
 
-    rng, scores = np.random.default_rng(seed), []
+    scores = []
     with Copy() as copy:
         for file, tests, equivalent in table(places):
-            score = score_file(copy, file, tests, equivalent, select(file, sample, rng))
+            score = score_file(copy, file, tests, equivalent, select(file, sample, seed))
             scores.append(score)
             click.echo(_row(score))
     click.echo(f"\nseed {seed}, sample {sample or 'all'}")
