@@ -55,9 +55,11 @@ def test_the_seed_decides_the_weights_and_the_batches_separately(session, tmp_pa
     first = next(session.batches).x
     assert np.array_equal(first, next(again.batches).x)
     assert not np.array_equal(first, next(other.batches).x)
-    stream = np.random.SeedSequence(regression().training.seed).spawn(2)[1]
-    expected = np.random.default_rng(stream).standard_normal((2, 3)).astype(np.float32)
-    assert np.array_equal(first, expected)  # the same in every version
+    streams = np.random.SeedSequence(regression().training.seed).spawn(2)  # in every version
+    model = session.objective.build(np.random.default_rng(streams[0]))
+    assert same(weights(session), model.state_dict())
+    expected = np.random.default_rng(streams[1]).standard_normal((2, 3)).astype(np.float32)
+    assert np.array_equal(first, expected)
 
 
 def test_a_checkpoint_brings_everything_back(session):

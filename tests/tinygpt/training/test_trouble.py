@@ -119,6 +119,14 @@ def test_the_lowest_mean_of_thirty_losses_is_kept_with_its_step():
     assert (state.low, state.low_step) == (low, step)
 
 
+def test_of_equal_means_the_first_counts():
+    state = TrainState()
+    for step in range(40):
+        state.step = step
+        judge_norms(state, 2.0, 1.0)
+    assert (state.low, state.low_step) == (2.0, 29)
+
+
 def risen(factor, low=2.0, steps=100):
     """The last 30 of `steps` losses are `factor` times as high as the lowest mean was."""
     return usual([low] * (steps - 30) + [low * factor] * 30, low=low, low_step=7)
