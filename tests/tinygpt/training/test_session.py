@@ -256,6 +256,14 @@ def test_a_run_without_a_checkpoint_starts_anew_and_says_so(session, tmp_path):
     assert resume(tmp_path / "run").state.step == 0
 
 
+def test_a_run_without_a_step_takes_another_recipe_as_if_it_had_begun_with_it(tmp_path):
+    begin(regression(warmup_steps=0), tmp_path / "run")
+    again = resume(tmp_path / "run", lambda c: c.replace("training", steps=40))
+    plain = optim.warmup_cosine(1e-2, again.config.training.min_lr, 0, 40)
+    rates = [again.schedule(step) for step in range(40)]
+    assert rates == pytest.approx([plain(step) for step in range(40)])
+
+
 def test_going_on_says_where_and_writes_nothing_unasked(session, tmp_path):
     Trainer(session, stops=[lambda: "x" if session.state.step == 5 else None]).run()
     config = (tmp_path / "run/config.json").read_bytes()
