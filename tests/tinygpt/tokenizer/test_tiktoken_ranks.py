@@ -79,8 +79,8 @@ def test_a_file_gives_its_tokens_their_ranks(engine):
 def test_the_order_of_the_lines_says_nothing():
     data = ranks(b"ab", b"abc")
     lines = data.splitlines(keepends=True)
-    for lines in ([*lines[:-2], lines[-1], lines[-2]], lines[::-1]):
-        shuffled = read(b"".join(lines), "gpt2", None)
+    for other in ([*lines[:-2], lines[-1], lines[-2]], lines[::-1]):
+        shuffled = read(b"".join(other), "gpt2", None)
         assert shuffled.to_json() == read(data, "gpt2", None).to_json()
 
 
