@@ -89,6 +89,29 @@ def test_tokens_may_be_long_while_all_together_are_not():
     assert tokenizer.encode(b"a" * 2**16) == [271]
 
 
+def test_ids_are_below_four_million():
+    most = 2**22 - 1
+    assert BPETokenizer([(A, B)], merged_ids=[most]).encode("ab") == [most]
+    with pytest.raises(TokenizerError, match=r"merged tokens .* the id 4194304, outside 0"):
+        BPETokenizer([(A, B)], merged_ids=[most + 1])
+
+
+def test_spellings_may_have_sixteen_mebibytes_and_256_bytes_for_each_token():
+    merges = DOUBLING[:23]  # 2**24 - 2 bytes
+    room = 2**24 + 256 * (256 + 23 + 1) - (2**24 - 2)
+    BPETokenizer(merges, extra_tokens={b"b" * room: 900})
+    with pytest.raises(TokenizerError, match="more than 16 MiB and 256 bytes each"):
+        BPETokenizer(merges, extra_tokens={b"b" * (room + 1): 900})
+    with pytest.raises(TokenizerError, match="makes a token of 2 bytes: together"):
+        BPETokenizer([*merges, (A, B)], extra_tokens={b"b" * (room + 256): 900})
+
+
+def test_several_merges_may_make_one_token():
+    merges = [(A, B), (B, C), (256, C), (A, 257)]
+    tokenizer = BPETokenizer(merges, merged_ids=[256, 257, 258, 258])
+    assert tokenizer.encode("abc") == [258] and tokenizer.decode([258]) == "abc"
+
+
 # --- C and Python encode alike, whatever was let through ------------------------------------------
 
 
