@@ -165,13 +165,16 @@ def score_file(
 
 
 def select(file: str, sample: int | None, seed: int) -> list[Mutant]:
-    """The mutants of a file that compile; at most `sample`, drawn without regard to other files."""
+    """The mutants of a file that compile; at most `sample`, drawn without regard to other files.
+
+    A smaller sample is a part of every larger one.
+    """
     source = (ROOT / file).read_text(encoding="utf-8")
     found = [mutant for mutant in mutants(source) if _compiles(mutant.text)]
     if sample is None or len(found) <= sample:
         return found
     rng = np.random.default_rng([seed, *file.encode()])
-    return [found[i] for i in sorted(rng.choice(len(found), sample, replace=False))]
+    return [found[i] for i in sorted(rng.permutation(len(found))[:sample])]
 
 
 def _compiles(text: str) -> bool:

@@ -259,6 +259,7 @@ def test_the_newest_of_those_asked_for_is_found(tmp_path):
     for step, scheduled in ((1, True), (2, True), (3, False), (4, True), (5, False)):
         marked(tmp_path, step, scheduled)
     newest = checkpoints.newest_good
+    assert checkpoints.listed(tmp_path)[1].state() == {"train": {}, "scheduled": True}
     assert newest(tmp_path).step == 5 and newest(tmp_path, scheduled=True).step == 4
     assert newest(tmp_path, before=5).step == 4 and newest(tmp_path, before=4).step == 3
     assert newest(tmp_path, before=4, scheduled=True).step == 2
@@ -292,3 +293,17 @@ def test_a_save_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(TypeError):
         checkpoints.save(tmp_path / "a/b", 1, {}, {}, {"train": object()})
     assert list((tmp_path / "a/b").iterdir()) == []
+
+
+def test_a_checkpoint_appears_when_it_is_on_the_disk_and_then_its_name_is(tmp_path, monkeypatch):
+    done, real = [], os.rename
+
+    def rename(old, new):
+        done.append(("rename", os.path.basename(new)))
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(checkpoints, "flush_folder", lambda path: done.append(("flush", path.name)))
+    save(tmp_path / "run", 4)
+    draft = f"unfinished-00000004-{os.getpid()}"
+    assert done == [("flush", draft), ("rename", "step-00000004"), ("flush", "run")]
