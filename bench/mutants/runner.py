@@ -92,6 +92,8 @@ class Copy:
 def _child(folder: Path, tests: list[str]) -> None:
     """Run the tests in `folder` and end the process."""
     os.setsid()  # so that what the tests start can be ended with it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background it is
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and under nohup this one
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
