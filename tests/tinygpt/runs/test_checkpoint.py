@@ -307,3 +307,22 @@ def test_a_checkpoint_appears_when_it_is_on_the_disk_and_then_its_name_is(tmp_pa
     save(tmp_path / "run", 4)
     draft = f"unfinished-00000004-{os.getpid()}"
     assert done == [("flush", draft), ("rename", "step-00000004"), ("flush", "run")]
+
+
+def test_what_cannot_be_deleted_stops_nobody(tmp_path, monkeypatch):
+    for step in (1, 2, 3):
+        marked(tmp_path, step, True)
+    (tmp_path / "replaced-step-00000003").mkdir()
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        patch.setattr(os, "rmdir", refuse)
+        checkpoints.prune(tmp_path, keep=1, best_step=None)
+        marked(tmp_path, 4, True)
+        assert [found.step for found in checkpoints.listed(tmp_path)] == [4, 3]
+        assert (tmp_path / "unfinished-old-step-00000001").exists()
+    marked(tmp_path, 5, True)
+    assert {path.name[:5] for path in tmp_path.iterdir()} == {"step-"}

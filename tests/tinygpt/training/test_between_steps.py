@@ -236,6 +236,7 @@ def test_four_skipped_steps_in_a_row_are_passed_over(play):
         (3, (3, 4), (), 3),
         (2, (3, 4), (), 4),  # none is that old: the newest
         (9, (4,), (6,), 4),  # not where somebody stopped
+        (2, (4,), (6,), 4),  # nor then
         (3, (), (6,), 6),  # but rather there than nowhere
     ],
 )
