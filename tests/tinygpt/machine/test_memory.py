@@ -19,6 +19,8 @@ TREES = {
         "a/memory.max": 500 * MB, "a/memory.current": 450 * MB}, 50),
     "v2, slowed down above high": ("0::/", V2, {
         "memory.max": "max", "memory.high": 80 * MB, "memory.current": 20 * MB}, 60),
+    "v2, high below max": ("0::/", V2, {
+        "memory.max": 300 * MB, "memory.high": 80 * MB, "memory.current": 20 * MB}, 60),
     "v2, files are given up": ("0::/", V2, {
         "memory.max": 300 * MB, "memory.current": 290 * MB,
         "memory.stat": f"anon 5\nfile {90 * MB}"}, 100),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -126,9 +127,21 @@ def test_a_disk_that_refuses_is_said_with_its_reason(config, run, tmp_path, monk
     with pytest.raises(UserError, match="No space left"):
         opened.write_config(config.replace("training", steps=7))
     assert opened.config == config
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError), new_run(tmp_path / "file/run"):
-        pass
+    monkeypatch.setattr(Path, "mkdir", refuse_folder)
+    with pytest.raises(UserError, match="cannot write to .*new: No space"):
+        with new_run(tmp_path / "new"):
+            pass
+
+
+def refuse_folder(*args, **kwargs):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_tokenizer_that_was_never_signed_is_read_with_care(run):
+    change(run / "config.json", lambda values: [values.pop(key) for key in ("sha256", "files")])
+    (run / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match="is a damaged run folder: .*no tokenizer file known"):
+        _ = Run.open(run).tokenizer
 
 
 def saved(run, *steps, best=None):
