@@ -92,6 +92,8 @@ class Copy:
 def _child(folder: Path, tests: list[str]) -> None:
     """Run the tests in `folder` and end the process."""
     os.setsid()  # so that what the tests start can be ended with it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background it is
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, and under nohup this one
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
@@ -164,13 +166,17 @@ def score_file(
     return score
 
 
-def select(file: str, sample: int | None, rng: np.random.Generator) -> list[Mutant]:
-    """The mutants of a file that compile and differ; at most `sample` of them, drawn."""
+def select(file: str, sample: int | None, seed: int) -> list[Mutant]:
+    """The mutants of a file that compile; at most `sample`, drawn without regard to other files.
+
+    A smaller sample is a part of every larger one.
+    """
     source = (ROOT / file).read_text(encoding="utf-8")
     found = [mutant for mutant in mutants(source) if _compiles(mutant.text)]
     if sample is None or len(found) <= sample:
         return found
-    return [found[i] for i in sorted(rng.choice(len(found), sample, replace=False))]
+    rng = np.random.default_rng([seed, *file.encode()])
+    return [found[i] for i in sorted(rng.permutation(len(found))[:sample])]
 
 
 def _compiles(text: str) -> bool:
@@ -199,10 +205,10 @@ def command(places: tuple[str, ...], sample: int | None, seed: int):
     import pytest  # noqa: F401
     import rich.console  # noqa: F401
 
-    rng, scores = np.random.default_rng(seed), []
+    scores = []
     with Copy() as copy:
         for file, tests, equivalent in table(places):
-            score = score_file(copy, file, tests, equivalent, select(file, sample, rng))
+            score = score_file(copy, file, tests, equivalent, select(file, sample, seed))
             scores.append(score)
             click.echo(_row(score))
     click.echo(f"\nseed {seed}, sample {sample or 'all'}")

@@ -49,7 +49,7 @@ def test_a_test_that_looks_kills_and_one_that_does_not_lets_live(tmp_path, monke
     monkeypatch.setattr(runner, "ROOT", tmp_path)
     monkeypatch.setattr(runner, "COPIED", ("kernels",))
     monkeypatch.setattr(runner, "LOOSE", ("test_looks.py", "test_blind.py"))
-    chosen = runner.select("kernels/half.py", None, None)
+    chosen = runner.select("kernels/half.py", None, 0)
     with runner.Copy() as copy:
         sharp = runner.score_file(copy, "kernels/half.py", ["test_looks.py"], {}, chosen)
         blind = runner.score_file(copy, "kernels/half.py", ["test_blind.py"], {}, chosen)

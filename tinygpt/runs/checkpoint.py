@@ -160,7 +160,6 @@ def save(
         _write_bytes(draft / MANIFEST, _manifest(step, sums))
         flush_folder(draft)
         if final.exists():  # damaged, or this step was saved before: the new one takes its place
-            shutil.rmtree(folder / f"{_REPLACED}{step:08d}", ignore_errors=True)
             os.rename(final, folder / f"{_REPLACED}{step:08d}")
         os.rename(draft, final)
         flush_folder(folder)

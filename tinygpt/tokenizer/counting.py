@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
@@ -25,6 +24,7 @@ from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import automaton, pattern_name, pattern_text, split, to_bytes
 
 _CHUNK = 4 << 20  # bytes read at once
+_PROGRAM = 100 << 20  # bytes: a guess at what the program takes, where nobody can say
 _RESERVE = 24 << 20  # bytes: text in flight, and what the program grows by while it works
 _LEAST = 16 << 20  # bytes of table below which a limit makes no sense
 
@@ -52,7 +52,9 @@ class WordCounts:
     def _set_limit(self, max_memory: int) -> None:
         if self._counter is None:
             raise RuntimeError(f"a limit on memory needs the C extension: {compiled.mend()}")
-        taken = resident_bytes() + _RESERVE
+        from tinygpt.machine.memory import resident_bytes  # it takes minigrad, only for this
+
+        taken = (resident_bytes() or _PROGRAM) + _RESERVE
         if max_memory < taken + _LEAST:
             raise TokenizerError(
                 f"a limit of {max_memory / 1e6:.0f} MB is too small: the program itself takes "
@@ -158,18 +160,3 @@ class WordCounts:
         words, text = len(counter), counter.text_size
         # Symbols 4 a byte; lists 8, three times when they grow; see c/train.c. Tables of pairs.
         return counter.memory + 28 * text + 40 * words + (32 << 20)
-
-
-def resident_bytes() -> int:
-    """Memory this process holds now (on Linux; elsewhere its highest so far, or a guess)."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        pass  # not Linux
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 100 << 20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

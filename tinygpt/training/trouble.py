@@ -83,7 +83,7 @@ def drifting(state: TrainState) -> str | None:
     if state.low is None or len(state.losses) < WINDOW or min(*state.losses, state.low) <= 0:
         return None
     recent = sum(state.losses[-RECENT:]) / RECENT
-    logs = [math.log(max(x, 1e-30)) for x in state.losses]
+    logs = [math.log(x) for x in state.losses]
     mean = sum(logs) / len(logs)
     noise = math.sqrt(sum((x - mean) ** 2 for x in logs) / len(logs) / RECENT)
     if recent - state.low < 0.05 or recent < state.low * (1 + max(DRIFT, 8 * noise)):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tinygpt.errors import UserError
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.checkpoint import CheckpointError
 
@@ -196,3 +197,132 @@ def test_a_file_system_that_cannot_flush_folders_is_used_and_a_failing_disk_is_n
             save(tmp_path, 1)
     else:
         checkpoints.verify(save(tmp_path, 1))
+
+
+def test_the_files_are_those_of_every_version(tmp_path):
+    """Checkpoints of earlier versions verify: their manifest is compared byte by byte."""
+    saved = save(tmp_path, 7)
+    assert saved.path == tmp_path / "step-00000007"
+    assert sorted(path.name for path in saved.path.iterdir()) == [
+        "manifest.json", "model.safetensors", "optimizer.safetensors", "state.json",
+    ]
+    size = len((saved.path / "model.safetensors").read_bytes())
+    manifest = (saved.path / "manifest.json").read_text()
+    assert manifest.startswith(
+        '{\n "format": 1,\n "step": 7,\n "files": {\n  "model.safetensors": {\n'
+        f'   "bytes": {size},\n   "sha256": "'
+    )
+    assert (saved.path / "state.json").read_text() == '{"train": {"step": 7}}'
+
+
+def test_the_values_of_a_model_are_counted_by_its_header(tmp_path):
+    assert save(tmp_path, 1).parameters() == 37 * 53 + 11 * 7 + 1
+
+
+def test_weights_are_copied_into_arrays_of_their_shape_only(tmp_path):
+    saved = save(tmp_path, 7)
+    mine = {name: np.zeros_like(array) for name, array in arrays(0).items()}
+    saved.copy_to(mine)
+    np.testing.assert_array_equal(mine["weight"], arrays(7)["weight"])
+    mine["weight"] = np.zeros((53, 37), np.float32)
+    with pytest.raises(CheckpointError, match=r"weight is (?s:.*)model of another shape"):
+        saved.copy_to(mine)
+
+
+def test_files_that_are_damaged_are_named_where_they_are_read(tmp_path):
+    saved = save(tmp_path, 7)
+    for name in ("model.safetensors", "state.json"):
+        (saved.path / name).write_bytes(b"{")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors .*Use an earlier checkpoint"):
+        saved.tensors("model")
+    with pytest.raises(CheckpointError, match=r"state\.json .*Use an earlier checkpoint"):
+        saved.state()
+    assert saved.scheduled  # `verify` finds the damage
+
+
+def test_data_of_another_identity_is_refused_but_for_the_tokenizers_name(tmp_path):
+    state = {"train": {}, "data": {"text": "a", "tokenizer": "x", "split": 3}}
+    saved = checkpoints.save(tmp_path, 1, {}, {}, state)
+    saved.check_data({"text": "a", "tokenizer": "y", "split": 3})
+    saved.check_data({"text": "a"})
+    with pytest.raises(UserError, match=r"text was a and is b, split was 3 and is 4\. Bring"):
+        saved.check_data({"text": "b", "tokenizer": "x", "split": 4})
+    with pytest.raises(UserError, match="text was None and is a"):
+        save(tmp_path, 2).check_data({"text": "a"})
+
+
+def marked(folder, step, scheduled):
+    return checkpoints.save(folder, step, {}, {}, {"train": {}, "scheduled": scheduled})
+
+
+def test_the_newest_of_those_asked_for_is_found(tmp_path):
+    for step, scheduled in ((1, True), (2, True), (3, False), (4, True), (5, False)):
+        marked(tmp_path, step, scheduled)
+    newest = checkpoints.newest_good
+    assert checkpoints.listed(tmp_path)[1].state() == {"train": {}, "scheduled": True}
+    assert newest(tmp_path).step == 5 and newest(tmp_path, scheduled=True).step == 4
+    assert newest(tmp_path, before=5).step == 4 and newest(tmp_path, before=4).step == 3
+    assert newest(tmp_path, before=4, scheduled=True).step == 2
+    assert newest(tmp_path, before=1) is None and newest(tmp_path / "none") is None
+
+
+def test_pruning_keeps_the_newest_of_all_and_the_newest_of_the_recipe(tmp_path):
+    for step in range(1, 8):
+        marked(tmp_path, step, scheduled=step in (1, 2, 3, 5))
+    checkpoints.prune(tmp_path, keep=2, best_step=1)
+    assert [found.step for found in checkpoints.listed(tmp_path)] == [7, 5, 3, 1]
+    checkpoints.prune(tmp_path, keep=1, best_step=None)
+    assert [found.step for found in checkpoints.listed(tmp_path)] == [7, 5]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000005", "step-00000007"]
+
+
+def test_one_that_was_being_replaced_stands_in_until_the_new_one_is_there(tmp_path):
+    saved = save(tmp_path, 4)
+    replaced = saved.path.rename(tmp_path / "replaced-step-00000004")
+    (tmp_path / "step-00000009").write_text("a file, not a folder")
+    (only,) = checkpoints.listed(tmp_path)
+    assert (only.step, only.path) == (4, replaced)
+    checkpoints.verify(only)
+    save(tmp_path, 3)
+    assert replaced.is_dir()
+    again = save(tmp_path, 4)
+    assert not replaced.exists() and checkpoints.listed(tmp_path)[0] == again
+
+
+def test_a_save_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError):
+        checkpoints.save(tmp_path / "a/b", 1, {}, {}, {"train": object()})
+    assert list((tmp_path / "a/b").iterdir()) == []
+
+
+def test_a_checkpoint_appears_when_it_is_on_the_disk_and_then_its_name_is(tmp_path, monkeypatch):
+    done, real = [], os.rename
+
+    def rename(old, new):
+        done.append(("rename", os.path.basename(new)))
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(checkpoints, "flush_folder", lambda path: done.append(("flush", path.name)))
+    save(tmp_path / "run", 4)
+    draft = f"unfinished-00000004-{os.getpid()}"
+    assert done == [("flush", draft), ("rename", "step-00000004"), ("flush", "run")]
+
+
+def test_what_cannot_be_deleted_stops_nobody(tmp_path, monkeypatch):
+    for step in (1, 2, 3):
+        marked(tmp_path, step, True)
+    (tmp_path / "replaced-step-00000003").mkdir()
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        patch.setattr(os, "rmdir", refuse)
+        checkpoints.prune(tmp_path, keep=1, best_step=None)
+        marked(tmp_path, 4, True)
+        assert [found.step for found in checkpoints.listed(tmp_path)] == [4, 3]
+        assert (tmp_path / "unfinished-old-step-00000001").exists()
+    marked(tmp_path, 5, True)
+    assert {path.name[:5] for path in tmp_path.iterdir()} == {"step-"}

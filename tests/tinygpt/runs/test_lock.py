@@ -76,6 +76,29 @@ def test_one_thread_may_hold_it_twice_and_another_may_not(tmp_path):
     assert len(refused) == 1
 
 
+def test_a_lock_that_was_given_back_is_taken_again_not_remembered(tmp_path):
+    refused = []
+
+    def other():
+        with pytest.raises(UserError, match="is in use"), sole_writer(tmp_path):
+            pass
+        refused.append(True)
+
+    with sole_writer(tmp_path) as outer, sole_writer(tmp_path) as inner:
+        assert outer is inner is True
+    with sole_writer(tmp_path):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert refused == [True]
+
+
+def test_a_folder_that_is_gone_is_named(tmp_path):
+    with pytest.raises(UserError, match="cannot open .*none: No such file.*Is it still there"):
+        with sole_writer(tmp_path / "none"):
+            pass
+
+
 @pytest.mark.parametrize("number", lock.CANNOT)
 def test_a_file_system_that_cannot_lock_is_written_all_the_same(tmp_path, monkeypatch, number):
     def flock(handle, how):
@@ -83,7 +106,7 @@ def test_a_file_system_that_cannot_lock_is_written_all_the_same(tmp_path, monkey
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with sole_writer(tmp_path) as locked:
-        assert not locked
+        assert locked is False
 
 
 def test_a_disk_that_fails_is_an_error(tmp_path, monkeypatch):
@@ -98,7 +121,7 @@ def test_a_disk_that_fails_is_an_error(tmp_path, monkeypatch):
 def test_windows_locks_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "fcntl", None)
     with sole_writer(tmp_path) as locked:
-        assert not locked
+        assert locked is False
 
 
 def test_a_run_that_came_to_nothing_leaves_no_folders(tmp_path):

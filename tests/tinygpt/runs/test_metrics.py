@@ -1,5 +1,6 @@
 """metrics.jsonl as it is found: readers see whole lines of the right types, whatever it holds."""
 
+import csv
 import json
 
 import pytest
@@ -53,3 +54,50 @@ def test_what_is_no_file_is_refused_and_what_is_not_there_is_empty(tmp_path):
     path.write_text("")
     with pytest.raises(UserError, match="cannot write"):
         metrics.write_csv(path, tmp_path)
+
+
+def never(text):
+    raise AssertionError(text)
+
+
+def test_a_step_and_an_event_are_a_line_each(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    log = metrics.MetricsLog(path, never)
+    values = (64, 1.23456789012, 1e-05, float("inf"), 51000.0, 98000000, 0.015)
+    log.step(metrics.StepMetrics(1, *values, logged={"reward": 0.1234567891}))
+    log.step(metrics.StepMetrics(2, *values, skipped="why"), val_loss=float("nan"))
+    log.event(2, "skip", "step 2 skipped: why")
+    first, second, third = (json.loads(line) for line in path.read_text().splitlines())
+    assert first == {
+        "step": 1, "tokens": 64, "loss": 1.23456789, "lr": 1e-05, "grad_norm": None,
+        "tokens_per_second": 51000.0, "rss_bytes": 98000000, "seconds": 0.015,
+        "reward": 0.123456789,
+    }
+    assert second["skipped"] == "why" and second["val_loss"] is None and "reward" not in second
+    assert third == {"step": 2, "event": "skip", "text": "step 2 skipped: why"}
+
+
+def test_rewinding_keeps_the_lines_up_to_a_step(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    metrics.rewind(path, 3)
+    assert not path.exists()
+    path.write_text("".join(f'{{"step": {step}}}\n' for step in (1, 2, 2, 3, 4)) + '{"st')
+    metrics.rewind(path, 3)
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 2}\n{"step": 3}\n'
+
+
+def test_only_an_objective_knows_its_numbers():
+    line = {**GOOD, "val_loss": 2.0, "event": "skip", "text": "a", "skipped": "b", "bias": None}
+    assert metrics.logged_by_objective(line) == {"reward": 0.5}
+
+
+def test_the_table_has_the_columns_of_every_run_and_then_the_objectives(tmp_path):
+    path, target = tmp_path / "metrics.jsonl", tmp_path / "table.csv"
+    lines = [GOOD, {"step": 2, "event": "skip", "text": "é, twice"}, {"step": 3, "bias": 1.5}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert metrics.write_csv(path, target) == 3
+    with open(target, encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == (*metrics.COLUMNS, "bias", "reward")
+    assert rows[2] == ["2", *[""] * 9, "skip", "é, twice", "", ""]
+    assert rows[3][-2:] == ["1.5", ""] and len(rows) == 4

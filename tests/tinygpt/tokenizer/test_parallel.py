@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad
 from tinygpt.tokenizer import CharTokenizer, train_bpe
-from tinygpt.tokenizer.parallel import blocks, encode_many, encode_stream
+from tinygpt.tokenizer.parallel import blocks, encode_many, encode_stream, parts
 from tinygpt.tokenizer.pretokenize import PATTERNS, automaton
 
 TEXT = "It's a cat.\n\n  And 1234 dogs, it's true!\n中文。\n再来\tx = 3 \r\n" * 40
@@ -90,3 +90,35 @@ def test_the_number_of_threads_binds_the_workers(count):
         minigrad.set_num_threads(before)
     assert len(seen) == count
     assert (threading.get_ident() in seen) == (count == 1)
+
+
+def test_a_text_without_a_safe_cut_is_one_block():
+    assert list(blocks(io.BytesIO(b"a" * 50), "gpt2", 4)) == [b"a" * 50]
+    assert list(blocks(io.BytesIO(b""), "gpt2", 4)) == []
+
+
+def test_blocks_are_about_as_large_as_asked():
+    data = b"word, " * 100
+    parts = list(blocks(io.BytesIO(data), "gpt2", 60))
+    assert b"".join(parts) == data and len(parts) >= 9
+    assert all(0 < len(part) <= 66 for part in parts)
+
+
+def test_a_cut_far_before_the_end_is_found_too():
+    data = b"one,two" + b"a" * 9000
+    assert list(blocks(io.BytesIO(data + b".x"), "gpt2", len(data)))[0] == b"one,"
+
+
+def test_a_pattern_without_a_table_has_no_safe_cuts():
+    pattern = r"(?<=b)c|\w"
+    with pytest.raises(ValueError, match="has no table"):
+        list(blocks(io.BytesIO(b"abc"), pattern))
+    assert list(parts(train_bpe("abc", 262, pattern=pattern), io.BytesIO(b"abc"))) == [b"abc"]
+    assert list(parts(CharTokenizer("ab"), io.BytesIO(b"ab"))) == [b"ab"]
+
+
+def test_one_worker_reads_nothing_ahead():
+    taken = []
+    results = encode_many(CharTokenizer("a"), (taken.append(n) or "a" for n in range(9)), 1)
+    next(results)
+    assert len(taken) == 1

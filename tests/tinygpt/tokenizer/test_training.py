@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygpt.tokenizer import BPETokenizer, TokenizerError, compiled, counting, naive, train_bpe
+from tinygpt.machine.memory import resident_bytes
+from tinygpt.tokenizer import BPETokenizer, TokenizerError, compiled, naive, train_bpe
 from tinygpt.tokenizer.bpe import BYTE_IDS
 from tinygpt.tokenizer.counting import WordCounts
 from tinygpt.tokenizer.pretokenize import PATTERNS, split
@@ -87,7 +88,7 @@ def test_a_limit_on_memory_changes_nothing_but_the_place():
 
 @needs_c
 def test_a_limit_that_suffices_is_not_felt():
-    limit = counting.resident_bytes() + (200 << 20)
+    limit = resident_bytes() + (200 << 20)
     assert (
         train_bpe("abab" * 50, 300, max_memory=limit).merges == train_bpe("abab" * 50, 300).merges
     )

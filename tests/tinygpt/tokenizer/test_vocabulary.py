@@ -9,12 +9,14 @@ import pickle
 import random
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from tinygpt.tokenizer import (
     BPETokenizer,
     CharTokenizer,
     TokenizerError,
+    bpe,
     compiled,
     huggingface,
     load,
@@ -22,7 +24,14 @@ from tinygpt.tokenizer import (
     tiktoken_ranks,
     train_bpe,
 )
-from tinygpt.tokenizer.bpe import BYTE_IDS
+from tinygpt.tokenizer.bpe import (
+    BYTE_IDS,
+    BYTES,
+    PythonEncoder,
+    merge,
+    merge_long,
+    merge_short,
+)
 
 needs_c = pytest.mark.skipif(not compiled.available(), reason="needs the C extension")
 A, B, C = (BYTE_IDS[byte] for byte in b"abc")
@@ -48,6 +57,8 @@ DOUBLING = [(A, A), *((256 + k, 256 + k) for k in range(28))]
         ({"merges": [(A, B)], "merged_ids": [2**31 - 1]}, "outside 0"),
         ({"merges": [], "extra_tokens": {b"ab": 256, b"abc": 256}}, "taken twice"),
         ({"merges": [], "extra_tokens": {b"": 256}}, "is empty"),
+        ({"merges": [], "extra_tokens": {b"ab": -1}}, "the extra tokens .* outside 0"),
+        ({"merges": [], "extra_tokens": {b"ab": 300.5}}, "the extra tokens .* whole numbers"),
         ({"merges": [(A, B)], "extra_tokens": {b"ab": 300}}, "both b'ab'"),
         ({"merges": [], "byte_ids": [0] * 256}, "256 different ids"),
         ({"merges": [], "byte_ids": range(255)}, "256 different ids"),
@@ -87,6 +98,55 @@ def test_a_file_whose_merges_double_is_refused_before_it_takes_memory(tmp_path):
 def test_tokens_may_be_long_while_all_together_are_not():
     tokenizer = BPETokenizer(DOUBLING[:16])
     assert tokenizer.encode(b"a" * 2**16) == [271]
+
+
+def test_bytes_have_the_ids_that_gpt2_gave_them():
+    known = {0x21: 0, 0x61: 64, 0x7E: 93, 0xA1: 94, 0xAC: 105, 0xAE: 106, 0xFF: 187}
+    known |= {0x00: 188, 0x0A: 198, 0x20: 220, 0x7F: 221, 0xA0: 254, 0xAD: 255}
+    assert {byte: BYTE_IDS[byte] for byte in known} == known
+    assert sorted(BYTE_IDS) == list(range(256)) and BYTES[BYTE_IDS[65]] == 65
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 66, 200])
+def test_short_and_long_words_are_merged_alike(length):
+    rng = random.Random(length)
+    ranks = {(A, B): (0, 256), (256, A): (1, 257), (A, A): (2, 258), (257, 258): (3, 259)}
+    for _ in range(20):
+        ids = rng.choices([A, B], k=length)
+        kept = list(ids)
+        assert merge_long(ids, ranks) == merge_short(ids, ranks) == merge(ids, ranks)
+        assert ids == kept and naive.encode(ids, list(ranks)) == merge(ids, ranks)
+
+
+def test_words_are_forgotten_when_too_many_are_remembered(monkeypatch):
+    monkeypatch.setattr(bpe, "_CACHE_WORDS", 3)
+    encoder = PythonEncoder(r"\w+|\W", range(256), [(97, 98)], [256], {b"xyz": 300})
+    for text, ids in (("ab cd", [256, 32, 99, 100]), ("xyz ab", [300, 32, 256]), ("", [])):
+        assert encoder.encode(text.encode(), np.dtype(np.uint16)).tolist() == ids
+    assert set(encoder._cache) == {b"xyz", b" ", b"ab"}  # ab, space, cd went when xyz came
+
+
+def test_ids_are_below_four_million():
+    most = 2**22 - 1
+    assert BPETokenizer([(A, B)], merged_ids=[most]).encode("ab") == [most]
+    with pytest.raises(TokenizerError, match=r"merged tokens .* the id 4194304, outside 0"):
+        BPETokenizer([(A, B)], merged_ids=[most + 1])
+
+
+def test_spellings_may_have_sixteen_mebibytes_and_256_bytes_for_each_token():
+    merges = DOUBLING[:23]  # 2**24 - 2 bytes
+    room = 2**24 + 256 * (256 + 23 + 1) - (2**24 - 2)
+    BPETokenizer(merges, extra_tokens={b"b" * room: 900})
+    with pytest.raises(TokenizerError, match="more than 16 MiB and 256 bytes each"):
+        BPETokenizer(merges, extra_tokens={b"b" * (room + 1): 900})
+    with pytest.raises(TokenizerError, match="makes a token of 2 bytes: together"):
+        BPETokenizer([*merges, (A, B)], extra_tokens={b"b" * (room + 256): 900})
+
+
+def test_several_merges_may_make_one_token():
+    merges = [(A, B), (B, C), (256, C), (A, 257)]
+    tokenizer = BPETokenizer(merges, merged_ids=[256, 257, 258, 258])
+    assert tokenizer.encode("abc") == [258] and tokenizer.decode([258]) == "abc"
 
 
 # --- C and Python encode alike, whatever was let through ------------------------------------------

@@ -1,10 +1,12 @@
 """The rate of a run that goes on under another recipe begins where it was and does not rise."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from minigrad import optim
-from tinygpt.config import ConfigError
+from tinygpt.config import ConfigError, TrainingConfig
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
@@ -69,6 +71,43 @@ def test_two_extensions_follow_each_other(tiny_config):
     second = continued(first, with_recipe(first, steps=300), 60)
     assert rates(second, 60)[0] == pytest.approx(schedule_of(first.training)(60))
     assert continued(second, with_recipe(second, cosine_step=None, cosine_lr=None), 99) == second
+
+
+def test_a_cosine_of_its_own_begins_at_its_step_and_needs_both_settings():
+    recipe = TrainingConfig(steps=20, lr=0.1, min_lr=0.01, warmup_steps=4)
+    own = dataclasses.replace(recipe, cosine_step=10, cosine_lr=0.05)
+    rate = schedule_of(own)
+    assert [rate(step) for step in (3, 10, 15, 20, 99)] == pytest.approx(
+        [0.05, 0.05, 0.03, 0.01, 0.01]
+    )
+    plain = schedule_of(recipe)
+    for half in ({"cosine_step": 10}, {"cosine_lr": 0.05}):
+        rate = schedule_of(dataclasses.replace(recipe, **half))
+        assert [rate(step) for step in range(21)] == [plain(step) for step in range(21)]
+    late = schedule_of(dataclasses.replace(own, cosine_step=20))
+    assert [late(20), late(21)] == pytest.approx([0.05, 0.01])
+
+
+def test_a_rate_of_zero_can_be_continued_and_none_is_below_the_end(tiny_config):
+    still = with_recipe(tiny_config, lr=0.0, min_lr=0.0)
+    assert continued(still, with_recipe(still, steps=50), 6).training.cosine_lr == 0.0
+    later = continued(tiny_config, with_recipe(tiny_config, min_lr=5e-3, steps=50), 40)
+    assert later.training.cosine_lr == 5e-3
+
+
+def test_after_the_warm_up_has_ended_the_rate_is_continued(tiny_config):
+    wanted = with_recipe(tiny_config, steps=50)
+    assert continued(tiny_config, wanted, 4).training.cosine_step is None
+    assert continued(tiny_config, wanted, 5).training.cosine_step == 5
+
+
+def test_the_outlook_scales_with_the_rate_of_the_state():
+    recipe = TrainingConfig(steps=20, lr=0.1, min_lr=0.01, warmup_steps=0)
+    assert outlook(recipe, 0) == "the rate goes on from 0.1 and comes to 0.01 at step 20"
+    assert outlook(recipe, 0, 0.5) == "the rate goes on from 0.05 and comes to 0.005 at step 20"
+    flat = TrainingConfig(steps=20, lr=0.01, min_lr=0.01, warmup_steps=0)
+    assert "goes on from 0.01 and comes to 0.01" in outlook(flat, 20)
+    assert "stays there up to step 20" in outlook(flat, 19)
 
 
 def test_more_steps_after_the_end_do_not_undo_what_was_learned(tiny_config, tmp_path):
