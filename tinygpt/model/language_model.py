@@ -1,7 +1,8 @@
 """What every language model of the house can do, whatever it is made of.
 
 Training, generation, quantizing and measuring know a model by this class alone: `hidden` makes a
-vector of each position, `head` scores the next token by it, `make_cache` remembers positions.
+vector of each position, `head` scores a token by it (the next one; an encoder's is the one that
+stands there), `make_cache` remembers positions.
 
 Read next: gpt.py (a model), build.py (where one is made).
 """
@@ -16,7 +17,7 @@ from tinygpt.model.shape import ModelShape
 
 
 class LanguageModel(nn.Module):
-    """Token ids in, a score for each possible next token out.
+    """Token ids in, a score for each possible token out.
 
     shape: what it was built from.
     recompute: keep only the stream between blocks while training and compute each block again in
@@ -45,7 +46,7 @@ class LanguageModel(nn.Module):
         raise NotImplementedError
 
     def make_cache(self, batch: int = 1) -> KVCache:
-        """An empty memory for `batch` texts."""
+        """An empty memory for `batch` texts.  Raises UserError for a model that cannot write."""
         raise NotImplementedError
 
     def flops_per_token(self) -> int:
