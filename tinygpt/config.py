@@ -41,7 +41,11 @@ LARGEST = 1 << 20  # bytes; a configuration has a thousand
 
 # Name -> "module:class" of an Objective (training/objective.py). It is imported when it is asked
 # for: so a run's folder can say what it is, and nothing below an objective knows one.
-OBJECTIVES = {"pretraining": "tinygpt.pretraining.objective:Pretraining"}
+OBJECTIVES = {
+    "pretraining": "tinygpt.pretraining.objective:Pretraining",
+    "masked": "tinygpt.pretraining.masked:Masked",
+    "classification": "tinygpt.finetuning.classification:Classification",
+}
 
 T = TypeVar("T")
 
@@ -184,11 +188,15 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
 
 
 def from_dict(values: Mapping[str, Any]) -> Any:
-    """Build and check a Config from nested plain values; without an objective it is pretraining.
+    """Build and check a Config from nested plain values.
 
+    Without an objective it is pretraining, or what the model's assembly learns by in its place.
     Raises ConfigError.
     """
-    return structure(find_objective(values.get("objective", "pretraining")).Config, values)
+    name = values.get("objective")
+    if name is None:
+        name = find_objective("pretraining").Config.learned_by(values.get("model"))
+    return structure(find_objective(name).Config, values)
 
 
 def structure(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:

@@ -37,7 +37,8 @@ class CharTokenizer(Tokenizer):
             raise TokenizerError("a character tokenizer needs text, and this one is empty.")
         if len(set(characters)) != len(characters):
             raise TokenizerError("the characters of a character tokenizer must differ.")
-        self.special_tokens = {name: len(characters) + i for i, name in enumerate(dict.fromkeys(specials))}
+        names = dict.fromkeys(specials)
+        self.special_tokens = {name: len(characters) + i for i, name in enumerate(names)}
         check_specials(self.special_tokens, {})
         self._code_points = np.array([ord(c) for c in characters], np.uint32)
         self._spelled = [*characters, *self.special_tokens]
