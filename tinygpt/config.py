@@ -22,7 +22,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
@@ -110,8 +110,10 @@ class Config:
     """All of a run. An objective's configuration is a frozen dataclass derived from this.
 
     objective: its name in OBJECTIVES.  base: the model that training starts from, None for none.
+    language_model: whether [model] is all that is trained, so that every reader can open it.
     """
 
+    language_model: ClassVar[bool] = True
     objective: str
     base: str | None
     training: TrainingConfig
@@ -301,7 +303,8 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
             return _as_float(value)
         if typing.get_origin(kind) is tuple:
             items = value.strip("[]() ").split(",") if isinstance(value, str) else value
-            return tuple(_as_float(item) for item in items)
+            each = typing.get_args(kind)[0]  # one type, any number of them
+            return tuple(_convert(key, item, each) for item in items)
         if not isinstance(value, str):
             raise ValueError
         return value

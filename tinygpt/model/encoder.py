@@ -96,7 +96,7 @@ class Encoder(Transformer):
         """
         rows, length = ids.shape
         if cache is not None:
-            self.make_cache()
+            self.check_writes()
         if length > self.shape.context:
             raise ValueError(
                 f"Encoder: {length} positions do not fit the context of {self.shape.context} "
@@ -138,7 +138,13 @@ class Encoder(Transformer):
         rows = x.reshape(-1, x.shape[-1])[asked]  # (B, T, C) -> (asked, C)
         return ops.cross_entropy(self.head(rows), targets.reshape(-1)[asked], label_smoothing)
 
+    def vectors(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
+        return self.hidden(ids, bounds=padded(lengths, ids.shape[1]))
+
     def make_cache(self, batch: int = 1) -> NoReturn:
+        self.check_writes()
+
+    def check_writes(self) -> NoReturn:
         raise UserError(
             "this model is an encoder: it reads a text whole and does not write on. Use it to "
             "classify or to embed text, or train a decoder (model.assembly = \"decoder\")."

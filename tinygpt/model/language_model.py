@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad import Tensor, nn, ops
+from tinygpt.errors import UserError
 from tinygpt.model.cache import KVCache
 from tinygpt.model.shape import ModelShape
 
@@ -48,6 +49,20 @@ class LanguageModel(nn.Module):
     def make_cache(self, batch: int = 1) -> KVCache:
         """An empty memory for `batch` texts.  Raises UserError for a model that cannot write."""
         raise NotImplementedError
+
+    def check_writes(self) -> None:
+        """Raise UserError for a model that cannot go on with a text."""
+
+    def vectors(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """A vector of each token in its whole text, for classifying and for search.
+
+        ids: (B, T) int, of which row b has lengths[b] tokens.  Returns (B, T, C).
+        Raises UserError for a model whose tokens do not see what follows them.
+        """
+        raise UserError(
+            f"this model is a {self.shape.assembly}: a token of it knows only what stands before. "
+            'Train an encoder (model.family = "bert") to classify or to embed text.'
+        )
 
     def flops_per_token(self) -> int:
         """Floating-point operations of one training token."""

@@ -22,7 +22,8 @@ import numpy as np
 from minigrad import Tensor, no_grad
 from minigrad.nn import evaluating
 from tinygpt.data import BatchLoader, evaluation_batches
-from tinygpt.model.encoder import NOT_ASKED, Bounds, Encoder, packed
+from tinygpt.data.batches import RandomRows
+from tinygpt.model.encoder import NOT_ASKED, Bounds, packed
 from tinygpt.pretraining.config import MaskedConfig, MaskingConfig
 from tinygpt.pretraining.objective import TextObjective
 from tinygpt.tokenizer import END_OF_TEXT, MASK, Tokenizer
@@ -85,17 +86,6 @@ class Masker:
         )
 
 
-class MaskedLoader(BatchLoader):
-    """Endless random windows with hidden tokens; one random stream decides both."""
-
-    def __init__(self, loader_arguments: tuple[Any, ...], masker: Masker):
-        super().__init__(*loader_arguments)
-        self._masker = masker
-
-    def __next__(self) -> Any:
-        return self._masker(super().__next__().ids, self._rng)
-
-
 class Masked(TextObjective):
     """An encoder learns to name the tokens that are hidden from it."""
 
@@ -114,9 +104,13 @@ class Masked(TextObjective):
         """Hides tokens as the settings say."""
         return Masker(self.dataset.tokenizer, self.config.masking)
 
-    def batches(self, model: Encoder, rng: np.random.Generator) -> MaskedLoader:
+    def batches(self, model: Any, rng: np.random.Generator) -> RandomRows[MaskedBatch]:
+        """Random windows with hidden tokens; one random stream decides both."""
         size, context = self.config.training.batch_size, self.config.model.context
-        return MaskedLoader((self.dataset.train, size, context, rng), self.masker)
+        windows, masker = BatchLoader(self.dataset.train, size, context, rng), self.masker
+        return RandomRows(
+            windows.count, size, rng, lambda starts: masker(windows.windows(starts).ids, rng)
+        )
 
     def loss(self, model: Any, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:
         smoothing = self.config.training.label_smoothing
