@@ -262,12 +262,12 @@ class Judge(NamedTuple):
 
         Raises TokenizerError for a character that it never saw.
         """
-        found = []
-        for text in texts:
-            ids = as_ids(self.tokenizer, text, self.model.encoder.shape.context)
-            p = probabilities(self.model, *pad([ids]))[0]
-            order = np.argsort(-p, kind="stable")
-            found.append({self.classes[i]: float(p[i]) for i in order})
+        found, context = [], self.model.encoder.shape.context
+        rows = [as_ids(self.tokenizer, text, context) for text in texts]
+        for at in range(0, len(rows), AT_ONCE):
+            for p in probabilities(self.model, *pad(rows[at : at + AT_ONCE])):
+                order = np.argsort(-p, kind="stable")
+                found.append({self.classes[i]: float(p[i]) for i in order})
         return found
 
 
