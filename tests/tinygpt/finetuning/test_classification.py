@@ -154,8 +154,8 @@ def test_padding_does_not_change_a_text(source, tmp_path, pool):
     config = config_of(source).replace("head", pool=pool)
     objective = Classification.prepare(config, tmp_path, None)
     model = objective.build(np.random.default_rng(0)).eval()
-    batch = objective.texts([Labelled("we saw", "animal"), Labelled("we saw a green one", "colour")])
-    alone = objective.texts([Labelled("we saw", "animal")])
+    short, long = Labelled("we saw", "animal"), Labelled("we saw a green one", "colour")
+    batch, alone = objective.texts([short, long]), objective.texts([short])
     assert batch.ids.shape[1] > alone.ids.shape[1]
     np.testing.assert_allclose(
         model(batch.ids, batch.lengths).data[:1], model(alone.ids, alone.lengths).data, atol=1e-6

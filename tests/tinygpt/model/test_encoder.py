@@ -11,7 +11,8 @@ from tests.tinygpt.model.test_families import SWITCHES, TINY, model_of
 from tinygpt.config import ConfigError, structure
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
-from tinygpt.model import Encoder, build
+from tinygpt.model import Encoder, build, positions
+from tinygpt.model import encoder as encoders
 from tinygpt.model.encoder import NOT_ASKED, packed, padded
 from tinygpt.model.shape import ModelShape
 
@@ -53,9 +54,7 @@ def logits(model, ids, bounds=None):
 
 @pytest.mark.parametrize("name", CASES)
 def test_logits_are_the_formulas(name):
-    model = encoder(name)
-    found = logits(model, IDS[:1])[0]
-    np.testing.assert_allclose(found, plain(model).logits(IDS[0]), rtol=0, atol=5e-5)
+    check_formulas(encoder(name))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -117,12 +116,51 @@ def several_texts():
     return ids
 
 
-@pytest.mark.parametrize("name", POSITIONS)
-def test_packed_texts_are_what_each_is_alone(name):
-    model, ids = encoder(name), several_texts()
-    whole = logits(model, ids, packed(ids, OPENING))[0]
+def check_packed(model):
+    ids = several_texts()
+    whole = logits(model, ids, encoders.packed(ids, OPENING))[0]
     alone = [logits(model, ids[:, a:b])[0] for a, b in itertools.pairwise(EDGES)]
     np.testing.assert_allclose(whole, np.concatenate(alone), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", POSITIONS)
+def test_packed_texts_are_what_each_is_alone(name):
+    check_packed(encoder(name))
+
+
+def check_formulas(model):
+    found = logits(model, IDS[:1])[0]
+    np.testing.assert_allclose(found, plain(model).logits(IDS[0]), rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [(-1, 0), (1, 0), (0, -1), (0, 1)],
+    ids=["sees one before", "misses the opening", "misses the end", "sees the next opening"],
+)
+def test_a_mask_off_by_one_at_a_texts_edge_would_be_found(monkeypatch, first, last):
+    right = packed
+
+    def wrong(ids, opening):
+        bounds = right(ids, opening)
+        here = np.arange(ids.shape[1])  # a text of one token still sees itself
+        return encoders.Bounds(
+            np.clip(bounds.first + first * (bounds.first > 0), 0, here),
+            np.clip(bounds.last + last * (bounds.last < ids.shape[1]), here + 1, ids.shape[1]),
+        )
+
+    model = encoder("positions=rope")
+    check_packed(model)
+    monkeypatch.setattr(encoders, "packed", wrong)
+    with pytest.raises(AssertionError):
+        check_packed(model)
+
+
+def test_relative_buckets_mirrored_would_be_found(monkeypatch):
+    model, right = encoder("positions=relative"), positions.buckets
+    check_formulas(model)
+    monkeypatch.setattr(positions, "buckets", lambda away, both_ways: right(-away, both_ways))
+    with pytest.raises(AssertionError):
+        check_formulas(model)
 
 
 def test_packed_bounds_are_the_edges():
