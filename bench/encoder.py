@@ -38,9 +38,13 @@ DOCUMENTS, MANUALS = Path("/usr/share/doc"), Path("/usr/share/man")
 TOKENS = 2048  # in a step of pretraining
 LENGTH = 100  # characters of a snippet
 LABELLED, TESTED, UNLABELLED = 200, 600, 12_000  # snippets of all classes together
-MODEL = {"family": "bert", "n_layers": 3, "n_heads": 4, "d_model": 96}
+MODEL = {  # BERT, with two switches turned that have it learn sooner
+    "family": "bert", "norm_place": "pre", "positions": "rope",
+    "n_layers": 3, "n_heads": 4, "d_model": 96,
+}
+MASKING = {"share": 0.3}  # twice BERT's: as many tokens read teach twice as much
 SLOW = {"sample_every": None, "checkpoint_seconds": None}
-MUON = {"optimizer": "muon", "lr": 1e-2, "min_lr": 1e-4, "beta2": 0.99}
+MUON = {"optimizer": "muon", "lr": 2e-2, "min_lr": 1e-4, "beta2": 0.99}
 ADAMW = {"lr": 1e-3, "min_lr": 1e-5}
 
 
@@ -110,6 +114,7 @@ def pretrained(texts: list[str], folder: Path, steps: int, context: int, vocabul
         "model": MODEL | {"context": context},
         "tokenizer": {"kind": "bpe", "vocab_size": vocabulary},
         "data": {"source": str(folder / "texts"), "split": [0.95, 0.05, 0.0]},
+        "masking": MASKING,
         "training": MUON | SLOW | {"steps": steps, "batch_size": TOKENS // context,
                                    "warmup_steps": 20, "eval_every": steps},
     }, folder / "encoder")

@@ -43,6 +43,7 @@ def embed(run, file, out):
 
     import numpy as np
 
+    from tinygpt.errors import UserError
     from tinygpt.inference.embedding import embed as embed_texts
     from tinygpt.screens.console import warn
     from tinygpt.storage.durable import replacing
@@ -57,6 +58,11 @@ def embed(run, file, out):
     vectors = embed_texts(model, tokenizer, lines)
     content = io.BytesIO()
     np.save(content, vectors, allow_pickle=False)
-    with replacing(out) as written:
-        written.write(content.getvalue())
+    try:
+        with replacing(out) as written:
+            written.write(content.getvalue())
+    except OSError as error:
+        raise UserError(
+            f"cannot write {out}: {error.strerror or error}. Choose another place or make room."
+        ) from error
     click.echo(f"{out}: {len(vectors)} vectors of {vectors.shape[1]} numbers")
