@@ -34,6 +34,7 @@ COMMANDS = {
     "golden": "Whether two checkouts leave the same bytes.",
     "sanitizers": "Every C kernel under ASan, UBSan and TSan, on drawn calls.",
     "families": "Every switch of the model's shape at equal budgets: loss, parameters, time.",
+    "encoder": "An encoder's tasks: text into classes, stories of one plot.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",
     "environment": "This machine: CPU, caches, versions, sgemm and copy rates.",

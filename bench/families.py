@@ -57,7 +57,8 @@ def switches(model: Any) -> dict[str, tuple[str, ...]]:
     ]
     several = {
         "rope, theta 100": ("positions=rope", "rope_theta=100"),
-        **{f"family={name}": (f"family={name}",) for name, row in FAMILIES.items() if len(row) > 1},
+        **{f"family={name}": (f"family={name}",) for name, row in FAMILIES.items()
+           if len(row) > 1 and "assembly" not in row},
         "family=mistral": ("family=mistral", window),
     }
     return {DEFAULT: (), **{setting: (setting,) for setting in one}, **several}

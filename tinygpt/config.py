@@ -22,7 +22,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
@@ -41,7 +41,11 @@ LARGEST = 1 << 20  # bytes; a configuration has a thousand
 
 # Name -> "module:class" of an Objective (training/objective.py). It is imported when it is asked
 # for: so a run's folder can say what it is, and nothing below an objective knows one.
-OBJECTIVES = {"pretraining": "tinygpt.pretraining.objective:Pretraining"}
+OBJECTIVES = {
+    "pretraining": "tinygpt.pretraining.objective:Pretraining",
+    "masked": "tinygpt.pretraining.masked:Masked",
+    "classification": "tinygpt.finetuning.classification:Classification",
+}
 
 T = TypeVar("T")
 
@@ -106,8 +110,10 @@ class Config:
     """All of a run. An objective's configuration is a frozen dataclass derived from this.
 
     objective: its name in OBJECTIVES.  base: the model that training starts from, None for none.
+    language_model: whether [model] is all that is trained, so that every reader can open it.
     """
 
+    language_model: ClassVar[bool] = True
     objective: str
     base: str | None
     training: TrainingConfig
@@ -184,11 +190,15 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
 
 
 def from_dict(values: Mapping[str, Any]) -> Any:
-    """Build and check a Config from nested plain values; without an objective it is pretraining.
+    """Build and check a Config from nested plain values.
 
+    Without an objective it is pretraining, or what the model's assembly learns by in its place.
     Raises ConfigError.
     """
-    return structure(find_objective(values.get("objective", "pretraining")).Config, values)
+    name = values.get("objective")
+    if name is None:
+        name = find_objective("pretraining").Config.learned_by(values.get("model"))
+    return structure(find_objective(name).Config, values)
 
 
 def structure(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -293,7 +303,8 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
             return _as_float(value)
         if typing.get_origin(kind) is tuple:
             items = value.strip("[]() ").split(",") if isinstance(value, str) else value
-            return tuple(_as_float(item) for item in items)
+            each = typing.get_args(kind)[0]  # one type, any number of them
+            return tuple(_convert(key, item, each) for item in items)
         if not isinstance(value, str):
             raise ValueError
         return value

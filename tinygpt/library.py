@@ -20,6 +20,7 @@ import numpy as np
 
 from tinygpt.config import Config, load_config
 from tinygpt.errors import UserError
+from tinygpt.inference.embedding import embed
 from tinygpt.inference.generate import stream_text
 from tinygpt.inference.prompt import opening
 from tinygpt.inference.sampling import Sampling
@@ -64,10 +65,18 @@ class Opened:
             rng=np.random.default_rng(seed),
         )
 
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """An encoder's vector for each text: (N, C) float32 of length 1, so that products are
+        cosines.  Read is as much as the context holds.
+
+        Raises UserError for a model that is no encoder or a character that it cannot know.
+        """
+        return embed(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts)
+
     def loss(self, text: str) -> float:
         """Mean surprise at each token of a text but the first, in nats.
 
-        Raises UserError for a text of fewer than two tokens.
+        Raises UserError for a text of fewer than two tokens, or a model that writes none.
         """
         return mean_loss(self.model, self.tokenizer.encode_array(text, disallowed_special=()))
 

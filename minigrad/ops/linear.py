@@ -10,7 +10,7 @@ from kernels.numpy_ref import linear as reference
 from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
-__all__ = ["GATED", "activated", "activated_backward", "linear"]
+__all__ = ["GATED", "activate", "activated", "activated_backward", "linear"]
 
 
 def linear(
@@ -53,3 +53,11 @@ def activated_backward(dy: np.ndarray, x: np.ndarray, activation: str | None) ->
     if activation == "gelu":
         return active.gelu_backward(dy, x)
     return reference.activate_backward(dy, x, activation)
+
+
+def activate(x: Tensor, activation: str) -> Tensor:
+    """`activated`, differentiable, for the few that no product follows.  Saved: x."""
+    u = dense(x)
+    return Tensor(
+        activated(u, activation), (x,), lambda dy: (activated_backward(dy, u, activation),)
+    )

@@ -21,6 +21,8 @@ COMMANDS = {
     "train": ("tinygpt.cli.training:train", "Train a GPT on stories, python or your own text."),
     "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
     "chat": ("tinygpt.cli.inference:chat", "Talk with a trained model."),
+    "classify": ("tinygpt.cli.encoder:classify", "Say which class texts are of."),
+    "embed": ("tinygpt.cli.encoder:embed", "Texts as vectors, by a trained encoder."),
     "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
     "plan": ("tinygpt.cli.training:plan", "Time and memory of a run before it starts."),
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),

@@ -239,8 +239,9 @@ def _conclude(screen, session, outcome) -> int:
             held_out = f", held-out loss {outcome.val_loss:.4f} {unit}".rstrip()
         say(f"Done: {outcome.step} steps{held_out}, {session.state.seconds:.0f} s of training.")
     if outcome.saved:
-        screen.shell(generate(path), "Read it:     ")
-        screen.shell(command("diagnose", path), "Examine it:  ")
+        if session.objective.writes:
+            screen.shell(generate(path), "Read it:     ")
+            screen.shell(command("diagnose", path), "Examine it:  ")
         screen.copyable(f"Its curves:  {path / 'report.html'}, in any browser")
     if outcome.interrupted:
         return 130

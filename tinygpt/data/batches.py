@@ -8,8 +8,8 @@ Read next: baselines.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from tinygpt.storage.reading import RANDOM_STATE, check
 from tinygpt.text.corpus import DataError
 
 Tokens = Sequence[int] | np.ndarray
+Made = TypeVar("Made")
 
 
 class Batch(NamedTuple):
@@ -46,30 +47,24 @@ def check_length(tokens: Tokens, context: int, what: str = "the text") -> None:
         )
 
 
-class BatchLoader:
-    """Endless random windows, uniform over all starts, as nanoGPT draws them.
+class RandomRows(Generic[Made]):
+    """Endless batches of `batch_size` rows, each drawn uniformly from `count`.
 
-    tokens: a Tokens or a 1-D integer array.  context: T.
-    rng: the only source of randomness; its state is the loader's whole state.
+    make: (batch_size,) numbers of rows -> a batch; it may draw from rng as well.
+    rng: the only source of randomness; its state is the whole state.
     """
 
     def __init__(
-        self, tokens: Tokens, batch_size: int, context: int, rng: np.random.Generator
+        self, count: int, batch_size: int, rng: np.random.Generator,
+        make: Callable[[np.ndarray], Made],
     ):
-        check_length(tokens, context)
-        self.tokens, self.batch_size, self.context = tokens, batch_size, context
-        self._rng = rng
+        self.count, self.batch_size, self._rng, self._make = count, batch_size, rng, make
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Made]:
         return self
 
-    def __next__(self) -> Batch:
-        T = self.context
-        starts = self._rng.integers(0, len(self.tokens) - T, size=self.batch_size)
-        windows = np.empty((self.batch_size, T + 1), np.int64)
-        for row, start in zip(windows, starts.tolist(), strict=True):
-            row[:] = self.tokens[start : start + T + 1]
-        return Batch(windows[:, :-1].copy(), windows[:, 1:].copy())
+    def __next__(self) -> Made:
+        return self._make(self._rng.integers(0, self.count, size=self.batch_size))
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the random stream, as plain JSON values."""
@@ -79,6 +74,28 @@ class BatchLoader:
         """Go on exactly where `state_dict` was taken.  Raises FormatError for another state."""
         check(state, {"rng": RANDOM_STATE})
         self._rng.bit_generator.state = state["rng"]
+
+
+class BatchLoader(RandomRows[Batch]):
+    """Endless random windows, uniform over all starts, as nanoGPT draws them.
+
+    tokens: a Tokens or a 1-D integer array.  context: T.
+    """
+
+    def __init__(
+        self, tokens: Tokens, batch_size: int, context: int, rng: np.random.Generator
+    ):
+        check_length(tokens, context)
+        super().__init__(len(tokens) - context, batch_size, rng, self.windows)
+        self.tokens, self.context = tokens, context
+
+    def windows(self, starts: np.ndarray) -> Batch:
+        """The windows that begin at these tokens, (B,)."""
+        T = self.context
+        windows = np.empty((len(starts), T + 1), np.int64)
+        for row, start in zip(windows, starts.tolist(), strict=True):
+            row[:] = self.tokens[start : start + T + 1]
+        return Batch(windows[:, :-1].copy(), windows[:, 1:].copy())
 
 
 def evaluation_batches(

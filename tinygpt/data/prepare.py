@@ -97,6 +97,7 @@ def prepare(
     stories_mb: float = 8.0,
     vocab_size: int = 4096,
     pattern: str = "cl100k",
+    specials: Sequence[str] = (),
     errors: str = "strict",
     progress: Progress | None = None,
 ) -> Dataset:
@@ -105,6 +106,7 @@ def prepare(
     data: what `load_corpus` takes, or a Corpus.
     tokenizer: "char" or "bpe" to train one, the path of a saved one, or a Tokenizer.
     vocab_size, pattern: of a "bpe" tokenizer to train.
+    specials: names of special tokens that a tokenizer to train has besides its usual ones.
     split: fractions (train, validation, test) of the characters; by whole documents unless
         by_position or the corpus is a single text.
     progress: called as progress(what, fraction done in 0..1) from time to time.
@@ -118,7 +120,7 @@ def prepare(
     made_from = {
         "corpus": corpus.name,
         "text": corpus.fingerprint,
-        "tokenizer": _tokenizer_key(tokenizer, vocab_size, pattern),
+        "tokenizer": _tokenizer_key(tokenizer, vocab_size, pattern, specials),
         "split": [float(share) for share in split],
         "by_position": by_position,
         "seed": seed,
@@ -131,7 +133,7 @@ def prepare(
         report = progress or (lambda what, fraction: None)
         plan = plan_splits(corpus, split, seed=seed, by_position=by_position)
         report("tokenizer", 0.0)
-        made = _make_tokenizer(tokenizer, corpus, plan, vocab_size, pattern)
+        made = _make_tokenizer(tokenizer, corpus, plan, vocab_size, pattern, specials)
         with replaced_folder(folder) as aside:
             _write(aside, corpus, plan, made, made_from, report)
     return replace(open_dataset(folder), notes=corpus.notes)
@@ -162,17 +164,20 @@ def _fingerprint(made_from: dict[str, Any], tokenizer: bytes) -> str:
     return hashlib.blake2b(identity).hexdigest()[:32]
 
 
-def _tokenizer_key(tokenizer: str | Path | Tokenizer, vocab_size: int, pattern: str) -> str:
+def _tokenizer_key(
+    tokenizer: str | Path | Tokenizer, vocab_size: int, pattern: str, specials: Sequence[str]
+) -> str:
     """A text that differs whenever the ids could."""
     if isinstance(tokenizer, Tokenizer):
         code = hashlib.blake2b(type(tokenizer).__name__.encode())
         for token in range(tokenizer.vocab_size):
             code.update(b"\0" + _token_bytes(tokenizer, token))
         return f"given {code.hexdigest()[:32]}"
+    more = "".join(f" {name}" for name in specials)
     if tokenizer == "char":
-        return "char"
+        return f"char{more}"
     if tokenizer == "bpe":
-        return f"bpe {vocab_size} {pattern}"
+        return f"bpe {vocab_size} {pattern}{more}"
     path = Path(tokenizer)
     if not path.is_file():
         raise DataError(f'no tokenizer {str(path)!r}. Give "char", "bpe" or a saved tokenizer.')
@@ -187,19 +192,23 @@ def _token_bytes(tokenizer: Tokenizer, token: int) -> bytes:
 
 
 def _make_tokenizer(
-    tokenizer: str | Path | Tokenizer, corpus: Corpus, plan: Plan, vocab_size: int, pattern: str
+    tokenizer: str | Path | Tokenizer, corpus: Corpus, plan: Plan, vocab_size: int, pattern: str,
+    specials: Sequence[str],
 ) -> Tokenizer:
     if isinstance(tokenizer, Tokenizer):
         return tokenizer
     if tokenizer == "bpe":
-        return tokenizers.train_bpe(_training_text(corpus, plan), vocab_size, pattern=pattern)
+        names = (*tokenizers.DEFAULT_SPECIAL_TOKENS, *specials)
+        return tokenizers.train_bpe(
+            _training_text(corpus, plan), vocab_size, pattern=pattern, special_tokens=names
+        )
     if tokenizer != "char":
         return tokenizers.load(tokenizer)
     seen: set[str] = set(DOCUMENT_BREAK) if len(plan) > 1 else set()
     for document in corpus:
         for piece in document.pieces():
             seen.update(piece)
-    return tokenizers.CharTokenizer("".join(sorted(seen)))
+    return tokenizers.CharTokenizer("".join(sorted(seen)), specials)
 
 
 def _training_text(corpus: Corpus, plan: Plan) -> Iterator[str]:

@@ -14,13 +14,11 @@ import numpy as np
 
 from minigrad import Tensor, nn, no_grad, optim
 from minigrad.ops.linear import activated
-from tinygpt.config import find_objective
 from tinygpt.data import Dataset, baselines
 from tinygpt.diagnosis.verdict import Findings
-from tinygpt.errors import UserError
 from tinygpt.inference.generate import generate_batch
 from tinygpt.inference.scoring import mean_loss
-from tinygpt.pretraining.objective import Pretraining, reopened
+from tinygpt.pretraining.objective import Pretraining, only_pretraining, reopened
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
 from tinygpt.training.objective import Say
@@ -44,12 +42,7 @@ def diagnose(
     """
     say, warn = say or (lambda text: None), warn or (lambda text: None)
     run = Run.open(path)
-    kind = find_objective(run.config.objective)
-    if not issubclass(kind, Pretraining):
-        raise UserError(
-            f"{run.path} is a run of {run.config.objective}, and only a pretraining can be "
-            "examined. Look at its report.html instead."
-        )
+    only_pretraining(run)
     saved = run.find("last", warn)
     session = Session(run, reopened(run, saved))
     session.restore(saved)

@@ -21,8 +21,9 @@ def mean_loss(
     """Mean cross entropy over a text, nats per token, dropout off; always the same windows.
 
     tokens: (N,) ids.  limit: look at about this many, spread over the text; None is all.
-    Raises DataError for fewer than two tokens.
+    Raises DataError for fewer than two tokens, UserError for a model that writes no text.
     """
+    model.check_writes()
     check_measurable(tokens)
     total, count = 0.0, 0
     context = max(1, min(model.shape.context, len(tokens) - 1))

@@ -26,11 +26,12 @@ from tinygpt.model.cache import LayerCache
 from tinygpt.model.shape import ModelShape
 
 
-def make_norm(shape: ModelShape) -> nn.LayerNorm | nn.RMSNorm:
-    """The normalisation that the shape names, over C channels."""
+def make_norm(shape: ModelShape, width: int | None = None) -> nn.LayerNorm | nn.RMSNorm:
+    """The normalisation that the shape names, over `width` channels, None for C."""
+    width = width or shape.d_model
     if shape.norm == "rmsnorm":
-        return nn.RMSNorm(shape.d_model, eps=shape.eps)
-    return nn.LayerNorm(shape.d_model, bias=shape.bias == "all", eps=shape.eps)
+        return nn.RMSNorm(width, eps=shape.eps)
+    return nn.LayerNorm(width, bias=shape.bias == "all", eps=shape.eps)
 
 
 def weight_scales(shape: ModelShape) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tinygpt.model.encoder import Encoder
 from tinygpt.model.gpt import GPT
 from tinygpt.model.language_model import LanguageModel
 from tinygpt.model.shape import ModelShape
@@ -26,7 +27,7 @@ def build(
         until they are written, and no dropout.
     adapters: surgery on the finished model (minigrad.nn.replace_modules), applied in order.
     """
-    model = GPT(shape, rng)
+    model: LanguageModel = {"decoder": GPT, "encoder": Encoder}[shape.assembly](shape, rng)
     for adapt in adapters:
         adapt(model)
     return model

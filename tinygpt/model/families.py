@@ -1,4 +1,4 @@
-"""The families of decoders: each is a row of settings of one model, and no class of its own.
+"""The families: each is a row of settings of one model, and no class of its own.
 
     [model]
     family = "llama"        its row fills in what the file leaves out
@@ -36,4 +36,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
     # Press et al. 2022, as MPT has it: no positions but a slope on distance.
     "mpt": {"positions": "alibi"},
+    # Devlin et al. 2019. Texts are of one segment: its vector is part of the positions.
+    "bert": {"assembly": "encoder", "norm_place": "post", "bias": "all", "eps": 1e-12},
+    # Lan et al. 2020: bert with one block for all layers and a narrow table.
+    "albert": {
+        "assembly": "encoder", "norm_place": "post", "bias": "all", "eps": 1e-12,
+        "n_blocks": 1, "embedding_size": 128,
+    },
 }

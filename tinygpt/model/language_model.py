@@ -1,7 +1,8 @@
 """What every language model of the house can do, whatever it is made of.
 
 Training, generation, quantizing and measuring know a model by this class alone: `hidden` makes a
-vector of each position, `head` scores the next token by it, `make_cache` remembers positions.
+vector of each position, `head` scores a token by it (the next one; an encoder's is the one that
+stands there), `make_cache` remembers positions.
 
 Read next: gpt.py (a model), build.py (where one is made).
 """
@@ -11,12 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad import Tensor, nn, ops
+from tinygpt.errors import UserError
 from tinygpt.model.cache import KVCache
 from tinygpt.model.shape import ModelShape
 
 
 class LanguageModel(nn.Module):
-    """Token ids in, a score for each possible next token out.
+    """Token ids in, a score for each possible token out.
 
     shape: what it was built from.
     recompute: keep only the stream between blocks while training and compute each block again in
@@ -45,8 +47,22 @@ class LanguageModel(nn.Module):
         raise NotImplementedError
 
     def make_cache(self, batch: int = 1) -> KVCache:
-        """An empty memory for `batch` texts."""
+        """An empty memory for `batch` texts.  Raises UserError for a model that cannot write."""
         raise NotImplementedError
+
+    def check_writes(self) -> None:
+        """Raise UserError for a model that cannot go on with a text."""
+
+    def vectors(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """A vector of each token in its whole text, for classifying and for search.
+
+        ids: (B, T) int, of which row b has lengths[b] tokens.  Returns (B, T, C).
+        Raises UserError for a model whose tokens do not see what follows them.
+        """
+        raise UserError(
+            f"this model is a {self.shape.assembly}: a token of it knows only what stands before. "
+            'Train an encoder (model.family = "bert") to classify or to embed text.'
+        )
 
     def flops_per_token(self) -> int:
         """Floating-point operations of one training token."""

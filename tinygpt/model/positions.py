@@ -68,7 +68,7 @@ class Positions(nn.Module):
     """What a shape's kind of positions gives to attention.
 
     table: (BUCKETS, H), learned, of `relative`; None otherwise.
-    sinusoids: (context, C), what `sinusoidal` adds to the tokens' vectors.
+    sinusoids: (context, E), what `sinusoidal` adds to the tokens' vectors.
     """
 
     def __init__(self, shape: ModelShape, causal: bool, rng: np.random.Generator | None):
@@ -76,7 +76,7 @@ class Positions(nn.Module):
         self.table = None
         if shape.positions == "relative":
             self.table = nn.Embedding(BUCKETS, shape.n_heads, rng=rng)
-        self.sinusoids = nn.init.sinusoids((shape.context, shape.d_model)).data
+        self.sinusoids = nn.init.sinusoids((shape.context, shape.embedding)).data
         self._slopes = alibi_slopes(shape.n_heads) if shape.positions == "alibi" else None
         self._rotary: tuple[np.ndarray, np.ndarray] | None = None
 

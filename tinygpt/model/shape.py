@@ -15,7 +15,7 @@ from tinygpt.config import ConfigError, require
 from tinygpt.model.families import FAMILIES
 
 POSITIVE = ("vocab_size", "context", "n_layers", "n_heads", "d_model")
-POSITIVE_OR_NONE = ("n_kv_heads", "head_dim", "d_ff", "n_blocks", "window")
+POSITIVE_OR_NONE = ("n_kv_heads", "head_dim", "d_ff", "n_blocks", "window", "embedding_size")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ModelShape:
     n_blocks: int | None = None  # different blocks, shared by groups of layers; None: n_layers
     window: int | None = None  # keys that a query sees, itself included; None: all before it
     softcap: float | None = None  # logits become cap tanh(logit / cap)
+    embedding_size: int | None = None  # width of an encoder's tables, lifted to d_model; None: it
 
     @classmethod
     def fill(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +77,11 @@ class ModelShape:
         return -(-8 * self.d_model // 48) * 16 if self.activation in GATED else 4 * self.d_model
 
     @property
+    def embedding(self) -> int:
+        """Width E of the tables of tokens and positions."""
+        return self.embedding_size or self.d_model
+
+    @property
     def blocks(self) -> int:
         """Different blocks: layers l and l + 1 share one where l * blocks // n_layers agrees."""
         return self.n_blocks or self.n_layers
@@ -94,9 +100,23 @@ class ModelShape:
         block = packed * c + heads * size * c + up * c + hidden * c + 2 * norm
         block += {"none": 0, "qkv": packed, "all": packed + c + up + c}[self.bias]
         block += 2 * size if self.qk_norm else 0
-        tables = self.vocab_size * c * (1 if self.tied else 2)
-        tables += {"learned": self.context * c, "relative": 32 * heads}.get(self.positions, 0)
-        return tables + self.blocks * block + norm
+        tables = self.vocab_size * self.embedding * (1 if self.tied else 2)
+        tables += {"learned": self.context * self.embedding, "relative": 32 * heads}.get(
+            self.positions, 0
+        )
+        return tables + self.blocks * block + norm + self._encoders
+
+    @property
+    def _encoders(self) -> int:
+        """What an encoder has more: the lift, a norm of another width, and before the table a
+        product, its norm and a bias for each token."""
+        if self.assembly != "encoder":
+            return 0
+        c, e, biased = self.d_model, self.embedding, self.bias == "all"
+        of_norm = 2 if self.norm == "layernorm" and biased else 1  # a channel
+        lift = (e * c + c * biased) if self.embedding_size is not None else 0
+        before = (e - c) * of_norm if self.norm_place == "post" else 0
+        return lift + before + c * e + e * biased + e * of_norm + self.vocab_size * biased
 
     def __post_init__(self) -> None:
         for name in POSITIVE:
@@ -133,6 +153,11 @@ class ModelShape:
             raise ConfigError(
                 f'model.window = {self.window} limits how far a decoder looks back, but '
                 'model.assembly = "encoder" sees both ways. Set model.window=none.'
+            )
+        if self.embedding_size is not None and self.assembly != "encoder":
+            raise ConfigError(
+                f"model.embedding_size = {self.embedding_size} is of an encoder's tables, but "
+                f'model.assembly = "{self.assembly}". Set model.embedding_size=none.'
             )
         if self.blocks > self.n_layers:
             raise ConfigError(

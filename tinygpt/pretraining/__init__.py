@@ -1,1 +1,1 @@
-"""Learning to predict the next token of a text: the first objective."""
+"""Learning from running text: its next tokens (objective.py), or hidden ones (masked.py)."""

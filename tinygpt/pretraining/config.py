@@ -6,10 +6,12 @@ Read next: objective.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from tinygpt.config import Config, ConfigError, TrainingConfig
+from tinygpt.config import Config, ConfigError, TrainingConfig, require
 from tinygpt.model.shape import ModelShape
+
+LEARNED_BY = {"decoder": "pretraining", "encoder": "masked"}  # assembly -> objective
 
 
 @dataclass(frozen=True)
@@ -56,3 +58,62 @@ class PretrainingConfig(Config):
             raise ConfigError(
                 f"base = {self.base!r}: pretraining begins with new weights. Leave base out."
             )
+        check_assembly(self.objective, self.model)
+
+    @staticmethod
+    def learned_by(model: Any) -> str:
+        """The objective that a [model] section asks for where a file names none."""
+        values = ModelShape.fill(model) if isinstance(model, dict) else {}
+        return LEARNED_BY.get(values.get("assembly", "decoder"), "pretraining")
+
+
+@dataclass(frozen=True)
+class MaskingConfig:
+    """What is hidden from an encoder (Devlin et al. 2019, 3.1)."""
+
+    share: float = 0.15  # of the tokens are asked for
+    masked: float = 0.8  # of those stand as <|mask|>
+    random: float = 0.1  # as a random token, and what is left as it is
+
+    def __post_init__(self) -> None:
+        require(0 < self.share <= 1, "masking.share", self.share, "above 0, at most 1")
+        for name in ("masked", "random"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"masking.{name}", value, "in [0, 1]")
+        if self.masked + self.random > 1 + 1e-9:
+            raise ConfigError(
+                f"masking.masked = {self.masked} and masking.random = {self.random} are more than "
+                "all of the tokens asked for. Let their sum be 1 at most."
+            )
+
+
+@dataclass(frozen=True)
+class MaskedConfig(Config):
+    """All of a training on hidden tokens."""
+
+    objective: str = "masked"
+    base: str | None = None
+    model: ModelShape = field(default_factory=lambda: ModelShape(assembly="encoder"))
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        if self.base is not None:
+            raise ConfigError(
+                f"base = {self.base!r}: an encoder begins with new weights. Leave base out."
+            )
+        check_assembly(self.objective, self.model)
+
+
+def check_assembly(objective: str, shape: ModelShape) -> None:
+    """Raise ConfigError, naming both, unless an objective is of a shape's assembly."""
+    right = LEARNED_BY.get(shape.assembly)
+    if right != objective:
+        wanted = next(name for name, by in LEARNED_BY.items() if by == objective)
+        other = f'objective = "{right}", or ' if right else ""
+        raise ConfigError(
+            f'model.assembly = "{shape.assembly}" does not learn by objective = "{objective}". '
+            f'Set {other}model.assembly = "{wanted}" (or a family of that kind).'
+        )

@@ -1,5 +1,7 @@
 """Pretraining: predict each next token of a text (Radford et al. 2019).
 
+TextObjective is what every objective has that learns from running text; masked.py is another.
+
 Read first: ../training/objective.py. Read next: ../data/batches.py, ../model/gpt.py.
 """
 
@@ -7,11 +9,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from minigrad import Tensor
+from tinygpt.config import find_objective
 from tinygpt.data import BatchLoader, Dataset, baselines, open_dataset, prepare
 from tinygpt.data.batches import Batch, check_length
 from tinygpt.errors import UserError
@@ -37,20 +40,19 @@ from tinygpt.weights.open import check_size
 BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB
 SAMPLE_TOKENS = 120
 SAMPLING = Sampling(temperature=0.8)
+Made = TypeVar("Made", bound="TextObjective")
 
 
-class Pretraining(Objective):
-    """A language model learns from a text that was cut into training and held-out splits."""
+class TextObjective(Objective):
+    """A model learns from a text that was cut into training and held-out splits.
 
-    Config = PretrainingConfig
-    loss_unit = "nats per token"
-    loss_note = (
-        "Loss is the model's surprise at the next token, in nats: lower is better. "
-        "The dashed lines are models that learn next to nothing: every token alike (uniform), by "
-        "frequency (unigram), by the token before (bigram)."
-    )
+    model_name: what it is called on screens.  specials: tokens that its tokenizer has besides.
+    """
 
-    def __init__(self, config: PretrainingConfig, dataset: Dataset | None = None):
+    model_name: ClassVar[str]
+    specials: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: Any, dataset: Dataset | None = None):
         super().__init__(config)
         self._dataset = dataset
 
@@ -58,17 +60,17 @@ class Pretraining(Objective):
     def dataset(self) -> Dataset:
         """The text as tokens.  Raises RuntimeError where this was made without."""
         if self._dataset is None:
-            raise RuntimeError("this Pretraining has no text: make it by prepare or reopen")
+            raise RuntimeError("this objective has no text: make it by prepare or reopen")
         return self._dataset
 
     @classmethod
-    def prepare(cls, config: PretrainingConfig, folder: Path, say: Say | None) -> Pretraining:
-        dataset = prepare_data(config, folder / "tokens", say)
+    def prepare(cls: type[Made], config: Any, folder: Path, say: Say | None) -> Made:
+        dataset = prepare_data(config, folder / "tokens", say, specials=cls.specials)
         check_length(dataset.train, config.model.context, "the training text")
         return cls(config.replace("model", vocab_size=dataset.vocab_size), dataset)
 
     @classmethod
-    def reopen(cls, run: Run, say: Say) -> Pretraining:
+    def reopen(cls: type[Made], run: Run, say: Say) -> Made:
         """With the tokens that the run began with, whatever has become of the text since."""
         folder, source = run.path / "tokens", run.config.data
         try:
@@ -94,18 +96,12 @@ class Pretraining(Objective):
         return cls(run.config, dataset)
 
     @classmethod
-    def settled(cls, own: PretrainingConfig, wanted: PretrainingConfig) -> PretrainingConfig:
+    def settled(cls, own: Any, wanted: Any) -> Any:
         return wanted.replace("model", vocab_size=own.model.vocab_size)
 
     def leave(self, folder: Path) -> None:
-        """The tokenizer, and baselines.json for the report: now, while no model takes memory."""
-        data = self.dataset
-        data.tokenizer.save(folder / "tokenizer.json")
-        if len(data.validation) > 1:
-            found = baselines(
-                data.train[:BASELINE_TOKENS], data.validation[:BASELINE_TOKENS], data.vocab_size
-            )
-            replace_file(folder / "baselines.json", json.dumps(found._asdict()) + "\n")
+        """The tokenizer."""
+        self.dataset.tokenizer.save(folder / "tokenizer.json")
 
     def identity(self) -> dict[str, Any]:
         return self.dataset.manifest["made_from"]
@@ -118,6 +114,63 @@ class Pretraining(Objective):
         model = build(self.config.model, rng)
         model.recompute = self.config.training.recompute
         return model
+
+    def judge(self, state: TrainState, loss: float, norm: float) -> str | None:
+        return judge_spikes(state, loss, norm)
+
+    def drifting(self, state: TrainState) -> str | None:
+        return drifting(state)
+
+    def activation_bytes(self) -> int:
+        recipe = self.config.training
+        return activation_bytes(self.config.model, recipe.batch_size, recipe.recompute)
+
+    def describe_model(self) -> tuple[str, str]:
+        shape = self.config.model
+        return self.model_name, (
+            f"{shape.n_layers} layers, {shape.n_heads} heads, width {shape.d_model}, context "
+            f"{shape.context} tokens, vocabulary {shape.vocab_size:,}"
+            + " characters" * (self.config.tokenizer.kind == "char")
+        )
+
+    def describe_data(self) -> str:
+        source = self.config.data.source
+        return "standard input" if source in STDIN else shown(Path(source).name)
+
+    def notes(self) -> list[str]:
+        found = list(self.dataset.notes)
+        if isinstance(self.dataset.tokenizer, CharTokenizer):
+            count = self.dataset.vocab_size
+            found.append(
+                f"a model of characters: it reads and writes the {count} of this text and no other"
+            )
+        return found
+
+    def data_tokens(self) -> tuple[int, int]:
+        return len(self.dataset.train), len(self.dataset.validation)
+
+
+class Pretraining(TextObjective):
+    """A decoder learns to go on with a text."""
+
+    model_name = "A GPT"
+    Config = PretrainingConfig
+    loss_unit = "nats per token"
+    loss_note = (
+        "Loss is the model's surprise at the next token, in nats: lower is better. "
+        "The dashed lines are models that learn next to nothing: every token alike (uniform), by "
+        "frequency (unigram), by the token before (bigram)."
+    )
+
+    def leave(self, folder: Path) -> None:
+        """And baselines.json for the report: now, while no model takes memory."""
+        super().leave(folder)
+        data = self.dataset
+        if len(data.validation) > 1:
+            found = baselines(
+                data.train[:BASELINE_TOKENS], data.validation[:BASELINE_TOKENS], data.vocab_size
+            )
+            replace_file(folder / "baselines.json", json.dumps(found._asdict()) + "\n")
 
     def batches(self, model: LanguageModel, rng: np.random.Generator) -> BatchLoader:
         size, context = self.config.training.batch_size, self.config.model.context
@@ -144,45 +197,20 @@ class Pretraining(Objective):
             model, tokenizer, prompt, max_tokens=SAMPLE_TOKENS, sampling=SAMPLING, rng=rng
         ))
 
-    def judge(self, state: TrainState, loss: float, norm: float) -> str | None:
-        return judge_spikes(state, loss, norm)
-
-    def drifting(self, state: TrainState) -> str | None:
-        return drifting(state)
-
     def example(self, rng: np.random.Generator) -> Batch:
         shape = self.config.model
         size = (self.config.training.batch_size, shape.context)
         ids = rng.integers(0, shape.vocab_size, size)
         return Batch(ids, ids)
 
-    def activation_bytes(self) -> int:
-        recipe = self.config.training
-        return activation_bytes(self.config.model, recipe.batch_size, recipe.recompute)
 
-    def describe_model(self) -> tuple[str, str]:
-        shape = self.config.model
-        return "A GPT", (
-            f"{shape.n_layers} layers, {shape.n_heads} heads, width {shape.d_model}, context "
-            f"{shape.context} tokens, vocabulary {shape.vocab_size:,}"
-            + " characters" * (self.config.tokenizer.kind == "char")
+def only_pretraining(run: Run) -> None:
+    """Raise UserError for a run of another objective: its losses are not of next tokens."""
+    if not issubclass(find_objective(run.config.objective), Pretraining):
+        raise UserError(
+            f"{run.path} is a run of {run.config.objective}, and only a pretraining can be "
+            "examined or quantized. Look at its report.html instead."
         )
-
-    def describe_data(self) -> str:
-        source = self.config.data.source
-        return "standard input" if source in STDIN else shown(Path(source).name)
-
-    def notes(self) -> list[str]:
-        found = list(self.dataset.notes)
-        if isinstance(self.dataset.tokenizer, CharTokenizer):
-            count = self.dataset.vocab_size
-            found.append(
-                f"a model of characters: it reads and writes the {count} of this text and no other"
-            )
-        return found
-
-    def data_tokens(self) -> tuple[int, int]:
-        return len(self.dataset.train), len(self.dataset.validation)
 
 
 def reopened(run: Run, saved: Checkpoint) -> Pretraining:
@@ -207,9 +235,13 @@ def open_run_tokens(run: Run) -> Dataset:
 
 
 def prepare_data(
-    config: PretrainingConfig, folder: Path, say: Say | None, tokenizer: Tokenizer | None = None
+    config: Any, folder: Path, say: Say | None, tokenizer: Tokenizer | None = None,
+    specials: tuple[str, ...] = (),
 ) -> Dataset:
-    """Tokens of the configured text in `folder`; a tokenizer is trained unless given."""
+    """Tokens of the configured text in `folder`; a tokenizer is trained unless given.
+
+    specials: what a trained one has besides its usual ones.
+    """
     told: set[str] = set()
 
     def progress(what: str, fraction: float) -> None:
@@ -222,5 +254,5 @@ def prepare_data(
         source.source, tokenizer or kind.kind, folder,
         seed=config.training.seed, split=source.split, by_position=source.by_position,
         stories_mb=source.stories_mb, vocab_size=kind.vocab_size, pattern=kind.pattern,
-        errors=source.errors, progress=progress,
+        specials=specials, errors=source.errors, progress=progress,
     )

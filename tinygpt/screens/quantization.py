@@ -15,7 +15,7 @@ from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
-from tinygpt.pretraining.objective import reopened
+from tinygpt.pretraining.objective import only_pretraining, reopened
 from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.screens.console import Progress, Screen, warn
@@ -28,7 +28,11 @@ SWEEP_TOKENS = 4_000  # each module is measured on this many at most
 
 
 def held_out(run: Run, saved: Checkpoint, text: str | None) -> Any:
-    """Token ids that the run was not trained on: of `text`, or of its validation split."""
+    """Token ids that the run was not trained on: of `text`, or of its validation split.
+
+    Raises UserError for a run whose model is not measured by its next tokens.
+    """
+    only_pretraining(run)
     if text is not None:
         return run.tokenizer.encode_array(read_text(text), disallowed_special=())
     try:

@@ -12,6 +12,7 @@ from tinygpt.tokenizer.base import (
     CHAT_TOKENS,
     DEFAULT_SPECIAL_TOKENS,
     END_OF_TEXT,
+    MASK,
     StreamingDecoder,
     Tokenizer,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "CHAT_TOKENS",
     "DEFAULT_SPECIAL_TOKENS",
     "END_OF_TEXT",
+    "MASK",
     "BPETokenizer",
     "CharTokenizer",
     "StreamingDecoder",

@@ -29,6 +29,7 @@ END_OF_TEXT = "<|endoftext|>"
 # Reserved in every BPE vocabulary, so that a model trained today can be taught to chat later
 # without a new row in its embedding.
 CHAT_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>")
+MASK = "<|mask|>"  # stands where a token is hidden from an encoder
 DEFAULT_SPECIAL_TOKENS = (END_OF_TEXT, *CHAT_TOKENS)
 
 

@@ -1,20 +1,21 @@
 """One id per character: the smallest tokenizer there is, and the best for a megabyte of text.
 
-The vocabulary is exactly the characters of the training text, sorted by code point; there is no
-id for anything else.
+The vocabulary is exactly the characters of the training text, sorted by code point, and behind
+them the special tokens, if there are any; there is no id for anything else.
 """
 
 from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.files import TokenizerError
+from tinygpt.tokenizer.vocabulary import check_specials
 
 FORMAT = "tinygpt-char"
 NAMED = 6  # unknown characters named in an error
@@ -26,21 +27,27 @@ SIGNS = {  # what a keyboard has for what a typesetter has
 
 
 class CharTokenizer(Tokenizer):
-    """Characters to ids and back.  characters: one of each, in the order of their ids."""
+    """Characters to ids and back.
 
-    def __init__(self, characters: str):
+    characters: one of each, in the order of their ids.  specials: names, whose ids follow.
+    """
+
+    def __init__(self, characters: str, specials: Sequence[str] = ()):
         if not characters:
             raise TokenizerError("a character tokenizer needs text, and this one is empty.")
         if len(set(characters)) != len(characters):
             raise TokenizerError("the characters of a character tokenizer must differ.")
-        self.special_tokens: dict[str, int] = {}
+        names = dict.fromkeys(specials)
+        self.special_tokens = {name: len(characters) + i for i, name in enumerate(names)}
+        check_specials(self.special_tokens, {})
         self._code_points = np.array([ord(c) for c in characters], np.uint32)
+        self._spelled = [*characters, *self.special_tokens]
         # A table over all code points costs 4 MB and makes encoding one gather.
         self._ids = np.full(int(self._code_points.max()) + 1, -1, np.int32)
         self._ids[self._code_points] = np.arange(len(characters))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return CharTokenizer, (self.characters,)
+        return CharTokenizer, (self.characters, tuple(self.special_tokens))
 
     @classmethod
     def train(cls, text: str | Iterable[str]) -> CharTokenizer:
@@ -57,7 +64,7 @@ class CharTokenizer(Tokenizer):
 
     @property
     def vocab_size(self) -> int:
-        return len(self._code_points)
+        return len(self._code_points) + len(self.special_tokens)
 
     def _encode_ordinary(self, text: Text) -> np.ndarray:
         if isinstance(text, bytes):
@@ -86,7 +93,7 @@ class CharTokenizer(Tokenizer):
         else:
             what = f"the characters {what}, from position {position} on, are"
         return (
-            f"{what} not among the {self.vocab_size} that this tokenizer was trained on. "
+            f"{what} not among the {len(known)} that this tokenizer was trained on. "
             f"{'. '.join(advice)}. Or train on text that has what is missing."
         )
 
@@ -98,6 +105,8 @@ class CharTokenizer(Tokenizer):
                 f"the id {int(ids[bad[0]])} at position {int(bad[0])} is outside this tokenizer's "
                 f"0..{self.vocab_size - 1}. Decode with the tokenizer that made it."
             )
+        if self.special_tokens:
+            return "".join(map(self._spelled.__getitem__, ids.tolist()))
         points = self._code_points[ids.astype(np.int64)]
         return points.tobytes().decode("utf-32-le", "surrogatepass")
 
@@ -105,7 +114,9 @@ class CharTokenizer(Tokenizer):
         return self.decode(ids).encode("utf-8", "surrogatepass")
 
     def to_json(self) -> str:
-        data = {"format": FORMAT, "version": 1, "characters": self.characters}
+        data: dict[str, Any] = {"format": FORMAT, "version": 1, "characters": self.characters}
+        if self.special_tokens:
+            data["special_tokens"] = list(self.special_tokens)
         return json.dumps(data, indent=1) + "\n"
 
     @classmethod
@@ -114,7 +125,10 @@ class CharTokenizer(Tokenizer):
         characters = data.get("characters")
         if not isinstance(characters, str):
             raise TokenizerError("it has no text under 'characters'. Restore the file.")
-        return cls(characters)
+        specials = data.get("special_tokens", [])
+        if not isinstance(specials, list) or not all(isinstance(name, str) for name in specials):
+            raise TokenizerError("its 'special_tokens' are no names. Restore the file.")
+        return cls(characters, specials)
 
 
 def nearest(character: str, known: Collection[str]) -> str:

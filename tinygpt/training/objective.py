@@ -65,12 +65,14 @@ class Objective(ABC):
     An objective that was made of its configuration alone can build, plan and describe; one from
     `prepare` or `reopen` has its data too, and can be trained.
     loss_unit, loss_note: of its losses, for screens.
+    writes: whether its models write text, so that `generate` is what comes after.
     teaches_roles: whether its models learn who speaks, by <|user|>, <|assistant|> and <|end|>.
     """
 
     Config: ClassVar[type[Config]]
     loss_unit: ClassVar[str] = ""
     loss_note: ClassVar[str] = "Lower is better."
+    writes: ClassVar[bool] = True
     teaches_roles: ClassVar[bool] = False
 
     def __init__(self, config: Any):

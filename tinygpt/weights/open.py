@@ -69,7 +69,7 @@ def model_of(run: Run, saved: Checkpoint) -> LanguageModel:
 
 def _shape(run: Run) -> ModelShape:
     shape = getattr(run.config, "model", None)
-    if shape is None:
+    if shape is None or not run.config.language_model:
         raise UserError(
             f"{run.path} is a run of {run.config.objective}, which makes no language model. Give "
             "one that learned from text."

@@ -59,8 +59,47 @@ MPT: Modules = {
     "norm": ("transformer.norm_f",),
     "output": ("lm_head",),
 }
+BERT: Modules = {
+    "token_embedding": ("bert.embeddings.word_embeddings",),
+    "position_embedding": ("bert.embeddings.position_embeddings",),
+    "norm": ("bert.embeddings.LayerNorm",),
+    "blocks.{}.attention.qkv": (
+        "bert.encoder.layer.{}.attention.self.query",
+        "bert.encoder.layer.{}.attention.self.key",
+        "bert.encoder.layer.{}.attention.self.value",
+    ),
+    "blocks.{}.attention.proj": ("bert.encoder.layer.{}.attention.output.dense",),
+    "blocks.{}.norm1": ("bert.encoder.layer.{}.attention.output.LayerNorm",),
+    "blocks.{}.mlp.up": ("bert.encoder.layer.{}.intermediate.dense",),
+    "blocks.{}.mlp.down": ("bert.encoder.layer.{}.output.dense",),
+    "blocks.{}.norm2": ("bert.encoder.layer.{}.output.LayerNorm",),
+    "transform": ("cls.predictions.transform.dense",),
+    "transform_norm": ("cls.predictions.transform.LayerNorm",),
+    "output": ("cls.predictions.decoder",),
+    "output_bias": ("cls.predictions.bias",),
+}
+GROUP = "albert.encoder.albert_layer_groups.{}.albert_layers.0"
+ALBERT: Modules = {
+    "token_embedding": ("albert.embeddings.word_embeddings",),
+    "position_embedding": ("albert.embeddings.position_embeddings",),
+    "norm": ("albert.embeddings.LayerNorm",),
+    "lift": ("albert.encoder.embedding_hidden_mapping_in",),
+    "blocks.{}.attention.qkv": (
+        f"{GROUP}.attention.query", f"{GROUP}.attention.key", f"{GROUP}.attention.value",
+    ),
+    "blocks.{}.attention.proj": (f"{GROUP}.attention.dense",),
+    "blocks.{}.norm1": (f"{GROUP}.attention.LayerNorm",),
+    "blocks.{}.mlp.up": (f"{GROUP}.ffn",),
+    "blocks.{}.mlp.down": (f"{GROUP}.ffn_output",),
+    "blocks.{}.norm2": (f"{GROUP}.full_layer_layer_norm",),
+    "transform": ("predictions.dense",),
+    "transform_norm": ("predictions.LayerNorm",),
+    "output": ("predictions.decoder",),
+    "output_bias": ("predictions.bias",),
+}
 MODULES: dict[str, Modules] = {
     "gpt2": GPT2, "llama": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA, "mistral": LLAMA, "mpt": MPT,
+    "bert": BERT, "albert": ALBERT,
 }
 CONV1D = ("c_attn", "c_proj", "c_fc")  # stored (in, out)
 
@@ -70,6 +109,8 @@ def sources(family: str, name: str) -> list[str]:
 
     "blocks.0.mlp.up.weight" of llama -> ["model.layers.0.mlp.gate_proj.weight", ...up_proj.weight].
     """
+    if name in MODULES[family]:  # a parameter of the model itself
+        return list(MODULES[family][name])
     module, kind = name.rsplit(".", 1)
     number = "".join(re.findall(r"\.(\d+)\.", module))
     row = MODULES[family][module.replace(f".{number}.", ".{}.")]
@@ -95,7 +136,9 @@ def convert(
 
 def settings(config: Any) -> dict[str, Any]:
     """The [model] section that says what a configuration of transformers says."""
-    read = {"gpt2": _gpt2, "mpt": _mpt}.get(config.model_type, _llama)
+    read = {"gpt2": _gpt2, "mpt": _mpt, "bert": _bert, "albert": _bert}.get(
+        config.model_type, _llama
+    )
     return {
         "family": config.model_type, "vocab_size": config.vocab_size,
         "tied": config.tie_word_embeddings, **read(config),
@@ -114,6 +157,31 @@ def _mpt(config: Any) -> dict[str, Any]:
         "context": config.max_seq_len, "n_layers": config.n_layers, "n_heads": config.n_heads,
         "d_model": config.d_model, "eps": config.layer_norm_epsilon,
     }
+
+
+ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_erf"}
+
+
+def _bert(config: Any) -> dict[str, Any]:
+    """Bert, and Albert with its groups and its narrow tables."""
+    return {
+        "context": config.max_position_embeddings, "n_layers": config.num_hidden_layers,
+        "n_heads": config.num_attention_heads, "d_model": config.hidden_size,
+        "d_ff": config.intermediate_size, "eps": config.layer_norm_eps,
+        "activation": ACTIVATIONS.get(config.hidden_act, config.hidden_act),
+        "n_blocks": getattr(config, "num_hidden_groups", None),
+        "embedding_size": getattr(config, "embedding_size", None),
+    }
+
+
+def one_segment(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Their weights with the vector of the first of two segments made part of the positions'."""
+    rest = dict(arrays)
+    for name in arrays:
+        if name.endswith("token_type_embeddings.weight"):
+            positions = name.replace("token_type", "position")
+            rest[positions] = rest[positions] + rest.pop(name)[0]
+    return rest
 
 
 def _llama(config: Any) -> dict[str, Any]:

@@ -29,7 +29,8 @@ SWITCHES = {
     "softcap": [3.0],
 }
 SHAPES = {f"{key}={value}": {key: value} for key, values in SWITCHES.items() for value in values}
-SHAPES |= {family: {"family": family, "n_kv_heads": 2, "window": 7} for family in FAMILIES}
+DECODERS = [family for family, row in FAMILIES.items() if "assembly" not in row]
+SHAPES |= {family: {"family": family, "n_kv_heads": 2, "window": 7} for family in DECODERS}
 
 
 def shape_of(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import pickle
 
 import numpy as np
 import pytest
@@ -245,3 +246,22 @@ def test_a_special_token_may_hold_another():
     assert tokenizer.encode("<a><b><b>", "all") == [257, 256]
     with pytest.raises(TokenizerError, match="'<b>' at position 6"):
         tokenizer.encode("<a><b><b>", {"<a><b>"})
+
+
+def test_a_character_tokenizer_may_have_special_tokens(tmp_path):
+    tokenizer = CharTokenizer("abc", ["<|endoftext|>", "<|mask|>"])
+    assert tokenizer.special_tokens == {"<|endoftext|>": 3, "<|mask|>": 4}
+    assert tokenizer.vocab_size == 5 and tokenizer.characters == "abc"
+    ids = tokenizer.encode("a<|mask|>c", allowed_special="all")
+    assert ids == [0, 4, 2] and tokenizer.decode(ids) == "a<|mask|>c"
+    with pytest.raises(TokenizerError, match="'<|mask|>' at position 1"):
+        tokenizer.encode("a<|mask|>c")
+    with pytest.raises(TokenizerError, match="outside this tokenizer's 0..4"):
+        tokenizer.decode([5])
+    tokenizer.save(tmp_path / "t.json")
+    again = load(tmp_path / "t.json")
+    assert again.to_json() == tokenizer.to_json() and again.decode([3, 4, 1]) == (
+        "<|endoftext|><|mask|>b"
+    )
+    assert pickle.loads(pickle.dumps(again)).special_tokens == tokenizer.special_tokens
+    assert "special_tokens" not in CharTokenizer("abc").to_json()  # files as they always were

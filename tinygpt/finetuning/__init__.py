@@ -1,0 +1,1 @@
+"""What comes after pretraining: a trained model learns a task."""

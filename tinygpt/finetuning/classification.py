@@ -1,0 +1,312 @@
+"""Classification: an encoder learns to say which class a text is of.
+
+The text's tokens become vectors, their mean (or the opening's alone) one vector, and one product a
+score for each class. From a pretrained encoder a few hundred labelled texts are enough, for what
+they have to teach is the product and a turn of the rest (Devlin et al. 2019, 4.1).
+
+Read first: ../training/objective.py, ../model/encoder.py, ../inference/embedding.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad import Tensor, nn, no_grad, ops
+from minigrad.nn import evaluating
+from tinygpt import tokenizer as tokenizers
+from tinygpt.data.batches import RandomRows
+from tinygpt.errors import UserError
+from tinygpt.finetuning.config import ClassificationConfig
+from tinygpt.inference.embedding import as_ids, mean_vector, pad
+from tinygpt.model import ModelShape, build
+from tinygpt.model.activations import activation_bytes
+from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
+from tinygpt.runs.run import Run
+from tinygpt.storage.durable import replace_file
+from tinygpt.storage.paths import shown
+from tinygpt.text import DataError
+from tinygpt.text.labelled import Labelled, read_labelled
+from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, END_OF_TEXT, MASK, Tokenizer
+from tinygpt.training.objective import Objective, Say
+from tinygpt.weights.open import load_model
+
+EXAMPLES = "examples.jsonl"  # in the run's folder: what it learns from, held-out ones last
+AT_ONCE = 32  # texts in one pass of an evaluation
+SHOWN = 3  # wrong answers in a sample
+Arrays = dict[str, np.ndarray]
+
+
+class Classifier(nn.Module):
+    """An encoder and a score for each class.  pool: "mean" or "first"."""
+
+    def __init__(
+        self, shape: ModelShape, classes: int, pool: str, rng: np.random.Generator | None
+    ):
+        self.encoder: Any = build(shape, rng)
+        self.pool = pool
+        self.head = nn.Linear(shape.d_model, classes, std=0.02, rng=rng)
+
+    def forward(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """ids: (B, T), row b of lengths[b] tokens.  Returns logits (B, classes)."""
+        x = self.encoder.vectors(ids, lengths)  # (B, T, C)
+        return self.head(mean_vector(x, lengths) if self.pool == "mean" else x[:, 0])
+
+
+class Texts(NamedTuple):
+    """ids: (B, T) int64, lengths: (B,), labels: (B,) the number of each text's class."""
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def weight(self) -> int:
+        """Texts, each of which is an answer."""
+        return len(self.labels)
+
+    @property
+    def tokens(self) -> int:
+        """Without the padding."""
+        return int(self.lengths.sum())
+
+
+class Classification(Objective):
+    """A classifier learns from labelled texts, of which some are held out."""
+
+    Config = ClassificationConfig
+    loss_unit = "nats per text"
+    loss_note = "Loss is the model's surprise at the class of a text, in nats: lower is better."
+    writes = False
+
+    def __init__(
+        self, config: ClassificationConfig, examples: Sequence[Labelled] = (),
+        tokenizer: Tokenizer | None = None, begin_with: Arrays | None = None,
+    ):
+        """examples: those held out stand last.  begin_with: weights of the encoder."""
+        super().__init__(config)
+        self.examples, self._tokenizer, self._begin_with = examples, tokenizer, begin_with
+        self._learned = len(examples) - round(config.data.held_out * len(examples))
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What reads the texts.  Raises RuntimeError where this was made without."""
+        if self._tokenizer is None:
+            raise RuntimeError("this objective has no texts: make it by prepare or reopen")
+        return self._tokenizer
+
+    @classmethod
+    def prepare(
+        cls, config: ClassificationConfig, folder: Path, say: Say | None
+    ) -> Classification:
+        if not config.data.source:
+            raise DataError("there are no labelled texts. Name them with --data or data.source.")
+        examples = read_labelled(config.data.source)
+        order = np.random.default_rng(config.training.seed).permutation(len(examples))
+        examples = [examples[i] for i in order]
+        classes = tuple(sorted({example.label for example in examples}))
+        config = config.replace("head", classes=classes)
+        if config.base is not None:
+            shape, tokenizer, weights = _base(config.base)
+            config = dataclasses.replace(config, model=shape)
+            return cls(config, examples, tokenizer, weights)
+        kept = len(examples) - round(config.data.held_out * len(examples))
+        tokenizer = _tokenizer(config, examples, kept)
+        config = config.replace("model", vocab_size=tokenizer.vocab_size)
+        return cls(config, examples, tokenizer)
+
+    @classmethod
+    def reopen(cls, run: Run, say: Say) -> Classification:
+        """With the examples kept in the run's folder; the base only if no checkpoint is there."""
+        examples = read_labelled(run.path / EXAMPLES)
+        weights = None
+        if run.config.base is not None and run.newest_good() is None:
+            _, _, weights = _base(run.config.base)
+        return cls(run.config, examples, run.tokenizer, weights)
+
+    @classmethod
+    def settled(
+        cls, own: ClassificationConfig, wanted: ClassificationConfig
+    ) -> ClassificationConfig:
+        if wanted.base is not None:
+            return dataclasses.replace(wanted, model=own.model, head=own.head)
+        wanted = wanted.replace("head", classes=own.head.classes)
+        return wanted.replace("model", vocab_size=own.model.vocab_size)
+
+    def leave(self, folder: Path) -> None:
+        self.tokenizer.save(folder / "tokenizer.json")
+        lines = [json.dumps(example._asdict()) for example in self.examples]
+        replace_file(folder / EXAMPLES, "\n".join(lines) + "\n")
+
+    def identity(self) -> dict[str, Any]:
+        digest = hashlib.blake2b(json.dumps(list(self.examples)).encode())
+        return {"texts": digest.hexdigest()[:32]}
+
+    def check(self, saved: Checkpoint) -> None:
+        super().check(saved)
+        if saved.parameters() != self.parameters:
+            raise CheckpointError(
+                f"{saved.path} holds {saved.parameters():,} values, config.json describes "
+                f"{self.parameters:,}. Use the config.json it was trained with."
+            )
+
+    def build(self, rng: np.random.Generator | None) -> Classifier:
+        head = self.config.head
+        model = Classifier(self.config.model, max(2, len(head.classes)), head.pool, rng)
+        if self._begin_with is not None and rng is not None:
+            nn.copy_arrays(model.encoder.state_dict(), self._begin_with, "the encoder")
+        model.encoder.recompute = self.config.training.recompute
+        return model
+
+    def texts(self, examples: Sequence[Labelled]) -> Texts:
+        """Examples as a padded batch.  Raises TokenizerError for an unknown character."""
+        context = self.config.model.context
+        ids, lengths = pad([as_ids(self.tokenizer, e.text, context) for e in examples])
+        classes = self.config.head.classes
+        return Texts(ids, lengths, np.array([classes.index(e.label) for e in examples]))
+
+    def batches(self, model: Any, rng: np.random.Generator) -> RandomRows[Texts]:
+        """Examples drawn uniformly, each time from all."""
+        return RandomRows(
+            self._learned, self.config.training.batch_size, rng,
+            lambda chosen: self.texts([self.examples[i] for i in chosen]),
+        )
+
+    def loss(self, model: Classifier, batch: Texts) -> tuple[Tensor, dict[str, float]]:
+        logits = model(batch.ids, batch.lengths)
+        right = float((logits.data.argmax(axis=1) == batch.labels).mean())
+        smoothing = self.config.training.label_smoothing
+        return ops.cross_entropy(logits, batch.labels, smoothing), {"accuracy": right}
+
+    def held_out(self) -> Iterator[tuple[Sequence[Labelled], Texts]]:
+        """The held-out examples, AT_ONCE at a time, and as batches."""
+        for at in range(self._learned, len(self.examples), AT_ONCE):
+            chosen = self.examples[at : at + AT_ONCE]
+            yield chosen, self.texts(chosen)
+
+    def evaluate(self, model: Classifier, limit: int | None = None) -> float | None:
+        total, count = 0.0, 0
+        with evaluating(model):
+            for _, batch in self.held_out():
+                total += batch.weight * self.loss(model, batch)[0].item()
+                count += batch.weight
+        return total / count if count else None
+
+    def write(self, model: Classifier, step: int) -> str | None:
+        """How many held-out texts it has right, and some that it has not."""
+        classes, wrong, count = self.config.head.classes, [], 0
+        for chosen, batch in self.held_out():
+            count += batch.weight
+            guesses = probabilities(model, batch.ids, batch.lengths).argmax(axis=1)
+            wrong += [
+                f"{example.text[:60]!r} is {example.label}, not {classes[guess]}"
+                for example, guess, label in zip(chosen, guesses, batch.labels, strict=True)
+                if guess != label
+            ]
+        if not count:
+            return None
+        right = count - len(wrong)
+        head = f"{right} of {count} held-out texts right ({right / count:.1%})"
+        return "\n".join([head, *wrong[:SHOWN]])
+
+    def example(self, rng: np.random.Generator) -> Texts:
+        size, shape = self.config.training.batch_size, self.config.model
+        ids = rng.integers(0, shape.vocab_size, (size, shape.context))
+        return Texts(ids, np.full(size, shape.context), np.zeros(size, np.int64))
+
+    def activation_bytes(self) -> int:
+        recipe = self.config.training
+        return activation_bytes(self.config.model, recipe.batch_size, recipe.recompute)
+
+    def describe_model(self) -> tuple[str, str]:
+        shape, head = self.config.model, self.config.head
+        on = f"the encoder of {shown(self.config.base)}" if self.config.base else "a new encoder"
+        return "A classifier", (
+            f"{', '.join(head.classes)} by {on}: {shape.n_layers} layers, width {shape.d_model}, "
+            f"context {shape.context} tokens"
+        )
+
+    def describe_data(self) -> str:
+        return shown(Path(self.config.data.source).name)
+
+    def notes(self) -> list[str]:
+        context, cut = self.config.model.context, 0
+        for example in self.examples:
+            cut += len(as_ids(self.tokenizer, example.text, context + 1)) > context
+        if not cut:
+            return []
+        return [f"{cut} of {len(self.examples)} texts are longer than the {context} tokens read"]
+
+
+def probabilities(model: Classifier, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(B, classes) float32, each row's sum being 1."""
+    with evaluating(model), no_grad():
+        return ops.softmax(model(ids, lengths)).data
+
+
+class Judge(NamedTuple):
+    """A trained classifier with what it needs to read texts."""
+
+    model: Classifier
+    tokenizer: Tokenizer
+    classes: tuple[str, ...]
+
+    def classify(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """For each text, class -> probability, the likeliest first.
+
+        Raises TokenizerError for a character that it never saw.
+        """
+        found, context = [], self.model.encoder.shape.context
+        rows = [as_ids(self.tokenizer, text, context) for text in texts]
+        for at in range(0, len(rows), AT_ONCE):
+            for p in probabilities(self.model, *pad(rows[at : at + AT_ONCE])):
+                order = np.argsort(-p, kind="stable")
+                found.append({self.classes[i]: float(p[i]) for i in order})
+        return found
+
+
+def open_classifier(path: str | Path, warn: Say | None = None) -> Judge:
+    """The classifier of a run.  Raises UserError for a run of another objective."""
+    run = Run.open(path)
+    if run.config.objective != "classification":
+        raise UserError(
+            f"{run.path} is a run of {run.config.objective}, which learns no classes. Give one of "
+            'objective = "classification".'
+        )
+    objective = Classification(run.config, read_labelled(run.path / EXAMPLES), run.tokenizer)
+    saved = run.find("last", warn)
+    objective.check(saved)
+    model = objective.build(None)
+    saved.copy_to(model.state_dict())
+    model.eval()
+    return Judge(model, run.tokenizer, run.config.head.classes)
+
+
+def _base(path: str) -> tuple[ModelShape, Tokenizer, Arrays]:
+    """Shape, tokenizer and weights of an encoder's run.  Raises UserError for another's."""
+    run = Run.open(path)
+    model = load_model(run)
+    if model.shape.assembly != "encoder":
+        raise UserError(
+            f'base = {path!r} is a {model.shape.assembly}, and objective = "classification" '
+            'stands on an encoder. Train one: tinygpt train S --set model.family=bert'
+        )
+    return model.shape, run.tokenizer, model.state_dict()
+
+
+def _tokenizer(config: ClassificationConfig, examples: list[Labelled], kept: int) -> Tokenizer:
+    """Of the labelled texts; BPE's merges are learned from those that are not held out."""
+    kind = config.tokenizer
+    if kind.kind == "char":
+        seen = set[str]().union(*(example.text for example in examples))
+        return tokenizers.CharTokenizer("".join(sorted(seen)), (END_OF_TEXT, MASK))
+    return tokenizers.train_bpe(
+        [example.text for example in examples[:kept]], kind.vocab_size, pattern=kind.pattern,
+        special_tokens=(*DEFAULT_SPECIAL_TOKENS, MASK),
+    )
