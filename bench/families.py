@@ -49,7 +49,8 @@ def switches(model: Any) -> dict[str, tuple[str, ...]]:
     one = [
         *(f"positions={kind}" for kind in ("sinusoidal", "rope", "alibi", "relative", "none")),
         "norm=rmsnorm", "eps=1e-6", "norm_place=post", "qk_norm=true",
-        *(f"activation={kind}" for kind in ("relu", "relu2", "silu", "swiglu", "geglu")),
+        *(f"activation={kind}" for kind in ("gelu_erf", "relu", "relu2", "silu", "swiglu",
+                                         "geglu")),
         f"d_ff={2 * model.d_model}", f"n_kv_heads={model.n_heads // 2}", "n_kv_heads=1",
         f"head_dim={2 * model.heads[2]}", window, "bias=qkv",
         "bias=all", "tied=false", "n_blocks=1", "softcap=30",

@@ -234,8 +234,9 @@ def projected(rng: Rng) -> None:
     drawn = Draw(rng, contracts.linear_cross_entropy, V=V).arrays
     x, weight, targets, weights = drawn
     targets = below(rng, targets, min(V, 256))
-    kernels.active.linear_cross_entropy_forward(x, weight, targets, 0.1, None, weights)
-    kernels.active.linear_cross_entropy_gradients(x, weight, targets, 0.0, None, weights)
+    cap = (None, 3.0)[rng.integers(0, 2)]
+    kernels.active.linear_cross_entropy_forward(x, weight, targets, 0.1, None, weights, cap)
+    kernels.active.linear_cross_entropy_gradients(x, weight, targets, 0.0, None, weights, cap)
     y = kernels.active.linear_log_probability_forward(x, weight, targets)
     kernels.active.linear_log_probability_backward(y, x, weight, targets)
 

@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-ACTIVATIONS = ("gelu", "relu2", "silu", "relu")  # of linear; C numbers them so, from 1 on
+ACTIVATIONS = ("gelu", "relu2", "silu", "relu", "gelu_erf")  # of linear; C numbers them from 1
 GATED = {"swiglu": "silu", "geglu": "gelu"}  # act(first half) times the second half
 REMEMBERED = 4096  # calls found right that a contract keeps; a long text has as many lengths
 
@@ -394,6 +394,12 @@ def smoothing(label_smoothing: float) -> None:
     """Raise ValueError unless 0 <= label_smoothing < 1."""
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"label_smoothing must be in [0, 1), not {label_smoothing}")
+
+
+def softcap(cap: float | None) -> None:
+    """Raise ValueError unless None or above 0 and finite."""
+    if cap is not None and not 0.0 < cap < float("inf"):
+        raise ValueError(f"softcap must be above 0 and finite, or None, not {cap}")
 
 
 def dropout(p: float, key: int) -> int:

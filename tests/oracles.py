@@ -154,6 +154,8 @@ def _linear(x, weight, bias=None, activation=None, residual=None):
 
     if activation == "gelu":
         x = _gelu(x)
+    elif activation == "gelu_erf":
+        x = torch.nn.functional.gelu(x)
     elif activation == "silu":
         x = torch.nn.functional.silu(x)
     elif activation == "relu2":
@@ -228,15 +230,20 @@ def _cross_entropy(logits, targets, label_smoothing=0.0, ignore_index=None):
     )
 
 
-def _linear_cross_entropy(x, weight, targets, weights=None, **settings):
+def _capped(logits, softcap):
+    return logits if softcap is None else softcap * (logits / softcap).tanh()
+
+
+def _linear_cross_entropy(x, weight, targets, weights=None, softcap=None, **settings):
+    logits = _capped(x @ weight.T, softcap)
     if weights is None:
-        return _cross_entropy(x @ weight.T, targets, **settings)
-    rows = zip(x @ weight.T, targets, weights.tolist(), strict=True)
+        return _cross_entropy(logits, targets, **settings)
+    rows = zip(logits, targets, weights.tolist(), strict=True)
     return sum(w * _cross_entropy(logits, t, **settings) for logits, t, w in rows)
 
 
-def _linear_log_probability(x, weight, targets):
-    return (x @ weight.T).log_softmax(-1).gather(-1, targets[..., None])[..., 0]
+def _linear_log_probability(x, weight, targets, softcap=None):
+    return _capped(x @ weight.T, softcap).log_softmax(-1).gather(-1, targets[..., None])[..., 0]
 
 
 def _dropout(x, p, key):

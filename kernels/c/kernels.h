@@ -18,6 +18,7 @@ int get_threads(void);
 
 /* elementary.c */
 void exp_array(const float *x, float *y, int64_t n);
+void tanh_array(const float *x, float *y, int64_t n);
 
 /* adamw.c */
 typedef struct {
@@ -148,8 +149,8 @@ void linear_backward(
 /* linear_cross_entropy.c */
 void linear_cross_entropy(
     const float *x, const float *weight, const int64_t *targets, const float *weights,
-    float smoothing, float scale, float *losses, float *dx, float *dweight, float *logits,
-    float *scratch, int64_t rows, int64_t width, int64_t size, int64_t chunk
+    float smoothing, float scale, float cap, float *losses, float *dx, float *dweight,
+    float *logits, float *scratch, int64_t rows, int64_t width, int64_t size, int64_t chunk
 );
 
 /* linear_packed.c */

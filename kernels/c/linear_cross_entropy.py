@@ -12,43 +12,46 @@ MOST_ROWS = 2048  # in a chunk, where the vocabulary is small
 
 
 def linear_cross_entropy_forward(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
 ):
     """As numpy_ref.linear_cross_entropy_forward, float32."""
-    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
-    return _run(*arguments, label_smoothing, None, None)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
+    return _run(*arguments, label_smoothing, softcap, None, None)
 
 
 def linear_cross_entropy_gradients(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
 ):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
-    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
     dx, dweight = memory.empty(x.shape), memory.empty(weight.shape)
     if not len(x):
         dweight[...] = 0
-    return _run(*arguments, label_smoothing, dx, dweight), dx, dweight
+    return _run(*arguments, label_smoothing, softcap, dx, dweight), dx, dweight
 
 
-def _checked(x, weight, targets, label_smoothing, ignore_index, weights):
+def _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap):
     """(x, weight, weights, targets for C, how many rows count)."""
     contract = contracts.linear_cross_entropy
     (x, weight, targets, weights), _ = contract.ready(x, weight, targets, weights)
     checks.smoothing(label_smoothing)
+    checks.softcap(softcap)
     wide = ids.checked_targets("linear_cross_entropy", targets, len(weight), ignore_index)
     return x, weight, weights, *wide
 
 
-def _run(x, weight, weights, targets, counted, label_smoothing, dx, dweight):
+def _run(x, weight, weights, targets, counted, label_smoothing, softcap, dx, dweight):
     """The loss; dx and dweight are filled unless None."""
     scale = 1 / max(counted, 1) if weights is None else 1
-    losses = row_losses(x, weight, targets, weights, label_smoothing, scale, dx, dweight)
+    losses = row_losses(x, weight, targets, weights, label_smoothing, scale, softcap, dx, dweight)
     if weights is None:
         return np.asarray(losses.sum(dtype=np.float64) / max(counted, 1), np.float32)
     return np.asarray(weights.astype(np.float64) @ losses, np.float32)
 
 
-def row_losses(x, weight, targets, weights=None, smoothing=0.0, scale=1.0, dx=None, dweight=None):
+def row_losses(
+    x, weight, targets, weights=None, smoothing=0.0, scale=1.0, softcap=None, dx=None, dweight=None
+):
     """(R,) losses, without weights; dx and dweight, with weights and scale, are filled unless None.
 
     x, weight, weights: C-contiguous float32; targets: as ids.py makes them.
@@ -58,7 +61,7 @@ def row_losses(x, weight, targets, weights=None, smoothing=0.0, scale=1.0, dx=No
     losses, logits = memory.empty((rows,)), memory.empty((chunk, size))
     library.lib.linear_cross_entropy(
         pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights), smoothing,
-        scale, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight), pointer(logits),
+        scale, softcap or 0, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight), pointer(logits),
         pointer(scratch()), rows, width, size, chunk,
     )
     return losses

@@ -1,4 +1,4 @@
-/* Powers of a vector, written once in simd.h's vocabulary: what all of them share, and e^x. (2^x
+/* Powers of a vector, written once in simd.h's vocabulary: what all of them share, e^x and tanh. (2^x
  * stands where its range is known: attention_tile.h, gelu.h.) The error stated here, against float64,
  * is the largest over a fine sweep of the whole range, on every instruction set:
  * tests/kernels/test_c_math.py. */
@@ -32,4 +32,19 @@ static inline vf v_exp(vf x) {
     p = v_fma(p, r, v_set1(0.9999997019767761f));
     p = v_fma(p, r, v_set1(1.0f));
     return v_select(v_less(x, v_set1(-86.6f)), v_zero(), v_times_power(p, sum));
+}
+
+/* tanh x, 4e-7 relative; nan stays nan. Up to 0.6 an odd polynomial, minimax of degree 11 in x, 7e-9
+ * relative; beyond, where nothing cancels any more, 1 - 2 / (1 + e^2|x|) by way of e^-2|x|. */
+static inline vf v_tanh(vf x) {
+    vf one = v_set1(1), size = v_abs(x), square = v_mul(x, x);
+    vf p = v_set1(-0.005515121953f);
+    p = v_fma(p, square, v_set1(0.02046938107f));
+    p = v_fma(p, square, v_set1(-0.05368801057f));
+    p = v_fma(p, square, v_set1(0.1333083020f));
+    p = v_fma(p, square, v_set1(-0.3333325984f));
+    vf near = v_fma(v_mul(p, square), x, x), e = v_exp(v_mul(v_set1(-2), size));
+    vf far = v_div(v_sub(one, e), v_add(one, e));
+    far = v_select(v_less(x, v_zero()), v_sub(v_zero(), far), far);
+    return v_select(v_less(size, v_set1(0.6f)), near, far);
 }

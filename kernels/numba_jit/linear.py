@@ -3,6 +3,8 @@
 What it means: numpy_ref/linear.py.  Also written in: c/linear.c, which spares those passes too.
 """
 
+import math
+
 import numpy as np
 
 from kernels import checks, contracts, memory
@@ -11,9 +13,10 @@ from kernels.numba_jit.jit import inline, parallel, prange
 from kernels.numba_jit.vector_math import exp
 from kernels.numpy_ref.linear import activate
 
-_GELU, _RELU2, _SILU, _RELU = 1, 2, 3, 4
-_CODES = {"gelu": _GELU, "relu2": _RELU2, "silu": _SILU, "relu": _RELU}
-ZERO, TWO = np.float32(0), np.float32(2)
+_CODES = {name: 1 + i for i, name in enumerate(checks.ACTIVATIONS)}
+_GELU, _RELU2, _SILU, _RELU, _GELU_ERF = _CODES.values()
+ZERO, TWO, HALF, HUNDRED = (np.float32(x) for x in (0, 2, 0.5, 100))
+ROOT_HALF, DENSITY = np.float32(0.5**0.5), np.float32((2 * np.pi) ** -0.5)
 
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
@@ -25,7 +28,10 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     width, inner = weight.shape
     checks.halves(gated, x, inner)
     y = memory.empty((*x.shape[:-1], width))
-    a = activate(x, activation, gelu_forward)
+    if activation == "gelu_erf":  # the reference's way, one Python call a number, is slow
+        a = _activate(_GELU_ERF, x, None, True)
+    else:
+        a = activate(x, activation, gelu_forward)
     np.matmul(a, weight.T, out=y)  # (..., in) -> (..., out)
     if bias is not None:
         np.add(y, bias, out=y)
@@ -104,6 +110,10 @@ def _value_and_slope(activation, x):
         slope = s + value * (min(e, LARGEST) * s)
     elif activation == _RELU:
         value, slope = max(x, ZERO), ONE if x > ZERO else ZERO
+    elif activation == _GELU_ERF:
+        phi = np.float32(0.5 * math.erfc(-x * ROOT_HALF))
+        bounded = min(max(x, -HUNDRED), HUNDRED)
+        value, slope = x * phi, phi + bounded * exp(-bounded * bounded * HALF) * DENSITY
     else:
         positive = max(x, ZERO)
         value, slope = positive * positive, TWO * positive

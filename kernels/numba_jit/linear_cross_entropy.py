@@ -13,19 +13,19 @@ CHUNK = 1 << 21  # numbers in a chunk of logits, 8 MB; adding to dweight is smal
 
 
 def linear_cross_entropy_forward(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
 ):
     """As numpy_ref.linear_cross_entropy_forward, float32."""
-    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
     x, weight, weights, targets, counted = arguments
-    return _loss(row_losses(x, weight, targets, label_smoothing), counted, weights)
+    return _loss(row_losses(x, weight, targets, label_smoothing, softcap), counted, weights)
 
 
 def linear_cross_entropy_gradients(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
 ):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
-    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights)
+    arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
     x, weight, weights, targets, counted = arguments
     losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
     dx, dweight = memory.empty(x.shape), np.zeros_like(weight)
@@ -33,8 +33,12 @@ def linear_cross_entropy_gradients(
     scale = np.float32(1 / max(counted, 1) if weights is None else 1)
     for rows, logits in _chunks(x, weight):
         np.matmul(x[rows], weight.T, out=logits)
+        _cap(logits, softcap)
         forward(logits, targets[rows], smoothing, losses[rows], lse[rows])
+        slope = 1 if softcap is None else 1 - (logits / np.float32(softcap)) ** 2
         backward(logits, targets[rows], lse[rows], smoothing, scale, logits)  # now dlogits
+        if softcap is not None:
+            logits *= slope
         if weights is not None:
             logits *= weights[rows, None]
         np.matmul(logits, weight, out=dx[rows])
@@ -42,21 +46,32 @@ def linear_cross_entropy_gradients(
     return _loss(losses, counted, weights), dx, dweight
 
 
-def _checked(x, weight, targets, label_smoothing, ignore_index, weights):
+def _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap):
     """(x, weight, weights, targets for the loops, how many rows count)."""
     contract, op = contracts.linear_cross_entropy, "linear_cross_entropy"
     (x, weight, targets, weights), (*_, size) = contract.ready(x, weight, targets, weights)
     checks.smoothing(label_smoothing)
+    checks.softcap(softcap)
     return x, weight, weights, *counted_targets(op, targets, size, ignore_index)
 
 
-def row_losses(x, weight, targets, label_smoothing=0.0):
+def row_losses(x, weight, targets, label_smoothing=0.0, softcap=None):
     """(R,) losses; targets as counted_targets makes them."""
     losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
     for rows, logits in _chunks(x, weight):
         np.matmul(x[rows], weight.T, out=logits)
+        _cap(logits, softcap)
         forward(logits, targets[rows], np.float32(label_smoothing), losses[rows], lse[rows])
     return losses
+
+
+def _cap(logits, softcap):
+    """logits = softcap tanh(logits / softcap) in place, unless it is None."""
+    if softcap is not None:
+        cap = np.float32(softcap)
+        np.divide(logits, cap, out=logits)
+        np.tanh(logits, out=logits)
+        np.multiply(logits, cap, out=logits)
 
 
 def _loss(losses, counted, weights):

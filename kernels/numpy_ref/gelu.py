@@ -40,3 +40,18 @@ def gelu_backward(dy, x):
     """Gradient of gelu_forward.  dy, x: same shape; x is saved, 4 bytes an element.  Returns dx."""
     contracts.gelu_backward.check(dy, x)
     return dy * gelu_with_derivative(x)[1]
+
+
+_erfc = np.frompyfunc(math.erfc, 1, 1)
+
+
+def gelu_erf_with_derivative(x):
+    """(y, dy/dx) of the exact form, y = x Phi(x), Phi the normal distribution function.
+
+    Phi(x) = erfc(-x / sqrt 2) / 2 keeps its digits far below 0, where 1 + erf has none left.
+    """
+    # dy/dx = Phi(x) + x Phi'(x),  Phi'(x) = exp(-x^2 / 2) / sqrt(2 pi)
+    phi = (_erfc(-x / math.sqrt(2)) / 2).astype(x.dtype)
+    bounded = np.clip(x, -1e2, 1e2)  # the density is 0 there, and inf times it would be nan
+    density = np.exp(-bounded * bounded / 2) / math.sqrt(2 * math.pi)
+    return x * phi, (phi + bounded * density).astype(x.dtype)

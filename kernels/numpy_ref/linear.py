@@ -9,7 +9,7 @@ Also written in: numba_jit/linear.py, c/linear.c (all of it inside the matrix pr
 import numpy as np
 
 from kernels import checks, contracts
-from kernels.numpy_ref.gelu import gelu_forward, gelu_with_derivative
+from kernels.numpy_ref.gelu import gelu_erf_with_derivative, gelu_forward, gelu_with_derivative
 
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
@@ -17,7 +17,8 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out), float of one dtype.
     activation: of x: None, "gelu" (tanh form), "relu2" (max(0, x)^2, So et al. 2021), "silu"
-    (x sigmoid(x), Elfwing et al. 2018), "relu"; or a gate, "swiglu" or "geglu" (Shazeer 2020): x is
+    (x sigmoid(x), Elfwing et al. 2018), "relu", "gelu_erf" (x Phi(x), no approximation; what BERT
+    has); or a gate, "swiglu" or "geglu" (Shazeer 2020): x is
     (..., 2 in), silu or gelu of its first half times its second.
     Returns y (..., out).  Saved for backward: x, 4 bytes a value; act(x) and act'(x) are computed
     again, which costs two exps a value and saves 8 bytes.
@@ -89,6 +90,8 @@ def activate_with_derivative(x, activation):
     """(act(x), act'(x)) of an activation without a gate."""
     if activation == "gelu":
         return gelu_with_derivative(x)
+    if activation == "gelu_erf":
+        return gelu_erf_with_derivative(x)
     if activation == "relu":
         return np.maximum(x, 0), (x > 0).astype(x.dtype)
     if activation == "relu2":

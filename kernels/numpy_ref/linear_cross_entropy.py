@@ -19,19 +19,20 @@ CHUNK = 256  # rows; (CHUNK, V) logits are alive at a time
 
 
 def linear_cross_entropy_forward(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
 ):
     """cross_entropy(x W^T, targets), for when no gradient is wanted.
 
     x: (R, C), weight: (V, C) float; targets: (R,) int.  Returns loss ().
     weights: (R,) of x's dtype: the loss is sum_r weights_r loss_r over the rows that count, and no
     mean. Any sign: an advantage in a policy gradient, 0 for what is not to be learned.
+    softcap: logits become cap tanh(logit / cap), none beyond +-cap (Gemma Team 2024).
     Smoothing, ignore_index and errors as in cross_entropy_forward.
     """
-    _check(x, weight, targets, label_smoothing, ignore_index, weights)
+    _check(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
     total, counted = 0.0, _count(targets, ignore_index)
     for rows in chunks(len(x)):
-        logits = x[rows] @ weight.T  # (chunk, V)
+        logits = capped(x[rows] @ weight.T, softcap)  # (chunk, V)
         settings = (label_smoothing, ignore_index)
         if weights is None:
             loss, _ = cross_entropy_forward(logits, targets[rows], *settings)
@@ -42,7 +43,7 @@ def linear_cross_entropy_forward(
 
 
 def linear_cross_entropy_gradients(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
 ):
     """The loss and both its gradients, in one pass over the logits.
 
@@ -52,11 +53,11 @@ def linear_cross_entropy_gradients(
     product with the vocabulary in backward, saving the logits 4 R V bytes.
     Source: the chunked form, Hsu et al. 2024 (Liger kernels).
     """
-    _check(x, weight, targets, label_smoothing, ignore_index, weights)
+    _check(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
     dx, dweight = np.empty_like(x), np.zeros_like(weight)
     total, counted = 0.0, max(_count(targets, ignore_index), 1)
     for rows in chunks(len(x)):
-        logits = x[rows] @ weight.T  # (chunk, V)
+        logits = capped(x[rows] @ weight.T, softcap)  # (chunk, V)
         settings, count = (label_smoothing, ignore_index), _count(targets[rows], ignore_index)
         if weights is None:
             loss, lse = cross_entropy_forward(logits, targets[rows], *settings)
@@ -70,15 +71,27 @@ def linear_cross_entropy_gradients(
             # and a dloss of `count` undoes the mean that backward is about
             dlogits = cross_entropy_backward(count, logits, targets[rows], lse, *settings)
             dlogits *= weights[rows, None]
+        if softcap is not None:
+            # z = c tanh(u / c)   =>   dz/du = 1 - tanh^2 = 1 - (z / c)^2
+            dlogits *= 1 - (logits / logits.dtype.type(softcap)) ** 2
         # logits = x W^T   =>   dx = dlogits W,   dW = sum over chunks of dlogits^T x
         dx[rows] = dlogits @ weight
         dweight += dlogits.T @ x[rows]
     return np.asarray(total, dtype=x.dtype), dx, dweight
 
 
-def _check(x, weight, targets, label_smoothing, ignore_index, weights):
+def capped(logits, softcap):
+    """softcap tanh(logits / softcap), or the logits themselves where it is None."""
+    if softcap is None:
+        return logits
+    cap = logits.dtype.type(softcap)
+    return cap * np.tanh(logits / cap)
+
+
+def _check(x, weight, targets, label_smoothing, ignore_index, weights, softcap):
     contracts.linear_cross_entropy.check(x, weight, targets, weights)
     checks.smoothing(label_smoothing)
+    checks.softcap(softcap)
     checks.ids("linear_cross_entropy", targets, len(weight), ignore_index)
 
 

@@ -10,25 +10,31 @@ import numpy as np
 
 from kernels import checks, contracts
 from kernels.numpy_ref.cross_entropy import row_losses
-from kernels.numpy_ref.linear_cross_entropy import chunks, linear_cross_entropy_gradients
+from kernels.numpy_ref.linear_cross_entropy import (
+    capped,
+    chunks,
+    linear_cross_entropy_gradients,
+)
 
 
-def linear_log_probability_forward(x, weight, targets):
+def linear_log_probability_forward(x, weight, targets, softcap=None):
     """log softmax(x W^T)[target], nats, for each row.
 
     x: (R, C), weight: (V, C) float; targets: (R,) int.  Returns (R,) of x's dtype.
+    softcap: as in linear_cross_entropy_forward.
     Raises IndexError for a target outside [0, V).
     """
     contracts.linear_log_probability.check(x, weight, targets, None)
     checks.ids("linear_log_probability", targets, len(weight))
+    checks.softcap(softcap)
     y = np.empty(len(x), x.dtype)
     for rows in chunks(len(x)):
-        _, losses, _ = row_losses(x[rows] @ weight.T, targets[rows])
+        _, losses, _ = row_losses(capped(x[rows] @ weight.T, softcap), targets[rows])
         y[rows] = -losses
     return y
 
 
-def linear_log_probability_backward(dy, x, weight, targets):
+def linear_log_probability_backward(dy, x, weight, targets, softcap=None):
     """Gradients of linear_log_probability_forward.
 
     dy: (R,); the rest as given to forward.  Returns (dx, dweight): (R, C), (V, C).
@@ -39,4 +45,4 @@ def linear_log_probability_backward(dy, x, weight, targets):
     contracts.linear_log_probability.check(x, weight, targets, dy)
     checks.ids("linear_log_probability", targets, len(weight))
     # y_r = -loss_r   =>   sum_r dy_r y_r = sum_r (-dy_r) loss_r: cross entropy with weights -dy
-    return linear_cross_entropy_gradients(x, weight, targets, weights=-dy)[1:]
+    return linear_cross_entropy_gradients(x, weight, targets, weights=-dy, softcap=softcap)[1:]

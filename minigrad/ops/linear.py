@@ -23,8 +23,8 @@ def linear(
     """activation(x) W^T + bias + residual.
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu",
-    "relu2", "silu", "relu", or a gate, "swiglu" or "geglu", of an x (..., 2 in).  Saved: x, or
-    nothing if it can be made again or no wanted gradient reads it (a frozen weight without an
+    "relu2", "silu", "relu", "gelu_erf", or a gate, "swiglu" or "geglu", of an x (..., 2 in).
+    Saved: x, or nothing if it can be made again or no wanted gradient reads it (a frozen weight without an
     activation).
     """
     u, w = dense(x), dense(weight)

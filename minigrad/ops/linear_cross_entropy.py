@@ -23,6 +23,7 @@ def linear_cross_entropy(
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
     weights: np.ndarray | None = None,
+    softcap: float | None = None,
 ) -> Tensor:
     """cross_entropy(x W^T, targets), and no (rows, V) logits ever.
 
@@ -30,13 +31,15 @@ def linear_cross_entropy(
     weights: (...) array, the loss is then the sum of weight times loss over the rows and no mean.
     Constants of any sign (a policy's advantages): no gradient reaches them, which is what
     linear_log_probability is for.
+    softcap: logits become cap tanh(logit / cap).
     While a graph is recorded, *forward* computes both gradients too, chunk by chunk while the
     logits are at hand, and keeps them (as large as x and weight); backward only scales them.
     """
     shape = x.shape
     rows, w = dense(x).reshape(-1, shape[-1]), dense(weight)  # (..., C) -> (R, C)
     t = flat_targets("linear_cross_entropy", targets, shape[:-1])
-    settings = label_smoothing, ignore_index, _flat_weights(weights, shape[:-1], rows.dtype)
+    flat = _flat_weights(weights, shape[:-1], rows.dtype)
+    settings = label_smoothing, ignore_index, flat, softcap
     if not (is_grad_enabled() and (x.requires_grad or weight.requires_grad)):
         return Tensor(np.asarray(active.linear_cross_entropy_forward(rows, w, t, *settings)))
     loss, dx, dweight = active.linear_cross_entropy_gradients(rows, w, t, *settings)

@@ -80,7 +80,7 @@ def _linear(s: Source) -> Case:
     inner, out = s.choice([2, 3, 17] if s.telling else [1, 3, 8, 17]), s.size()
     lead = s.shape(0, 2)
     # relu2 has a continuous derivative, so a row of zeros is no kink.
-    activation = s.choice([None, "gelu", "relu2", "silu", "swiglu", "geglu"])
+    activation = s.choice([None, "gelu", "relu2", "silu", "gelu_erf", "swiglu", "geglu"])
     width = 2 * inner if activation in ("swiglu", "geglu") else inner
     x, weight = s.array((*lead, width), ("normal", "ties", "zeros")), s.array((out, inner))
     bias = s.choice([s.array((out,)), None])
@@ -156,6 +156,7 @@ def _linear_cross_entropy(s: Source) -> Case:
     x, weight = s.array((rows, channels), ("normal", "ties")), s.array((vocabulary, channels))
     targets, settings = s.ids((rows,), vocabulary), _loss_settings(s)
     weights = s.choice([None, s.array((rows,), ("normal", "zeros", "ties"))])
+    settings["softcap"] = s.choice([None, 1.5])
     return Case((x, weight, targets), {**settings, "weights": weights})
 
 
@@ -164,7 +165,7 @@ def _linear_cross_entropy(s: Source) -> Case:
 def _linear_log_probability(s: Source) -> Case:
     lead, channels, vocabulary = s.shape(0, 2), s.size(), s.choice([2, 5, 17])
     x, weight = s.array((*lead, channels), ("normal", "ties")), s.array((vocabulary, channels))
-    return Case((x, weight, s.ids(lead, vocabulary)))
+    return Case((x, weight, s.ids(lead, vocabulary)), {"softcap": s.choice([None, 1.5])})
 
 
 def _loss_settings(s: Source) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def test_errors_name_both_shapes(c):
 LINEAR = [(1, 5, 3), (7, 16, 33), (150, 70, 65), (29, 300, 600), (2, 64, 300), (210, 600, 65)]
 
 
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu", "gelu_erf"])
 @pytest.mark.parametrize("size", LINEAR, ids=str)
 def test_linear_and_all_that_surrounds_it(c, size, activation):
     rows, inside, outside = size
@@ -156,7 +156,7 @@ def test_linear_and_all_that_surrounds_it(c, size, activation):
         np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu", "gelu_erf"])
 @pytest.mark.parametrize("size", LINEAR, ids=str)
 def test_linear_backward(c, size, activation):
     rows, inside, outside = size

@@ -16,7 +16,7 @@ def arguments(rows=37, inside=19, outside=70):
     return floats(0, rows, outside), floats(1, rows, inside), floats(2, outside, inside)
 
 
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu", "gelu_erf"])
 @pytest.mark.parametrize("wants", WANTS)
 def test_a_wanted_gradient_does_not_depend_on_the_others(fast, wants, activation):
     dy, x, weight = arguments()
@@ -55,7 +55,7 @@ def test_no_rows_leave_what_is_wanted_at_zero(fast):
         assert backend.linear_backward(dy, x, weight, wants=(True, False, False))[1] is None
 
 
-@pytest.mark.parametrize("activation", ["gelu", "relu2", "silu", "relu"])
+@pytest.mark.parametrize("activation", ["gelu", "relu2", "silu", "relu", "gelu_erf"])
 def test_activations_far_from_zero_are_finite_and_right(fast, activation):
     x = np.array([[-1e15, -200, -87, -30, -1e-30, 0, 1e-30, 30, 87, 200, 1e15]], np.float32)
     one = np.eye(x.size, dtype=np.float32)

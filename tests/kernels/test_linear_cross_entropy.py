@@ -42,6 +42,30 @@ def test_it_agrees(fast, shape, smoothing, ignore_index, weighted):
     assert worst(alone, expected[0], max(1, terms)) < BOUND
 
 
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("cap", [0.3, 30.0])
+@pytest.mark.parametrize(("smoothing", "weighted"), [(0.0, False), (0.1, False), (0.1, True)])
+def test_a_soft_cap_agrees(fast, shape, cap, smoothing, weighted):
+    x, weight, targets = problem(*shape)
+    x *= 5  # some logits near the cap, some far from it
+    targets[1::5] = -100
+    settings = {"ignore_index": -100, "label_smoothing": smoothing, "softcap": cap,
+                "weights": floats(3, shape[0]) if weighted else None}
+    results = fast.linear_cross_entropy_gradients(x, weight, targets, **settings)
+    expected = exact(numpy_ref.linear_cross_entropy_gradients, x, weight, targets, **settings)
+    for result, right in zip(results, expected, strict=True):
+        assert worst(result, right, max(np.abs(right).max(), 1 / len(x))) < 4 * BOUND
+    alone = fast.linear_cross_entropy_forward(x, weight, targets, **settings)
+    assert worst(alone, expected[0], max(1, np.abs(expected[0]))) < BOUND
+
+
+def test_a_soft_cap_bends_the_logits_as_two_operations_do(fast):
+    x, weight, targets = problem(31, 16, 65)
+    capped = (3 * np.tanh(x @ weight.T / 3)).astype(np.float32)
+    apart, _ = fast.cross_entropy_forward(capped, targets)
+    assert worst(fast.linear_cross_entropy_forward(x, weight, targets, softcap=3.0), apart) < 1e-6
+
+
 @pytest.mark.parametrize("rows", [1, 31, 700])
 def test_weights_of_one_share_each_are_the_mean(fast, rows):
     args = problem(rows, 16, 4096)
@@ -96,9 +120,10 @@ def test_it_equals_the_two_operations_apart(fast):
 
 def test_the_logits_never_exist_whole(fast):
     x, weight, targets = problem(8192, 8, 4096)
-    fast.linear_cross_entropy_gradients(x[:1000], weight, targets[:1000])  # compiles, warms pools
+    few = targets[:1000]
+    fast.linear_cross_entropy_gradients(x[:1000], weight, few, softcap=9.0)  # compiles, warms pools
     tracemalloc.start()
-    fast.linear_cross_entropy_gradients(x, weight, targets)
+    fast.linear_cross_entropy_gradients(x, weight, targets, softcap=9.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * 8192 * 4096 / 4
@@ -124,6 +149,8 @@ def test_bad_input_is_refused(fast):
         fast.linear_cross_entropy_forward(x, weight[:, :3], targets)
     with pytest.raises(ValueError, match=r"weights must have shape \(3,\), not \(2,\)"):
         fast.linear_cross_entropy_forward(x, weight, targets, weights=floats(3, 2))
+    with pytest.raises(ValueError, match="softcap must be above 0 and finite, or None, not 0"):
+        fast.linear_cross_entropy_gradients(x, weight, targets, softcap=0)
     with pytest.raises(TypeError, match="int64"):
         fast.linear_cross_entropy_gradients(x, weight, targets, weights=np.ones(3, np.int64))
 

@@ -18,8 +18,9 @@ def problem(rows, width, size):
 
 
 @pytest.mark.parametrize("shape", SIZES)
-def test_it_agrees(fast, shape):
-    args = problem(*shape)
+@pytest.mark.parametrize("softcap", [None, 2.0])
+def test_it_agrees(fast, shape, softcap):
+    args = *problem(*shape), softcap
     y = fast.linear_log_probability_forward(*args)
     expected = exact(numpy_ref.linear_log_probability_forward, *args)
     assert worst(y, expected, max(1, np.abs(expected).max())) < BOUND

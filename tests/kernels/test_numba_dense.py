@@ -34,7 +34,7 @@ def test_softmax_of_masked_and_huge_rows():
     assert np.all(np.isnan(y[3]))
 
 
-@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "silu", "relu", "gelu_erf"])
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("with_residual", [False, True])
 def test_linear_agrees(activation, with_bias, with_residual):

@@ -29,5 +29,4 @@ def activation_bytes(shape: ModelShape, batch: int, recompute: bool = False) -> 
     work = 2 * c + first  # a norm made again, gradients of the hidden layer and of what it reads
     tokens = batch * shape.context
     whole = 2 * FLOAT * tokens * shape.vocab_size
-    logits = min(LOGITS, whole) if shape.softcap is None else 2 * whole
-    return FLOAT * tokens * (kept + outside + work) + logits
+    return FLOAT * tokens * (kept + outside + work) + min(LOGITS, whole)

@@ -79,9 +79,8 @@ class LanguageModel(nn.Module):
         The logits of the batch never exist whole (kernels/numpy_ref/linear_cross_entropy.py).
         """
         x = self.hidden(ids)
-        if self.shape.softcap is not None:  # bent logits are not a product alone: they exist whole
-            return ops.cross_entropy(self.head(x), targets, label_smoothing)
         rows = x.reshape(-1, x.shape[-1])  # (B, T, C) -> (B T, C)
         return ops.linear_cross_entropy(
-            rows, self.head_weight(), targets.reshape(-1), label_smoothing
+            rows, self.head_weight(), targets.reshape(-1), label_smoothing,
+            softcap=self.shape.softcap,
         )

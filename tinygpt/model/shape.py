@@ -29,7 +29,7 @@ class ModelShape:
     d_model: int = 128  # width C of the residual stream
     dropout: float = 0.0
     norm: Literal["layernorm", "rmsnorm"] = "layernorm"
-    activation: Literal["gelu", "relu", "relu2", "silu", "swiglu", "geglu"] = "gelu"
+    activation: Literal["gelu", "gelu_erf", "relu", "relu2", "silu", "swiglu", "geglu"] = "gelu"
     family: str = "gpt"  # a row of families.py, which fills in what is not given
     assembly: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"  # of the same blocks
     positions: Literal["learned", "sinusoidal", "rope", "alibi", "relative", "none"] = "learned"

@@ -7,6 +7,7 @@ numbers: ALiBi's slopes, and the distances at which T5's buckets begin.
 from __future__ import annotations
 
 import bisect
+import math
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def silu(x):
 
 
 ACTIVATIONS = {
-    "gelu": gelu, "relu": lambda x: np.maximum(x, 0), "relu2": lambda x: np.maximum(x, 0) ** 2,
+    "gelu": gelu, "gelu_erf": lambda x: x * (1 + np.vectorize(math.erf)(x / 2**0.5)) / 2,
+    "relu": lambda x: np.maximum(x, 0), "relu2": lambda x: np.maximum(x, 0) ** 2,
     "silu": silu, "swiglu": silu, "geglu": gelu,
 }
 

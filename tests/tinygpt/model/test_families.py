@@ -18,7 +18,7 @@ SWITCHES = {
     "norm": ["rmsnorm"],
     "norm_place": ["post"],
     "qk_norm": [True],
-    "activation": ["relu", "relu2", "silu", "swiglu", "geglu"],
+    "activation": ["gelu_erf", "relu", "relu2", "silu", "swiglu", "geglu"],
     "n_kv_heads": [1, 2],
     "head_dim": [6],
     "d_ff": [40],
