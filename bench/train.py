@@ -3,13 +3,15 @@
     python -m bench train --config M                         ours alone
     python -m bench train --config M --peer torch --rounds 7 both, in turn, and the ratios
     python -m bench train --config M --tree ../parent        ours and an older checkout's
+    python -m bench train --config B --family llama --peer torch
 
 Each program runs in a process of its own (worker.py). A step is everything an optimizer step costs:
-forward, backward, clipping, AdamW, on seeded random tokens. MFU is the model's arithmetic,
-(6 N + 12 L C T) flops a token (Chowdhery et al. 2022, appendix B), against the fastest float32
-product of 1024 x 1024 matrices that either process reached in the same run.
+forward, backward, clipping, AdamW, on seeded random tokens. Families but gpt have half as many key
+heads as query heads. MFU is the model's arithmetic, (6 N + 12 L C T) flops a token (Chowdhery et
+al. 2022, appendix B), against the fastest float32 product of 1024 x 1024 matrices that either
+process reached in the same run.
 
-Read next: worker.py, peers/torch_gpt.py.
+Read next: worker.py, peers/torch_gpt.py, peers/torch_llama.py.
 """
 
 from __future__ import annotations
@@ -29,19 +31,26 @@ BLOCK_SECONDS = 1.0  # of steps in one turn of a worker
 VOCABULARY = {"S": 65, "M": 65, "B": 4096, "L": 65}
 
 
-def read_spec(config: str, threads: int) -> dict[str, Any]:
+def read_spec(config: str, threads: int, family: str = "gpt") -> dict[str, Any]:
     """Shape and batch of a shipped configuration, as the workers take it."""
     from tinygpt.config import load_config
 
     loaded = load_config(config)
-    model = asdict(loaded.model) | {"vocab_size": VOCABULARY[config]}
+    if family != "gpt":
+        half = loaded.model.n_heads // 2
+        loaded = load_config(config, [f"model.family={family}", f"model.n_kv_heads={half}"])
+    model = asdict(loaded.model) | {"vocab_size": VOCABULARY[config], "d_ff": loaded.model.hidden}
     return {**model, "batch_size": loaded.training.batch_size, "threads": threads, "compile": False}
 
 
 def flops_per_step(spec: dict[str, Any]) -> float:
-    """(6 N + 12 L C T) B T; N counts matrices and norms, the positions' table not."""
+    """(6 N + 12 L C T) B T; N counts matrices and norms, tables that are only read not."""
+    from tinygpt.model.shape import ModelShape
+
+    shape = ModelShape(**{k: v for k, v in spec.items() if k in ModelShape.__dataclass_fields__})
     L, C, T, V = (spec[k] for k in ("n_layers", "d_model", "context", "vocab_size"))
-    N = V * C + L * (12 * C * C + 2 * C) + C
+    N = shape.parameters - (0 if shape.tied else V * C)
+    N -= T * C if shape.positions == "learned" else 0
     return (6 * N + 12 * L * C * T) * spec["batch_size"] * T
 
 
@@ -142,6 +151,8 @@ def summary(worker: Worker, spec: dict[str, Any], peak_gflops: float) -> dict[st
 
 @click.command()
 @click.option("--config", "name", type=click.Choice("SMBL"), default="S", help="The shape.")
+@click.option("--family", type=click.Choice(["gpt", "llama", "qwen3"]), default="gpt",
+              show_default=True, help="What the shape is filled with; the peer has gpt and llama.")
 @click.option("--steps", type=int, help="Steps in one turn (default: about a second of them).")
 @click.option("--rounds", type=int, default=5, show_default=True, help="Turns of each program.")
 @click.option("--threads", type=int, default=2, show_default=True)
@@ -158,7 +169,7 @@ def summary(worker: Worker, spec: dict[str, Any], peak_gflops: float) -> dict[st
     help="cpu: by CPU time, for one thread on a machine that others keep busy.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def command(name, steps, rounds, threads, isa, peer, tree, compiled, clock, as_json):
+def command(name, family, steps, rounds, threads, isa, peer, tree, compiled, clock, as_json):
     """Training steps: tokens/s, ms a step, MFU, peak memory, seconds to the first step."""
     from bench import timing
 
@@ -166,9 +177,13 @@ def command(name, steps, rounds, threads, isa, peer, tree, compiled, clock, as_j
         raise click.BadParameter(
             "CPU time tells something with --threads 1 only", param_hint="--clock"
         )
-    other = "tree" if tree else "torch_gpt" if peer else None
+    if peer and family not in ("gpt", "llama"):
+        raise click.BadParameter(
+            f"PyTorch's side is written for gpt and llama, not {family}", param_hint="--family"
+        )
+    other = "tree" if tree else f"torch_{family}" if peer else None
     peers = ["ours"] + ([other] if other else [])
-    spec = read_spec(name, threads) | {"compile": compiled}
+    spec = read_spec(name, threads, family) | {"compile": compiled}
     results = measure(peers, spec, isa, rounds, steps, clock, tree)
     ours = results["ours"]
     if other is None:

@@ -211,10 +211,11 @@ def _turn(x, cos, sin):
     return torch.cat([both, rest], -1)
 
 
-def _self_attention(qkv, bias=None, *, heads, kv_heads, **sight):
+def _self_attention(qkv, bias=None, q_norm=None, k_norm=None, *, heads, kv_heads, **sight):
     B, T, width = qkv.shape
     split = qkv.reshape(B, T, heads + 2 * kv_heads, width // (heads + 2 * kv_heads))
     q, k, v = split.split([heads, kv_heads, kv_heads], dim=2)
+    q, k = (x if w is None else _rmsnorm(x, w) for x, w in ((q, q_norm), (k, k_norm)))
     return _attention(q, k, v, bias, **sight).reshape(B, T, -1)
 
 

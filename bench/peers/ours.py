@@ -19,7 +19,7 @@ def _loss(model, batch):
     return model.loss(*batch), {}
 
 
-SHAPE = ("vocab_size", "context", "n_layers", "n_heads", "d_model")
+SHAPE = set(ModelShape.__dataclass_fields__) - {"dropout"}  # that the peers have none of
 
 
 class Trainer:
@@ -27,7 +27,7 @@ class Trainer:
 
     def __init__(self, spec: dict):
         kernels.set_num_threads(spec["threads"])
-        shape = ModelShape(**{key: spec[key] for key in SHAPE})
+        shape = ModelShape(**{key: value for key, value in spec.items() if key in SHAPE})
         self.model = build(shape, np.random.default_rng(0))
         self.optimizer = optim.AdamW(
             decay_groups(self.model, 0.1), lr=1e-3, betas=(0.9, 0.99)

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+TABLES = ("token_embedding", "position_embedding", "output")
+
 
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
@@ -66,9 +68,9 @@ class GPT(nn.Module):
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
 
 
-def make_optimizer(model: GPT, lr: float, beta2: float, weight_decay: float):
-    """Fused AdamW; norms and embeddings do not decay, as on our side."""
-    tables = {model.token_embedding.weight, model.position_embedding.weight}
+def make_optimizer(model: nn.Module, lr: float, beta2: float, weight_decay: float):
+    """Fused AdamW; norms and tables (an untied head too) do not decay, as on our side."""
+    tables = {p for name, p in model.named_parameters() if name.split(".")[0] in TABLES}
     decay = [p for p in model.parameters() if p.ndim >= 2 and p not in tables]
     keep = [p for p in model.parameters() if p.ndim < 2 or p in tables]
     groups = [
@@ -84,11 +86,15 @@ class Trainer:
     def __init__(self, spec: dict):
         torch.set_num_threads(spec["threads"])
         torch.manual_seed(0)
-        shape = (spec[k] for k in ("vocab_size", "context", "n_layers", "n_heads", "d_model"))
-        self.model = GPT(*shape)
+        self.model = self.build(spec)
         self.run = torch.compile(self.model) if spec["compile"] else self.model
         self.optimizer = make_optimizer(self.model, 1e-3, 0.99, 0.1)
         self.compiled = spec["compile"]
+
+    def build(self, spec: dict) -> nn.Module:
+        """The model of a spec."""
+        shape = (spec[k] for k in ("vocab_size", "context", "n_layers", "n_heads", "d_model"))
+        return GPT(*shape)
 
     def step(self, x: np.ndarray, y: np.ndarray) -> float:
         """One optimizer step on ids x and targets y, (B, T) int64; returns the loss."""

@@ -61,7 +61,7 @@ def row_losses(
     losses, logits = memory.empty((rows,)), memory.empty((chunk, size))
     library.lib.linear_cross_entropy(
         pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights), smoothing,
-        scale, softcap or 0, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight), pointer(logits),
-        pointer(scratch()), rows, width, size, chunk,
+        scale, softcap or 0, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight),
+        pointer(logits), pointer(scratch()), rows, width, size, chunk,
     )
     return losses

@@ -87,6 +87,7 @@ class SelfAttention(Module):
         self.head_dim = head_dim or d_model // n_heads
         width = (n_heads + 2 * n_kv_heads) * self.head_dim
         self.qkv = Linear(d_model, width, bias=bias, std=std, rng=rng)
+        self.qk_norm = qk_norm
         self.q_norm = RMSNorm(self.head_dim, qk_norm) if qk_norm is not None else None
         self.k_norm = RMSNorm(self.head_dim, qk_norm) if qk_norm is not None else None
         self.proj = Linear(
@@ -106,17 +107,19 @@ class SelfAttention(Module):
         qkv = self.qkv(x)
         if cache is not None:
             y = self._continue(qkv, cache, sight)
-        elif self.q_norm is None:
-            y = ops.self_attention(
-                qkv, sight.bias, heads=self.n_heads, kv_heads=self.n_kv_heads, causal=self.causal,
-                first=sight.first, last=sight.last, rotary=sight.rotary,
-            )
         else:
-            y = ops.attention(
-                *self._split(qkv), sight.bias, causal=self.causal, first=sight.first,
-                last=sight.last, rotary=sight.rotary,
-            ).reshape(*x.shape[:2], -1)
+            y = ops.self_attention(
+                qkv, sight.bias, *self._norms(), heads=self.n_heads, kv_heads=self.n_kv_heads,
+                causal=self.causal, first=sight.first, last=sight.last, rotary=sight.rotary,
+                eps=self.qk_norm or 0.0,
+            )
         return self.dropout(self.proj(y))
+
+    def _norms(self) -> tuple[Tensor | None, Tensor | None]:
+        """The weights of the norms of queries and keys."""
+        if self.q_norm is None or self.k_norm is None:
+            return None, None
+        return self.q_norm.weight, self.k_norm.weight
 
     def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, (H + 2 Hkv) D) -> q (B, T, H, D), k and v (B, T, Hkv, D), q and k normed."""

@@ -9,6 +9,7 @@ import numpy as np
 from kernels import active
 from kernels.memory import empty
 from kernels.numpy_ref.attention import rotate
+from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
 __all__ = ["Rotary", "attention", "rotate", "self_attention"]
@@ -54,6 +55,8 @@ def attention(
 def self_attention(
     qkv: Tensor,
     bias: Tensor | np.ndarray | None = None,
+    q_norm: Tensor | None = None,
+    k_norm: Tensor | None = None,
     *,
     heads: int,
     kv_heads: int | None = None,
@@ -62,12 +65,15 @@ def self_attention(
     first: np.ndarray | None = None,
     last: np.ndarray | None = None,
     rotary: Rotary | None = None,
+    eps: float = 1e-5,
 ) -> Tensor:
     """Attention of a sequence to itself, heads read in place from one fused projection.
 
     qkv: (B, T, (H + 2 Hkv) D): queries of all heads, then keys, then values; kv_heads None is H.
     first, last: (B, T) integers; bias: (H, 2 T - 1); rotary: two tables; all as in attention.
-    Returns (B, T, H D).  The gradient is written straight into one such array.
+    q_norm, k_norm: (D,), weights of an RMS norm over each query's and each key's head, with eps.
+    Returns (B, T, H D).  The gradient is written straight into one such array.  Saved: qkv, y, one
+    number a head; normed queries and keys, which attention reads twice, beside them.
     """
     kv_heads = kv_heads or heads
     first, last = (None if x is None else np.array(x) for x in (first, last))  # for backward
@@ -78,20 +84,48 @@ def self_attention(
         )
     fused = _readable(qkv.data)
     B, T, _ = fused.shape
-    Q, K, V = _heads(fused, heads, kv_heads)
+    Q, K, V = parts = _heads(fused, heads, kv_heads)
+    norms = [None if w is None else dense(w) for w in (q_norm, k_norm)]
+    Q, rq = _normed(Q, norms[0], eps)
+    K, rk = _normed(K, norms[1], eps)
     sight = {"first": first, "last": last, **_tables(Q.dtype, bias, rotary)}
     y, lse = active.attention_forward(Q, K, V, causal, scale, **sight)
 
     def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         dqkv = empty(fused.shape, fused.dtype)
+        into = _heads(dqkv, heads, kv_heads)
         wants = isinstance(bias, Tensor) and bias.requires_grad
         grads = active.attention_backward(
-            dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, _heads(dqkv, heads, kv_heads),
-            **sight, wants_bias=wants,
+            dy.reshape(y.shape), Q, K, V, y, lse, causal, scale, into, **sight, wants_bias=wants
         )
-        return dqkv, *grads[3:]
+        weights = [
+            _norm_backward(*each)
+            for each in zip(into[:2], parts[:2], norms, (rq, rk), strict=True)
+        ]
+        return dqkv, *weights, *grads[3:]
 
-    return Tensor(y.reshape(B, T, -1), (qkv, *_learned(bias)), backward)
+    return Tensor(y.reshape(B, T, -1), (qkv, q_norm, k_norm, *_learned(bias)), backward)
+
+
+def _normed(
+    x: np.ndarray, weight: np.ndarray | None, eps: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(heads (B, T, H, D) normed, one number a head); without a weight the heads as they are."""
+    if weight is None:
+        return x, None
+    y, _, rstd = active.rmsnorm_forward(x, weight, None, eps)
+    return y, rstd
+
+
+def _norm_backward(
+    dy: np.ndarray, x: np.ndarray, weight: np.ndarray | None, rstd: np.ndarray | None
+) -> np.ndarray | None:
+    """The weight's gradient; dy, that of the normed heads, becomes that of the heads in place."""
+    if weight is None:
+        return None
+    dx, dweight = active.rmsnorm_backward(dy, x, weight, rstd)
+    dy[...] = dx
+    return dweight
 
 
 def _tables(

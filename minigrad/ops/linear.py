@@ -24,8 +24,8 @@ def linear(
 
     x: (..., in), weight: (out, in), bias: (out,), residual: (..., out); activation: None, "gelu",
     "relu2", "silu", "relu", "gelu_erf", or a gate, "swiglu" or "geglu", of an x (..., 2 in).
-    Saved: x, or nothing if it can be made again or no wanted gradient reads it (a frozen weight without an
-    activation).
+    Saved: x, or nothing if it can be made again or no wanted gradient reads it (a frozen weight
+    without an activation).
     """
     u, w = dense(x), dense(weight)
     b = None if bias is None else dense(bias)

@@ -102,13 +102,17 @@ def _attention(s: Source) -> Case:
     return _sighted(s, (q, k, v), settings, heads * group, time, time + extra)
 
 
-@register("self_attention", "heads that divide", "attention_forward attention_backward")
+@register("self_attention", "heads that divide",
+          "attention_forward attention_backward rmsnorm_forward rmsnorm_backward")
 def _self_attention(s: Source) -> Case:
     kv_heads, group, size = s.integer(1, 2), s.integer(1, 2), s.choice([2, 3, 8])
     time = s.integer(2, 6) if s.telling else s.choice([1, 2, 3, 7, 17])
     packed = s.array((s.integer(1, 2), time, (group + 2) * kv_heads * size))
     settings = {"heads": group * kv_heads, "kv_heads": kv_heads, "causal": s.choice([True, False])}
-    return _sighted(s, (packed,), settings, group * kv_heads, time, time)
+    case = _sighted(s, (packed,), settings, group * kv_heads, time, time)
+    bias = case.args[1:] or (None,)
+    norms = s.choice([(None, None), (s.array((size,)), s.array((size,)))])
+    return Case((packed, *bias, *norms), case.settings)
 
 
 def _sighted(

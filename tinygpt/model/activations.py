@@ -16,14 +16,15 @@ def activation_bytes(shape: ModelShape, batch: int, recompute: bool = False) -> 
     """Bytes alive when backward begins, and backward's own largest work buffers.
 
     Floats a token in one block: two norms keep their input (2 C; their output is made again),
-    attention its packed projection ((H + 2 Hkv) D; normed queries and keys twice more), output and
-    one number a head (H D + H), the MLP its hidden layer before the activation (4 C; behind a gate
+    attention its packed projection ((H + 2 Hkv) D), normed queries and keys, output and one
+    number a head (H D + H), the MLP its hidden layer before the activation (4 C; behind a gate
     both halves).  Recomputing keeps two C a block, and one block's in full while it is done.
     """
     c, layers, (heads, kv_heads, size) = shape.d_model, shape.n_layers, shape.heads
     first = shape.hidden * (2 if shape.activation in GATED else 1)  # what the MLP keeps
     packed = (heads + 2 * kv_heads) * size
-    block = 2 * c + packed * (3 if shape.qk_norm else 1) + heads * size + heads + first
+    normed = (heads + kv_heads) * size if shape.qk_norm else 0
+    block = 2 * c + packed + normed + heads * size + heads + first
     kept = 2 * c * layers + block if recompute else block * layers
     outside = 2 * c  # last norm, the stream's gradient
     work = 2 * c + first  # a norm made again, gradients of the hidden layer and of what it reads
