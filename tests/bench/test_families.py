@@ -16,7 +16,7 @@ from tinygpt.model.shape import ModelShape
 TINY = ["model.n_layers=2", "model.n_heads=4", "model.d_model=16", "model.context=16",
         "training.steps=4", "training.batch_size=2", "training.warmup_steps=2"]
 SVG = "{http://www.w3.org/2000/svg}"
-SIZES = {"vocab_size", "context", "n_layers", "n_heads", "d_model", "assembly"}
+SIZES = {"vocab_size", "context", "n_layers", "n_heads", "d_model", "assembly", "embedding_size"}
 
 
 @pytest.mark.parametrize("size", "SM")
