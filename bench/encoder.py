@@ -186,7 +186,8 @@ def recall(vectors: np.ndarray, plots: np.ndarray) -> dict[int, float]:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = unit @ unit.T
     np.fill_diagonal(cosines, -np.inf)
-    hit = plots[np.argsort(-cosines, axis=1)] == plots[:, None]
+    nearest = np.argsort(-cosines, axis=1)[:, :-1]  # the last is itself
+    hit = plots[nearest] == plots[:, None]
     return {k: float(hit[:, :k].any(axis=1).mean()) for k in (1, 5, 10)}
 
 
