@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ from tinygpt.model.activations import activation_bytes
 from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
-from tinygpt.storage.paths import shown
+from tinygpt.storage.paths import expand, shown
 from tinygpt.text import DataError
 from tinygpt.text.labelled import Labelled, read_labelled
 from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, END_OF_TEXT, MASK, Tokenizer
@@ -114,7 +115,7 @@ class Classification(Objective):
         config = config.replace("head", classes=classes)
         if config.base is not None:
             shape, tokenizer, weights = _base(config.base)
-            config = dataclasses.replace(config, model=shape)
+            config = dataclasses.replace(config, model=shape, base=_place(config.base))
             return cls(config, examples, tokenizer, weights)
         kept = len(examples) - round(config.data.held_out * len(examples))
         tokenizer = _tokenizer(config, examples, kept)
@@ -134,9 +135,9 @@ class Classification(Objective):
     def settled(
         cls, own: ClassificationConfig, wanted: ClassificationConfig
     ) -> ClassificationConfig:
-        if wanted.base is not None:
-            return dataclasses.replace(wanted, model=own.model, head=own.head)
         wanted = wanted.replace("head", classes=own.head.classes)
+        if wanted.base is not None:
+            return dataclasses.replace(wanted, model=own.model, base=_place(wanted.base))
         return wanted.replace("model", vocab_size=own.model.vocab_size)
 
     def leave(self, folder: Path) -> None:
@@ -286,6 +287,11 @@ def open_classifier(path: str | Path, warn: Say | None = None) -> Judge:
     saved.copy_to(model.state_dict())
     model.eval()
     return Judge(model, run.tokenizer, run.config.head.classes)
+
+
+def _place(path: str) -> str:
+    """Where a base stands, from whatever folder training goes on."""
+    return os.path.realpath(expand(path))
 
 
 def _base(path: str) -> tuple[ModelShape, Tokenizer, Arrays]:

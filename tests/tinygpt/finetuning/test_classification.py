@@ -135,7 +135,9 @@ def test_a_base_brings_its_weights_and_its_tokenizer(source, tmp_path):
         np.testing.assert_array_equal(array, session.model.encoder.state_dict()[name])
     assert session.objective.tokenizer.to_json() == base.run.tokenizer.to_json()
     session.save()
-    assert resume(tmp_path / "run").model.encoder.shape == base.model.shape
+    other = config_of(source, base=f"{tmp_path}/run/../base")  # the same place, said otherwise
+    again = resume(tmp_path / "run", lambda own: other)
+    assert again.model.encoder.shape == base.model.shape
 
 
 def test_a_decoder_is_no_base(source, tmp_path):

@@ -1,5 +1,7 @@
 """Learning hidden tokens: what is hidden, from whom, to the bit; and what an encoder refuses."""
 
+import re
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -20,26 +22,27 @@ LETTERS = CharTokenizer("abcdefghijklmnopqrstuvwxyz", (END_OF_TEXT, MASK))
 OPENING, HIDDEN = LETTERS.special_id(END_OF_TEXT), LETTERS.special_id(MASK)
 
 
-@pytest.fixture
-def texts(tmp_path):
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
     """Thirty short documents of few words."""
+    folder = tmp_path_factory.mktemp("texts")
     rng = np.random.default_rng(0)
     words = "red hat cat sat mat ran dog and the on".split()
     for number in range(30):
         text = " ".join(rng.choice(words, 60)) + "."
-        (tmp_path / f"{number:02d}.txt").write_text(text)
-    return tmp_path
+        (folder / f"{number:02d}.txt").write_text(text)
+    return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config(texts):
     return from_dict({
         "model": {"family": "bert", "n_layers": 2, "n_heads": 2, "d_model": 16, "context": 16,
                   "dropout": 0.1},
         "data": {"source": str(texts), "split": [0.8, 0.2, 0.0]},
         "training": {
-            "steps": 24, "batch_size": 4, "lr": 1e-2, "min_lr": 1e-3, "warmup_steps": 3,
-            "eval_every": 8, "checkpoint_every": 6, "sample_every": None,
+            "steps": 12, "batch_size": 4, "lr": 1e-2, "min_lr": 1e-3, "warmup_steps": 3,
+            "eval_every": 6, "checkpoint_every": 4, "sample_every": None,
         },
     })
 
@@ -107,10 +110,10 @@ def test_masks_of_held_out_text_are_always_the_same(config, tmp_path):
 def test_resume_gives_the_same_bytes(config, tmp_path):
     whole = begin(config, tmp_path / "whole")
     Trainer(whole).run()
-    Trainer(begin(config, tmp_path / "parts"), stops=[Countdown(7)]).run()
+    Trainer(begin(config, tmp_path / "parts"), stops=[Countdown(5)]).run()
     parts = resume(tmp_path / "parts")
     outcome = Trainer(parts).run()
-    assert outcome.step == 24 and outcome.val_loss < 2.9
+    assert outcome.step == 12 and outcome.val_loss < 3.2
     for name, array in whole.model.state_dict().items():
         np.testing.assert_array_equal(array, parts.model.state_dict()[name], err_msg=name)
 
@@ -126,10 +129,12 @@ class Countdown:
         return "the test" if self.steps == 0 else None
 
 
-@pytest.fixture
-def run(config, tmp_path):
-    Trainer(begin(config, tmp_path / "run")).run()
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    """A finished run, only read."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    Trainer(begin(config, path)).run()
+    return path
 
 
 def test_embeddings_are_unit_means_whatever_stands_beside_a_text(run):
@@ -169,8 +174,8 @@ def test_the_embed_command_writes_a_vector_for_each_line(run, tmp_path):
 def test_what_an_encoder_cannot_do_is_said(run, command, said):
     result = CliRunner().invoke(cli, [command[0], str(run), *command[1:]], input="hello\n")
     text = result.output + str(result.exception)
-    assert isinstance(result.exception, UserError) or "encoder" in result.output
-    assert __import__("re").search(said, text), text
+    assert re.search(said, text), text
+    assert isinstance(result.exception, UserError)
 
 
 def test_the_loss_of_an_encoder_is_not_taken_for_a_decoders(run):
