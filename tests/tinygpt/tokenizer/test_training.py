@@ -43,6 +43,31 @@ def test_compiled_trainer_agrees_with_the_naive_one(words, n_merges):
     assert list(map(tuple, merges.tolist())) == naive.train(spelled, n_merges)
 
 
+@settings(max_examples=60, deadline=None)
+@given(words=WORDS, n_merges=st.integers(0, 30))
+def test_the_trainer_to_read_agrees_with_the_naive_one(words, n_merges):
+    counts = {word.encode(): words.count(word) for word in words}
+    spelled = [[BYTE_IDS[byte] for byte in word.encode()] for word in words]
+    assert learn_merges(counts, n_merges, min_count=1) == naive.train(spelled, n_merges)
+
+
+def test_a_pair_that_others_took_from_is_merged_when_its_turn_comes():
+    a, b, c, d = (BYTE_IDS[byte] for byte in b"abcd")
+    counts = {b"ab": 8, b"abc": 4, b"bc": 6, b"cd": 7, b"dd": 1}
+    # ab 12, bc 10 of which ab takes 4, cd 7
+    assert learn_merges(counts, 3) == [(a, b), (c, d), (b, c)]
+    assert learn_merges(counts, 9, min_count=5) == [(a, b), (c, d), (b, c)]
+    assert learn_merges(counts, 9, min_count=7) == [(a, b), (c, d)]
+    assert learn_merges(counts, 9, min_count=4)[3:] == [(256, c)]
+
+
+def test_progress_is_told_every_256_merges():
+    told = []
+    words = {b"%d" % number: 1 for number in range(0, 10**6, 997)}
+    merges = learn_merges(words, 600, 1, lambda *made: told.append(made))
+    assert told == [(256, 600), (512, 600)] and len(merges) == 600
+
+
 @needs_c
 @settings(max_examples=100, deadline=None)
 @given(
@@ -129,6 +154,17 @@ def test_an_unknown_implementation_is_refused(monkeypatch):
     monkeypatch.setenv("TINYGPT_TOKENIZER", "rust")
     with pytest.raises(ValueError, match="'rust' is not one of"):
         compiled.available()
+
+
+def test_what_cannot_be_is_refused_before_any_text_is_read():
+    def never():
+        raise AssertionError("the text was asked for")
+        yield ""
+
+    with pytest.raises(TokenizerError, match="261 is too small"):
+        train_bpe(never(), 261)
+    with pytest.raises(TokenizerError, match="special token"):
+        train_bpe(never(), 300, special_tokens=("",))
 
 
 def test_documents_in_any_order_give_the_same_merges():
