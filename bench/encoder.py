@@ -1,6 +1,6 @@
 """What an encoder is good for, offline: classifying text and finding stories of one plot.
 
-    python -m bench encoder                    all three, about ten minutes on two quiet cores
+    python -m bench encoder                    all three, some minutes each
     python -m bench encoder --task language
 
 code        Python's standard library against the prose in /usr/share/doc (the stories where there
@@ -45,7 +45,7 @@ MODEL = {  # BERT, with two switches turned that have it learn sooner
 MASKING = {"share": 0.3}  # twice BERT's: as many tokens read teach twice as much
 SLOW = {"sample_every": None, "checkpoint_seconds": None}
 MUON = {"optimizer": "muon", "lr": 2e-2, "min_lr": 1e-4, "beta2": 0.99}
-ADAMW = {"lr": 1e-3, "min_lr": 1e-5}
+ADAMW = {"lr": 3e-3, "min_lr": 1e-5}
 
 
 def snippets(text: str) -> Iterator[str]:
@@ -128,7 +128,7 @@ def accuracy(examples: list[dict], base: Path | None, folder: Path, seed: int) -
         "objective": "classification",
         "model": MODEL | {"context": 64}, "tokenizer": {"kind": "bpe", "vocab_size": 512},
         "data": {"source": str(source), "held_out": 1 - LABELLED / len(examples)},
-        "training": ADAMW | SLOW | {"steps": 150, "batch_size": 16, "warmup_steps": 15,
+        "training": ADAMW | SLOW | {"steps": 300, "batch_size": 16, "warmup_steps": 15,
                                     "eval_every": None, "seed": seed},
     }
     if base is not None:
