@@ -37,7 +37,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     # Press et al. 2022, as MPT has it: no positions but a slope on distance.
     "mpt": {"positions": "alibi"},
     # Devlin et al. 2019. Texts are of one segment: its vector is part of the positions.
-    "bert": {"assembly": "encoder", "norm_place": "post", "bias": "all", "eps": 1e-12},
+    "bert": {
+        "assembly": "encoder", "norm_place": "post", "bias": "all", "eps": 1e-12,
+        "activation": "gelu_erf",
+    },
     # Lan et al. 2020: bert with one block for all layers and a narrow table.
     "albert": {
         "assembly": "encoder", "norm_place": "post", "bias": "all", "eps": 1e-12,

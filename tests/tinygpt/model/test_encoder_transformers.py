@@ -30,6 +30,7 @@ ALBERT = BERT | {
 }
 CASES = {
     "bert": ("Bert", BERT),
+    "bert, exact gelu": ("Bert", BERT | {"hidden_act": "gelu"}),
     "bert, relu": ("Bert", BERT | {"hidden_act": "relu"}),
     "albert": ("Albert", ALBERT),
     "albert, one block": ("Albert", ALBERT | {"num_hidden_groups": 1, "hidden_act": "silu"}),
@@ -91,6 +92,6 @@ def test_logits_and_every_gradient(name, lengths):
 def test_a_familys_row_is_what_their_defaults_say(family):
     row = structure(ModelShape, {"family": family}, "model.")
     said = hf_mapping.settings(transformers.AutoConfig.for_model(family))
-    for key in ("eps", "tied", "embedding_size", "n_blocks"):
+    for key in ("eps", "tied", "embedding_size", "n_blocks", "activation"):
         if said.get(key) is not None:
             assert said[key] == getattr(row, key)
