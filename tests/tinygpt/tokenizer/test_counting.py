@@ -58,14 +58,23 @@ def test_a_limit_leaves_what_the_program_does_not_take(monkeypatch):
 
 
 @needs_c
-def test_an_index_that_would_not_fit_is_kept_on_disk():
+def test_an_index_that_would_not_fit_goes_to_the_disk():
     for budget, on_disk in ((0, False), (1 << 40, False), (8 * MB, True)):
         with WordCounts("gpt2") as words:
             words.add(TEXT)
             words._budget = budget
             trainer = words.trainer()
             assert isinstance(trainer, compiled.TapeTrainer) == on_disk == words.spilled
-            assert trainer.run(1, 1).tolist() == [[220, BYTE_IDS[ord("t")]]] and len(words) == 7
+            assert trainer.run(1, 1).tolist() == [[BYTE_IDS[b] for b in b"tw"]] and len(words) == 7
+
+
+@needs_c
+def test_a_limit_below_the_counts_of_pairs_is_said():
+    with WordCounts("gpt2") as words:
+        words.add(TEXT)
+        words._budget = 1000
+        with pytest.raises(TokenizerError, match="too small for the counts of this text's pairs"):
+            words.trainer()
 
 
 def test_without_c_there_is_no_compiled_trainer(monkeypatch):

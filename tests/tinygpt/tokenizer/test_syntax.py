@@ -109,6 +109,7 @@ def test_what_is_read_means_what_it_means_to_regex(pattern, text):
         ("(?:ab)?+c", "gives nothing back"), ("(?:a|b)*+c", "gives nothing back"),
         ("a{51}", "written out are too long"), ("a{51,}", "written out are too long"),
         ("a{0,51}b", "written out are too long"), ("(?:abcde){50}" * 5, "written out are too long"),
+        ("(?:abcde){0,50}" * 5 + "x", "written out are too long"),
         ("(" * 51 + "a" + ")" * 51, "nested too deeply"), ("a" * 1001, "are too long"),
     ],
 )
