@@ -45,6 +45,7 @@ OBJECTIVES = {
     "pretraining": "tinygpt.pretraining.objective:Pretraining",
     "masked": "tinygpt.pretraining.masked:Masked",
     "classification": "tinygpt.finetuning.classification:Classification",
+    "seq2seq": "tinygpt.seq2seq.objective:Seq2Seq",
 }
 
 T = TypeVar("T")
