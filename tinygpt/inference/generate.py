@@ -15,10 +15,10 @@ import numpy as np
 from minigrad.nn import evaluating
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
-from tinygpt.inference.prompt import encode_prompt, end_of, read_sources, stop_texts
+from tinygpt.inference.prompt import encode_prompt, read_sources, stop_texts
 from tinygpt.inference.sampling import Sampling, sample
 from tinygpt.model import EncoderDecoder, LanguageModel
-from tinygpt.tokenizer.base import Tokenizer, stream
+from tinygpt.tokenizer.base import END_OF_TEXT, Tokenizer, stream
 
 
 def generate(
@@ -90,8 +90,7 @@ def stream_text(
     if isinstance(model, EncoderDecoder):
         with evaluating(model):
             model = read_sources(model, tokenizer, [prompt])
-        ids = [end_of(tokenizer)]
-        ends.update(ids)
+        ids = [tokenizer.special_id(END_OF_TEXT)]
     tokens = generate(
         model, ids, max_tokens=max_tokens, sampling=sampling, stop=ends, rng=rng
     )

@@ -31,32 +31,26 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
     return tokenizer.encode(prompt, disallowed_special=())
 
 
-def end_of(tokenizer: Tokenizer) -> int:
-    """The id behind a source and its target, and before a target: the end of a text where the
-    tokenizer has one, else the line end.  Raises TokenizerError without either."""
-    known = tokenizer.special_tokens.get(END_OF_TEXT)
-    return known if known is not None else tokenizer.encode("\n")[0]
-
-
 def ids_of(tokenizer: Tokenizer, text: str) -> np.ndarray:
-    """A source or a target as ids (T,) int64, its end with it.  Errors as encode_prompt."""
-    return np.array([*encode_prompt(tokenizer, text), end_of(tokenizer)], np.int64)
+    """A source or a target as ids (T,) int64, the end of a text behind it.
+
+    Errors as encode_prompt.
+    """
+    return np.array([*encode_prompt(tokenizer, text), tokenizer.special_id(END_OF_TEXT)], np.int64)
 
 
 def read_sources(model: EncoderDecoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Reading:
-    """The language model of what is written about these texts, from `end_of` on.
+    """The language model of what is written about these texts, from END_OF_TEXT to END_OF_TEXT.
 
-    Raises PromptError for one that is no single line or does not fit the context.
+    Raises PromptError for one that does not fit the context, and errors as encode_prompt.
     """
     rows = [ids_of(tokenizer, text) for text in texts]
-    for text, row in zip(texts, rows, strict=True):
-        if "\n" in text:
-            raise PromptError(f"{text!r} has several lines. Give one line at a time.")
-        if len(row) > model.shape.context:
-            raise PromptError(
-                f"the text is {len(row)} tokens long with its end, the model's context "
-                f"{model.shape.context}. Shorten it."
-            )
+    longest = max(map(len, rows))
+    if longest > model.shape.context:
+        raise PromptError(
+            f"the text is {longest} tokens long with its end, the model's context "
+            f"{model.shape.context}. Shorten it."
+        )
     return model.read(*padded_rows(rows, 0))
 
 

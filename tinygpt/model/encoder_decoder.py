@@ -124,14 +124,17 @@ class EncoderDecoder(LanguageModel):
     def head_weight(self) -> Tensor:
         return (self.output or self.token_embedding).weight
 
-    def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> NoReturn:
+    def check_writes(self) -> NoReturn:
         raise UserError(
             "this model turns one text into another: it has to read a source before it writes. "
             "Give it one: tinygpt.open(RUN).translate(TEXT), or tinygpt generate RUN --prompt TEXT."
         )
 
+    def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> NoReturn:
+        self.check_writes()
+
     def make_cache(self, batch: int = 1) -> NoReturn:
-        self.hidden(np.zeros((batch, 0), np.int64))
+        self.check_writes()
 
     def flops_per_token(self) -> int:
         """Of a token of a target beside one of its source: 6 N + 12 (2 + 1) L H D T.

@@ -35,7 +35,7 @@ from tinygpt.seq2seq.pairs import (
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import FormatError, read_bytes
-from tinygpt.tokenizer import CharTokenizer, Tokenizer, train_bpe
+from tinygpt.tokenizer import END_OF_TEXT, CharTokenizer, Tokenizer, train_bpe
 from tinygpt.training.objective import Objective, Say
 from tinygpt.training.state import TrainState
 from tinygpt.training.trouble import drifting, judge_spikes
@@ -54,6 +54,7 @@ class Seq2Seq(Objective):
         "Loss is the model's surprise at each token of a target, given the source and the tokens "
         "before it, in nats: lower is better."
     )
+    writes = False  # not without a source: `notes` says how
 
     def __init__(
         self, config: Seq2SeqConfig, pairs: Pairs | None = None, tokenizer: Tokenizer | None = None
@@ -199,17 +200,20 @@ class Seq2Seq(Objective):
         data = self.config.data
         return f"pairs of {shown(Path(data.source).name)}" + ", both ways" * data.both_ways
 
+    def notes(self) -> list[str]:
+        return ["once trained, it turns a text into another: tinygpt generate RUN --prompt TEXT"]
+
     def data_tokens(self) -> tuple[int, int]:
         return int(self.train.lengths.sum()), int(self.held_out.lengths.sum())
 
 
 def make_tokenizer(config: Seq2SeqConfig, pairs: Pairs) -> Tokenizer:
-    """Of the characters of all pairs and the line end, or BPE of those that are learned from."""
+    """Of the characters of all pairs, or BPE of those that are learned from."""
     if config.tokenizer.kind == "bpe":
         texts = (f"{text}\n" for pair in pairs.train for text in pair)
         return train_bpe(texts, config.tokenizer.vocab_size, pattern=config.tokenizer.pattern)
     texts = (text for part in (pairs.train, pairs.held_out) for pair in part for text in pair)
-    return CharTokenizer("".join(sorted({"\n", *"".join(texts)})))
+    return CharTokenizer("".join(sorted(set("".join(texts)))), (END_OF_TEXT,))
 
 
 def exact(model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> float:

@@ -3,8 +3,8 @@
     eins<TAB>one                               a line of a .tsv file
     {"source": "eins", "target": "one"}        a line of a .jsonl file
 
-A text is one line: its end is where it ends.  In ids that is `end_of` the tokenizer, behind source
-and target both; it also stands before a target, where there is no token yet to go on from.
+In ids END_OF_TEXT stands behind source and target both, and before a target, where there is no
+token yet to go on from.
 
 Batches are made of pairs of similar length, so that little of them is padding: POOL batches are
 drawn at once, sorted by length, cut, and handed out in random order.
@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygpt.data.batches import padded_rows
-from tinygpt.inference.prompt import end_of, ids_of
+from tinygpt.inference.prompt import ids_of
 from tinygpt.storage.reading import COUNT, RANDOM_STATE, TEXT, FormatError, check, parse_json
 from tinygpt.text import DataError, numbers
 from tinygpt.text.reading import read_text
-from tinygpt.tokenizer import Tokenizer
+from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 
 PADDING = -1  # a target that nobody asks for
 POOL = 16  # batches
@@ -111,8 +111,8 @@ def _from_json(line: str, where: str) -> Pair:
             f'{where} {error}. Write {{"source": "...", "target": "..."}} on each line.'
         ) from error
     pair = Pair(values["source"], values["target"])
-    if not all(pair) or any("\n" in text for text in pair):
-        raise DataError(f"{where}: a text must be one line, and not empty. Correct that line.")
+    if not all(pair):
+        raise DataError(f"{where} has an empty text. Correct that line, or leave it out.")
     return pair
 
 
@@ -151,7 +151,7 @@ class EncodedPairs:
     """Pairs as ids.  Raises DataError for a text that does not fit the context."""
 
     def __init__(self, pairs: Sequence[Pair], tokenizer: Tokenizer, context: int):
-        self._end = end_of(tokenizer)
+        self._end = tokenizer.special_id(END_OF_TEXT)
         self.sources, self.targets = (
             [ids_of(tokenizer, pair[side]) for pair in pairs] for side in (0, 1)
         )
@@ -177,9 +177,9 @@ class EncodedPairs:
         return PairBatch(source, lengths, ids, targets)
 
     def by_length(self, rows: np.ndarray) -> np.ndarray:
-        """The same rows, short sources first, and short targets first among equal ones."""
-        source, target = self.lengths[rows].T
-        return rows[np.lexsort((target, source))]
+        """The same rows, those with short texts first: by the longer of a pair's two, so that
+        both directions share a batch and each step learns from both."""
+        return rows[np.argsort(self.lengths[rows].max(axis=1), kind="stable")]
 
 
 class PairLoader:
