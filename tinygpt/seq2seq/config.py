@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tinygpt.config import Config, ConfigError, TrainingConfig, require
 from tinygpt.model.shape import ModelShape
-from tinygpt.pretraining.config import TokenizerConfig
+from tinygpt.pretraining.config import TokenizerConfig, check_assembly
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,4 @@ class Seq2SeqConfig(Config):
             raise ConfigError(
                 f"base = {self.base!r}: this training begins with new weights. Leave base out."
             )
-        if self.model.assembly != "encoder-decoder":
-            raise ConfigError(
-                f'objective = "seq2seq" reads a source before it writes, but model.assembly = '
-                f'"{self.model.assembly}" has no place for one. Set model.assembly=encoder-decoder.'
-            )
+        check_assembly(self.objective, self.model)
