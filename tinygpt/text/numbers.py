@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 LARGEST = 999_999  # of six digits
+ZERO = 4  # how much likelier each zero makes a number
 BELOW_TWENTY = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
@@ -61,14 +62,18 @@ def pairs(count: int, seed: int = 0) -> list[tuple[str, str]]:
     """(name, digits) of `count` different numbers, in random order.
 
     All lengths have the same share, from one digit to six; where a length has no more numbers, the
-    longer ones fill its place.  Raises ValueError for more numbers than there are.
+    longer ones fill its place.  Each zero makes a number ZERO times as likely: round ones are what
+    people say, and hardly occur by chance.  Raises ValueError for more numbers than there are.
     """
     if not 1 <= count <= LARGEST + 1:
         raise ValueError(f"pairs: {count} numbers of {LARGEST + 1}")
     rng = np.random.default_rng(seed)
     chosen: list[int] = []
     for digits in range(1, 7):
-        low, high = 10 ** (digits - 1) if digits > 1 else 0, 10**digits
         share = (count - len(chosen)) // (7 - digits)
-        chosen += (low + rng.permutation(high - low)[:share]).tolist()
+        numbers = np.arange(10 ** (digits - 1) if digits > 1 else 0, 10**digits)
+        zeros = sum(numbers // 10**place % 10 == 0 for place in range(digits))
+        # The largest of log w + Gumbel noise are a sample without replacement of weights w.
+        order = np.argsort(-(zeros * np.log(ZERO) + rng.gumbel(size=len(numbers))))
+        chosen += numbers[order[:share]].tolist()
     return [(name(n), str(n)) for n in rng.permutation(chosen).tolist()]
