@@ -57,11 +57,11 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     from tinygpt.text.reading import read_text
     from tinygpt.weights.open import open_model
 
+    sampling = _sampling(options)
     gpt, tokenizer = open_model(model, warn=warn)
     translates = isinstance(gpt, EncoderDecoder)
     if translates:
-        _translation(model, prompt, options)
-    sampling = _sampling(options)
+        sampling = _for_translation(model, prompt, sampling)
     if prompt is None:
         prompt = opening(tokenizer)
     elif prompt == "-":
@@ -91,15 +91,20 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
         click.echo("\n" if number + 1 < samples else "")
 
 
-def _translation(model, prompt, options: dict[str, Any]) -> None:
-    """What `generate` asks of an encoder-decoder: a source, and its likeliest target."""
+def _for_translation(model, prompt, sampling):
+    """How `generate` draws from an encoder-decoder: the likeliest, unless a temperature is given.
+
+    Raises UsageError without a text to turn into another.
+    """
+    import dataclasses
+
     if prompt is None:
         raise click.UsageError(
             f"{model} turns one text into another. Give the text: --prompt TEXT, or --prompt -."
         )
     given = click.get_current_context().get_parameter_source("temperature")
-    if given == click.core.ParameterSource.DEFAULT:
-        options["temperature"] = 0.0
+    usual = given == click.core.ParameterSource.DEFAULT
+    return dataclasses.replace(sampling, temperature=0.0) if usual else sampling
 
 
 CHAT_HELP = """/reset             forgets the conversation
