@@ -35,6 +35,7 @@ COMMANDS = {
     "sanitizers": "Every C kernel under ASan, UBSan and TSan, on drawn calls.",
     "families": "Every switch of the model's shape at equal budgets: loss, parameters, time.",
     "encoder": "An encoder's tasks: text into classes, stories of one plot.",
+    "numbers": "An encoder-decoder's task: numbers by name and by digits, exact or not.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",
     "environment": "This machine: CPU, caches, versions, sgemm and copy rates.",

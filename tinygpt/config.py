@@ -1,6 +1,6 @@
 """What a run is: frozen dataclasses, read from TOML, changed by --set, checked once.
 
-    defaults  <-  TOML file (or the name of one that ships: S, M, B, L)  <-  --set section.key=value
+    defaults  <-  TOML file (or the name of one that ships, as S)  <-  --set section.key=value
 
 Every run has a [training] section and names its objective; the objective brings the other sections
 in a configuration of its own (../pretraining/config.py). An unknown section or key is an error that
@@ -45,6 +45,7 @@ OBJECTIVES = {
     "pretraining": "tinygpt.pretraining.objective:Pretraining",
     "masked": "tinygpt.pretraining.masked:Masked",
     "classification": "tinygpt.finetuning.classification:Classification",
+    "seq2seq": "tinygpt.seq2seq.objective:Seq2Seq",
 }
 
 T = TypeVar("T")

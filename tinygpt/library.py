@@ -23,9 +23,10 @@ from tinygpt.errors import UserError
 from tinygpt.inference.embedding import embed
 from tinygpt.inference.generate import stream_text
 from tinygpt.inference.prompt import opening
-from tinygpt.inference.sampling import Sampling
+from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.inference.scoring import mean_loss
-from tinygpt.model import LanguageModel
+from tinygpt.inference.translate import translate
+from tinygpt.model import EncoderDecoder, LanguageModel
 from tinygpt.screens.report import HtmlReport
 from tinygpt.tokenizer import Tokenizer
 from tinygpt.training.begin import begin
@@ -52,7 +53,7 @@ class Opened:
         sampling: Sampling = DEFAULT,
         **changes: float | None,
     ) -> Iterator[str]:
-        """Go on from a prompt; yields pieces of text.
+        """Go on from a prompt; yields pieces of text.  An encoder-decoder translates it.
 
         prompt: None begins as a text does.  stop: texts that end it.
         changes: of `sampling`, as temperature=0 or top_k=40.
@@ -72,6 +73,22 @@ class Opened:
         Raises UserError for a model that is no encoder or a character that it cannot know.
         """
         return embed(self.model, self.tokenizer, [texts] if isinstance(texts, str) else texts)
+
+    def translate(
+        self, texts: str | Sequence[str], sampling: Sampling = GREEDY, seed: int = 0
+    ) -> list[str]:
+        """What an encoder-decoder makes of each text.
+
+        Raises UserError for a model that goes on with a text, and for texts that it cannot know.
+        """
+        if not isinstance(self.model, EncoderDecoder):
+            raise UserError(
+                "this model goes on with a text and turns none into another. Use generate, or "
+                'train one with objective = "seq2seq".'
+            )
+        texts = [texts] if isinstance(texts, str) else texts
+        rng = np.random.default_rng(seed)
+        return translate(self.model, self.tokenizer, texts, sampling=sampling, rng=rng)
 
     def loss(self, text: str) -> float:
         """Mean surprise at each token of a text but the first, in nats.

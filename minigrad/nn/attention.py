@@ -27,6 +27,7 @@ class Sight:
     first, last: (B, T) integers, the keys that each query sees; None: from 0, to the last.
     bias: (H, Tq + Tk - 1) by distance.  rotary: (cos, sin), a row for each position.
     start: the position of the first query, where a cache holds those before.
+    memory: (B, T) integers, where the memory ends that cross attention reads; None: at its end.
     """
 
     first: np.ndarray | None = None
@@ -34,6 +35,7 @@ class Sight:
     bias: Tensor | np.ndarray | None = None
     rotary: Rotary | None = None
     start: int = 0
+    memory: np.ndarray | None = None
 
 
 EVERYTHING = Sight()
@@ -161,6 +163,8 @@ class CrossAttention(Module):
         n_kv_heads: int | None = None,
         head_dim: int | None = None,
         bias: bool = True,
+        proj_bias: bool | None = None,
+        qk_norm: float | None = None,
         dropout: float = 0.0,
         std: float = 0.02,
         residual_std: float = 0.02,
@@ -172,8 +176,11 @@ class CrossAttention(Module):
         self.head_dim = head_dim or d_model // n_heads
         self.q = Linear(d_model, n_heads * self.head_dim, bias=bias, std=std, rng=rng)
         self.kv = Linear(d_model, 2 * self.n_kv_heads * self.head_dim, bias=bias, std=std, rng=rng)
+        self.q_norm = RMSNorm(self.head_dim, qk_norm) if qk_norm is not None else None
+        self.k_norm = RMSNorm(self.head_dim, qk_norm) if qk_norm is not None else None
         self.proj = Linear(
-            n_heads * self.head_dim, d_model, bias=bias, std=residual_std, rng=rng
+            n_heads * self.head_dim, d_model, bias=bias if proj_bias is None else proj_bias,
+            std=residual_std, rng=rng,
         )
         self.dropout = Dropout(dropout, rng)
 
@@ -181,7 +188,8 @@ class CrossAttention(Module):
         """Keys and values (B, Tk, Hkv, D) of a memory (B, Tk, C): once for all that reads it."""
         B, Tk, _ = memory.shape
         both = self.kv(memory).reshape(B, Tk, 2 * self.n_kv_heads, self.head_dim)
-        return both[:, :, : self.n_kv_heads], both[:, :, self.n_kv_heads :]
+        keys, values = both[:, :, : self.n_kv_heads], both[:, :, self.n_kv_heads :]
+        return (keys if self.k_norm is None else self.k_norm(keys)), values
 
     def forward(
         self, x: Tensor, keys: Tensor, values: Tensor, last: np.ndarray | None = None
@@ -189,5 +197,6 @@ class CrossAttention(Module):
         """x: (B, Tq, C); keys, values: of `read`; last: (B, Tq), where each row's memory ends."""
         B, Tq, _ = x.shape
         q = self.q(x).reshape(B, Tq, self.n_heads, self.head_dim)
+        q = q if self.q_norm is None else self.q_norm(q)
         y = ops.attention(q, keys, values, causal=False, last=last)
         return self.dropout(self.proj(y.reshape(B, Tq, -1)))

@@ -44,7 +44,7 @@ def _sampling(options: dict[str, Any]):
               help="Texts to write, each from the next seed.")
 @sampling_options
 def generate(model, prompt, max_tokens, samples, seed, stop, **options):
-    """Let a trained model go on from a prompt.
+    """Let a trained model go on from a prompt; an encoder-decoder turns it into another text.
 
     RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote.
     """
@@ -52,21 +52,27 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
 
     from tinygpt.inference.generate import stream_text
     from tinygpt.inference.prompt import encode_prompt, opening
+    from tinygpt.model import EncoderDecoder
     from tinygpt.screens.console import ModelText, warn
     from tinygpt.text.reading import read_text
     from tinygpt.weights.open import open_model
 
     sampling = _sampling(options)
     gpt, tokenizer = open_model(model, warn=warn)
+    translates = isinstance(gpt, EncoderDecoder)
+    if translates:
+        sampling = _for_translation(model, prompt, sampling)
     if prompt is None:
         prompt = opening(tokenizer)
     elif prompt == "-":
         prompt = read_text(prompt)
+    if translates:
+        prompt = prompt.removesuffix("\n")
     for name in tokenizer.special_tokens:
         if name in prompt:
             click.echo(f"{name} in the prompt is read as ordinary characters", err=True)
     length, context = len(encode_prompt(tokenizer, prompt)), gpt.shape.context
-    if length > context:
+    if length > context and not translates:
         click.echo(
             f"the prompt is {length} tokens long, the model's context {context}: it reads the last "
             f"{context}.",
@@ -78,10 +84,27 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
             rng=np.random.default_rng(seed + number),
         )
         with ModelText() as write:
-            write(prompt)
+            if not translates:
+                write(prompt)
             for text in written:
                 write(text)
         click.echo("\n" if number + 1 < samples else "")
+
+
+def _for_translation(model, prompt, sampling):
+    """How `generate` draws from an encoder-decoder: the likeliest, unless a temperature is given.
+
+    Raises UsageError without a text to turn into another.
+    """
+    import dataclasses
+
+    if prompt is None:
+        raise click.UsageError(
+            f"{model} turns one text into another. Give the text: --prompt TEXT, or --prompt -."
+        )
+    given = click.get_current_context().get_parameter_source("temperature")
+    usual = given == click.core.ParameterSource.DEFAULT
+    return dataclasses.replace(sampling, temperature=0.0) if usual else sampling
 
 
 CHAT_HELP = """/reset             forgets the conversation

@@ -34,7 +34,8 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     """Train a GPT on stories, on Python's own library, or on your text.
 
     CONFIG is a TOML file or the name of one that ships: S, M, B, L (0.8 to 10.7 million
-    parameters; S, M and L learn characters, B pieces of words). Ctrl-C saves and stops; the same
+    parameters; S, M and L learn characters, B pieces of words), or numbers, an encoder-decoder
+    that writes names of numbers as digits and back. Ctrl-C saves and stops; the same
     command with --resume goes on, to the bit.
 
     \b

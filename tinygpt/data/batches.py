@@ -47,6 +47,15 @@ def check_length(tokens: Tokens, context: int, what: str = "the text") -> None:
         )
 
 
+def padded_rows(rows: Sequence[np.ndarray], value: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of ids side by side: ((B, T) int64 filled up with `value`, lengths (B,))."""
+    lengths = np.array([len(row) for row in rows], np.int64)
+    batch = np.full((len(rows), lengths.max(initial=0)), value, np.int64)
+    for into, row in zip(batch, rows, strict=True):
+        into[: len(row)] = row
+    return batch, lengths
+
+
 class RandomRows(Generic[Made]):
     """Endless batches of `batch_size` rows, each drawn uniformly from `count`.
 

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from minigrad.nn import evaluating
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
-from tinygpt.inference.prompt import encode_prompt, stop_texts
+from tinygpt.inference.prompt import encode_prompt, read_sources, stop_texts
 from tinygpt.inference.sampling import Sampling, sample
-from tinygpt.model import LanguageModel
-from tinygpt.tokenizer.base import Tokenizer, stream
+from tinygpt.model import EncoderDecoder, LanguageModel
+from tinygpt.tokenizer.base import END_OF_TEXT, Tokenizer, stream
 
 
 def generate(
@@ -80,18 +81,18 @@ def stream_text(
 ) -> Iterator[str]:
     """Go on from a prompt in pieces of text, never half a character.
 
+    An EncoderDecoder reads the prompt, and writes what it becomes.
     stop: texts that end the answer; neither they nor what follows is yielded.
     A special token, such as the end of the text, ends it too.
     Raises PromptError and TokenizerError at once, before there is anything to iterate over.
     """
-    ids = encode_prompt(tokenizer, prompt)
+    ids, ends = encode_prompt(tokenizer, prompt), set(tokenizer.special_tokens.values())
+    if isinstance(model, EncoderDecoder):
+        with evaluating(model):
+            model = read_sources(model, tokenizer, [prompt])
+        ids = [tokenizer.special_id(END_OF_TEXT)]
     tokens = generate(
-        model,
-        ids,
-        max_tokens=max_tokens,
-        sampling=sampling,
-        stop=set(tokenizer.special_tokens.values()),
-        rng=rng,
+        model, ids, max_tokens=max_tokens, sampling=sampling, stop=ends, rng=rng
     )
     return until_stop(stream(tokenizer, tokens), stop)
 

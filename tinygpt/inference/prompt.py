@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from tinygpt.data.batches import padded_rows
 from tinygpt.errors import UserError
-from tinygpt.tokenizer import Tokenizer, TokenizerError
+from tinygpt.model import EncoderDecoder, Reading
+from tinygpt.tokenizer import END_OF_TEXT, Tokenizer, TokenizerError
 
 
 class PromptError(UserError, ValueError):
@@ -25,6 +29,29 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
     if not prompt:
         raise PromptError("the prompt is empty. Give at least one character to go on from.")
     return tokenizer.encode(prompt, disallowed_special=())
+
+
+def ids_of(tokenizer: Tokenizer, text: str) -> np.ndarray:
+    """A source or a target as ids (T,) int64, the end of a text behind it.
+
+    Errors as encode_prompt.
+    """
+    return np.array([*encode_prompt(tokenizer, text), tokenizer.special_id(END_OF_TEXT)], np.int64)
+
+
+def read_sources(model: EncoderDecoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Reading:
+    """The language model of what is written about these texts, from END_OF_TEXT to END_OF_TEXT.
+
+    Raises PromptError for one that does not fit the context, and errors as encode_prompt.
+    """
+    rows = [ids_of(tokenizer, text) for text in texts]
+    longest = max(map(len, rows))
+    if longest > model.shape.context:
+        raise PromptError(
+            f"the text is {longest} tokens long with its end, the model's context "
+            f"{model.shape.context}. Shorten it."
+        )
+    return model.read(*padded_rows(rows, 0))
 
 
 def opening(tokenizer: Tokenizer) -> str:

@@ -19,6 +19,8 @@ def activation_bytes(shape: ModelShape, batch: int, recompute: bool = False) -> 
     attention its packed projection ((H + 2 Hkv) D), normed queries and keys, output and one
     number a head (H D + H), the MLP its hidden layer before the activation (4 C; behind a gate
     both halves).  Recomputing keeps two C a block, and one block's in full while it is done.
+    An encoder-decoder has all that for a source and for a target, and in the decoder's blocks a
+    norm, queries, output and what a head keeps, and the source's keys and values.
     """
     c, layers, (heads, kv_heads, size) = shape.d_model, shape.n_layers, shape.heads
     first = shape.hidden * (2 if shape.activation in GATED else 1)  # what the MLP keeps
@@ -26,6 +28,10 @@ def activation_bytes(shape: ModelShape, batch: int, recompute: bool = False) -> 
     normed = (heads + kv_heads) * size if shape.qk_norm else 0
     block = 2 * c + packed + normed + heads * size + heads + first
     kept = 2 * c * layers + block if recompute else block * layers
+    if shape.assembly == "encoder-decoder":
+        across = c + 2 * (heads + kv_heads) * size + heads
+        kept += kept + across * (1 if recompute else layers)
+        kept += 2 * kv_heads * size * layers * recompute  # what a recomputed block reads
     outside = 2 * c  # last norm, the stream's gradient
     work = 2 * c + first  # a norm made again, gradients of the hidden layer and of what it reads
     tokens = batch * shape.context

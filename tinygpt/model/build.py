@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tinygpt.model.encoder import Encoder
+from tinygpt.model.encoder_decoder import EncoderDecoder
 from tinygpt.model.gpt import GPT
 from tinygpt.model.language_model import LanguageModel
 from tinygpt.model.shape import ModelShape
@@ -27,7 +28,8 @@ def build(
         until they are written, and no dropout.
     adapters: surgery on the finished model (minigrad.nn.replace_modules), applied in order.
     """
-    model: LanguageModel = {"decoder": GPT, "encoder": Encoder}[shape.assembly](shape, rng)
+    kinds = {"decoder": GPT, "encoder": Encoder, "encoder-decoder": EncoderDecoder}
+    model: LanguageModel = kinds[shape.assembly](shape, rng)
     for adapt in adapters:
         adapt(model)
     return model

@@ -26,7 +26,7 @@ import numpy as np
 from minigrad import Tensor, nn, ops
 from minigrad.ops.linear import GATED, activate
 from tinygpt.errors import UserError
-from tinygpt.model.block import make_norm, weight_scales
+from tinygpt.model.block import Block, make_norm, weight_scales
 from tinygpt.model.cache import KVCache
 from tinygpt.model.shape import ModelShape
 from tinygpt.model.transformer import Transformer
@@ -67,6 +67,11 @@ def packed(ids: np.ndarray, opening: int) -> Bounds:
     return Bounds(first, np.ascontiguousarray(last))
 
 
+def encoder_block(shape: ModelShape, rng: np.random.Generator | None) -> Block:
+    """A layer in which every position sees all."""
+    return Block(shape, rng, causal=False)
+
+
 class Encoder(Transformer):
     """An encoder-only transformer with a head for hidden tokens.
 
@@ -76,7 +81,7 @@ class Encoder(Transformer):
 
     def __init__(self, shape: ModelShape, rng: np.random.Generator | None):
         """As `build` (build.py)."""
-        super().__init__(shape, rng, causal=False)
+        super().__init__(shape, rng, causal=False, make_block=encoder_block)
         std, _ = weight_scales(shape)
         biased = shape.bias == "all"
         self.transform = nn.Linear(
@@ -107,7 +112,8 @@ class Encoder(Transformer):
         if bounds is not None:
             sight = dataclasses.replace(sight, first=bounds.first, last=bounds.last)
             positions = positions - bounds.first  # (B, T)
-        return self.through(ids, positions, sight)
+        x = self.token_embedding(ids)
+        return self.through(x, positions, sight, recomputed=self.recompute)
 
     def head(self, x: Tensor) -> Tensor:
         """Scores of the tokens that may stand at each position: (..., C) -> (..., V)."""
@@ -123,7 +129,7 @@ class Encoder(Transformer):
 
     def loss(
         self, ids: np.ndarray, targets: np.ndarray, label_smoothing: float = 0.0,
-        bounds: Bounds | None = None,
+        ignore_index: int | None = NOT_ASKED, bounds: Bounds | None = None,
     ) -> Tensor:
         """Mean cross entropy of the positions that are asked for, nats per token asked.
 
@@ -131,7 +137,7 @@ class Encoder(Transformer):
         The head sees the asked positions only, so its logits are a seventh of a decoder's.
         Raises ValueError if nothing is asked.
         """
-        asked = np.flatnonzero(targets.reshape(-1) != NOT_ASKED)
+        asked = np.flatnonzero(targets.reshape(-1) != ignore_index)
         if not len(asked):
             raise ValueError("Encoder.loss: no position is asked for; every target is NOT_ASKED")
         x = self.hidden(ids, bounds=bounds)

@@ -46,4 +46,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "assembly": "encoder", "norm_place": "post", "bias": "all", "eps": 1e-12,
         "n_blocks": 1, "embedding_size": 128,
     },
+    # Raffel et al. 2020, as version 1.1 has it (Shazeer 2020). Theirs leave scores as they are and
+    # draw small queries; here scores are divided by sqrt(D), which is the same function.
+    "t5": {
+        "assembly": "encoder-decoder", "positions": "relative", "norm": "rmsnorm", "eps": 1e-6,
+        "activation": "geglu", "tied": False,
+    },
 }

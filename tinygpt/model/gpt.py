@@ -37,7 +37,10 @@ class GPT(Transformer):
                 "feed only the last ones"
             )
         sight = self.positions.sight(len(ids), start, ids.shape[1])
-        x = self.through(ids, np.arange(start, end), sight, cache)
+        x = self.through(
+            self.token_embedding(ids), np.arange(start, end), sight, cache,
+            recomputed=self.recompute,
+        )
         if cache is not None:
             cache.advance(ids.shape[1])
         return x

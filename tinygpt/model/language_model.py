@@ -72,15 +72,22 @@ class LanguageModel(nn.Module):
         """Logits (B, T, V): row t scores the token that follows position t."""
         return self.head(self.hidden(ids, cache))
 
-    def loss(self, ids: np.ndarray, targets: np.ndarray, label_smoothing: float = 0.0) -> Tensor:
+    def loss(
+        self,
+        ids: np.ndarray,
+        targets: np.ndarray,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+    ) -> Tensor:
         """Mean cross entropy, nats per token.
 
         ids, targets: (B, T) int, targets[b, t] being what follows ids[b, t].  Returns ().
+        ignore_index: a target that does not count (padding).
         The logits of the batch never exist whole (kernels/numpy_ref/linear_cross_entropy.py).
         """
         x = self.hidden(ids)
         rows = x.reshape(-1, x.shape[-1])  # (B, T, C) -> (B T, C)
         return ops.linear_cross_entropy(
             rows, self.head_weight(), targets.reshape(-1), label_smoothing,
-            softcap=self.shape.softcap,
+            ignore_index=ignore_index, softcap=self.shape.softcap,
         )

@@ -101,10 +101,9 @@ class ModelShape:
         block += {"none": 0, "qkv": packed, "all": packed + c + up + c}[self.bias]
         block += 2 * size if self.qk_norm else 0
         tables = self.vocab_size * self.embedding * (1 if self.tied else 2)
-        tables += {"learned": self.context * self.embedding, "relative": 32 * heads}.get(
-            self.positions, 0
-        )
-        return tables + self.blocks * block + norm + self._encoders
+        places = {"learned": self.context * self.embedding, "relative": 32 * heads}
+        stack = places.get(self.positions, 0) + self.blocks * block + norm
+        return tables + stack + self._encoders + self._encoder_decoders(stack)
 
     @property
     def _encoders(self) -> int:
@@ -117,6 +116,18 @@ class ModelShape:
         lift = (e * c + c * biased) if self.embedding_size is not None else 0
         before = (e - c) * of_norm if self.norm_place == "post" else 0
         return lift + before + c * e + e * biased + e * of_norm + self.vocab_size * biased
+
+    def _encoder_decoders(self, stack: int) -> int:
+        """What an encoder-decoder has more: a second stack, and a third half in its blocks."""
+        if self.assembly != "encoder-decoder":
+            return 0
+        c, (heads, kv_heads, size) = self.d_model, self.heads
+        packed, of_norm = (heads + 2 * kv_heads) * size, c
+        of_norm *= 2 if self.norm == "layernorm" and self.bias == "all" else 1
+        across = packed * c + heads * size * c + of_norm
+        across += {"none": 0, "qkv": packed, "all": packed + c}[self.bias]
+        across += 2 * size if self.qk_norm else 0
+        return stack + self.blocks * across
 
     def __post_init__(self) -> None:
         for name in POSITIVE:

@@ -2,15 +2,18 @@
 
     ids (B, T) -> token + position embedding (B, T, E) -> (B, T, C) -> L blocks -> norm
 
-GPT (a decoder) and Encoder are this with a head of their own. E is C unless model.embedding_size
-says otherwise (ALBERT's factorised table: Lan et al. 2020).
+A Stack is what stands between token vectors and the last norm. A Transformer is one with a table
+of tokens: GPT (a decoder) and Encoder are that with a head of their own; an encoder-decoder has one
+table for two stacks. E is C unless model.embedding_size says otherwise (ALBERT's factorised table:
+Lan et al. 2020).
 
-Read next: block.py, gpt.py, encoder.py.
+Read next: block.py, gpt.py, encoder.py, encoder_decoder.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,31 +25,36 @@ from tinygpt.model.language_model import LanguageModel
 from tinygpt.model.positions import Positions
 from tinygpt.model.shape import ModelShape
 
+MakeBlock = Callable[[ModelShape, np.random.Generator | None], Block]
+Memory = tuple[Tensor, Tensor]  # keys and values (B, S, Hkv, D) that a layer reads of a source
 
-class Transformer(LanguageModel):
-    """Embeddings, blocks and what stands between them.
+
+class Stack(nn.Module):
+    """Positions, blocks and what stands between them.
 
     position_embedding: (context, E) learned, or None where the shape has other positions.
     lift: E -> C, None where they are one.
     norm: pre-norm's last one, over C; post-norm's first, over the embeddings.
-    output: (V, E), or None where the token embedding is the output projection too.
     """
 
-    def __init__(self, shape: ModelShape, rng: np.random.Generator | None, causal: bool):
-        """As `build` (build.py).  causal: positions see those before them only."""
+    def __init__(
+        self,
+        shape: ModelShape,
+        rng: np.random.Generator | None,
+        causal: bool,
+        make_block: MakeBlock = Block,
+    ):
+        """As `build` (build.py).  causal: positions see those before them only, as the blocks of
+        `make_block` do."""
         self.shape = shape
         if rng is None:  # nothing to draw dropout from
             shape = dataclasses.replace(shape, dropout=0.0)
         width = shape.embedding
-        self.token_embedding = nn.Embedding(shape.vocab_size, width, rng=rng)
         self.position_embedding = self._learned_positions(shape, rng)
         self.positions = Positions(shape, causal=causal, rng=rng)
         self.dropout = nn.Dropout(shape.dropout, rng=rng)
-        self.blocks = nn.ModuleList([Block(shape, rng, causal) for _ in range(shape.blocks)])
+        self.blocks = nn.ModuleList([make_block(shape, rng) for _ in range(shape.blocks)])
         self.norm = make_norm(shape, width if shape.norm_place == "post" else shape.d_model)
-        self.output = None
-        if not shape.tied:  # a table as well: it neither decays nor is orthogonalised
-            self.output = nn.Embedding(shape.vocab_size, width, rng=rng)
         self.lift = None
         if shape.embedding_size is not None:
             std, _ = weight_scales(shape)
@@ -63,12 +71,9 @@ class Transformer(LanguageModel):
             table.weight = nn.init.sinusoids((shape.context, shape.embedding))
         return table
 
-    def embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
-        """Token and position vectors.
-
-        ids: (B, T); positions: (T,), for every row alike, or (B, T).  Returns (B, T, E).
-        """
-        x = self.token_embedding(ids)
+    def placed(self, x: Tensor, positions: np.ndarray) -> Tensor:
+        """Token vectors (B, T, E) and those of their positions, (T,) for every row alike or
+        (B, T)."""
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
         elif self.shape.positions == "sinusoidal":
@@ -76,21 +81,32 @@ class Transformer(LanguageModel):
         return self.dropout(x)
 
     def through(
-        self, ids: np.ndarray, positions: np.ndarray, sight: nn.Sight, cache: KVCache | None = None
+        self,
+        x: Tensor,
+        positions: np.ndarray,
+        sight: nn.Sight,
+        cache: KVCache | None = None,
+        memory: Sequence[Memory] | None = None,
+        recomputed: bool = False,
     ) -> Tensor:
-        """Embeddings, blocks, norm: (B, T) ids -> (B, T, C).  positions: as embed's."""
-        branch, stream = self.embed(ids, positions), None
+        """Positions, blocks, norm: token vectors (B, T, E) -> (B, T, C).
+
+        positions: as of `placed`.  memory: of a source, what each layer reads (CrossBlock).
+        recomputed: keep what goes into each block alone (LanguageModel.recompute).
+        """
+        branch, stream = self.placed(x, positions), None
         if self.shape.norm_place == "post":  # the first half reads what was normed, as all others
             branch, _ = self.norm.add_norm(branch, None)
         if self.lift is not None:
             branch = self.lift(branch)
         for layer, block in enumerate(self.layers()):
+            read = () if memory is None else memory[layer]
             if cache is not None:
-                branch, stream = block(branch, stream, cache.layer(layer), sight)
-            elif self.recompute:
-                branch, stream = self._recomputed(block, branch, stream, sight)
+                branch, stream = block(branch, stream, cache.layer(layer), sight, *read)
+            elif recomputed:
+                branch, stream = self._recomputed(block, branch, stream, sight, read)
             else:
-                branch, stream = block(branch, stream, sight=sight)
+                branch, stream = block(branch, stream, None, sight, *read)
         if self.shape.norm_place == "post":
             return branch
         return self.norm.add_norm(branch, stream)[0]
@@ -101,16 +117,42 @@ class Transformer(LanguageModel):
         return [blocks[layer * len(blocks) // layers] for layer in range(layers)]
 
     def _recomputed(
-        self, block: Any, branch: Tensor, stream: Tensor | None, sight: nn.Sight
-    ) -> tuple[Tensor, Tensor]:
-        """A learned bias is an input as well: its gradient leaves the block by that way."""
-        bias = sight.bias if isinstance(sight.bias, Tensor) else None
+        self, block: Any, branch: Tensor, stream: Tensor | None, sight: nn.Sight,
+        read: Sequence[Tensor],
+    ) -> Any:
+        """A learned bias and what is read are inputs as well: their gradients leave that way."""
+        bias = (sight.bias,) if isinstance(sight.bias, Tensor) else ()
 
-        def run(branch: Tensor, stream: Tensor | None, bias: Tensor | None = None) -> Any:
-            seen = sight if bias is None else dataclasses.replace(sight, bias=bias)
-            return block(branch, stream, sight=seen)
+        def run(branch: Tensor, stream: Tensor | None, *others: Tensor) -> Any:
+            seen = dataclasses.replace(sight, bias=others[-1]) if bias else sight
+            return block(branch, stream, None, seen, *others[: len(read)])
 
-        return recompute(run, branch, stream, *(() if bias is None else (bias,)))
+        return recompute(run, branch, stream, *read, *bias)
+
+
+class Transformer(Stack, LanguageModel):
+    """A stack with a table of tokens below it.
+
+    output: (V, E), or None where the token embedding is the output projection too.
+    """
+
+    def __init__(
+        self,
+        shape: ModelShape,
+        rng: np.random.Generator | None,
+        causal: bool,
+        make_block: MakeBlock = Block,
+    ):
+        """As Stack's."""
+        self.token_embedding = nn.Embedding(shape.vocab_size, shape.embedding, rng=rng)
+        super().__init__(shape, rng, causal, make_block)
+        self.output = None
+        if not shape.tied:  # a table as well: it neither decays nor is orthogonalised
+            self.output = nn.Embedding(shape.vocab_size, shape.embedding, rng=rng)
+
+    def embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
+        """Token and position vectors: (B, T) ids -> (B, T, E).  positions: as of `placed`."""
+        return self.placed(self.token_embedding(ids), positions)
 
     def head_weight(self) -> Tensor:
         return (self.output or self.token_embedding).weight

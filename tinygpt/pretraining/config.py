@@ -11,7 +11,9 @@ from typing import Any, Literal
 from tinygpt.config import Config, ConfigError, TrainingConfig, require
 from tinygpt.model.shape import ModelShape
 
-LEARNED_BY = {"decoder": "pretraining", "encoder": "masked"}  # assembly -> objective
+LEARNED_BY = {  # assembly -> objective
+    "decoder": "pretraining", "encoder": "masked", "encoder-decoder": "seq2seq",
+}
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ class PretrainingConfig(Config):
 
     @staticmethod
     def learned_by(model: Any) -> str:
-        """The objective that a [model] section asks for where a file names none."""
+        """The objective that a [model] section asks for where a file names none: one of a text."""
         values = ModelShape.fill(model) if isinstance(model, dict) else {}
-        return LEARNED_BY.get(values.get("assembly", "decoder"), "pretraining")
+        return "masked" if values.get("assembly") == "encoder" else "pretraining"
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,9 @@ class Masked(TextObjective):
 
     def loss(self, model: Any, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:
         smoothing = self.config.training.label_smoothing
-        return model.loss(batch.ids, batch.targets, smoothing, batch.bounds), {}
+        return model.loss(
+            batch.ids, batch.targets, label_smoothing=smoothing, bounds=batch.bounds
+        ), {}
 
     def held_out(self, limit: int | None = None) -> Iterator[MaskedBatch]:
         """The validation split under masks that are always the same."""

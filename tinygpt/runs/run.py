@@ -43,7 +43,7 @@ from tinygpt.storage.reading import (
 )
 from tinygpt.tokenizer import Tokenizer
 
-SIGNED = ("tokenizer.json", "baselines.json")  # written once, when the run is made
+SIGNED = ("tokenizer.json", "baselines.json", "pairs.jsonl")  # written once, when the run is made
 CONFIG_FILE = {"sha256?": TEXT, "files?": {str: TEXT}, str: ANYTHING}
 
 

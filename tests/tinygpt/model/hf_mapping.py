@@ -97,9 +97,39 @@ ALBERT: Modules = {
     "output": ("predictions.decoder",),
     "output_bias": ("predictions.bias",),
 }
+
+def _t5_half(half: str, mlp: int, ups: tuple[str, ...]) -> Modules:
+    """The encoder's or decoder's stack; mlp: which of its halves that is."""
+    layer = f"{half}.block.{{}}.layer"
+    kinds = (("attention", 0, "SelfAttention"), ("cross", 1, "EncDecAttention"))[:mlp]
+    read = {
+        f"{ours}.{name}": tuple(f"{layer}.{at}.{theirs}.{part}" for part in parts)
+        for ours, at, theirs in kinds
+        for name, parts in (("qkv", "qkv"), ("q", "q"), ("kv", "kv"), ("proj", "o"))
+    }
+    inside = {
+        **read, "norm1": (f"{layer}.0.layer_norm",), "cross_norm": (f"{layer}.1.layer_norm",),
+        "norm2": (f"{layer}.{mlp}.layer_norm",), "mlp.down": (f"{layer}.{mlp}.DenseReluDense.wo",),
+        "mlp.up": tuple(f"{layer}.{mlp}.DenseReluDense.{name}" for name in ups),
+    }
+    first = f"{half}.block.0.layer.0.SelfAttention.relative_attention_bias"
+    return {
+        **{f"{half}.blocks.{{}}.{name}": theirs for name, theirs in inside.items()},
+        f"{half}.positions.table": (first,), f"{half}.norm": (f"{half}.final_layer_norm",),
+    }
+
+
+def _t5_modules(*ups: str) -> Modules:
+    return {
+        "token_embedding": ("shared",), **_t5_half("encoder", 1, ups),
+        **_t5_half("decoder", 2, ups), "output": ("lm_head",),
+    }
+
+
 MODULES: dict[str, Modules] = {
     "gpt2": GPT2, "llama": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA, "mistral": LLAMA, "mpt": MPT,
     "bert": BERT, "albert": ALBERT,
+    "t5": _t5_modules("wi_0", "wi_1"), "t5 without a gate": _t5_modules("wi"),
 }
 CONV1D = ("c_attn", "c_proj", "c_fc")  # stored (in, out)
 
@@ -134,9 +164,36 @@ def convert(
     return found
 
 
+def factors(config: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """By what each of ours that computes in another unit than theirs is to be multiplied.
+
+    T5 leaves scores as they are where we divide them by sqrt(D): our queries are that much larger.
+    With a tied head it divides what it scores by sqrt(C): our last norm is that much smaller.
+    A gradient is to be divided.
+    """
+    found: dict[str, np.ndarray] = {}
+    if config.model_type != "t5":
+        return found
+    size, heads = config.d_kv, config.num_heads * config.d_kv
+    for name in names:
+        if name.endswith(("attention.qkv.weight", "cross.q.weight")):
+            rows = np.ones((3 if "qkv" in name else 1) * heads, np.float32)
+            rows[:heads] = size**0.5
+            found[name] = rows[:, None]
+        elif name == "decoder.norm.weight" and config.scale_decoder_outputs:
+            found[name] = np.float32(config.d_model**-0.5)
+    return found
+
+
+def family_of(config: Any) -> str:
+    """The row of MODULES that a configuration's weights are named by."""
+    ungated = config.model_type == "t5" and not config.is_gated_act
+    return "t5 without a gate" if ungated else config.model_type
+
+
 def settings(config: Any) -> dict[str, Any]:
     """The [model] section that says what a configuration of transformers says."""
-    read = {"gpt2": _gpt2, "mpt": _mpt, "bert": _bert, "albert": _bert}.get(
+    read = {"gpt2": _gpt2, "mpt": _mpt, "bert": _bert, "albert": _bert, "t5": _t5}.get(
         config.model_type, _llama
     )
     return {
@@ -182,6 +239,16 @@ def one_segment(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             positions = name.replace("token_type", "position")
             rest[positions] = rest[positions] + rest.pop(name)[0]
     return rest
+
+
+def _t5(config: Any) -> dict[str, Any]:
+    """Its context is whatever memory holds; a tied head is known by the scaling before it."""
+    return {
+        "n_layers": config.num_layers, "n_heads": config.num_heads, "head_dim": config.d_kv,
+        "d_model": config.d_model, "d_ff": config.d_ff, "eps": config.layer_norm_epsilon,
+        "activation": "geglu" if config.is_gated_act else config.dense_act_fn,
+        "tied": config.scale_decoder_outputs,
+    }
 
 
 def _llama(config: Any) -> dict[str, Any]:

@@ -45,6 +45,11 @@ QWEN3 = SMALL | {"head_dim": 8, "rms_norm_eps": 2e-3} | rope(300.0)
 LLAMA = SMALL | {"head_dim": 8, "rms_norm_eps": 3e-3} | rope(77.0)
 BIASES = {"attention_bias": True, "mlp_bias": True}
 MISTRAL = SMALL | {"head_dim": 10, "sliding_window": 5, "rms_norm_eps": 4e-3} | rope(150.0)
+T5 = {
+    "vocab_size": VOCABULARY, "d_model": 24, "d_kv": 10, "d_ff": 36, "num_layers": 2,
+    "num_heads": 6, "layer_norm_epsilon": 3e-3, "dropout_rate": 0.0,
+}
+GATED = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 CASES = {
     "gpt2": ("GPT2", GPT2),
     "gpt2 untied": ("GPT2", GPT2 | {"tie_word_embeddings": False}),
@@ -59,17 +64,26 @@ CASES = {
     "mpt": ("Mpt", MPT),
     "mpt, five heads": ("Mpt", MPT | {"d_model": 20, "n_heads": 5}),
 }
+T5_CASES = {"t5, version 1.1": ("T5", T5 | GATED), "t5, the original": ("T5", T5)}
 
 
 def theirs(name):
     """Their model with weights that leave nothing near 0 or 1, where a mistake would hide."""
-    kind, values = CASES[name]
+    kind, values = (CASES | T5_CASES)[name]
     config = getattr(transformers, f"{kind}Config")(**values)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    if kind == "T5":
+        model = transformers.T5ForConditionalGeneration(config)
+        if not config.scale_decoder_outputs:  # version 1.1, whose head is a table of its own
+            model.lm_head.weight = torch.nn.Parameter(torch.empty(VOCABULARY, 24))
+    else:
+        model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
     generator = torch.Generator().manual_seed(0)
     for parameter in model.parameters():
         center = 1.0 if parameter.ndim == 1 else 0.0
         parameter.data = center + 0.3 * torch.randn(parameter.shape, generator=generator)
+    for layer, parameter in model.named_parameters():
+        if kind == "T5" and layer.endswith(".q.weight"):  # as T5 draws them: scores near 1
+            parameter.data *= config.d_kv**-0.5
     if kind == "Mpt":  # theirs has GELU with erf; MPT's tools, and we, the tanh that is near it
         for block in model.transformer.blocks:
             block.ffn.act = torch.nn.GELU(approximate="tanh")
@@ -78,11 +92,14 @@ def theirs(name):
 
 def ours(model):
     """Ours with their weights; every array of theirs finds its place."""
-    family = model.config.model_type
+    family = hf_mapping.family_of(model.config)
     copy = build(structure(ModelShape, hf_mapping.settings(model.config), "model."), None)
     names = [name for name, _ in copy.named_parameters()]
     arrays = {name: p.detach().numpy() for name, p in model.named_parameters()}
-    copy.load_state_dict(hf_mapping.convert(family, names, arrays))
+    weights = hf_mapping.convert(family, names, arrays)
+    for name, factor in hf_mapping.factors(model.config, names).items():
+        weights[name] = weights[name] * factor
+    copy.load_state_dict(weights)
     assert {s for name in names for s in hf_mapping.sources(family, name)} == set(arrays)
     return copy
 
@@ -99,10 +116,42 @@ def test_logits_and_every_gradient(name):
     ).backward()
     np.testing.assert_allclose(model(ids).data, logits.detach().numpy(), rtol=0, atol=2e-4)
     (model.loss(ids, targets) * float(ids.size)).backward()
+    agree(model, oracle)
+
+
+@pytest.mark.parametrize("name", T5_CASES)
+def test_logits_and_every_gradient_of_an_encoder_decoder(name):
+    """Sources and targets of other lengths, some of them padded."""
+    oracle = theirs(name)
+    model = ours(oracle)
+    rng = np.random.default_rng(1)
+    source, ids = rng.integers(0, VOCABULARY, (3, 17)), rng.integers(0, VOCABULARY, (3, T))
+    targets = rng.integers(0, VOCABULARY, (3, T))
+    lengths, ends = np.array([17, 1, 12]), np.array([T, 6, 1])
+    targets[np.arange(T) >= ends[:, None]] = -100
+    logits = oracle(
+        input_ids=torch.tensor(source), decoder_input_ids=torch.tensor(ids),
+        attention_mask=torch.tensor((np.arange(17) < lengths[:, None]).astype(np.int64)),
+    ).logits
+    torch.nn.functional.cross_entropy(
+        logits.view(-1, VOCABULARY), torch.tensor(targets).view(-1), reduction="sum"
+    ).backward()
+    found = model(source, lengths, ids).data
+    np.testing.assert_allclose(found, logits.detach().numpy(), rtol=0, atol=2e-4)
+    loss = model.read(source, lengths).loss(ids, targets, ignore_index=-100)
+    (loss * float(ends.sum())).backward()
+    agree(model, oracle)
+
+
+def agree(model, oracle):
+    """Every gradient of ours is theirs."""
+    names = [name for name, _ in model.named_parameters()]
     right = hf_mapping.convert(
-        oracle.config.model_type, [name for name, _ in model.named_parameters()],
+        hf_mapping.family_of(oracle.config), names,
         {name: p.grad.numpy() for name, p in oracle.named_parameters()},
     )
+    for name, factor in hf_mapping.factors(oracle.config, names).items():
+        right[name] = right[name] / factor
     for parameter, gradient in right.items():
         found = dict(model.named_parameters())[parameter].grad
         np.testing.assert_allclose(found, gradient, rtol=0, atol=2e-4, err_msg=parameter)
@@ -132,7 +181,7 @@ def test_slopes_are_mpts(heads):
     ("family", "otherwise"),
     [  # where the checkpoints that people have differ from the defaults of their class
         ("gpt2", set()), ("mpt", set()), ("llama", {"eps"}), ("mistral", {"eps"}),
-        ("qwen2", {"rope_theta", "tied"}), ("qwen3", {"rope_theta", "tied"}),
+        ("qwen2", {"rope_theta", "tied"}), ("qwen3", {"rope_theta", "tied"}), ("t5", {"tied"}),
     ],
 )
 def test_a_familys_row_is_what_their_defaults_say(family, otherwise):

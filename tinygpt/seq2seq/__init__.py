@@ -1,0 +1,1 @@
+"""Learning to turn one text into another: pairs of a source and a target."""

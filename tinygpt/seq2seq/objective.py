@@ -1,0 +1,222 @@
+"""Sequence to sequence: learn from pairs to write the target of a source (Sutskever et al. 2014).
+
+Read first: ../training/objective.py, pairs.py. Read next: ../model/encoder_decoder.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+from minigrad.nn import evaluating
+from tinygpt.errors import UserError
+from tinygpt.inference.translate import translate
+from tinygpt.model import EncoderDecoder, build
+from tinygpt.model.activations import activation_bytes
+from tinygpt.runs.checkpoint import Checkpoint
+from tinygpt.runs.run import Run
+from tinygpt.seq2seq.config import Seq2SeqConfig
+from tinygpt.seq2seq.pairs import (
+    PADDING,
+    EncodedPairs,
+    Pair,
+    PairBatch,
+    PairLoader,
+    Pairs,
+    load_pairs,
+    split_pairs,
+)
+from tinygpt.storage.durable import replace_file
+from tinygpt.storage.paths import shown
+from tinygpt.storage.reading import FormatError, read_bytes
+from tinygpt.tokenizer import END_OF_TEXT, CharTokenizer, Tokenizer, train_bpe
+from tinygpt.training.objective import Objective, Say
+from tinygpt.training.state import TrainState
+from tinygpt.training.trouble import drifting, judge_spikes
+from tinygpt.weights.open import check_size
+
+KEPT = "pairs.jsonl"  # in the run's folder
+SHOWN, TRIED = 4, 64  # held-out pairs in a sample, and translated for it
+
+
+class Seq2Seq(Objective):
+    """An encoder-decoder learns to write targets; the loss is that of their tokens."""
+
+    Config = Seq2SeqConfig
+    loss_unit = "nats per token"
+    loss_note = (
+        "Loss is the model's surprise at each token of a target, given the source and the tokens "
+        "before it, in nats: lower is better."
+    )
+    writes = False  # not without a source: `notes` says how
+
+    def __init__(
+        self, config: Seq2SeqConfig, pairs: Pairs | None = None, tokenizer: Tokenizer | None = None
+    ):
+        super().__init__(config)
+        self._pairs, self._tokenizer = pairs, tokenizer
+
+    @property
+    def pairs(self) -> Pairs:
+        """As they were loaded, each once.  Raises RuntimeError where this was made without."""
+        if self._pairs is None:
+            raise RuntimeError("this Seq2Seq has no pairs: make it by prepare or reopen")
+        return self._pairs
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of sources and targets both.  Raises RuntimeError as `pairs`."""
+        if self._tokenizer is None:
+            raise RuntimeError("this Seq2Seq has no tokenizer: make it by prepare or reopen")
+        return self._tokenizer
+
+    @cached_property
+    def directed(self) -> Pairs:
+        """The pairs that are learned: with data.both_ways each of them and its reverse."""
+        return self.pairs.both_ways() if self.config.data.both_ways else self.pairs
+
+    @cached_property
+    def train(self) -> EncodedPairs:
+        return EncodedPairs(self.directed.train, self.tokenizer, self.config.model.context)
+
+    @cached_property
+    def held_out(self) -> EncodedPairs:
+        return EncodedPairs(self.directed.held_out, self.tokenizer, self.config.model.context)
+
+    @classmethod
+    def prepare(cls, config: Seq2SeqConfig, folder: Path, say: Say | None) -> Seq2Seq:
+        data, seed = config.data, config.training.seed
+        pairs = split_pairs(load_pairs(data.source, data.count, seed), data.held_out, seed)
+        tokenizer = make_tokenizer(config, pairs)
+        made = cls(config.replace("model", vocab_size=tokenizer.vocab_size), pairs, tokenizer)
+        _ = made.train, made.held_out  # a text that does not fit the context says so now
+        return made
+
+    @classmethod
+    def reopen(cls, run: Run, say: Say) -> Seq2Seq:
+        """With the pairs that the run began with."""
+        try:
+            pairs = Pairs.from_text(read_bytes(run.check(KEPT)).decode())
+        except (FormatError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{run.path / KEPT} is damaged: {error}. Bring it back, or begin another run."
+            ) from error
+        return cls(run.config, pairs, run.tokenizer)
+
+    @classmethod
+    def settled(cls, own: Seq2SeqConfig, wanted: Seq2SeqConfig) -> Seq2SeqConfig:
+        return wanted.replace("model", vocab_size=own.model.vocab_size)
+
+    def leave(self, folder: Path) -> None:
+        """The tokenizer, and the pairs: what they came from may change."""
+        self.tokenizer.save(folder / "tokenizer.json")
+        replace_file(folder / KEPT, self.pairs.to_text())
+
+    def identity(self) -> dict[str, Any]:
+        return {"pairs": hashlib.sha256(self.pairs.to_text().encode()).hexdigest()}
+
+    def check(self, saved: Checkpoint) -> None:
+        super().check(saved)
+        check_size(saved, self.config.model)
+
+    def build(self, rng: np.random.Generator | None) -> EncoderDecoder:
+        model = build(self.config.model, rng)
+        assert isinstance(model, EncoderDecoder)  # Seq2SeqConfig allows no other
+        model.recompute = self.config.training.recompute
+        return model
+
+    def batches(self, model: EncoderDecoder, rng: np.random.Generator) -> PairLoader:
+        return PairLoader(self.train, self.config.training.batch_size, rng)
+
+    def loss(self, model: EncoderDecoder, batch: PairBatch) -> tuple[Tensor, dict[str, float]]:
+        smoothing = self.config.training.label_smoothing
+        reading = model.read(batch.source, batch.lengths)
+        return reading.loss(batch.ids, batch.targets, smoothing, ignore_index=PADDING), {}
+
+    def evaluate(self, model: EncoderDecoder, limit: int | None = None) -> float | None:
+        """Mean loss of the held-out targets' tokens, None without any."""
+        if not len(self.held_out):
+            return None
+        rows, size = np.arange(len(self.held_out)), self.config.training.batch_size
+        if limit is not None:
+            count = int(limit / self.held_out.lengths.sum(axis=1).mean())
+            rows = rows[:: max(1, len(rows) // max(1, count))]
+        rows, total, weight = self.held_out.by_length(rows), 0.0, 0
+        with evaluating(model):
+            for at in range(0, len(rows), size):
+                batch = self.held_out.batch(rows[at : at + size].tolist())
+                reading = model.read(batch.source, batch.lengths)
+                loss = reading.loss(batch.ids, batch.targets, ignore_index=PADDING)
+                total += batch.weight * loss.item()
+                weight += batch.weight
+        return total / weight
+
+    def write(self, model: EncoderDecoder, step: int) -> str | None:
+        """Some held-out sources and what they became, and how many of TRIED are exact."""
+        pairs = self.directed.held_out
+        rng = np.random.default_rng([self.config.training.seed, step])
+        tried = [pairs[i] for i in rng.permutation(len(pairs))[:TRIED].tolist()]
+        if not tried:
+            return None
+        written = translate(model, self.tokenizer, [pair.source for pair in tried])
+        lines = [
+            f"{pair.source} -> {text}" + f" (right: {pair.target})" * (text != pair.target)
+            for pair, text in zip(tried[:SHOWN], written, strict=False)
+        ]
+        right = sum(text == pair.target for pair, text in zip(tried, written, strict=True))
+        return "\n".join([*lines, f"{right} of {len(tried)} held-out pairs are exact"])
+
+    def judge(self, state: TrainState, loss: float, norm: float) -> str | None:
+        return judge_spikes(state, loss, norm)
+
+    def drifting(self, state: TrainState) -> str | None:
+        return drifting(state)
+
+    def example(self, rng: np.random.Generator) -> PairBatch:
+        """As long as the context allows: what memory has to be there for."""
+        shape, size = self.config.model, self.config.training.batch_size
+        ids = rng.integers(0, shape.vocab_size, (size, shape.context))
+        return PairBatch(ids, np.full(size, shape.context), ids, ids)
+
+    def activation_bytes(self) -> int:
+        recipe = self.config.training
+        return activation_bytes(self.config.model, recipe.batch_size, recipe.recompute)
+
+    def describe_model(self) -> tuple[str, str]:
+        shape = self.config.model
+        return "An encoder-decoder", (
+            f"{shape.n_layers} layers in each half, {shape.n_heads} heads, width {shape.d_model}, "
+            f"context {shape.context} tokens, vocabulary {shape.vocab_size:,}"
+            + " characters" * (self.config.tokenizer.kind == "char")
+        )
+
+    def describe_data(self) -> str:
+        data = self.config.data
+        return f"pairs of {shown(Path(data.source).name)}" + ", both ways" * data.both_ways
+
+    def notes(self) -> list[str]:
+        return ["once trained, it turns a text into another: tinygpt generate RUN --prompt TEXT"]
+
+    def data_tokens(self) -> tuple[int, int]:
+        return int(self.train.lengths.sum()), int(self.held_out.lengths.sum())
+
+
+def make_tokenizer(config: Seq2SeqConfig, pairs: Pairs) -> Tokenizer:
+    """Of the characters of all pairs, or BPE of those that are learned from."""
+    if config.tokenizer.kind == "bpe":
+        texts = (f"{text}\n" for pair in pairs.train for text in pair)
+        return train_bpe(texts, config.tokenizer.vocab_size, pattern=config.tokenizer.pattern)
+    texts = (text for part in (pairs.train, pairs.held_out) for pair in part for text in pair)
+    return CharTokenizer("".join(sorted(set("".join(texts)))), (END_OF_TEXT,))
+
+
+def exact(model: EncoderDecoder, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> float:
+    """The share of pairs whose target is written to the letter."""
+    written = translate(model, tokenizer, [pair.source for pair in pairs])
+    return sum(text == pair.target for text, pair in zip(written, pairs, strict=True)) / len(pairs)
