@@ -66,11 +66,11 @@ static void packed_row(int64_t scheme, const void *codes, const float *scale, co
     if (scheme == NF4) packed_row_of(NF4, codes, scale, levels, id, k, y);
 }
 
-/* What follows a product: y = act(sum + bias) factor + residual; bias (n); factor, residual and y
- * (rows, n), which may be the same memory. act is of the output, where linear.c's is of the input;
- * its number is activation.h's. */
+/* What follows a product: y = act(sum + bias) + residual; bias (n); residual and y (rows, n), which
+ * may be the same memory. act is of the output, where linear.c's is of the input; its number is
+ * activation.h's. */
 typedef struct {
-    const float *bias, *factor, *residual;
+    const float *bias, *residual;
     float *y;
     int64_t n, output_activation;
 } panel_epilogue;
@@ -82,7 +82,6 @@ INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t
         vf y = sum[i];
         if (e->bias) y = v_add(y, v_load_part(e->bias + column, count));
         y = v_activate((int)e->output_activation, y);
-        if (e->factor) y = v_mul(y, v_load_part(e->factor + at, count));
         if (e->residual) y = v_add(y, v_load_part(e->residual + at, count));
         v_store_part(e->y + at, y, count);
     }
