@@ -57,6 +57,7 @@ PARTS = {
     "all, post-norm": {**LLAMA, "bias": (H, CONTEXT), "norm_place": "post", "softcap": 5.0,
                        "layer": {**LLAMA["layer"], "q_norm": (10,), "k_norm": (10,)}},
 }
+WHOLE = ["all", "all, post-norm"]
 SLIDING = ["no position", "rotary", "distances", "window", "kv heads", "qk norm", "post-norm",
            "llama", "all, post-norm"]
 
@@ -192,8 +193,11 @@ def staggered(backend, net, ids, starts, places=CONTEXT):
     return np.array(logits)
 
 
-@pytest.mark.parametrize("scheme", ["float32", "nf4"])
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [*((name, "float32") for name in PARTS),
+     *((name, "nf4") for name in ("kv heads", "head", "gate with biases", "llama", *WHOLE))],
+)
 def test_every_part_means_what_it_says(fast, name, scheme):
     net = network(name, scheme)
     ids = np.random.default_rng(1).integers(0, V, (3, 7))
@@ -233,7 +237,7 @@ def test_positions_far_on_are_as_exact_as_the_first(fast):
 
 
 @pytest.mark.parametrize("scheme", ["int8", "int4"])
-@pytest.mark.parametrize("name", ["llama", "all", "all, post-norm"])
+@pytest.mark.parametrize("name", ["llama", *WHOLE])
 def test_packed_networks_with_every_part_equal_the_reference(fast, name, scheme):
     net = network(name, scheme)
     ids = np.random.default_rng(2).integers(0, V, (3, 7))
