@@ -2,10 +2,14 @@
 
     python -m bench generate --config GPT2 --dtype int8 --peer ctranslate2 --json
     python -m bench generate --config B --dtype int8 --tree ../parent     another checkout of ours
+    python -m bench generate --config B --family all       other shapes of ours, at equal bytes
 
 Each program runs in a process of its own and waits without using a core while the other works. A
 round is one turn of each; the figure is the median, the comparison the median of the round-by-round
 ratios. Weights are random. `GPT2` is the 124 M shape (12 layers, 768 wide, 50257 tokens).
+
+A step is as fast as its weights are read. Families have more or fewer of them, so that what is
+compared is bytes of weights a second: the share of GPT-2's rate that another shape keeps.
 
 Read next: peers/writers.py.
 """
@@ -21,11 +25,19 @@ import click
 
 from bench import timing
 from tinygpt.machine.memory import peak_bytes
+from tinygpt.model.families import FAMILIES
 
 GPT2 = {"vocab_size": 50257, "context": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}
 VOCABULARY = {"S": 65, "M": 65, "L": 65, "B": 4096}
 PEERS = {"ours": "Ours", "torch": "Torch", "ctranslate2": "CTranslate2"}
 TURN_SECONDS = 1.0
+KINDS: dict[str, dict[str, Any]] = {family: {"family": family} for family in FAMILIES} | {
+    "grouped": {"family": "qwen3", "n_kv_heads": 1},
+    "relative": {"positions": "relative", "activation": "relu"},
+    "post-norm": {"norm_place": "post", "bias": "all"},
+    "window": {"positions": "rope", "window": 32},
+    "softcap": {"softcap": 30.0, "norm": "rmsnorm", "activation": "relu2"},
+}
 
 
 def read_spec(config: str, dtype: str, threads: int) -> dict[str, Any]:
@@ -84,6 +96,8 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 @click.option("--dtype", type=click.Choice(["fp32", "int8", "int4", "nf4"]), default="fp32",
               help="Of ours; the peer takes the same, or --peer-dtype.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(["torch", "ctranslate2"]))
+@click.option("--family", "families", multiple=True, type=click.Choice(["all", *KINDS]),
+              help="Ours of another shape.")
 @click.option("--tree", type=click.Path(exists=True, file_okay=False),
               help="Another checkout of ours, by the Python in its .venv.")
 @click.option("--peer-dtype", type=click.Choice(["fp32", "int8"]))
@@ -93,10 +107,15 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 @click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict all.")
 @click.option("--prompt", type=int, default=200, show_default=True, help="Of the prefill, tokens.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def command(config, dtype, peers, tree, peer_dtype, tokens, rounds, threads, isa, prompt, as_json):
+def command(
+    config, dtype, peers, families, tree, peer_dtype, tokens, rounds, threads, isa, prompt, as_json
+):
     """Tokens per second of generation, one text."""
     spec = read_spec(config, dtype, threads)
     workers = {"ours": Worker("ours", spec, isa)}
+    families = tuple(KINDS) if "all" in families else families
+    for family in families:
+        workers[family] = Worker("ours", {**spec, "settings": KINDS[family]}, isa)
     for peer in peers:
         workers[peer] = Worker(peer, {**spec, "dtype": peer_dtype or dtype}, isa)
     if tree:
@@ -132,6 +151,12 @@ def command(config, dtype, peers, tree, peer_dtype, tokens, rounds, threads, isa
             "ratio": timing.ratio(decode, "ours", name).median,
             "prefill_ratio": timing.ratio(prefill, "ours", name).median,
         }
+        if name == "ours" or name in families:
+            result[name]["weight_bytes"] = worker.ask("weight_bytes")
+    for name in families:
+        share = result[name]["weight_bytes"] / result["ours"]["weight_bytes"]
+        result[name] |= {"name": name, "at_equal_bytes": share / result[name]["ratio"]}
+    for worker in workers.values():
         worker.close()
     print(json.dumps(result)) if as_json else show(result, list(workers))
 
@@ -146,6 +171,7 @@ def show(result: dict[str, Any], names: list[str]) -> None:
         click.echo(
             f"{row['name'][:27]:28}{row['tokens_per_second']:10.0f}{row['prefill_ms']:12.1f}"
             f"{row['peak_rss_bytes'] / 1e6:9.0f}{row['ratio']:8.2f}x"
+            + (f"   {row['at_equal_bytes']:.2f} of ours a byte" if "at_equal_bytes" in row else "")
         )
     click.echo(
         f"a prompt of {result['prompt']} tokens at once is {result['prefill_speedup']:.1f} times "

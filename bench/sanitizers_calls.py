@@ -286,35 +286,42 @@ def quantized(rng: Rng) -> None:
 
 
 def decode(rng: Rng) -> None:
-    Hkv, D, group, B, L, context = map(int, rng.integers([1, 1, 1, 1, 1, 2], [3, 9, 3, 5, 3, 40]))
+    Hkv, D, group, B, L, places = map(int, rng.integers([1, 1, 1, 1, 1, 1], [3, 9, 3, 5, 3, 40]))
     H, D = Hkv * group, 2 * D
     C, F, V = (int(rng.choice(SIZES)) for _ in range(3))
-    scheme = str(rng.choice(["float32", *packing.SCHEMES]))
+    kinds = [*checks.ACTIVATIONS, *checks.GATED]
+    scheme, activation = (str(rng.choice(x)) for x in (["float32", *packing.SCHEMES], kinds))
+    up = 2 * F if activation in checks.GATED else F
 
     def matrix(n: int, k: int) -> Any:
         if scheme != "float32":
             return packed(rng, scheme, n, k)
         return rng.standard_normal((n, k)).astype(np.float32)
 
-    def vector(n: int) -> np.ndarray:
-        return rng.standard_normal(n).astype(np.float32)
+    def vector(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    def maybe(part: Any) -> Any:
+        return part if rng.random() < 0.5 else None
 
     layers = tuple(
         LayerWeights(
-            vector(C), matrix((H + 2 * Hkv) * D, C), matrix(C, H * D), vector(C), matrix(F, C),
-            matrix(C, F), gate=matrix(F, C) if rng.random() < 0.5 else None,
-            qkv_bias=vector((H + 2 * Hkv) * D) if rng.random() < 0.5 else None,
+            vector(C), matrix((H + 2 * Hkv) * D, C), matrix(C, H * D), vector(C), matrix(up, C),
+            matrix(C, F), qkv_bias=maybe(vector((H + 2 * Hkv) * D)), up_bias=maybe(vector(up)),
+            q_norm=maybe(vector(D)), k_norm=maybe(vector(D)),
         )
         for _ in range(L)
     )
-    tables = tuple(rng.standard_normal((2, context, D // 2)).astype(np.float32))
     network = Network(
-        matrix(V, C), None if rng.random() < 0.5 else rng.random((context, C), np.float32), layers,
-        vector(C), H, str(rng.choice(["layernorm", "rmsnorm"])), str(rng.choice(["gelu", "silu"])),
-        kv_heads=Hkv, head_dim=D, rotary=tables if rng.random() < 0.5 else None,
+        matrix(V, C), maybe(vector(places, C)), layers, vector(C), H,
+        str(rng.choice(["layernorm", "rmsnorm"])), activation, kv_heads=Hkv, head_dim=D,
+        rotary=maybe(rng.random(int(rng.integers(D // 2 + 1)))), bias=maybe(vector(H, places)),
+        window=maybe(int(rng.integers(1, 40))), softcap=maybe(3.0),
+        norm_place=str(rng.choice(["pre", "post"])),
     )
-    keys, caches = (np.zeros((L, B, context, Hkv, D), np.float32) for _ in range(2))
-    for position in (0, 1, context - 1):
+    keys, caches = (np.zeros((L, B, places, Hkv, D), np.float32) for _ in range(2))
+    beyond = () if network.position is not None else (places, 2 * places + 1, 2**31 - 1)
+    for position in (0, places // 2, places - 1, *beyond):
         ids = laid_out(rng, rng.integers(0, V, B))
         kernels.active.decode_step(ids, network, keys, caches, np.full(B, position))
 

@@ -69,19 +69,6 @@ class Packed:
         for part, form in wanted.items():
             check_array(getattr(self, part), *form, f"Packed: {part}")
 
-    def panels(self, first: int, last: int) -> Packed:
-        """Rows first .. last - 1 as a matrix of its own, sharing memory.
-
-        Raises ValueError unless both are multiples of PANEL (or last is N).
-        """
-        N, K = self.shape
-        if first % PANEL or (last % PANEL and last != N):
-            raise ValueError(f"Packed: rows {first} to {last} are not whole panels of {PANEL}")
-        some = slice(first // PANEL, -(-last // PANEL))
-        scale = self.scale[first:last] if self.scheme == "int8" else self.scale[some]
-        offset = None if self.offset is None else self.offset[first : some.stop * PANEL]
-        return Packed(self.scheme, (last - first, K), self.codes[some], scale, offset)
-
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""

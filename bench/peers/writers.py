@@ -23,16 +23,18 @@ class Ours:
     def __init__(self, spec: dict[str, Any]):
         from minigrad import set_num_threads
         from tinygpt.compression.quantize import quantize_model
+        from tinygpt.config import structure
         from tinygpt.inference.decoder import Decoder
         from tinygpt.inference.sampling import GREEDY, sample
         from tinygpt.model import ModelShape, build
 
         set_num_threads(spec["threads"])
-        shape = ModelShape(**{key: spec[key] for key in SHAPE})
+        values = {key: spec[key] for key in SHAPE} | spec.get("settings", {})
+        shape = structure(ModelShape, values, "model.")
         model = build(shape, np.random.default_rng(0)).eval()
         if spec["dtype"] != "fp32":
             quantize_model(model, spec["dtype"])
-        self.decoder = Decoder(model)
+        self.model, self.decoder = model, Decoder(model)
         self.draw = lambda logits: sample(logits, GREEDY, None)  # type: ignore[arg-type]
 
     def decode(self, count: int) -> float:
@@ -54,6 +56,16 @@ class Ours:
         for _ in range(count):
             self.draw(self.decoder.step(np.ones(1, dtype=np.int64)))
         return time.perf_counter() - start
+
+    def weight_bytes(self) -> int:
+        """Bytes of weights that a step reads: of a table it takes one row."""
+        from tinygpt.inference.network import network_of
+
+        network = network_of(self.model)
+        assert network is not None  # it would decode by its forward
+        parts = [vars(layer).values() for layer in network.layers]
+        arrays = [network.output, *(part for each in parts for part in each if part is not None)]
+        return sum(array.nbytes for array in arrays)
 
     def _start(self, count: int) -> np.ndarray:
         self.decoder.clear()

@@ -10,8 +10,8 @@ from kernels import checks, memory, threads
 from kernels.c import library
 from kernels.c.ids import pointer as int64_pointer
 from kernels.c.library import ffi, pointer
-from kernels.c.linear import ACTIVATIONS
-from kernels.numpy_ref.decode import LayerWeights, Matrix, Network, check_decode, context_of
+from kernels.c.linear import KINDS
+from kernels.numpy_ref.decode import LayerWeights, Matrix, Network, check_decode
 from kernels.packing import NF4_LEVELS, SCHEMES, Packed
 
 # Network -> its table. An entry goes when its network does.
@@ -23,36 +23,41 @@ class _Table:
 
     def __init__(self, network: Network, keys: np.ndarray, values: np.ndarray):
         self.keys, self.values = keys, values
-        self.sizes = (keys.shape[1], network.token.shape[0], context_of(network, keys))
+        self.sizes = (keys.shape[1], network.token.shape[0], network.positions)
         self.arrays: list[np.ndarray] = [NF4_LEVELS]
         self.layers = ffi.new("decode_layer[]", len(network.layers))
         for at, layer, k, v in zip(self.layers, network.layers, keys, values, strict=True):
             for name in ("norm1", "norm2"):
                 self.fill_norm(getattr(at, name), layer, name)
-            for name in ("qkv", "proj", "gate", "up", "down"):
-                bias = getattr(layer, f"{name}_bias", None)  # a gate has none
-                self.fill(getattr(at, name), getattr(layer, name), bias)
+            for name in ("qkv", "proj", "up", "down"):
+                self.fill(getattr(at, name), getattr(layer, name), getattr(layer, f"{name}_bias"))
+            at.q_norm, at.k_norm = self.keep(layer.q_norm), self.keep(layer.k_norm)
             at.keys, at.values = pointer(k), pointer(v)
         self.net = net = ffi.new("decode_network *")
         self.fill(net.token, network.token, None)
         self.fill(net.head, network.output, network.head_bias)
         self.fill_norm(net.norm, network, "norm")
-        net.position = self.keep(network.position)
-        net.cos, net.sin = map(self.keep, network.rotary or (None, None))
+        net.position, net.bias = self.keep(network.position), self.keep(network.bias)
+        if network.bias is not None:
+            net.distances = network.bias.shape[1]
+        if network.rotary is not None:
+            self.arrays.append(network.rotary)
+            net.rates, net.pairs = ffi.from_buffer("double[]", network.rotary), len(network.rotary)
         net.levels, net.layer, net.layers = pointer(NF4_LEVELS), self.layers, len(network.layers)
         net.heads, net.kv_heads, net.head_dim = network.head_shape
         net.width = network.token.shape[1]
         net.hidden = max((layer.up.shape[0] for layer in network.layers), default=0)
-        net.context = keys.shape[2]
-        net.activation = ACTIVATIONS[network.activation]
-        net.rms, net.eps = network.norm_kind == "rmsnorm", network.eps
+        net.places, net.sight = keys.shape[2], network.sight(keys.shape[2])
+        net.activation, net.gated = KINDS[network.activation]
+        net.rms, net.post = network.norm_kind == "rmsnorm", network.norm_place == "post"
+        net.eps, net.softcap = network.eps, network.softcap or 0
 
     def takes(self, ids: np.ndarray, positions: np.ndarray) -> bool:
         """Whether C can have these as they are: check_decode in a tenth of its 14 us."""
-        rows, size, context = self.sizes
+        rows, size, positions_there_are = self.sizes
         if not (self.keys.flags.carray and self.values.flags.carray):
             return False  # somebody has made them read-only
-        for array, end in ((ids, size), (positions, context)):
+        for array, end in ((ids, size), (positions, positions_there_are)):
             if array.shape != (rows,) or array.dtype != np.int64 or not array.flags.carray:
                 return False
             if library.lib.find_bad_id(int64_pointer(array), rows, end) >= 0:

@@ -88,16 +88,19 @@ typedef struct {
 } decode_norm;
 typedef struct {
     decode_norm norm1, norm2;
-    decode_matrix qkv, proj, gate, up, down;
+    decode_matrix qkv, proj, up, down;
+    const float *q_norm, *k_norm;
     float *keys, *values;
 } decode_layer;
 typedef struct {
     decode_matrix token, head; /* head: token once more if they are tied */
     decode_norm norm;
-    const float *position, *cos, *sin, *levels;
+    const float *position, *bias, *levels;
+    const double *rates; /* of rotary pairs, radians a position */
     const decode_layer *layer;
-    int64_t layers, heads, kv_heads, head_dim, width, hidden, context, activation, rms;
-    float eps;
+    int64_t layers, heads, kv_heads, head_dim, width, hidden, places, sight, pairs, distances;
+    int64_t activation, gated, rms, post;
+    float eps, softcap; /* softcap 0: none */
 } decode_network;
 /* network: a decode_network; void, because cffi holds each module's structs for other types. */
 int64_t decode_scratch(const void *network, int64_t batch, int64_t threads);

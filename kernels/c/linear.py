@@ -5,17 +5,17 @@ from kernels.c import library
 from kernels.c.library import pointer, pointer_or_null
 from kernels.c.matmul import scratch
 
-ACTIVATIONS = {None: 0} | {name: 1 + i for i, name in enumerate(checks.ACTIVATIONS)}
+_NUMBERS = {None: 0} | {name: 1 + i for i, name in enumerate(checks.ACTIVATIONS)}
 # linear's activation -> its number, and whether it is a gate
-_KINDS = {name: (number, 0) for name, number in ACTIVATIONS.items()} | {
-    name: (ACTIVATIONS[act], 1) for name, act in checks.GATED.items()
+KINDS = {name: (number, 0) for name, number in _NUMBERS.items()} | {
+    name: (_NUMBERS[act], 1) for name, act in checks.GATED.items()
 }
 
 
 def linear_forward(x, weight, bias=None, activation=None, residual=None):
     """As numpy_ref.linear_forward, float32."""
     checks.activation(activation)
-    kind, gated = _KINDS[activation]
+    kind, gated = KINDS[activation]
     contract = contracts.linear_gated_forward if gated else contracts.linear_forward
     arrays, sizes = contract.ready(x, weight, bias, residual)
     x, weight, bias, residual = arrays
@@ -33,7 +33,7 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """As numpy_ref.linear_backward, float32."""
     checks.activation(activation)
-    kind, gated = _KINDS[activation]
+    kind, gated = KINDS[activation]
     contract = contracts.linear_gated_backward if gated else contracts.linear_backward
     arrays, sizes = contract.ready(dy, x, weight, bias)
     dy, x, weight, bias = arrays

@@ -7,7 +7,7 @@
 void linear_int4_forward(const float *x, const uint8_t *codes, const float *scale,
                          const float *bias, const float *residual, float *y, int64_t rows,
                          int64_t n, int64_t k, void *scratch) {
-    const panel_epilogue epilogue = {bias, 0, residual, y, n, 0};
+    const panel_epilogue epilogue = {bias, residual, y, n, 0};
     const int64_t padded = round_up(k, INT4_GROUP), groups = padded / INT4_GROUP;
     float *x_scale = scratch;
     int32_t *x_sums = (int32_t *)(x_scale + rows);

@@ -49,7 +49,7 @@ void matmul_int8(const int8_t *x, const int8_t *codes, const int32_t *offset, in
 void linear_int8_forward(const float *x, const int8_t *codes, const float *scale,
                          const int32_t *offset, const float *bias, const float *residual, float *y,
                          int64_t rows, int64_t n, int64_t k, void *scratch) {
-    const panel_epilogue epilogue = {bias, 0, residual, y, n, 0};
+    const panel_epilogue epilogue = {bias, residual, y, n, 0};
     float *x_scale = scratch;
     int8_t *q = (int8_t *)(x_scale + rows);
     PARALLEL_FOR(row, rows, 4 * k)

@@ -7,7 +7,7 @@
 void linear_nf4_forward(const float *x, const uint8_t *codes, const float *scale,
                         const float *levels, const float *bias, const float *residual, float *y,
                         int64_t rows, int64_t n, int64_t padded) {
-    const panel_epilogue epilogue = {bias, 0, residual, y, n, 0};
+    const panel_epilogue epilogue = {bias, residual, y, n, 0};
     PARALLEL_FOR(panel, panel_count(n), 8 * rows * padded) {
         int64_t row = 0;
         for (; row + PANEL_ROWS <= rows; row += PANEL_ROWS)

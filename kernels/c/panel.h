@@ -66,11 +66,11 @@ static void packed_row(int64_t scheme, const void *codes, const float *scale, co
     if (scheme == NF4) packed_row_of(NF4, codes, scale, levels, id, k, y);
 }
 
-/* What follows a product: y = act(sum + bias) factor + residual; bias (n); factor, residual and y
- * (rows, n), which may be the same memory. act is of the output, where linear.c's is of the input;
- * its number is activation.h's. */
+/* What follows a product: y = act(sum + bias) + residual; bias (n); residual and y (rows, n), which
+ * may be the same memory. act is of the output, where linear.c's is of the input; its number is
+ * activation.h's. */
 typedef struct {
-    const float *bias, *factor, *residual;
+    const float *bias, *residual;
     float *y;
     int64_t n, output_activation;
 } panel_epilogue;
@@ -82,9 +82,56 @@ INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t
         vf y = sum[i];
         if (e->bias) y = v_add(y, v_load_part(e->bias + column, count));
         y = v_activate((int)e->output_activation, y);
-        if (e->factor) y = v_mul(y, v_load_part(e->factor + at, count));
         if (e->residual) y = v_add(y, v_load_part(e->residual + at, count));
         v_store_part(e->y + at, y, count);
+    }
+}
+
+enum { DOT_ROWS = 4 };
+
+/* x times LANES rows of W, `stride` floats apart: four rows together, which share each load of x and
+ * whose successors are fetched meanwhile. Beyond `rows` the first row is read instead. */
+INLINE vf float_dots(const float *w, int64_t stride, int64_t rows, const float *x, int64_t k) {
+    vf sum[LANES];
+    for (int first = 0; first < LANES; first += DOT_ROWS) {
+        const float *row[DOT_ROWS];
+        vf even[DOT_ROWS], odd[DOT_ROWS]; /* vectors: eight sums, none waits for the one before */
+        UNROLL for (int r = 0; r < DOT_ROWS; r++) {
+            row[r] = w + (first + r < rows ? first + r : 0) * stride;
+            even[r] = odd[r] = v_zero();
+        }
+        int64_t i = 0;
+        for (; i + 2 * LANES <= k; i += 2 * LANES) {
+            vf x0 = v_load(x + i), x1 = v_load(x + i + LANES);
+            UNROLL for (int r = 0; r < DOT_ROWS; r++) {
+                prefetch(row[r] + i + DOT_ROWS * stride);
+                even[r] = v_fma(v_load(row[r] + i), x0, even[r]);
+                odd[r] = v_fma(v_load(row[r] + i + LANES), x1, odd[r]);
+            }
+        }
+        for (; i < k; i += LANES) {
+            int64_t n = k - i < LANES ? k - i : LANES;
+            vf some = v_load_part(x + i, n);
+            UNROLL for (int r = 0; r < DOT_ROWS; r++)
+                even[r] = v_fma(v_load_part(row[r] + i, n), some, even[r]);
+        }
+        UNROLL for (int r = 0; r < DOT_ROWS; r++) sum[first + r] = v_add(even[r], odd[r]);
+    }
+    v_transpose(sum);
+    UNROLL for (int r = 1; r < LANES; r++) sum[0] = v_add(sum[0], sum[r]);
+    return sum[0];
+}
+
+/* float32: W lies as it is, row after row. */
+static void float_panel(const float *w, const float *x, int64_t batch, int64_t k, int64_t panel,
+                        const panel_epilogue *e) {
+    int64_t left = e->n - panel * PANEL;
+    w += panel * PANEL * k;
+    for (int64_t row = 0; row < batch; row++) { /* beyond the first from the cache */
+        vf y[PANEL_VECTORS];
+        for (int i = 0; i < PANEL_VECTORS && i * LANES < left; i++)
+            y[i] = float_dots(w + i * LANES * k, k, left - i * LANES, x + row * k, k);
+        panel_finish(y, e, row, panel);
     }
 }
 

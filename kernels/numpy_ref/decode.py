@@ -5,8 +5,18 @@
     logits = head(norm(x))
 
 A network is described by its parts, and most of them may be missing. With what is above it is
-GPT-2's kind; LLaMA's kind has no position table and no biases, but rotary tables, fewer key heads
-than heads, and a gate: act(gate(h)) * up(h) in place of act(up(h)).
+GPT-2's kind; LLaMA's kind has no position table and no biases, but rotary angles, fewer key heads
+than heads, and a gate. Post-norm (the original transformer's) is
+
+    x = norm(token[id] + position[p])
+    for each layer:  x = norm1(x + proj(attention(qkv(x))));   x = norm2(x + down(act(up(x))))
+    logits = head(x)
+
+**The cache is a ring.** A sequence's key and value at position p lie at place p mod R of its R
+places, so the token at p sees the last R positions, itself included, and what is older has been
+overwritten: nothing is moved and nothing grows, however long the text. A key is kept as it was
+turned at its own position; scores depend on distances alone, so it stays right while positions go
+on. (A table of position vectors ends; there the text ends with it.)
 
 It is the model of tinygpt/model once more, as one kernel, because one token has too little work
 for forty calls from Python: for config M the arithmetic takes half a millisecond, and so would the
@@ -25,10 +35,12 @@ from types import ModuleType
 import numpy as np
 
 from kernels import checks, contracts
+from kernels.numpy_ref.attention import rotate
 from kernels.numpy_ref.linear import activate
 from kernels.packing import Packed, dequantize
 
 Matrix = np.ndarray | Packed  # (N, K), float32 or quantized
+FARTHEST = 2**31  # positions: an angle in float64 is still right to 1e-6 there
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +51,16 @@ class LayerWeights:
     qkv: Matrix  # ((H + 2 Hkv) D, C): queries of all heads, then keys, then values
     proj: Matrix  # (C, H D)
     norm2: np.ndarray
-    up: Matrix  # (F, C)
+    up: Matrix  # (F, C), or with a gate (2 F, C): the gate's rows, then what passes it
     down: Matrix  # (C, F)
-    gate: Matrix | None = None  # (F, C)
     norm1_bias: np.ndarray | None = None  # a bias has its matrix's rows, or its norm's length
     qkv_bias: np.ndarray | None = None
     proj_bias: np.ndarray | None = None
     norm2_bias: np.ndarray | None = None
     up_bias: np.ndarray | None = None
     down_bias: np.ndarray | None = None
+    q_norm: np.ndarray | None = None  # (D,), of the RMS norm of each query's head
+    k_norm: np.ndarray | None = None  # (D,), of each key's
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +69,7 @@ class Network:
 
     Its arrays are not copied: what is written to them later counts in the next step.
     Raises ValueError where a part's shape does not fit the others or an array is not C-contiguous,
-    TypeError for an array that is not float32.
+    TypeError for an array that is not float32 (`rotary`: float64).
     """
 
     token: Matrix  # (V, C)
@@ -65,14 +78,18 @@ class Network:
     norm: np.ndarray  # (C,)
     heads: int  # H
     norm_kind: str  # "layernorm" or "rmsnorm"
-    activation: str  # as of `linear`
-    eps: float = 1e-5
+    activation: str  # as of `linear`, which may be a gate
+    eps: float = 1e-5  # of every norm
     norm_bias: np.ndarray | None = None
     head: Matrix | None = None  # (V', C), the output projection; None: token, tied
     head_bias: np.ndarray | None = None  # (V',)
     kv_heads: int | None = None  # Hkv, key and value heads, each for H / Hkv heads; None: H
     head_dim: int | None = None  # D; None: C / H
-    rotary: tuple[np.ndarray, np.ndarray] | None = None  # cos, sin (context, D / 2) float32
+    rotary: np.ndarray | None = None  # (R,) float64, 2 R <= D: radians a position, of each pair
+    bias: np.ndarray | None = None  # (H, distances): added to the score of a key so far back
+    window: int | None = None  # positions that a token sees, itself included; None: all kept ones
+    norm_place: str = "pre"  # or "post"
+    softcap: float | None = None  # logits become cap tanh(logit / cap)
 
     @property
     def output(self) -> Matrix:
@@ -85,25 +102,25 @@ class Network:
         H = self.heads
         return H, self.kv_heads or H, self.head_dim or self.token.shape[1] // H
 
+    @property
+    def positions(self) -> int:
+        """Positions that there are: as many as the table has, or FARTHEST."""
+        return FARTHEST if self.position is None else len(self.position)
+
+    def sight(self, places: int) -> int:
+        """Positions that a token sees at most, of a cache of that many places."""
+        return min(places, self.window or places)
+
     def __post_init__(self) -> None:
-        C = self.token.shape[-1]
+        self._check_settings()
+        C, (H, Hkv, D) = self.token.shape[-1], self.head_shape
         _fits("token", self.token, (self.token.shape[0], C))
-        if self.heads < 1:
-            raise ValueError(f"Network: heads must be at least 1, not {self.heads}")
-        H, Hkv, D = self.head_shape
-        checks.heads("Network", H, Hkv, D)
-        if self.norm_kind not in ("layernorm", "rmsnorm"):
-            raise ValueError(f"Network: unknown norm {self.norm_kind!r}; layernorm or rmsnorm")
-        if self.activation not in checks.ACTIVATIONS:
-            choices = ", ".join(checks.ACTIVATIONS)
-            raise ValueError(f"Network: unknown activation {self.activation!r}; choose {choices}")
         if self.position is not None:
             _fits("position", self.position, (len(self.position), C))
+        if self.bias is not None:
+            _fits("bias", self.bias, (H, self.bias.shape[-1]))
         if self.rotary is not None:
-            if D % 2:
-                raise ValueError(f"Network: rotary turns pairs of coordinates, a head has {D}")
-            for table in self.rotary:
-                _fits("rotary", table, (len(self.rotary[0]), D // 2))
+            self._check_rotary(self.rotary, D)
         V = self.output.shape[0]
         _fits("head", self.output, (V, C))
         _fits("head_bias", self.head_bias, (V,))
@@ -111,12 +128,37 @@ class Network:
         for layer in self.layers:
             self._fits_norm("norm1", layer)
             self._fits_norm("norm2", layer)
-            F = layer.up.shape[0]
-            matrices = {"qkv": ((H + 2 * Hkv) * D, C), "proj": (C, H * D), "up": (F, C),
-                        "down": (C, F), "gate": (F, C)}
+            _fits("q_norm", layer.q_norm, (D,))
+            _fits("k_norm", layer.k_norm, (D,))
+            F = layer.down.shape[-1]
+            up = 2 * F if self.activation in checks.GATED else F
+            matrices = {"qkv": ((H + 2 * Hkv) * D, C), "proj": (C, H * D), "up": (up, C),
+                        "down": (C, F)}
             for name, shape in matrices.items():
                 _fits(name, getattr(layer, name), shape)
-                _fits(f"{name}_bias", getattr(layer, f"{name}_bias", None), shape[:1])
+                _fits(f"{name}_bias", getattr(layer, f"{name}_bias"), shape[:1])
+
+    def _check_settings(self) -> None:
+        if self.heads < 1:
+            raise ValueError(f"Network: heads must be at least 1, not {self.heads}")
+        checks.heads("Network", *self.head_shape)
+        choices = {"norm_kind": ("layernorm", "rmsnorm"), "norm_place": ("pre", "post"),
+                   "activation": (*checks.ACTIVATIONS, *checks.GATED)}
+        for name, known in choices.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"Network: unknown {name} {value!r}; choose {', '.join(known)}")
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"Network: window must be at least 1 (itself), not {self.window}")
+        if self.softcap is not None and not self.softcap > 0:
+            raise ValueError(f"Network: softcap must be above 0, not {self.softcap}")
+
+    def _check_rotary(self, rates: np.ndarray, D: int) -> None:
+        if rates.ndim != 1 or 2 * len(rates) > D:
+            raise ValueError(
+                f"Network: rotary {rates.shape} must be (R,), 2 R <= {D}, the size of a head"
+            )
+        _fits("rotary", rates, rates.shape, np.float64)
 
     def _fits_norm(self, name: str, owner: Network | LayerWeights) -> None:
         bias = getattr(owner, f"{name}_bias")
@@ -126,7 +168,9 @@ class Network:
             raise ValueError(f"Network: rmsnorm has no bias, but {name}_bias is given")
 
 
-def _fits(name: str, part: Matrix | None, shape: tuple[int, ...]) -> None:
+def _fits(
+    name: str, part: Matrix | None, shape: tuple[int, ...], dtype: type = np.float32
+) -> None:
     """Raise unless a part is missing or has its shape and lies in memory as C reads it."""
     if part is None:
         return
@@ -134,8 +178,8 @@ def _fits(name: str, part: Matrix | None, shape: tuple[int, ...]) -> None:
         raise ValueError(f"Network: {name} {part.shape} must be {shape}")
     if isinstance(part, Packed):  # has been checked when it was made
         return
-    if part.dtype != np.float32:
-        raise TypeError(f"Network: {name} must be float32, not {part.dtype}; cast it")
+    if part.dtype != dtype:
+        raise TypeError(f"Network: {name} must be {dtype.__name__}, not {part.dtype}; cast it")
     if not (part.flags.c_contiguous and part.flags.aligned):
         raise ValueError(f"Network: {name} {part.shape} must be C-contiguous and aligned")
 
@@ -143,12 +187,18 @@ def _fits(name: str, part: Matrix | None, shape: tuple[int, ...]) -> None:
 def decode_step(ids, network: Network, keys, values, positions):
     """Feed one token to each of B sequences, each at its own position, and score what follows it.
 
-    ids, positions: (B,) int; keys, values: (L, B, context, Hkv, D) float32: row b's before
-    positions[b] are filled, the one at positions[b] is written.  Both lie contiguous and share no
-    memory (ValueError); what else is given is only read.
+    ids, positions: (B,) int; keys, values: (L, B, places, Hkv, D) float32: those of row b's last
+    `places` positions before positions[b] are filled, the one at positions[b] is written, at place
+    positions[b] mod places.  Both lie contiguous and share no memory (ValueError); what else is
+    given is only read.
+    A token sees the last min(places, window) positions, itself included.  So a step over a ring
+    that has come round equals the same token's row of a pass over the whole text in which each
+    query sees that many keys: with several layers, what a key holds was gathered from keys that
+    are overwritten by now, and reaches back L (places - 1) positions.
     Returns logits (B, V') float32.
-    Raises IndexError for an id outside the vocabulary, ValueError for a position outside the cache
-    or the network's tables.
+    Raises IndexError for an id outside the vocabulary, ValueError for a position outside the
+    network's table (without one, from FARTHEST on) or a cache with more places than `bias` has
+    distances.
     """
     check_decode(ids, network, keys, values, positions)
     ops = sys.modules[__package__]  # the other kernels of this backend, whole by now
@@ -162,72 +212,86 @@ def check_decode(ids, network: Network, keys, values, positions) -> None:
     contracts.decode_step.ready(ids, positions, keys, values, **sizes)
     checks.apart("decode_step", {"keys": keys, "values": values}, {})
     checks.ids("decode_step", ids, network.token.shape[0])
-    end = context_of(network, keys)
-    outside = (positions < 0) | (positions >= end)
+    places = keys.shape[2]
+    if places < 1:
+        raise ValueError(f"decode_step: keys {keys.shape} have no place to write to")
+    if network.bias is not None and network.bias.shape[1] < network.sight(places):
+        raise ValueError(
+            f"decode_step: bias has {network.bias.shape[1]} distances, a token sees "
+            f"{network.sight(places)} positions"
+        )
+    outside = (positions < 0) | (positions >= network.positions)
     if outside.any():
         wrong = int(positions[outside][0])
-        raise ValueError(f"decode_step: position {wrong} is outside the {end} of cache and tables")
-
-
-def context_of(network: Network, keys) -> int:
-    """Positions that the cache and the network's tables have room for."""
-    tables = [network.position, *(network.rotary or ())]
-    return min([keys.shape[2], *(len(table) for table in tables if table is not None)])
+        raise ValueError(
+            f"decode_step: position {wrong} is outside the {network.positions} positions there are"
+        )
 
 
 def decode_with(ops: ModuleType, ids, network: Network, keys, values, positions):
     """decode_step in terms of another backend's linear, norms and attention."""
+
+    def before(x, weight, bias):  # the norm that a half begins with, or the head
+        return norm(ops, x, weight, bias, network) if network.norm_place == "pre" else x
+
+    def after(x, weight, bias):  # or ends with, or the embedding
+        return norm(ops, x, weight, bias, network) if network.norm_place == "post" else x
+
     stream = rows_of(network.token, ids)  # (B, C)
     if network.position is not None:
         stream = stream + network.position[positions]
+    stream = after(stream, network.norm, network.norm_bias)
     for layer, k, v in zip(network.layers, keys, values, strict=True):
-        h = norm(ops, stream, layer.norm1, layer.norm1_bias, network)
+        h = before(stream, layer.norm1, layer.norm1_bias)
         h = linear(ops, h, layer.qkv, layer.qkv_bias)
-        h = attention(ops, h, k, v, positions, network)
+        h = attention(ops, h, layer, k, v, positions, network)
         stream = linear(ops, h, layer.proj, layer.proj_bias, stream)
-        h = norm(ops, stream, layer.norm2, layer.norm2_bias, network)
-        h = hidden(ops, h, layer, network.activation)
+        stream = after(stream, layer.norm1, layer.norm1_bias)
+        h = before(stream, layer.norm2, layer.norm2_bias)
+        h = activate(linear(ops, h, layer.up, layer.up_bias), network.activation, ops.gelu_forward)
         stream = linear(ops, h, layer.down, layer.down_bias, stream)
-    h = norm(ops, stream, network.norm, network.norm_bias, network)
-    return linear(ops, h, network.output, network.head_bias)
+        stream = after(stream, layer.norm2, layer.norm2_bias)
+    h = before(stream, network.norm, network.norm_bias)
+    logits = linear(ops, h, network.output, network.head_bias)
+    cap = network.softcap
+    return logits if cap is None else np.tanh(logits / np.float32(cap)) * np.float32(cap)
 
 
-def attention(ops: ModuleType, qkv, keys, values, positions, network: Network):
-    """Store each row's new key and value; its queries see all of the row's up to there.
+def attention(ops: ModuleType, qkv, layer: LayerWeights, keys, values, positions, network: Network):
+    """Store each row's new key and value; its queries see the row's last ones up to there.
 
-    qkv: (B, (H + 2 Hkv) D); keys, values: (B, context, Hkv, D), one layer's.  Returns (B, H D).
+    qkv: (B, (H + 2 Hkv) D); keys, values: (B, places, Hkv, D), one layer's.  Returns (B, H D).
     """
     H, Hkv, D = network.head_shape
     parts = np.split(qkv, [H * D, (H + Hkv) * D], axis=-1)
     counts = zip(parts, (H, Hkv, Hkv), strict=True)
     q, k, v = (part.reshape(len(qkv), n, D) for part, n in counts)  # (B, H, D), (B, Hkv, D) twice
+    if layer.q_norm is not None:
+        q = ops.rmsnorm_forward(q, layer.q_norm, eps=network.eps)[0]
+    if layer.k_norm is not None:
+        k = ops.rmsnorm_forward(k, layer.k_norm, eps=network.eps)[0]
     if network.rotary is not None:
-        cos, sin = (table[positions][:, None] for table in network.rotary)  # (B, 1, D / 2)
+        angles = positions[:, None, None] * network.rotary  # (B, 1, R) float64
+        cos, sin = np.cos(angles).astype(q.dtype), np.sin(angles).astype(q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-    y = np.empty_like(q)
+    y, places = np.empty_like(q), keys.shape[1]
     for b, position in enumerate(positions.tolist()):
-        keys[b, position], values[b, position] = k[b], v[b]
-        row, seen = slice(b, b + 1), slice(position + 1)
-        y[row] = ops.attention_forward(q[row, None], keys[row, seen], values[row, seen])[0][:, 0]
+        keys[b, position % places], values[b, position % places] = k[b], v[b]
+        seen = min(position + 1, network.sight(places))
+        bias = None if network.bias is None else network.bias[:, :seen]
+        y[b] = ops.attention_forward(
+            q[b, None, None], last(keys[b], position, seen)[None],
+            last(values[b], position, seen)[None], bias=bias,
+        )[0][0, 0]
     return y.reshape(len(qkv), H * D)
 
 
-def rotate(x, cos, sin):
-    """Turn the pairs (x_d, x_{d + D/2}) by angles that grow with the position.
-
-    x: (..., D); cos, sin: (..., D / 2).  Turned so, q . k depends on the distance of their
-    positions alone.  Source: Su et al. 2021 (RoFormer), with a pair's halves D / 2 apart.
-    """
-    a, b = np.split(x, 2, axis=-1)
-    return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
-
-
-def hidden(ops: ModuleType, x, layer: LayerWeights, activation: str):
-    """act(up(x)), or with a gate act(gate(x)) up(x) (Shazeer 2020).  x: (B, C) -> (B, F)."""
-    up = linear(ops, x, layer.up, layer.up_bias)
-    if layer.gate is None:
-        return activate(up, activation, ops.gelu_forward)
-    return activate(linear(ops, x, layer.gate), activation, ops.gelu_forward) * up
+def last(ring, position: int, count: int):
+    """The `count` rows of a ring (places, ...) up to a position's, oldest first."""
+    end = position % len(ring) + 1
+    if count <= end:
+        return ring[end - count : end]
+    return np.concatenate([ring[end - count :], ring[:end]])
 
 
 def rows_of(matrix: Matrix, ids):

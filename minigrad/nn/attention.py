@@ -25,8 +25,7 @@ class Sight:
     """What decides a score besides query and key; the same for all layers.
 
     first, last: (B, T) integers, the keys that each query sees; None: from 0, to the last.
-    bias: (H, Tq + Tk - 1) by distance.  rotary: (cos, sin), a row for each position.
-    start: the position of the first query, where a cache holds those before.
+    bias: (H, Tq + Tk - 1) by distance.  rotary: (cos, sin), a row for each of the T positions.
     memory: (B, T) integers, where the memory ends that cross attention reads; None: at its end.
     """
 
@@ -34,7 +33,6 @@ class Sight:
     last: np.ndarray | None = None
     bias: Tensor | np.ndarray | None = None
     rotary: Rotary | None = None
-    start: int = 0
     memory: np.ndarray | None = None
 
 
@@ -139,8 +137,7 @@ class SelfAttention(Module):
         B, T, _ = qkv.shape
         q, k, v = (part.data for part in self._split(qkv))
         if sight.rotary is not None:  # a key is kept as it stands: turned by its own position
-            here = slice(sight.start, sight.start + T)
-            cos, sin = (table[here, None] for table in sight.rotary)  # (T, 1, R)
+            cos, sin = (table[:, None] for table in sight.rotary)  # (T, 1, R)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         k, v = cache.append(k, v)
         y = ops.attention(

@@ -9,9 +9,9 @@ import numpy as np
 
 from kernels import active
 from kernels.numpy_ref.decode import LayerWeights, Matrix, Network
-from kernels.packing import PANEL, Packed
+from kernels.packing import Packed
 
-__all__ = ["PANEL", "LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
+__all__ = ["LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
 
 
 def decode_step(
@@ -19,6 +19,6 @@ def decode_step(
 ) -> np.ndarray:
     """Logits (B, V) after one more token for each of B sequences, each at its own position.
 
-    ids, positions: (B,) int; keys, values: (L, B, context, Hkv, D) float32, written to.
+    ids, positions: (B,) int; keys, values: (L, B, places, Hkv, D) float32, written to.
     """
     return active.decode_step(ids, network, keys, values, positions)

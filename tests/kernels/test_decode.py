@@ -130,7 +130,7 @@ def test_wrong_arguments_are_named(fast):
             fast.decode_step(np.array([37]), net, keys, values, zero)
         with pytest.raises(ValueError, match="position 12 is outside the 12"):
             fast.decode_step(zero, net, keys, values, np.array([CONTEXT]))
-        with pytest.raises(ValueError, match=r"keys must .*\(2, 2, context, 3, 8\), not \(2, 1,"):
+        with pytest.raises(ValueError, match=r"keys must .*\(2, 2, places, 3, 8\), not \(2, 1,"):
             fast.decode_step(two, net, keys, values, two)
         with pytest.raises(ValueError, match=r"positions must have shape \(1,\), not \(2,\)"):
             fast.decode_step(zero, net, keys, values, two)

@@ -11,7 +11,7 @@ special token.
 
 The keys and values of all that was said stay in the decoder's cache, so an answer costs only its
 own tokens and those of the question, however long the conversation is. What no longer fits the
-context is forgotten, oldest first.
+context is forgotten, oldest first (decoder.py).
 
 Read next: decoder.py.
 """
@@ -98,16 +98,18 @@ class Conversation:
             self._read = len(self._ids)
 
     def _feed(self, ids: list[int]) -> np.ndarray:
-        """Take in what was said; if it does not fit, only the last half of the context is kept."""
+        """Take in what was said; of what does not fit only the last half of the context is kept,
+        or where it slides the last context."""
         self._ids += ids
         read, self._read = self._read, 0
         if read == 0:  # nothing was said yet, or an interrupt left the decoder at any place
             self._decoder.clear()
-        unread = self._ids[read:]
-        if len(unread) > self._decoder.context - self._decoder.length:
-            self._decoder.clear()
-            keep = max(len(unread) if read else len(ids), self._decoder.context // 2)
-            unread = self._ids[-min(keep, self._decoder.context) :]
+        unread, decoder = self._ids[read:], self._decoder
+        if len(unread) > decoder.room:
+            decoder.clear()
+            kept = decoder.context if decoder.slides else decoder.context // 2
+            keep = max(len(unread) if read else len(ids), kept)
+            unread = self._ids[-min(keep, decoder.context) :]
         logits = self._decoder.feed(np.array([unread], dtype=np.int64))
         self._read = len(self._ids)
         return logits

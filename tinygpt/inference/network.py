@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import nn
+from minigrad import Tensor, nn
 from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
-from minigrad.ops.decode import PANEL, LayerWeights, Matrix, Network
-from minigrad.ops.linear import GATED
-from tinygpt.model import GPT, LanguageModel
+from minigrad.ops.decode import LayerWeights, Matrix, Network
+from tinygpt.model import GPT, LanguageModel, ModelShape
+from tinygpt.model.block import Block
+from tinygpt.model.positions import Positions
+
+NORMS = {"layernorm": (nn.LayerNorm,), "rmsnorm": (nn.RMSNorm,)}
 
 
 def network_of(model: LanguageModel) -> Network | None:
@@ -33,65 +36,65 @@ class _Unknown(Exception):
 
 
 def _network(model: GPT) -> Network:
-    shape = model.shape
-    if (
-        shape.positions in ("alibi", "relative") or shape.norm_place == "post" or shape.qk_norm
-        or shape.softcap is not None or (shape.window or shape.context) < shape.context
-    ):
-        raise _Unknown  # yet
-    layers = tuple(_layer(block, shape.activation) for block in model.layers())
-    output: Any = model.output
+    shape, output, learned = model.shape, model.output, model.position_embedding
+    positions = _known(model.positions, Positions)
     return Network(
         token=_table(model.token_embedding),
-        position=_positions(model),
-        layers=layers,
-        norm=_norm(model.norm),
+        position=positions.sinusoids if learned is None else _floats(learned),
+        layers=tuple(_layer(block, shape) for block in model.layers()),
+        norm=_norm(model.norm, shape),
         norm_bias=_bias(model.norm),
         heads=shape.n_heads,
         norm_kind=shape.norm,
-        activation=GATED.get(shape.activation, shape.activation),
+        activation=shape.activation,
         eps=shape.eps,
         head=None if output is None else _table(output),
         kv_heads=shape.heads[1],
         head_dim=shape.heads[2],
-        rotary=model.positions.rotary(shape.context),
+        rotary=positions.rates,
+        bias=_distance_bias(positions, shape),
+        window=shape.window,
+        norm_place=shape.norm_place,
+        softcap=shape.softcap,
     )
 
 
-def _layer(block: Any, activation: str) -> LayerWeights:
-    """block: whatever it is by now: _norm and _matrix look closely."""
-    attention, mlp = block.attention, block.mlp
-    up, gate = _matrix(mlp.up), None
-    if activation in GATED:
-        gate, up = _halves(up)
-        if mlp.up.bias is not None:
-            raise _Unknown  # yet
+def _layer(block: Any, shape: ModelShape) -> LayerWeights:
+    """block: whatever it is by now."""
+    _known(block, Block)
+    attention, mlp = _known(block.attention, nn.SelfAttention), _known(block.mlp, nn.MLP)
+    q_norm, k_norm = attention.q_norm, attention.k_norm
     return LayerWeights(
-        norm1=_norm(block.norm1), norm1_bias=_bias(block.norm1),
+        norm1=_norm(block.norm1, shape), norm1_bias=_bias(block.norm1),
         qkv=_matrix(attention.qkv), qkv_bias=_bias(attention.qkv),
+        q_norm=None if q_norm is None else _norm(q_norm, shape, nn.RMSNorm),
+        k_norm=None if k_norm is None else _norm(k_norm, shape, nn.RMSNorm),
         proj=_matrix(attention.proj), proj_bias=_bias(attention.proj),
-        norm2=_norm(block.norm2), norm2_bias=_bias(block.norm2),
-        up=up, up_bias=_bias(mlp.up), gate=gate,
-        down=_matrix(mlp.down, activation), down_bias=_bias(mlp.down),
+        norm2=_norm(block.norm2, shape), norm2_bias=_bias(block.norm2),
+        up=_matrix(mlp.up), up_bias=_bias(mlp.up),
+        down=_matrix(mlp.down, shape.activation), down_bias=_bias(mlp.down),
     )
 
 
-def _positions(model: GPT) -> np.ndarray | None:
-    """The vectors that are added to tokens, if there are any."""
-    if model.shape.positions == "sinusoidal":
-        return model.positions.sinusoids
-    table: Any = model.position_embedding
-    if table is None:
+def _distance_bias(positions: Positions, shape: ModelShape) -> np.ndarray | None:
+    """(H, sight): what is added to scores, by distance. A copy of what `relative` has learned."""
+    if positions.table is not None:
+        _table(positions.table)
+    bias = positions.bias(np.arange(shape.sight))
+    if bias is None:
         return None
-    if type(table) is QuantizedEmbedding:
-        return table.dequantized()
-    if type(table) is nn.Embedding:
-        return table.weight.data
-    raise _Unknown
+    return np.ascontiguousarray(bias.data if isinstance(bias, Tensor) else bias)
 
 
-def _norm(norm: Any) -> np.ndarray:
-    if type(norm) not in (nn.LayerNorm, nn.RMSNorm):
+def _known(module: Any, *types: type) -> Any:
+    """The module, if it is of just one of these types."""
+    if type(module) not in types:
+        raise _Unknown
+    return module
+
+
+def _norm(norm: Any, shape: ModelShape, *types: type) -> np.ndarray:
+    if _known(norm, *(types or NORMS[shape.norm])).eps != shape.eps:
         raise _Unknown
     return norm.weight.data
 
@@ -102,24 +105,17 @@ def _bias(module: Any) -> np.ndarray | None:
 
 
 def _table(embedding: Any) -> Matrix:
-    if type(embedding) is QuantizedEmbedding:
-        return embedding.packed
-    if type(embedding) is nn.Embedding:
-        return embedding.weight.data
-    raise _Unknown
+    known = _known(embedding, nn.Embedding, QuantizedEmbedding)
+    return known.packed if type(known) is QuantizedEmbedding else known.weight.data
+
+
+def _floats(embedding: Any) -> np.ndarray:
+    table = _table(embedding)
+    return table if isinstance(table, np.ndarray) else embedding.dequantized()
 
 
 def _matrix(linear: Any, activation: str | None = None) -> Matrix:
-    if type(linear) not in (nn.Linear, QuantizedLinear) or linear.activation != activation:
+    known = _known(linear, nn.Linear, QuantizedLinear)
+    if known.activation != activation:
         raise _Unknown
-    return linear.packed if type(linear) is QuantizedLinear else linear.weight.data
-
-
-def _halves(matrix: Matrix) -> tuple[Matrix, Matrix]:
-    """The gate's rows, and the rows of what passes it."""
-    half = matrix.shape[0] // 2
-    if isinstance(matrix, np.ndarray):
-        return matrix[:half], matrix[half:]
-    if half % PANEL:
-        raise _Unknown
-    return matrix.panels(0, half), matrix.panels(half, 2 * half)
+    return known.packed if type(known) is QuantizedLinear else known.weight.data

@@ -1,9 +1,13 @@
-"""What generation remembers: the keys and values of every position, layer by layer.
+"""What generation remembers: the keys and values of the last positions, layer by layer.
 
 Without it each new token would recompute all earlier ones: T^2/2 steps of work instead of T. The
-arrays are allocated once, for the whole context; attention reads the filled part in place.
+arrays are allocated once, for as many positions as a query sees (the context, or a window), and
+attention reads the filled part in place.
 
-Bytes: 2 (keys, values) * 4 * layers * batch * context * Hkv D, for M (6 x 256 x 192): 2.4 MB.
+Each is a ring: position p lies at place p mod places. A text that goes on beyond the context
+(ModelShape.slides) overwrites the oldest key with the newest, and nothing is moved.
+
+Bytes: 2 (keys, values) * 4 * layers * batch * places * Hkv D, for M (6 x 256 x 192): 2.4 MB.
 """
 
 from __future__ import annotations
@@ -14,38 +18,42 @@ from tinygpt.model.shape import ModelShape
 
 
 class LayerCache:
-    """One layer's keys and values, (B, context, Hkv, D) each, the first `length` filled."""
+    """One layer's keys and values, (B, places, Hkv, D) each; `length` positions have been."""
 
     def __init__(self, keys: np.ndarray, values: np.ndarray, length: int):
         self.keys, self.values, self.length = keys, values, length
 
     def append(self, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Store k and v, (B, T, Hkv, D), and return all keys and values so far as views.
+        """Store k and v, (B, T, Hkv, D); return what was kept before them and them, oldest first.
 
-        They count once the whole cache has advanced.  Raises ValueError if they do not fit.
+        Returns views of the ring where that has not come round, else copies.
+        They count once the whole cache has advanced.
         """
-        end = self.length + k.shape[1]
-        if end > self.keys.shape[1]:
-            raise ValueError(
-                f"KVCache: position {end} is beyond its {self.keys.shape[1]} positions; "
-                "clear() it and feed the last tokens again"
-            )
-        self.keys[:, self.length : end] = k
-        self.values[:, self.length : end] = v
-        return self.keys[:, :end], self.values[:, :end]
+        return self._append(self.keys, k), self._append(self.values, v)
+
+    def _append(self, ring: np.ndarray, new: np.ndarray) -> np.ndarray:
+        places, end = ring.shape[1], self.length + new.shape[1]
+        if end <= places:
+            ring[:, self.length : end] = new
+            return ring[:, :end]
+        kept = np.arange(max(self.length - places, 0), self.length) % places  # oldest first
+        both = np.concatenate([ring[:, kept], new], axis=1)
+        ring[:, np.arange(end - places, end) % places] = both[:, -places:]
+        return both
 
 
 class KVCache:
     """The caches of all layers of a GPT.
 
-    length: positions filled, one number for all layers. It grows when the last layer has written,
-    so a forward pass that is cut short (Ctrl-C) leaves the cache as if it had not begun.
+    length: positions taken in, one number for all layers. It grows when the last layer has written,
+    so a forward pass that is cut short (Ctrl-C) leaves the cache as if it had not begun, unless it
+    has overwritten what a repetition would read: `ahead` is for those.
     """
 
     def __init__(self, shape: ModelShape, batch: int = 1):
         _, kv_heads, head = shape.heads
-        size = (2, shape.n_layers, batch, shape.context, kv_heads, head)
-        self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, context, Hkv, D) each
+        size = (2, shape.n_layers, batch, shape.sight, kv_heads, head)
+        self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, places, Hkv, D) each
         self.length = 0
 
     def layer(self, index: int) -> LayerCache:
@@ -55,6 +63,18 @@ class KVCache:
     def advance(self, positions: int) -> None:
         """Count positions that every layer has written."""
         self.length += positions
+
+    def ahead(self, positions: int) -> KVCache:
+        """A cache to take that many more positions in, while this one stays as it is.
+
+        It shares the arrays where what is written to them is not seen from here: in places that are
+        empty, or by one position, which never sees the one that it overwrites.
+        """
+        other = object.__new__(type(self))  # copy.copy, which takes a tenth of a step
+        vars(other).update(vars(self))
+        if positions > 1 and self.length + positions > self.keys.shape[2]:
+            other.keys, other.values = self.keys.copy(), self.values.copy()
+        return other
 
     def clear(self) -> None:
         """Forget everything; the memory is kept."""

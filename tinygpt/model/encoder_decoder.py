@@ -157,9 +157,10 @@ class Reading(LanguageModel):
     def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """Of target ids (B, T), row b being about source b; see LanguageModel.hidden."""
         (B, T), start = ids.shape, cache.length if cache is not None else 0
-        if start + T > self.shape.context:
+        taken = T if self.shape.slides else start + T
+        if taken > self.shape.context:
             raise ValueError(
-                f"EncoderDecoder: {start + T} positions do not fit the context of "
+                f"EncoderDecoder: {taken} positions do not fit the context of "
                 f"{self.shape.context} tokens"
             )
         model = self.model

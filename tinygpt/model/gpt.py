@@ -29,20 +29,20 @@ class GPT(Transformer):
 
     def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """Embeddings, blocks, norm: (B, T) ids -> (B, T, C); see LanguageModel.hidden."""
-        start = cache.length if cache is not None else 0
-        end = start + ids.shape[1]
-        if end > self.shape.context:
+        start, length = 0 if cache is None else cache.length, ids.shape[1]
+        taken = length if self.shape.slides else start + length
+        if taken > self.shape.context:
             raise ValueError(
-                f"GPT: {end} positions do not fit the context of {self.shape.context} tokens; "
+                f"GPT: {taken} positions do not fit the context of {self.shape.context} tokens; "
                 "feed only the last ones"
             )
-        sight = self.positions.sight(len(ids), start, ids.shape[1])
+        sight = self.positions.sight(len(ids), start, length)
         x = self.through(
-            self.token_embedding(ids), np.arange(start, end), sight, cache,
+            self.token_embedding(ids), np.arange(start, start + length), sight, cache,
             recomputed=self.recompute,
         )
         if cache is not None:
-            cache.advance(ids.shape[1])
+            cache.advance(length)
         return x
 
     def head(self, x: Tensor) -> Tensor:

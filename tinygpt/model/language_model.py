@@ -33,8 +33,8 @@ class LanguageModel(nn.Module):
         """Everything below the output projection.
 
         ids: (B, T) int; with a cache they continue the positions that it holds.
-        Returns (B, T, C).  Raises ValueError for more positions than the context, IndexError for
-        an id outside the vocabulary.
+        Returns (B, T, C).  Raises ValueError for more positions than the context, of which those
+        before T do not count where the shape slides, IndexError for an id outside the vocabulary.
         """
         raise NotImplementedError
 

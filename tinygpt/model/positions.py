@@ -25,13 +25,17 @@ BUCKETS = 32  # of `relative`
 FARTHEST = 128  # distances from here on share the last bucket
 
 
-def rope_tables(positions: int, pairs: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """cos and sin of position p times theta^(-i / pairs), (positions, pairs) float32 each.
+def rope_rates(pairs: int, theta: float) -> np.ndarray:
+    """Radians a position by which each pair turns, theta^(-i / pairs), (pairs,) float64."""
+    return theta ** -(np.arange(pairs) / pairs)
+
+
+def rope_tables(start: int, end: int, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """cos and sin of positions start .. end - 1 times rates, (end - start, pairs) float32 each.
 
     Angles are made in float64: at position 100,000 a float32 angle is off by 0.004.
     """
-    rates = theta ** -(np.arange(pairs) / pairs)
-    angles = np.arange(positions)[:, None] * rates
+    angles = np.arange(start, end)[:, None] * rates
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
@@ -68,7 +72,8 @@ class Positions(nn.Module):
     """What a shape's kind of positions gives to attention.
 
     table: (BUCKETS, H), learned, of `relative`; None otherwise.
-    sinusoids: (context, E), what `sinusoidal` adds to the tokens' vectors.
+    sinusoids: (context, E), what `sinusoidal` adds to the tokens' vectors; None otherwise.
+    rates: (D / 2,) float64, radians a position of each pair, of `rope`; None otherwise.
     """
 
     def __init__(self, shape: ModelShape, causal: bool, rng: np.random.Generator | None):
@@ -76,38 +81,47 @@ class Positions(nn.Module):
         self.table = None
         if shape.positions == "relative":
             self.table = nn.Embedding(BUCKETS, shape.n_heads, rng=rng)
-        self.sinusoids = nn.init.sinusoids((shape.context, shape.embedding)).data
+        self.sinusoids = None
+        if shape.positions == "sinusoidal":
+            self.sinusoids = nn.init.sinusoids((shape.context, shape.embedding)).data
         self._slopes = alibi_slopes(shape.n_heads) if shape.positions == "alibi" else None
-        self._rotary: tuple[np.ndarray, np.ndarray] | None = None
-
-    def rotary(self, positions: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """rope's tables for at least that many positions, None for another kind."""
-        if self.shape.positions != "rope":
-            return None
-        if self._rotary is None or len(self._rotary[0]) < positions:
-            pairs = self.shape.heads[2] // 2
-            self._rotary = rope_tables(positions, pairs, self.shape.rope_theta)
-        return self._rotary
+        self.rates = None
+        if shape.positions == "rope":
+            self.rates = rope_rates(shape.heads[2] // 2, shape.rope_theta)
+        self._rotary: tuple[np.ndarray, np.ndarray] | None = None  # of the context, once needed
 
     def sight(self, rows: int, start: int, length: int) -> nn.Sight:
-        """For queries at start .. start + length - 1 of each row, keys from 0 on."""
-        end = start + length
+        """For queries at start .. start + length - 1 of each row.
+
+        Keys are those of the same positions, after the last shape.sight ones that a cache kept.
+        """
+        kept = min(start, self.shape.sight)
         return nn.Sight(
-            first=self._first(rows, start, end), bias=self._bias(length, end),
-            rotary=self.rotary(self.shape.context), start=start,
+            first=self._first(rows, kept, kept + length),
+            bias=self.bias(np.arange(1 - length, kept + length)),
+            rotary=self._tables(start, start + length),
         )
 
-    def _first(self, rows: int, start: int, end: int) -> np.ndarray | None:
-        """A window's first keys (B, T), None if it reaches back to the start."""
-        window = self.shape.window
-        if window is None or end <= window:
+    def _tables(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """rope's cos and sin of positions start .. end - 1, None for another kind."""
+        if self.rates is None:
             return None
-        first = np.maximum(np.arange(start, end) - window + 1, 0)
+        if end > self.shape.context:
+            return rope_tables(start, end, self.rates)
+        if self._rotary is None:
+            self._rotary = rope_tables(0, self.shape.context, self.rates)
+        cos, sin = self._rotary
+        return cos[start:end], sin[start:end]
+
+    def _first(self, rows: int, start: int, end: int) -> np.ndarray | None:
+        """First keys (B, T) of queries start .. end - 1, None if all see from key 0 on."""
+        if end <= self.shape.sight:
+            return None
+        first = np.maximum(np.arange(start, end) - self.shape.sight + 1, 0)
         return np.broadcast_to(first, (rows, end - start))
 
-    def _bias(self, queries: int, keys: int) -> Tensor | np.ndarray | None:
-        """(H, Tq + Tk - 1) by distance, the past to the right of the middle."""
-        distances = np.arange(1 - queries, keys)
+    def bias(self, distances: np.ndarray) -> Tensor | np.ndarray | None:
+        """(L,) distances of a query and a key before it -> (H, L), what is added to scores."""
         if self._slopes is not None:
             return -self._slopes[:, None] * np.abs(distances).astype(np.float32)
         if self.table is not None:

@@ -66,6 +66,20 @@ class ModelShape:
         )
 
     @property
+    def sight(self) -> int:
+        """Keys that a query sees at most, itself included."""
+        return min(self.window or self.context, self.context)
+
+    @property
+    def slides(self) -> bool:
+        """Whether a text may go on beyond the context, each token seeing the last `sight`.
+
+        A vector that is added for a position means the place in the text that it was learned at;
+        everything else tells positions by their distance alone.
+        """
+        return self.positions not in ("learned", "sinusoidal")
+
+    @property
     def hidden(self) -> int:
         """Width of the MLP's middle.
 

@@ -76,7 +76,7 @@ class Stack(nn.Module):
         (B, T)."""
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
-        elif self.shape.positions == "sinusoidal":
+        elif self.positions.sinusoids is not None:
             x = x + self.positions.sinusoids[positions]
         return self.dropout(x)
 

@@ -45,9 +45,10 @@ def interrupted(line):
         sys.settrace(before)
 
 
-def make_model(context):
+def make_model(context, positions="learned"):
     shape = ModelShape(
-        vocab_size=len(LETTERS), context=context, n_layers=2, n_heads=2, d_model=32
+        vocab_size=len(LETTERS), context=context, n_layers=2, n_heads=2, d_model=32,
+        positions=positions,
     )
     model = GPT(shape, np.random.default_rng(0))
     for parameter in model.parameters():  # larger than at the start: attention is far from uniform
@@ -85,6 +86,39 @@ def test_an_interrupted_decoder_has_taken_in_all_or_nothing(held, fed):
         seen = ids[end - min(after, 6) : end + 1] if after == 12 else ids[end - after : end + 1]
         np.testing.assert_allclose(follows, logits_after(model, seen), atol=2e-3, err_msg=str(came))
     assert line > 10  # lines there were
+
+
+@pytest.mark.parametrize(("held", "fed"), [(9, 6), (12, None), (30, None), (30, 5), (12, 12)])
+@pytest.mark.parametrize("network", [True, False], ids=["kernel", "forward"])
+def test_an_interrupt_while_the_context_slides_loses_nothing(held, fed, network):
+    """fed: as above.  What follows is what follows without an interrupt."""
+    model, ids = make_model(12, "rope"), np.random.default_rng(3).integers(0, 27, 60)
+    end = held + (fed or 1)
+
+    def begin():
+        tried = Decoder(model)
+        tried._network = tried._network if network else None
+        for at in range(0, held, 6):
+            tried.feed(ids[None, at : min(at + 6, held)])
+        return tried
+
+    def go_on(tried):
+        return tried.feed(ids[None, held:end]) if fed else tried.step(ids[held : held + 1])
+
+    undisturbed = begin()
+    right = [go_on(undisturbed), undisturbed.step(ids[end : end + 1])]
+    for line in itertools.count():
+        tried = begin()
+        with interrupted(line) as came:
+            go_on(tried)
+        if not came:
+            break
+        assert tried.cache.length in (held, end), came
+        if tried.cache.length == held:
+            np.testing.assert_allclose(go_on(tried), right[0], atol=1e-4, err_msg=str(came))
+        follows = tried.step(ids[end : end + 1])
+        np.testing.assert_allclose(follows, right[1], atol=1e-4, err_msg=str(came))
+    assert line > 10
 
 
 @pytest.mark.parametrize("said", ["MORE", "M"])
