@@ -31,7 +31,9 @@ GPT2 = {"vocab_size": 50257, "context": 1024, "n_layers": 12, "n_heads": 12, "d_
 VOCABULARY = {"S": 65, "M": 65, "L": 65, "B": 4096}
 PEERS = {"ours": "Ours", "torch": "Torch", "ctranslate2": "CTranslate2"}
 TURN_SECONDS = 1.0
-KINDS: dict[str, dict[str, Any]] = {family: {"family": family} for family in FAMILIES} | {
+KINDS: dict[str, dict[str, Any]] = {
+    family: {"family": family} for family, row in FAMILIES.items() if "assembly" not in row
+} | {
     "grouped": {"family": "qwen3", "n_kv_heads": 1},
     "relative": {"positions": "relative", "activation": "relu"},
     "post-norm": {"norm_place": "post", "bias": "all"},
