@@ -66,10 +66,9 @@ static const float *decode_prepare(const decode_state *s, const decode_matrix *m
 static void decode_norm_row(const decode_network *net, const decode_norm *norm, float *x, float *y) {
     float mean, rstd;
     if (net->rms)
-        rmsnorm_forward(x, 0, norm->weight, net->eps, x, y, &rstd, 1, net->width);
+        rmsnorm_row(x, 0, norm->weight, net->eps, x, y, &rstd, net->width);
     else
-        layernorm_forward(x, 0, norm->weight, norm->bias, net->eps, x, y, &mean, &rstd, 1,
-                          net->width);
+        layernorm_row(x, 0, norm->weight, norm->bias, net->eps, x, y, &mean, &rstd, net->width);
 }
 
 /* y = act(x) x', one row of n; x' lies n behind x. */

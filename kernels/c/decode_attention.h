@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "decode_team.h"
+#include "norm_rows.h"
 
 /* The places of the positions that a token sees, oldest first: `count` from `first` on, then those
  * from place 0 on. */
@@ -33,7 +34,7 @@ static void decode_rotate(float *x, const float *turns, int64_t pairs) {
 static void decode_place(const decode_state *s, float *x, const float *norm, const float *turns) {
     const int64_t D = s->net->head_dim;
     float rstd;
-    if (norm) rmsnorm_forward(x, 0, norm, s->net->eps, x, x, &rstd, 1, D);
+    if (norm) rmsnorm_row(x, 0, norm, s->net->eps, x, x, &rstd, D);
     decode_rotate(x, turns, s->net->pairs);
 }
 
@@ -79,7 +80,7 @@ static void decode_head(const decode_state *s, const float *q, const float *keys
     float *p = s->scores;
     decode_scores(s, q, keys, span, stride);
     for (int64_t t = 0; bias && t < span->seen; t++) p[t] += bias[span->seen - 1 - t];
-    softmax_forward(p, p, 1, span->seen);
+    softmax_row(p, p, span->seen);
     int64_t i = 0;
     for (; i + 4 * LANES <= D; i += 4 * LANES)
         decode_average(p, values + i, span, stride, 4, LANES, y + i);

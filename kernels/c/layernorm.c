@@ -13,70 +13,16 @@
  * error found over rows of 3 to 1600 normal numbers, on every instruction set (tests/kernels).
  */
 #include "kernels.h"
+#include "norm_rows.h"
 #include "parallel.h"
-#include "rows.h"
-
-/* s = x + residual; returns the sum of the row s. */
-static float layernorm_sum(const float *x, const float *residual, float *s, int64_t n) {
-    if (!residual) return row_sum(x, n);
-    vf total = v_zero();
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vf v = v_add(v_load(x + i), v_load(residual + i));
-        v_store(s + i, v);
-        total = v_add(total, v);
-    }
-    if (i < n) {
-        vf v = v_add(v_load_part(x + i, n - i), v_load_part(residual + i, n - i));
-        v_store_part(s + i, v, n - i);
-        total = v_add(total, v);
-    }
-    return v_reduce_add(total);
-}
-
-static float layernorm_squares(const float *s, float mean, int64_t n) {
-    vf total = v_zero(), m = v_set1(mean);
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vf d = v_sub(v_load(s + i), m);
-        total = v_fma(d, d, total);
-    }
-    if (i < n) {
-        vf d = v_select(v_first(n - i), v_sub(v_load_part(s + i, n - i), m), v_zero());
-        total = v_fma(d, d, total);
-    }
-    return v_reduce_add(total);
-}
-
-static void layernorm_apply(
-    const float *s, const float *weight, const float *bias, float mean, float rstd, float *y,
-    int64_t n
-) {
-    vf m = v_set1(mean), r = v_set1(rstd);
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vf normal = v_mul(v_sub(v_load(s + i), m), r);
-        v_store(y + i, v_fma(normal, v_load(weight + i), bias ? v_load(bias + i) : v_zero()));
-    }
-    if (i < n) {
-        int64_t k = n - i;
-        vf normal = v_mul(v_sub(v_load_part(s + i, k), m), r);
-        vf shift = bias ? v_load_part(bias + i, k) : v_zero();
-        v_store_part(y + i, v_fma(normal, v_load_part(weight + i, k), shift), k);
-    }
-}
 
 void layernorm_forward(
     const float *x, const float *residual, const float *weight, const float *bias, float eps,
     float *s, float *y, float *mean, float *rstd, int64_t rows, int64_t n
 ) {
     PARALLEL_FOR(row, rows, 3 * n) {
-        float *to = s + row * n;
-        float m = layernorm_sum(x + row * n, residual ? residual + row * n : 0, to, n) / n;
-        float r = 1 / sqrtf(layernorm_squares(to, m, n) / n + eps);
-        layernorm_apply(to, weight, bias, m, r, y + row * n, n);
-        mean[row] = m;
-        rstd[row] = r;
+        layernorm_row(x + row * n, residual ? residual + row * n : 0, weight, bias, eps, s + row * n,
+                      y + row * n, mean + row, rstd + row, n);
     }
 }
 

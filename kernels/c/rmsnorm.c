@@ -8,42 +8,16 @@
  * error found over rows of 3 to 1600 normal numbers, on every instruction set (tests/kernels).
  */
 #include "kernels.h"
+#include "norm_rows.h"
 #include "parallel.h"
-#include "rows.h"
-
-/* s = x + residual; returns the sum of squares of the row s. */
-static float rmsnorm_squares(const float *x, const float *residual, float *s, int64_t n) {
-    vf total = v_zero();
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vf v = v_load(x + i);
-        if (residual) v_store(s + i, v = v_add(v, v_load(residual + i)));
-        total = v_fma(v, v, total);
-    }
-    if (i < n) {
-        vf v = v_load_part(x + i, n - i);
-        if (residual) v_store_part(s + i, v = v_add(v, v_load_part(residual + i, n - i)), n - i);
-        total = v_fma(v, v, total);
-    }
-    return v_reduce_add(total);
-}
 
 void rmsnorm_forward(
     const float *x, const float *residual, const float *weight, float eps, float *s, float *y,
     float *rstd, int64_t rows, int64_t n
 ) {
     PARALLEL_FOR(row, rows, 2 * n) {
-        float *to = s + row * n, *out = y + row * n;
-        float squares = rmsnorm_squares(x + row * n, residual ? residual + row * n : 0, to, n);
-        rstd[row] = 1 / sqrtf(squares / n + eps);
-        vf r = v_set1(rstd[row]);
-        int64_t i = 0;
-        for (; i + LANES <= n; i += LANES)
-            v_store(out + i, v_mul(v_mul(v_load(to + i), r), v_load(weight + i)));
-        if (i < n) {
-            vf normal = v_mul(v_load_part(to + i, n - i), r);
-            v_store_part(out + i, v_mul(normal, v_load_part(weight + i, n - i)), n - i);
-        }
+        rmsnorm_row(x + row * n, residual ? residual + row * n : 0, weight, eps, s + row * n,
+                    y + row * n, rstd + row, n);
     }
 }
 

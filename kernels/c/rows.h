@@ -1,4 +1,4 @@
-/* What several kernels do to rows: maximum, sum, exponentials; and the sum of rows. */
+/* What several kernels do to rows: maximum, sum, exponentials, softmax; and the sum of rows. */
 #pragma once
 #include "simd_math.h"
 
@@ -41,6 +41,21 @@ INLINE float row_exp(const float *x, float *y, float shift, int64_t n) {
         total = v_add(total, v_select(v_first(k), e, v_zero()));
     }
     return v_reduce_add(total);
+}
+
+static void softmax_row_scale(float *y, int64_t n, float factor) {
+    vf f = v_set1(factor);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(y + i, v_mul(v_load(y + i), f));
+    if (i < n) v_store_part(y + i, v_mul(v_load_part(y + i, n - i), f), n - i);
+}
+
+/* y = softmax(x); y may be x. */
+static void softmax_row(const float *x, float *y, int64_t n) {
+    float peak = row_max(x, n);
+    /* Every key masked: exp(-inf - 0) = 0 throughout, where -inf - -inf would be nan. */
+    float total = row_exp(x, y, peak == -INFINITY ? 0 : peak, n);
+    softmax_row_scale(y, n, total == 0 ? 1 : 1 / total);
 }
 
 /* total = the sum of `rows` rows of n floats, `stride` floats apart, added in their order. */

@@ -8,21 +8,9 @@
 #include "parallel.h"
 #include "rows.h"
 
-static void softmax_row_scale(float *y, int64_t n, float factor) {
-    vf f = v_set1(factor);
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) v_store(y + i, v_mul(v_load(y + i), f));
-    if (i < n) v_store_part(y + i, v_mul(v_load_part(y + i, n - i), f), n - i);
-}
-
 void softmax_forward(const float *x, float *y, int64_t rows, int64_t columns) {
     PARALLEL_FOR(row, rows, 20 * columns) {
-        const float *from = x + row * columns;
-        float *to = y + row * columns;
-        float peak = row_max(from, columns);
-        /* Every key masked: exp(-inf - 0) = 0 throughout, where -inf - -inf would be nan. */
-        float total = row_exp(from, to, peak == -INFINITY ? 0 : peak, columns);
-        softmax_row_scale(to, columns, total == 0 ? 1 : 1 / total);
+        softmax_row(x + row * columns, y + row * columns, columns);
     }
 }
 
