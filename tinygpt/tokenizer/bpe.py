@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import heapq
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.files import TokenizerError
-from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
+from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes, to_str
 from tinygpt.tokenizer.vocabulary import Pair, as_ids, as_merges, check_specials, spell
 
 FORMAT, VERSION = "tinygpt-bpe", 1
@@ -47,6 +48,8 @@ class BPETokenizer(Tokenizer):
     extra_tokens: bytes -> id of tokens that no merge makes; only foreign files have such.
     whole_words: a pre-token that is a token as it stands is taken before any merge, as tiktoken
         does; among trained merges it makes no difference.
+    nfc: characters written apart are composed before text is cut (Unicode's NFC), as Qwen does: then
+        the bytes that come back are those of the composed text.
     Raises TokenizerError for what vocabulary.py refuses.
     """
 
@@ -59,7 +62,9 @@ class BPETokenizer(Tokenizer):
         merged_ids: Sequence[int] | np.ndarray | None = None,
         extra_tokens: Mapping[bytes, int] | None = None,
         whole_words: bool = False,
+        nfc: bool = False,
     ):
+        self.nfc = bool(nfc)
         self.pattern = pattern_name(pattern_text(pattern))
         self.special_tokens = dict(special_tokens or {})
         self.extra_tokens = dict(extra_tokens or {})
@@ -89,7 +94,7 @@ class BPETokenizer(Tokenizer):
         """Pickled and copied as what it was made from: the C objects are made anew."""
         made_from = (
             self.merges, self.pattern, self.special_tokens, self.byte_ids, self.merged_ids,
-            self.extra_tokens, self.whole_words,
+            self.extra_tokens, self.whole_words, self.nfc,
         )
         return BPETokenizer, made_from
 
@@ -98,6 +103,8 @@ class BPETokenizer(Tokenizer):
         return self._vocab_size
 
     def _encode_ordinary(self, text: Text) -> np.ndarray:
+        if self.nfc:
+            text = unicodedata.normalize("NFC", to_str(text))
         return self._encoder.encode(to_bytes(text), self.dtype)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
@@ -128,6 +135,8 @@ class BPETokenizer(Tokenizer):
             }
         if self.whole_words:
             data["whole_words"] = True
+        if self.nfc:
+            data["nfc"] = True
         merges = ",\n".join(f"  [{left}, {right}]" for left, right in self.merges)
         head = json.dumps(data, indent=1)[:-2]
         return f'{head},\n "merges": [\n{merges}\n ]\n}}\n'

@@ -101,8 +101,8 @@ def _read_bpe(data: dict[str, Any]) -> BPETokenizer:
         extra = {base64.b64decode(token, validate=True): i for token, i in extra.items()}
     except (binascii.Error, ValueError):
         raise TokenizerError("a key of 'extra_tokens' is not base64. Restore the file.") from None
-    whole_words = data.get("whole_words") is True
-    return BPETokenizer(merges, pattern, specials, byte_ids, merged_ids, extra, whole_words)
+    whole_words, nfc = data.get("whole_words") is True, data.get("nfc") is True
+    return BPETokenizer(merges, pattern, specials, byte_ids, merged_ids, extra, whole_words, nfc)
 
 
 def _are_ids(values: Any) -> bool:

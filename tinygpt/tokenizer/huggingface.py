@@ -4,8 +4,12 @@ Their files spell bytes in a printable alphabet: a byte that is a printable Lati
 for itself, the others for U+0100 onwards, so " cat" reads "Ġcat". Merges are written as pairs or,
 before 2024, as strings with a space between; both are read, pairs are written.
 
-Only what gives back the bytes it was given is accepted: no normalizer, no prefix space, no
-SentencePiece. A post-processor (which adds a token before the text) is not ours to apply.
+Only what gives back the bytes it was given is accepted (but for NFC, which Qwen asks for): no other
+normalizer, no prefix space, no SentencePiece. A post-processor (which adds a token before the text)
+is not ours to apply: whoever writes a prompt knows of it (../runs/chat_form.py).
+
+An embedding may have more rows than there are tokens, for alignment. `padded` gives them names as
+converters to GGUF do, "[PAD151665]"; in a tokenizer.json they are left out.
 """
 
 from __future__ import annotations
@@ -13,12 +17,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tinygpt.tokenizer import huggingface_char
+from tinygpt.tokenizer.base import Tokenizer
 from tinygpt.tokenizer.bpe import BYTES, BPETokenizer, merge
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import PATTERNS
 from tinygpt.tokenizer.vocabulary import Pair
 
 LARGEST_ID = 1 << 31
+UNUSED = "[PAD{}]"
+# GPT-2's pattern where every digit stands alone and nothing is cut together with one: what Digits
+# and then ByteLevel do, as in SmolLM's files.
+SINGLE_DIGITS = (
+    r"'s|'t|'re|'ve|'m|'ll|'d|\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
+)
 _N_PRINTABLE = 188  # the first of BYTES, which stand for themselves
 CHARACTERS = [
     chr(byte if i < _N_PRINTABLE else 256 + i - _N_PRINTABLE) for i, byte in enumerate(BYTES)
@@ -44,8 +56,22 @@ def unspell(text: str) -> bytes:
 # --- writing ------------------------------------------------------------------------------------
 
 
-def write(tokenizer: BPETokenizer) -> str:
-    """The text of a tokenizer.json that gives the same ids."""
+def padded(tokenizer: BPETokenizer, size: int) -> BPETokenizer:
+    """The same tokenizer with names for all ids below `size`."""
+    taken = {*tokenizer.token_bytes, *tokenizer.special_tokens.values()}
+    unused = {UNUSED.format(token): token for token in range(size) if token not in taken}
+    return BPETokenizer(
+        tokenizer.merges, tokenizer.pattern, {**tokenizer.special_tokens, **unused},
+        tokenizer.byte_ids, tokenizer.merged_ids, tokenizer.extra_tokens, tokenizer.whole_words,
+        tokenizer.nfc,
+    )
+
+
+def write(tokenizer: BPETokenizer, opening: str | None = None) -> str:
+    """The text of a tokenizer.json that gives the same ids.
+
+    opening: a special token that theirs puts before every text.
+    """
     name = {token: spell(data) for token, data in tokenizer.token_bytes.items()}
     added: list[dict[str, Any]] = [
         {
@@ -58,6 +84,7 @@ def write(tokenizer: BPETokenizer) -> str:
             "special": True,
         }
         for content, token in tokenizer.special_tokens.items()
+        if content != UNUSED.format(token)
     ]
     pattern = PATTERNS.get(tokenizer.pattern, tokenizer.pattern)
     split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
@@ -66,12 +93,14 @@ def write(tokenizer: BPETokenizer) -> str:
         "truncation": None,
         "padding": None,
         "added_tokens": sorted(added, key=lambda token: token["id"]),
-        "normalizer": None,
+        "normalizer": {"type": "NFC"} if tokenizer.nfc else None,
         "pre_tokenizer": {
             "type": "Sequence",
             "pretokenizers": [split | {"invert": False}, _byte_level(use_regex=False)],
         },
-        "post_processor": None,
+        "post_processor": None if opening is None else _opening(
+            opening, tokenizer.special_id(opening)
+        ),
         "decoder": _byte_level(use_regex=True),
         "model": {
             "type": "BPE",
@@ -89,6 +118,16 @@ def write(tokenizer: BPETokenizer) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
 
+def _opening(name: str, token: int) -> dict[str, Any]:
+    """The step that puts a token before a text."""
+    first, text = {"SpecialToken": {"id": name, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
+    return {
+        "type": "TemplateProcessing", "single": [first, text],
+        "pair": [first, text, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {name: {"id": name, "ids": [token], "tokens": [name]}},
+    }
+
+
 def _byte_level(use_regex: bool) -> dict[str, Any]:
     return {
         "type": "ByteLevel",
@@ -101,13 +140,16 @@ def _byte_level(use_regex: bool) -> dict[str, Any]:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def read(data: dict[str, Any]) -> BPETokenizer:
+def read(data: dict[str, Any]) -> Tokenizer:
     """A tokenizer from a parsed tokenizer.json.  Raises TokenizerError for what it cannot be."""
     model = data["model"]
+    if huggingface_char.is_one(data):
+        return huggingface_char.read(data)
     # Files from before 2022 leave the type out; only BPE has merges.
     if model.get("type", "BPE") != "BPE" or "merges" not in model:
         raise TokenizerError(f"its model is {model.get('type')}, not BPE, which is all known here.")
-    if data.get("normalizer") and data["normalizer"] != {"type": "Sequence", "normalizers": []}:
+    normalizer = data.get("normalizer")
+    if normalizer and normalizer not in ({"type": "Sequence", "normalizers": []}, {"type": "NFC"}):
         raise TokenizerError(
             "it normalizes text before encoding, so that the bytes given would not come back."
         )
@@ -129,7 +171,10 @@ def read(data: dict[str, Any]) -> BPETokenizer:
     made = {*byte_ids, *merged_ids}
     extra = {token: i for token, i in vocab.items() if i not in made}
     whole_words = model.get("ignore_merges") is True
-    return BPETokenizer(merges, pattern, specials, byte_ids, merged_ids, extra, whole_words)
+    return BPETokenizer(
+        merges, pattern, specials, byte_ids, merged_ids, extra, whole_words,
+        nfc=normalizer == {"type": "NFC"},
+    )
 
 
 def _read_pattern(step: Any) -> str:
@@ -144,6 +189,10 @@ def _read_pattern(step: Any) -> str:
         )
     if kinds == ["ByteLevel"] and steps[-1].get("use_regex", True):
         return "gpt2"
+    if kinds == ["Digits", "ByteLevel"] and steps[-1].get("use_regex", True) and (
+        steps[0].get("individual_digits") is True
+    ):
+        return SINGLE_DIGITS
     split = steps[0]
     pattern = split.get("pattern") if kinds == ["Split", "ByteLevel"] else None
     if (

@@ -6,8 +6,9 @@ As test_transformers.py does for decoders: random weights, every setting off its
 import numpy as np
 import pytest
 
-from tests.tinygpt.model import hf_mapping
 from tinygpt.config import structure
+from tinygpt.exchange.huggingface import read_config
+from tinygpt.exchange.huggingface_names import SEGMENTS, convert, sources
 from tinygpt.model.build import build
 from tinygpt.model.encoder import NOT_ASKED, padded
 from tinygpt.model.shape import ModelShape
@@ -51,12 +52,14 @@ def theirs(name):
 
 def ours(model):
     """Ours with their weights; every array of theirs finds its place."""
-    family = model.config.model_type
-    copy = build(structure(ModelShape, hf_mapping.settings(model.config), "model."), None)
+    family, shape = read_config(model.config.to_dict())
+    copy = build(shape, None)
     names = [name for name, _ in copy.named_parameters()]
-    arrays = hf_mapping.one_segment({n: p.detach().numpy() for n, p in model.named_parameters()})
-    copy.load_state_dict(hf_mapping.convert(family, names, arrays))
-    assert {s for name in names for s in hf_mapping.sources(family, name)} == set(arrays)
+    arrays = {name: p.detach().numpy() for name, p in model.named_parameters()}
+    segment = arrays.pop(SEGMENTS[family])[0]
+    assert {s for name in names for s in sources(family, name)} == set(arrays)
+    copy.load_state_dict(convert(family, names, arrays))
+    copy.position_embedding.weight.data += segment
     return copy
 
 
@@ -79,7 +82,7 @@ def test_logits_and_every_gradient(name, lengths):
     asked = np.where(targets == -100, NOT_ASKED, targets)
     (model.loss(ids, asked, bounds=bounds) * float((targets != -100).sum())).backward()
     gradients = {name: p.grad.numpy() for name, p in oracle.named_parameters()}
-    right = hf_mapping.convert(
+    right = convert(
         oracle.config.model_type, [name for name, _ in model.named_parameters()], gradients
     )
     for parameter, gradient in right.items():
@@ -91,7 +94,6 @@ def test_logits_and_every_gradient(name, lengths):
 @pytest.mark.parametrize("family", ["bert", "albert"])
 def test_a_familys_row_is_what_their_defaults_say(family):
     row = structure(ModelShape, {"family": family}, "model.")
-    said = hf_mapping.settings(transformers.AutoConfig.for_model(family))
+    _, said = read_config(transformers.AutoConfig.for_model(family).to_dict())
     for key in ("eps", "tied", "embedding_size", "n_blocks", "activation"):
-        if said.get(key) is not None:
-            assert said[key] == getattr(row, key)
+        assert getattr(said, key) == getattr(row, key)

@@ -1,14 +1,15 @@
 """Logits and every gradient against transformers' own classes, where a developer has them.
 
-Weights are drawn at random in theirs and copied by hf_mapping.py; every setting is off its default,
+Weights are drawn at random in theirs and copied as the product does; every setting is off its default,
 so that one that is not passed on shows.
 """
 
 import numpy as np
 import pytest
 
-from tests.tinygpt.model import hf_mapping
 from tinygpt.config import structure
+from tinygpt.exchange.huggingface import read_config
+from tinygpt.exchange.huggingface_names import convert, factor, row_of, sources
 from tinygpt.model.build import build
 from tinygpt.model.positions import alibi_slopes, buckets
 from tinygpt.model.shape import ModelShape
@@ -84,23 +85,21 @@ def theirs(name):
     for layer, parameter in model.named_parameters():
         if kind == "T5" and layer.endswith(".q.weight"):  # as T5 draws them: scores near 1
             parameter.data *= config.d_kv**-0.5
-    if kind == "Mpt":  # theirs has GELU with erf; MPT's tools, and we, the tanh that is near it
-        for block in model.transformer.blocks:
-            block.ffn.act = torch.nn.GELU(approximate="tanh")
     return model
 
 
 def ours(model):
     """Ours with their weights; every array of theirs finds its place."""
-    family = hf_mapping.family_of(model.config)
-    copy = build(structure(ModelShape, hf_mapping.settings(model.config), "model."), None)
+    family, shape = read_config(model.config.to_dict())
+    row, copy = row_of(family, shape), build(shape, None)
     names = [name for name, _ in copy.named_parameters()]
     arrays = {name: p.detach().numpy() for name, p in model.named_parameters()}
-    weights = hf_mapping.convert(family, names, arrays)
-    for name, factor in hf_mapping.factors(model.config, names).items():
-        weights[name] = weights[name] * factor
+    weights = convert(row, names, arrays)
+    for name in names:
+        scale = factor(family, shape, name)
+        weights[name] = weights[name] if scale is None else weights[name] * scale
     copy.load_state_dict(weights)
-    assert {s for name in names for s in hf_mapping.sources(family, name)} == set(arrays)
+    assert {s for name in names for s in sources(row, name)} == set(arrays)
     return copy
 
 
@@ -145,13 +144,14 @@ def test_logits_and_every_gradient_of_an_encoder_decoder(name):
 
 def agree(model, oracle):
     """Every gradient of ours is theirs."""
-    names = [name for name, _ in model.named_parameters()]
-    right = hf_mapping.convert(
-        hf_mapping.family_of(oracle.config), names,
+    family, names = oracle.config.model_type, [name for name, _ in model.named_parameters()]
+    right = convert(
+        row_of(family, model.shape), names,
         {name: p.grad.numpy() for name, p in oracle.named_parameters()},
     )
-    for name, factor in hf_mapping.factors(oracle.config, names).items():
-        right[name] = right[name] / factor
+    for name in names:
+        scale = factor(family, model.shape, name)
+        right[name] = right[name] if scale is None else right[name] / scale
     for parameter, gradient in right.items():
         found = dict(model.named_parameters())[parameter].grad
         np.testing.assert_allclose(found, gradient, rtol=0, atol=2e-4, err_msg=parameter)
@@ -186,9 +186,9 @@ def test_slopes_are_mpts(heads):
 )
 def test_a_familys_row_is_what_their_defaults_say(family, otherwise):
     row = structure(ModelShape, {"family": family}, "model.")
-    said = hf_mapping.settings(transformers.AutoConfig.for_model(family))
+    _, said = read_config(transformers.AutoConfig.for_model(family).to_dict())
     differing = {
         key for key in ("eps", "rope_theta", "tied", "window", "bias")
-        if key in said and said[key] != getattr(row, key)
+        if getattr(said, key) != getattr(row, key)
     }
     assert differing == otherwise

@@ -1,21 +1,21 @@
-"""How transformers writes the models that ours can be: names of modules, and settings.
+"""What Hugging Face's models call their weights, and how ours are laid out in them.
 
-Weights: each of our modules packs one or more of theirs, whose rows are stacked in the order of
-the table: queries, keys, values; the gate, then what passes it.  A product's weight is (out, in)
-in both, but for GPT-2's `Conv1D`, which is (in, out).  Rotations are half-split in both, so that
-rows keep their places.
+Each of our modules packs one or more of theirs, whose rows are stacked in the order of the table:
+queries, keys, values; the gate, then what passes it.  A product's weight is (out, in) in both, but
+for GPT-2's `Conv1D`, which is (in, out).  Rotations are half-split in both, so that rows keep their
+places.
 
-Nothing here imports transformers: a configuration is any object with its attributes, weights are
-arrays by name.
+Read next: huggingface_weights.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+
+from tinygpt.model.shape import ModelShape
 
 Modules = Mapping[str, tuple[str, ...]]  # ours -> theirs, {} being the number of the layer
 
@@ -98,6 +98,7 @@ ALBERT: Modules = {
     "output_bias": ("predictions.bias",),
 }
 
+
 def _t5_half(half: str, mlp: int, ups: tuple[str, ...]) -> Modules:
     """The encoder's or decoder's stack; mlp: which of its halves that is."""
     layer = f"{half}.block.{{}}.layer"
@@ -132,136 +133,74 @@ MODULES: dict[str, Modules] = {
     "t5": _t5_modules("wi_0", "wi_1"), "t5 without a gate": _t5_modules("wi"),
 }
 CONV1D = ("c_attn", "c_proj", "c_fc")  # stored (in, out)
+SEGMENTS = {  # the vectors of BERT's two kinds of text, and the positions that ours is part of
+    "bert": "bert.embeddings.token_type_embeddings.weight",
+    "albert": "albert.embeddings.token_type_embeddings.weight",
+}
 
 
-def sources(family: str, name: str) -> list[str]:
+def row_of(model_type: str, shape: ModelShape) -> str:
+    """The row of MODULES that names the weights of a shape."""
+    ungated = model_type == "t5" and shape.activation not in ("swiglu", "geglu")
+    return "t5 without a gate" if ungated else model_type
+
+
+def sources(row: str, name: str) -> list[str]:
     """Their parameters that one of ours packs, in order.
 
     "blocks.0.mlp.up.weight" of llama -> ["model.layers.0.mlp.gate_proj.weight", ...up_proj.weight].
     """
-    if name in MODULES[family]:  # a parameter of the model itself
-        return list(MODULES[family][name])
+    if name in MODULES[row]:  # a parameter of the model itself
+        return list(MODULES[row][name])
     module, kind = name.rsplit(".", 1)
     number = "".join(re.findall(r"\.(\d+)\.", module))
-    row = MODULES[family][module.replace(f".{number}.", ".{}.")]
-    return [f"{theirs.format(number)}.{kind}" for theirs in row]
+    theirs = MODULES[row][module.replace(f".{number}.", ".{}.")]
+    return [f"{one.format(number)}.{kind}" for one in theirs]
+
+
+def stored_across(source: str) -> bool:
+    """Whether they keep a matrix (in, out)."""
+    return source.endswith(".weight") and source.split(".")[-2] in CONV1D
 
 
 def convert(
-    family: str, names: Iterable[str], theirs: Mapping[str, np.ndarray]
+    row: str, names: Iterable[str], theirs: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Their arrays as our parameters of these names: weights, or gradients of them.
 
     Raises KeyError if one is missing.
     """
-    found = {}
-    for name in names:
-        parts = []
-        for source in sources(family, name):
-            stored_across = source.split(".")[-2] in CONV1D and source.endswith(".weight")
-            parts.append(theirs[source].T if stored_across else theirs[source])
-        found[name] = np.concatenate(parts)
-    return found
+    return {
+        name: np.concatenate([
+            theirs[source].T if stored_across(source) else theirs[source]
+            for source in sources(row, name)
+        ])
+        for name in names
+    }
 
 
-def factors(config: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """By what each of ours that computes in another unit than theirs is to be multiplied.
+def parts(shape: ModelShape, name: str, count: int) -> Sequence[int] | None:
+    """Rows of each of the `count` that one of our packed arrays is made of, None for equal ones."""
+    heads, kv_heads, size = shape.heads
+    if count == 3:  # queries, keys, values
+        return heads * size, kv_heads * size, kv_heads * size
+    return None
+
+
+def factor(model_type: str, shape: ModelShape, name: str) -> np.ndarray | None:
+    """By what theirs is multiplied to be ours, where we compute in another unit; None for 1.
 
     T5 leaves scores as they are where we divide them by sqrt(D): our queries are that much larger.
     With a tied head it divides what it scores by sqrt(C): our last norm is that much smaller.
-    A gradient is to be divided.
+    A gradient is divided.
     """
-    found: dict[str, np.ndarray] = {}
-    if config.model_type != "t5":
-        return found
-    size, heads = config.d_kv, config.num_heads * config.d_kv
-    for name in names:
-        if name.endswith(("attention.qkv.weight", "cross.q.weight")):
-            rows = np.ones((3 if "qkv" in name else 1) * heads, np.float32)
-            rows[:heads] = size**0.5
-            found[name] = rows[:, None]
-        elif name == "decoder.norm.weight" and config.scale_decoder_outputs:
-            found[name] = np.float32(config.d_model**-0.5)
-    return found
-
-
-def family_of(config: Any) -> str:
-    """The row of MODULES that a configuration's weights are named by."""
-    ungated = config.model_type == "t5" and not config.is_gated_act
-    return "t5 without a gate" if ungated else config.model_type
-
-
-def settings(config: Any) -> dict[str, Any]:
-    """The [model] section that says what a configuration of transformers says."""
-    read = {"gpt2": _gpt2, "mpt": _mpt, "bert": _bert, "albert": _bert, "t5": _t5}.get(
-        config.model_type, _llama
-    )
-    return {
-        "family": config.model_type, "vocab_size": config.vocab_size,
-        "tied": config.tie_word_embeddings, **read(config),
-    }
-
-
-def _gpt2(config: Any) -> dict[str, Any]:
-    return {
-        "context": config.n_positions, "n_layers": config.n_layer, "n_heads": config.n_head,
-        "d_model": config.n_embd, "d_ff": config.n_inner, "eps": config.layer_norm_epsilon,
-    }
-
-
-def _mpt(config: Any) -> dict[str, Any]:
-    return {
-        "context": config.max_seq_len, "n_layers": config.n_layers, "n_heads": config.n_heads,
-        "d_model": config.d_model, "eps": config.layer_norm_epsilon,
-    }
-
-
-ACTIVATIONS = {"gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "gelu": "gelu_erf"}
-
-
-def _bert(config: Any) -> dict[str, Any]:
-    """Bert, and Albert with its groups and its narrow tables."""
-    return {
-        "context": config.max_position_embeddings, "n_layers": config.num_hidden_layers,
-        "n_heads": config.num_attention_heads, "d_model": config.hidden_size,
-        "d_ff": config.intermediate_size, "eps": config.layer_norm_eps,
-        "activation": ACTIVATIONS.get(config.hidden_act, config.hidden_act),
-        "n_blocks": getattr(config, "num_hidden_groups", None),
-        "embedding_size": getattr(config, "embedding_size", None),
-    }
-
-
-def one_segment(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Their weights with the vector of the first of two segments made part of the positions'."""
-    rest = dict(arrays)
-    for name in arrays:
-        if name.endswith("token_type_embeddings.weight"):
-            positions = name.replace("token_type", "position")
-            rest[positions] = rest[positions] + rest.pop(name)[0]
-    return rest
-
-
-def _t5(config: Any) -> dict[str, Any]:
-    """Its context is whatever memory holds; a tied head is known by the scaling before it."""
-    return {
-        "n_layers": config.num_layers, "n_heads": config.num_heads, "head_dim": config.d_kv,
-        "d_model": config.d_model, "d_ff": config.d_ff, "eps": config.layer_norm_epsilon,
-        "activation": "geglu" if config.is_gated_act else config.dense_act_fn,
-        "tied": config.scale_decoder_outputs,
-    }
-
-
-def _llama(config: Any) -> dict[str, Any]:
-    """Llama and its descendants.  The window: Qwen has one only where it is switched on."""
-    windowed = getattr(config, "use_sliding_window", True)
-    found = {
-        "context": config.max_position_embeddings, "n_layers": config.num_hidden_layers,
-        "n_heads": config.num_attention_heads, "n_kv_heads": config.num_key_value_heads,
-        "head_dim": getattr(config, "head_dim", None), "d_model": config.hidden_size,
-        "d_ff": config.intermediate_size, "eps": config.rms_norm_eps,
-        "rope_theta": config.rope_parameters["rope_theta"],
-        "window": getattr(config, "sliding_window", None) if windowed else None,
-    }
-    if getattr(config, "attention_bias", False):  # Llama's has one on the projection back, too
-        found["bias"] = "all"
-    return found
+    if model_type != "t5":
+        return None
+    heads, _, size = shape.heads
+    if name.endswith(("attention.qkv.weight", "cross.q.weight")):
+        rows = np.ones((3 if "qkv" in name else 1) * heads * size, np.float32)
+        rows[: heads * size] = size**0.5
+        return rows[:, None]
+    if name == "decoder.norm.weight" and shape.tied:
+        return np.full(1, shape.d_model**-0.5, np.float32)
+    return None
