@@ -71,7 +71,7 @@ def class_of(shape: ModelShape) -> str:
     fitting = [kind for kind, names in wrong.items() if not names]
     if fitting:
         return fitting[0]
-    near = min(wrong, key=lambda kind: len(wrong[kind]))
+    near = min(wrong, key=lambda kind: (len(wrong[kind]), "positions" in wrong[kind]))
     what = " and ".join(
         f"not {name}" if settings[name] is False and " " in name
         else f"model.{name} = {settings[name]}" for name in wrong[near]

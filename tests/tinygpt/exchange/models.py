@@ -42,5 +42,6 @@ def made(name: str, **changes):
 
 def tokenizer_of(size: int) -> BPETokenizer:
     """A BPE tokenizer of that many ids."""
-    text = "the cat sat on the mat and the dog ran to 12 old red hats under the tree. " * 9
+    words = "cat sat mat dog ran under red hats tree night until seven lights became known".split()
+    text = " ".join(f"{a} {b} 12." for a in words for b in words)
     return train_bpe(text, size, special_tokens=DEFAULT_SPECIAL_TOKENS)
