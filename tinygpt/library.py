@@ -27,12 +27,13 @@ from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.inference.scoring import mean_loss
 from tinygpt.inference.translate import translate
 from tinygpt.model import EncoderDecoder, LanguageModel
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.screens.report import HtmlReport
 from tinygpt.tokenizer import Tokenizer
 from tinygpt.training.begin import begin
 from tinygpt.training.trainer import Outcome, Trainer
 from tinygpt.training.watch import Watcher
-from tinygpt.weights.open import open_model
+from tinygpt.weights.open import form_of, open_model
 
 DEFAULT = Sampling(temperature=0.8, top_p=0.95)  # as `tinygpt generate` draws
 
@@ -40,8 +41,10 @@ DEFAULT = Sampling(temperature=0.8, top_p=0.95)  # as `tinygpt generate` draws
 class Opened:
     """A trained model and its tokenizer, ready to write and to judge text."""
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer):
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(
+        self, model: LanguageModel, tokenizer: Tokenizer, form: ChatForm | None = None
+    ):
+        self.model, self.tokenizer, self.form = model, tokenizer, form
 
     def generate(
         self,
@@ -63,7 +66,7 @@ class Opened:
             self.model, self.tokenizer,
             opening(self.tokenizer) if prompt is None else prompt, max_tokens=max_tokens, stop=stop,
             sampling=dataclasses.replace(sampling, **changes),  # type: ignore[arg-type]
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(seed), form=self.form,
         )
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -99,8 +102,11 @@ class Opened:
 
 
 def open(path: str | Path) -> Opened:
-    """The folder of a run, or a quantized file.  Raises UserError if it is neither."""
-    return Opened(*open_model(path))
+    """The folder of a run or of Hugging Face, or a quantized file.
+
+    Raises UserError if it is none of them.
+    """
+    return Opened(*open_model(path), form_of(path))
 
 
 def train(

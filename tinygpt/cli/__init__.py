@@ -26,7 +26,8 @@ COMMANDS = {
     "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
     "plan": ("tinygpt.cli.training:plan", "Time and memory of a run before it starts."),
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),
-    "export": ("tinygpt.cli.training:export", "A run's report, CSV, TensorBoard files."),
+    "export": ("tinygpt.cli.training:export", "A run's report, CSV, or its model for others."),
+    "import": ("tinygpt.cli.exchange:import_", "A run of a model that others trained."),
     "quantize": ("tinygpt.cli.inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }

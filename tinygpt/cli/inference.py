@@ -55,10 +55,11 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     from tinygpt.model import EncoderDecoder
     from tinygpt.screens.console import ModelText, warn
     from tinygpt.text.reading import read_text
-    from tinygpt.weights.open import open_model
+    from tinygpt.weights.open import form_of, open_model
 
     sampling = _sampling(options)
     gpt, tokenizer = open_model(model, warn=warn)
+    form = form_of(model)
     translates = isinstance(gpt, EncoderDecoder)
     if translates:
         sampling = _for_translation(model, prompt, sampling)
@@ -81,7 +82,7 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
     for number in range(samples):
         written = stream_text(
             gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
-            rng=np.random.default_rng(seed + number),
+            rng=np.random.default_rng(seed + number), form=form,
         )
         with ModelText() as write:
             if not translates:

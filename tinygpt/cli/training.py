@@ -271,8 +271,21 @@ def diagnose(run):
 @click.argument("run", type=Place())
 @click.option("--csv", type=Place(dir_okay=False), help="Write the metrics as a table.")
 @click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
-def export(run, csv, tensorboard):
-    """Write a run's report anew, and its metrics as CSV or for TensorBoard."""
+@click.option("--to", type=click.Choice(["hf"]), help="Write the model for other programs.")
+@click.option("--out", type=Place(), help="Folder to write that model into.")
+def export(run, csv, tensorboard, to, out):
+    """Write a run's report anew, and its metrics as CSV or for TensorBoard.
+
+    With --to hf --out FOLDER it writes the model in its place: config.json, safetensors and
+    tokenizer.json, as transformers opens them without remote code.
+    """
+    if bool(to) != bool(out):
+        raise click.UsageError("--to and --out go together: --to hf --out FOLDER.")
+    if to:
+        from tinygpt.cli.exchange import export_model
+
+        export_model(run, to, out)
+        return
     from tinygpt.runs import metrics as metrics_files
     from tinygpt.runs.run import Run
     from tinygpt.screens.console import warn

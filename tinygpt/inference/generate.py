@@ -15,9 +15,16 @@ import numpy as np
 from minigrad.nn import evaluating
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
-from tinygpt.inference.prompt import encode_prompt, read_sources, stop_texts
+from tinygpt.inference.prompt import (
+    encode_prompt,
+    end_ids,
+    opening_ids,
+    read_sources,
+    stop_texts,
+)
 from tinygpt.inference.sampling import Sampling, sample
 from tinygpt.model import EncoderDecoder, LanguageModel
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.tokenizer.base import END_OF_TEXT, Tokenizer, stream
 
 
@@ -78,15 +85,18 @@ def stream_text(
     sampling: Sampling | None = None,
     stop: str | Sequence[str] = (),
     rng: np.random.Generator | None = None,
+    form: ChatForm | None = None,
 ) -> Iterator[str]:
     """Go on from a prompt in pieces of text, never half a character.
 
     An EncoderDecoder reads the prompt, and writes what it becomes.
     stop: texts that end the answer; neither they nor what follows is yielded.
-    A special token, such as the end of the text, ends it too.
+    A special token, such as the end of the text, ends it too; of a model from elsewhere, those of
+    its `form`.
     Raises PromptError and TokenizerError at once, before there is anything to iterate over.
     """
-    ids, ends = encode_prompt(tokenizer, prompt), set(tokenizer.special_tokens.values())
+    ids = [*opening_ids(tokenizer, form), *encode_prompt(tokenizer, prompt)]
+    ends = end_ids(tokenizer, form)
     if isinstance(model, EncoderDecoder):
         with evaluating(model):
             model = read_sources(model, tokenizer, [prompt])

@@ -12,6 +12,7 @@ import numpy as np
 from tinygpt.data.batches import padded_rows
 from tinygpt.errors import UserError
 from tinygpt.model import EncoderDecoder, Reading
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer, TokenizerError
 
 
@@ -29,6 +30,19 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
     if not prompt:
         raise PromptError("the prompt is empty. Give at least one character to go on from.")
     return tokenizer.encode(prompt, disallowed_special=())
+
+
+def opening_ids(tokenizer: Tokenizer, form: ChatForm | None) -> list[int]:
+    """The ids that stand before every text of a model from elsewhere."""
+    return [tokenizer.special_id(form.bos)] if form is not None and form.opens and form.bos else []
+
+
+def end_ids(tokenizer: Tokenizer, form: ChatForm | None) -> set[int]:
+    """The ids that end what a model writes: every special one of ours, or those its form names."""
+    known = tokenizer.special_tokens
+    if form is None:
+        return set(known.values())
+    return {known[name] for name in form.ends if name in known}
 
 
 def ids_of(tokenizer: Tokenizer, text: str) -> np.ndarray:

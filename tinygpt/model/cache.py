@@ -12,8 +12,11 @@ Bytes: 2 (keys, values) * 4 * layers * batch * places * Hkv D, for M (6 x 256 x 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from tinygpt.errors import UserError
 from tinygpt.model.shape import ModelShape
 
 
@@ -53,7 +56,13 @@ class KVCache:
     def __init__(self, shape: ModelShape, batch: int = 1):
         _, kv_heads, head = shape.heads
         size = (2, shape.n_layers, batch, shape.sight, kv_heads, head)
-        self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, places, Hkv, D) each
+        try:
+            self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, places, Hkv, D) each
+        except (MemoryError, ValueError) as error:  # the second for more bytes than can be counted
+            raise UserError(
+                f"the keys and values of {shape.sight} tokens take {4 * math.prod(size) / 1e9:.0f} "
+                "GB, more than there is. Give the model a shorter context in its config.json."
+            ) from error
         self.length = 0
 
     def layer(self, index: int) -> LayerCache:

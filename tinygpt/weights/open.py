@@ -1,4 +1,4 @@
-"""Open whatever a user names: the folder of a run, or a quantized file.
+"""Open whatever a user names: the folder of a run, a quantized file, a Hugging Face folder.
 
 Read next: quantized.py.
 """
@@ -9,12 +9,19 @@ import warnings
 from pathlib import Path
 
 from tinygpt.errors import UserError
+from tinygpt.exchange import huggingface_folder
 from tinygpt.model import LanguageModel, ModelShape, build
+from tinygpt.runs.chat_form import ChatForm, chat_form
 from tinygpt.runs.checkpoint import Checkpoint, CheckpointError, Warn
 from tinygpt.runs.run import Run
 from tinygpt.storage.paths import PathError, expand, kind, shown
 from tinygpt.tokenizer import Tokenizer
-from tinygpt.weights.quantized import load_quantized, quantized_objective
+from tinygpt.weights.quantized import (
+    PRETRAINING,
+    load_quantized,
+    quantized_form,
+    quantized_objective,
+)
 
 
 def _warn(text: str) -> None:
@@ -22,10 +29,10 @@ def _warn(text: str) -> None:
 
 
 def open_model(path: str | Path, warn: Warn = _warn) -> tuple[LanguageModel, Tokenizer]:
-    """(model, tokenizer) of a run folder or a quantized file, ready to generate.
+    """(model, tokenizer) of a run, a quantized file or a Hugging Face folder, ready to generate.
 
     warn: told of damaged checkpoints that are passed over.
-    Raises UserError if it is neither, or damaged.
+    Raises UserError if it is none of them, or damaged.
     """
     path = Path(expand(path))
     there = kind(path)
@@ -36,14 +43,28 @@ def open_model(path: str | Path, warn: Warn = _warn) -> tuple[LanguageModel, Tok
             f"there is no {shown(path)}. Give the --out folder of a `tinygpt train`, or a file "
             "that `tinygpt quantize` wrote."
         )
+    if huggingface_folder.looks_like(path):
+        return huggingface_folder.open_folder(path)
     run = Run.open(path)
     return check_fit(path, load_model(run, warn=warn), run.tokenizer)
+
+
+def form_of(path: str | Path) -> ChatForm | None:
+    """How a model is spoken to, None for one of our own.  Errors as `open_model`."""
+    path = Path(expand(path))
+    if kind(path) == "file":
+        return quantized_form(path)
+    return huggingface_folder.read_form(path) if huggingface_folder.looks_like(path) else (
+        chat_form(path)
+    )
 
 
 def objective_of(path: str | Path) -> str:
     """The name of the objective that a model was trained by.  Errors as `open_model`."""
     path = Path(expand(path))
-    return quantized_objective(path) if kind(path) == "file" else Run.open(path).config.objective
+    if kind(path) == "file":
+        return quantized_objective(path)
+    return PRETRAINING if huggingface_folder.looks_like(path) else Run.open(path).config.objective
 
 
 def load_model(run: Run, which: str | int = "last", warn: Warn = _warn) -> LanguageModel:

@@ -36,6 +36,7 @@ from tinygpt.config import ConfigError, structure
 from tinygpt.errors import UserError
 from tinygpt.model import LanguageModel, build
 from tinygpt.model.shape import ModelShape
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import replacing
 from tinygpt.storage.reading import ANYTHING, COUNT, TEXT, FormatError, check, one_of, parse_json
@@ -50,11 +51,13 @@ ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
 
 
 def save_quantized(
-    model: LanguageModel, tokenizer: Tokenizer, path: str | Path, objective: str = PRETRAINING
+    model: LanguageModel, tokenizer: Tokenizer, path: str | Path, objective: str = PRETRAINING,
+    form: ChatForm | None = None,
 ) -> int:
     """Write a quantized model; returns the file's size in bytes.
 
     objective: by which it was trained; a file that names none is of pretraining.
+    form: how it is spoken to, if it came from elsewhere.
     What was there before stays whole if anything fails.
     Raises UserError if the model holds unquantized matrices or the place cannot be written.
     """
@@ -73,6 +76,8 @@ def save_quantized(
     }
     if objective != PRETRAINING:
         metadata["objective"] = objective
+    if form is not None:
+        metadata["chat"] = form.to_json()
     entries = safetensors.describe(tensors, bfloat16)
     metadata["sha256"] = _digest(metadata, entries, tensors.values())
     try:
@@ -115,6 +120,15 @@ def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
 def quantized_objective(path: Path) -> str:
     """The name of the objective that the model of a file was trained by.  Raises UserError."""
     return _open(path).metadata.get("objective", PRETRAINING)
+
+
+def quantized_form(path: Path) -> ChatForm | None:
+    """How the model of a file is spoken to, None for one of our own.  Raises UserError."""
+    text = _open(path).metadata.get("chat")
+    try:
+        return None if text is None else ChatForm.from_values(parse_json(text))
+    except FormatError as error:
+        raise _damaged(path, f"its chat {error}") from error
 
 
 def _damaged(path: Path, what: str) -> UserError:

@@ -1,0 +1,47 @@
+"""`tinygpt import`, and what `tinygpt export --to` does: models of other programs, in and out.
+
+Imports stand inside the functions, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tinygpt.cli.paths import Place
+
+
+@click.command("import")
+@click.argument("model", metavar="PATH", type=Place())
+@click.option("--out", required=True, type=Place(), help="Folder of the run to make.")
+def import_(model, out):
+    """Make a run of a model that another program trained.
+
+    PATH is a folder of Hugging Face's kind: config.json, safetensors, tokenizer.json. `generate`,
+    `chat` and `quantize` open such a folder directly, too; nothing in it is executed.
+    """
+    from tinygpt.machine.terminal import command
+    from tinygpt.pretraining.adopt import adopt
+    from tinygpt.screens.console import Screen
+    from tinygpt.weights.open import form_of, open_model
+
+    opened, tokenizer = open_model(model)
+    run = adopt(opened, tokenizer, form_of(model), Path(out))
+    shape, screen = opened.shape, Screen()
+    screen.say(
+        f"{out}: {shape.family}, {shape.parameters / 1e6:.1f} million parameters, {shape.n_layers} "
+        f"layers, context {shape.context} tokens, {tokenizer.vocab_size} token ids"
+    )
+    screen.shell(command("generate", run.path), "Let it write: ")
+
+
+def export_model(run, to, out):
+    """Write a model for other programs: to is "hf" or "gguf", out a folder or a file."""
+    from tinygpt.exchange.huggingface_folder import write_folder
+    from tinygpt.screens.console import warn
+    from tinygpt.weights.open import form_of, open_model
+
+    model, tokenizer = open_model(run, warn=warn)
+    size = write_folder(Path(out), model, tokenizer, form_of(run))
+    click.echo(f"{out}: {size / 1e6:.1f} MB of weights, for transformers to open")
