@@ -150,6 +150,10 @@ class QuantizedLinear(Module):
         """x: (..., K), residual: (..., N) added at the end.  Returns (..., N)."""
         return linear_packed(x, self.packed, self.bias, self.activation, residual)
 
+    def dequantized(self) -> np.ndarray:
+        """The whole weight, (N, K) float32."""
+        return packing.dequantize(self.packed)
+
 
 class QuantizedEmbedding(Module):
     """A table (V, C) of packed rows: looked up, and multiplied by as the tied output projection."""

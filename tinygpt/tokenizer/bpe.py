@@ -33,6 +33,8 @@ _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 BYTES = bytes(_PRINTABLE + [byte for byte in range(256) if byte not in _PRINTABLE])
 BYTE_IDS = bytes(BYTES.index(byte) for byte in range(256))
 
+MISSING = -1  # in place of a byte's id
+
 _CACHE_WORDS = 2**16  # distinct pre-tokens remembered by the Python encoder, about 15 MB
 _LONG = 64  # bytes; longer pre-tokens are merged with a heap
 
@@ -44,7 +46,9 @@ class BPETokenizer(Tokenizer):
         `merged_ids` says otherwise (in foreign files).
     pattern: "gpt2", "cl100k", "llama3", "o200k" or a regular expression.
     special_tokens: name -> id.
-    byte_ids: the id of each byte value, 256 of them.
+    byte_ids: the id of each byte value, 256 of them; MISSING for one that has none and is left out
+        of a text, as the programs do that such vocabularies are made for (SmolLM2's lacks 21, most
+        of which stand in no UTF-8).
     extra_tokens: bytes -> id of tokens that no merge makes; only foreign files have such.
     whole_words: a pre-token that is a token as it stands is taken before any merge, as tiktoken
         does; among trained merges it makes no difference.
@@ -74,20 +78,28 @@ class BPETokenizer(Tokenizer):
             merged_ids = range(256, 256 + len(pairs))
         made = as_ids(merged_ids, "the merged tokens")
         as_ids(list(self.extra_tokens.values()), "the extra tokens")
-        self.byte_ids: list[int] = as_ids(list(byte_ids), "the bytes").tolist()
+        self.byte_ids: list[int] = list(byte_ids)
         self.merged_ids: list[int] = made.tolist()
+        known = [token for token in self.byte_ids if token != MISSING]
+        others = (*made.tolist(), *self.extra_tokens.values(), *self.special_tokens.values())
+        self._vocab_size = 1 + max((*as_ids(known, "the bytes").tolist(), *others), default=0)
+        # The encoders know an id for every byte; those that are none of ours lie behind all others.
+        behind = iter(range(self._vocab_size, self._vocab_size + 256))
+        all_bytes = [next(behind) if token == MISSING else token for token in self.byte_ids]
         self.merges: list[Pair] = list(zip(*pairs.T.tolist(), strict=True))
-        self.token_bytes = spell(self.byte_ids, self.merges, self.merged_ids, self.extra_tokens)
+        spelled = spell(all_bytes, self.merges, self.merged_ids, self.extra_tokens)
+        self.token_bytes = {
+            token: data for token, data in spelled.items() if token < self._vocab_size
+        }
         check_specials(self.special_tokens, self.token_bytes)
         specials = {token: name.encode() for name, token in self.special_tokens.items()}
         self._spelled = self.token_bytes | specials
-        self._vocab_size = 1 + max(self._spelled)
         wholes = {data: token for token, data in self.token_bytes.items()} if whole_words else {}
         encoder: compiled.Encoder | PythonEncoder
         if compiled.available():
-            encoder = compiled.Encoder(self.pattern, self.byte_ids, pairs, made, wholes)
+            encoder = compiled.Encoder(self.pattern, all_bytes, pairs, made, wholes)
         else:
-            encoder = PythonEncoder(self.pattern, self.byte_ids, self.merges, made.tolist(), wholes)
+            encoder = PythonEncoder(self.pattern, all_bytes, self.merges, made.tolist(), wholes)
         self._encoder = encoder
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -105,7 +117,10 @@ class BPETokenizer(Tokenizer):
     def _encode_ordinary(self, text: Text) -> np.ndarray:
         if self.nfc:
             text = unicodedata.normalize("NFC", to_str(text))
-        return self._encoder.encode(to_bytes(text), self.dtype)
+        if MISSING not in self.byte_ids:
+            return self._encoder.encode(to_bytes(text), self.dtype)
+        ids = self._encoder.encode(to_bytes(text), np.dtype(np.uint32))
+        return ids[ids < self._vocab_size].astype(self.dtype)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         tokens = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)

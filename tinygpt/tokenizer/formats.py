@@ -18,7 +18,7 @@ from typing import Any
 
 from tinygpt.tokenizer import char, huggingface, tiktoken_ranks
 from tinygpt.tokenizer.base import Tokenizer
-from tinygpt.tokenizer.bpe import BYTE_IDS, FORMAT, VERSION, BPETokenizer
+from tinygpt.tokenizer.bpe import BYTE_IDS, FORMAT, MISSING, VERSION, BPETokenizer
 from tinygpt.tokenizer.files import TokenizerError, parse_json, read_bytes, write_text
 
 FORMATS = ("tinygpt", "huggingface", "tiktoken")
@@ -91,7 +91,8 @@ def _read_bpe(data: dict[str, Any]) -> BPETokenizer:
         raise TokenizerError("'special_tokens' must map names to ids. Restore the file.")
     if not isinstance(merges, list) or not all(_are_ids(m) and len(m) == 2 for m in merges):
         raise TokenizerError("'merges' must be a list of pairs of ids. Restore the file.")
-    if not _are_ids(byte_ids) or len(byte_ids) != 256:
+    there = [i for i in byte_ids if i != MISSING] if isinstance(byte_ids, list) else byte_ids
+    if not _are_ids(there) or len(byte_ids) != 256:
         raise TokenizerError("'byte_ids' must be 256 ids. Restore the file.")
     if merged_ids is not None and not (_are_ids(merged_ids) and len(merged_ids) == len(merges)):
         raise TokenizerError("'merged_ids' must hold one id for each merge. Restore the file.")

@@ -19,7 +19,7 @@ from typing import Any
 
 from tinygpt.tokenizer import huggingface_char
 from tinygpt.tokenizer.base import Tokenizer
-from tinygpt.tokenizer.bpe import BYTES, BPETokenizer, merge
+from tinygpt.tokenizer.bpe import BYTES, MISSING, BPETokenizer, merge
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import PATTERNS
 from tinygpt.tokenizer.vocabulary import Pair
@@ -35,7 +35,10 @@ _N_PRINTABLE = 188  # the first of BYTES, which stand for themselves
 CHARACTERS = [
     chr(byte if i < _N_PRINTABLE else 256 + i - _N_PRINTABLE) for i, byte in enumerate(BYTES)
 ]
-_TO_BYTE = dict(zip(CHARACTERS, BYTES, strict=True))
+_TO_BYTE = {code: "\uffff" for code in range(256)} | {  # a character that is none of Latin-1
+    ord(character): byte for character, byte in zip(CHARACTERS, BYTES, strict=True)
+}
+PRINTABLE = range(0x20, 0x7F)  # bytes that no vocabulary may lack
 _TO_CHARACTER = dict(zip(BYTES, CHARACTERS, strict=True))
 
 
@@ -45,12 +48,15 @@ def spell(token: bytes) -> str:
     >>> spell(b" cat\\n")
     'ĠcatĊ'
     """
-    return "".join(_TO_CHARACTER[byte] for byte in token)
+    return token.decode("latin-1").translate(_TO_CHARACTER)
 
 
 def unspell(text: str) -> bytes:
     """The inverse of `spell`.  Raises KeyError for a character outside the alphabet."""
-    return bytes(_TO_BYTE[character] for character in text)
+    try:
+        return text.translate(_TO_BYTE).encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise KeyError(text[error.start]) from None
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -158,15 +164,15 @@ def read(data: dict[str, Any]) -> Tokenizer:
             raise TokenizerError(f"it uses {key}: that is not byte-level BPE.")
     pattern = _read_pattern(data.get("pre_tokenizer"))
     specials = _read_added_tokens(data.get("added_tokens") or [])
-    vocab = _read_vocab(model.get("vocab"), specials)
-    merges, merged_ids = _read_merges(model["merges"], vocab)
-    missing = [byte for byte in range(256) if bytes([byte]) not in vocab]
-    if missing:
+    vocab, by_text = _read_vocab(model.get("vocab"), specials)
+    merges, merged_ids = _read_merges(model["merges"], by_text)
+    byte_ids = [vocab.get(bytes([byte]), MISSING) for byte in range(256)]
+    if any(byte_ids[byte] == MISSING for byte in PRINTABLE):
+        missing = [byte for byte in range(256) if byte_ids[byte] == MISSING]
         raise TokenizerError(
             f"its vocabulary lacks {len(missing)} of the 256 bytes ({missing[0]:#04x} first), so "
             "it cannot encode every text. Train it with the whole byte-level alphabet."
         )
-    byte_ids = [vocab[bytes([byte])] for byte in range(256)]
     merges, merged_ids = _in_order(merges, merged_ids, byte_ids)
     made = {*byte_ids, *merged_ids}
     extra = {token: i for token, i in vocab.items() if i not in made}
@@ -218,35 +224,38 @@ def _read_added_tokens(added: Any) -> dict[str, int]:
     return {token["content"]: token["id"] for token in added}
 
 
-def _read_vocab(vocab: Any, specials: dict[str, int]) -> dict[bytes, int]:
+def _read_vocab(
+    vocab: Any, specials: dict[str, int]
+) -> tuple[dict[bytes, int], dict[str, int]]:
+    """The id of each token that is not special, by its bytes and as they spell it."""
     if not isinstance(vocab, dict):
         raise TokenizerError("'vocab' is missing. Restore the file.")
-    out = {}
+    by_bytes, by_text = {}, {}
     for text, token in vocab.items():
         if type(token) is not int or not 0 <= token < LARGEST_ID:
             raise TokenizerError(f"the token {text!r:.40} has no valid id: {token!r:.40}.")
         if specials.get(text) == token:
             continue
         try:
-            out[unspell(text)] = token
+            by_bytes[unspell(text)] = by_text[text] = token
         except KeyError:
             raise TokenizerError(
                 f"the token {text!r} is not spelled in the byte-level alphabet, so this is not "
                 "byte-level BPE."
             ) from None
-    return out
+    return by_bytes, by_text
 
 
-def _read_merges(merges: Any, vocab: dict[bytes, int]) -> tuple[list[Pair], list[int]]:
+def _read_merges(merges: Any, by_text: dict[str, int]) -> tuple[list[Pair], list[int]]:
     pairs, merged = [], []
     for rank, joined in enumerate(merges if isinstance(merges, list) else [merges]):
         parts = joined.split(" ") if isinstance(joined, str) else joined
         if not isinstance(parts, list) or len(parts) != 2:
             raise TokenizerError(f"merge {rank} ({joined!r}) is not a pair. Restore the file.")
         try:
-            left, right = (unspell(part) for part in parts)
-            pairs.append((vocab[left], vocab[right]))
-            merged.append(vocab[left + right])
+            left, right = parts
+            pairs.append((by_text[left], by_text[right]))
+            merged.append(by_text[left + right])
         except (KeyError, TypeError):
             raise TokenizerError(
                 f"merge {rank} ({joined!r}) names a token that is not in the vocabulary. Restore "
@@ -265,6 +274,8 @@ def _in_order(
     if it stood alone (trainer.py), so it comes up if the other merges leave just its two parts.
     Raises TokenizerError if it does: then the order of the file is not the order of the merges.
     """
+    if _all_in_order(merges, merged_ids, byte_ids):
+        return merges, merged_ids
     made, order, late = set(byte_ids), dict[Pair, tuple[int, int]](), []
     spelled: dict[int, list[int]] = {token: [token] for token in byte_ids}
     for pair, new in zip(merges, merged_ids, strict=True):
@@ -283,3 +294,15 @@ def _in_order(
                 "its order does not say what comes first. Restore the file."
             )
     return list(order), [new for _, new in order.values()]
+
+
+def _all_in_order(merges: list[Pair], merged_ids: list[int], byte_ids: list[int]) -> bool:
+    """Whether each merge joins two tokens that are made before it, and none comes twice."""
+    if len(set(merges)) < len(merges):
+        return False
+    first = dict(zip(reversed(merged_ids), range(len(merges) - 1, -1, -1), strict=True))
+    first |= dict.fromkeys(byte_ids, -1)
+    return all(
+        first.get(left, rank) < rank and first.get(right, rank) < rank
+        for rank, (left, right) in enumerate(merges)
+    )

@@ -1,0 +1,166 @@
+"""The tokenizer in a GGUF: its own lists <-> BPETokenizer.
+
+A file holds the tokens, what sort each is of, and the merges, spelled in GPT-2's printable alphabet
+as in a tokenizer.json, but it holds no pattern: `tokenizer.ggml.pre` names one that llama.cpp has
+built in. Converters choose that name by the ids of one text, so they refuse every vocabulary that
+is not known to them; here it is chosen by the pattern.
+
+    ours                     pre          theirs
+    gpt2                     gpt-2        the same expression
+    llama3                   dbrx         the same; llama-bpe takes whole words first, and adds BOS
+    llama3, whole_words      llama-bpe    the same, add_bos_token false
+    smollm, qwen2            those        the same
+    cl100k                   dbrx         differs where a text ends in white space with a line end
+
+**Ends.** bos and eos default to id 11 where a file names none, which is one byte of our vocabulary:
+both are always written.
+
+Source: llama.cpp's src/llama-vocab.cpp has the names and their expressions.
+Read next: gguf_models.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygpt.exchange.errors import ExchangeError
+from tinygpt.exchange.gguf_write import Unsigned
+from tinygpt.tokenizer import END_OF_TEXT, BPETokenizer, Tokenizer, huggingface
+from tinygpt.tokenizer.pretokenize import PATTERNS
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+END_OF_TURN = ("<|end|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>")
+_DIGITS_ALONE = (  # gpt2's, with every digit and what stands between two of them cut by itself
+    r"'s|'t|'re|'ve|'m|'ll|'d|\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
+)
+_QWEN2 = PATTERNS["llama3"].replace(r"\p{N}{1,3}", r"\p{N}")
+READ = {  # pre -> pattern
+    **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo"), "gpt2"),
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "dbrx", "smaug-bpe"), "llama3"),
+    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r"), _DIGITS_ALONE),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen"), _QWEN2),
+    "gpt-4o": "o200k",
+}
+WHOLE_WORDS = ("llama-bpe", "llama3", "llama-v3")
+WRITTEN = {  # (pattern, whole_words) -> pre
+    ("gpt2", False): "gpt-2", ("llama3", False): "dbrx", ("llama3", True): "llama-bpe",
+    ("cl100k", False): "dbrx",
+    (_DIGITS_ALONE, False): "smollm", (_QWEN2, False): "qwen2", ("o200k", False): "gpt-4o",
+}
+
+
+def read_tokenizer(keys: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer of a file's keys.
+
+    Raises ExchangeError for a kind that is not read here, or lists that are missing or differ in
+    length; TokenizerError for lists that make no tokenizer.
+    """
+    kind = keys.get("tokenizer.ggml.model")
+    if kind != "gpt2":
+        raise ExchangeError(
+            f"its tokenizer is of kind {kind!r:.40}, and byte-level BPE (gpt2) is read here. Give "
+            "a file of another model."
+        )
+    tokens, merges = (_texts(keys, f"tokenizer.ggml.{name}") for name in ("tokens", "merges"))
+    pre = keys.get("tokenizer.ggml.pre")
+    if not isinstance(pre, str) or pre not in READ:
+        raise ExchangeError(
+            f"it has tokenizer.ggml.pre = {pre!r:.40}, which says how text is cut and is not known "
+            f"here: with another one its ids would be others. Known: {', '.join(READ)}."
+        )
+    types = keys.get("tokenizer.ggml.token_type", np.full(len(tokens), NORMAL))
+    if not isinstance(types, np.ndarray) or len(types) != len(tokens):
+        raise ExchangeError("its tokenizer.ggml.token_type is not as long as its tokens.")
+    special = np.flatnonzero((types != NORMAL) & (types != BYTE)).tolist()
+    vocab = {text: token for token, text in enumerate(tokens)}
+    if len(vocab) < len(tokens):
+        twice = next(text for token, text in enumerate(tokens) if vocab[text] != token)
+        raise ExchangeError(f"it has the token {twice!r:.40} twice. Convert the model again.")
+    pattern = READ[pre]
+    return huggingface.read({
+        "added_tokens": [{"id": token, "content": tokens[token]} for token in special],
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": PATTERNS.get(pattern, pattern)},
+             "behavior": "Isolated"},
+            {"type": "ByteLevel", "use_regex": False},
+        ]},
+        "model": {"type": "BPE", "vocab": vocab, "merges": merges,
+                  "ignore_merges": pre in WHOLE_WORDS},
+    })
+
+
+def _texts(keys: Mapping[str, Any], name: str) -> list[str]:
+    found = keys.get(name)
+    if not isinstance(found, list):
+        raise ExchangeError(f"it has no {name}. Give a file that holds a whole model.")
+    return found
+
+
+def difference(tokenizer: Tokenizer) -> str:
+    """Where llama.cpp's ids will not be ours, as a sentence; "" for nowhere."""
+    if getattr(tokenizer, "pattern", "") != "cl100k":
+        return ""
+    return (
+        "llama.cpp has no pattern cl100k: it will cut by llama3's, whose ids differ where a text "
+        "ends in white space with a line end in it, and nowhere else."
+    )
+
+
+def write_tokenizer(tokenizer: Tokenizer, size: int) -> dict[str, Any]:
+    """The keys of a tokenizer, filled up with [PADn] to `size` tokens.
+
+    Raises ExchangeError for one whose ids llama.cpp would not give.
+    """
+    if not isinstance(tokenizer, BPETokenizer):
+        raise ExchangeError(
+            "GGUF has no tokenizer of this kind. Train with tokenizer.kind=bpe and "
+            "tokenizer.pattern=llama3."
+        )
+    pre = WRITTEN.get((tokenizer.pattern, tokenizer.whole_words))
+    if pre is None or (tokenizer.extra_tokens and not tokenizer.whole_words):
+        raise ExchangeError(
+            f"llama.cpp has no pre-tokenizer that cuts by the pattern {tokenizer.pattern!r:.60}: its "
+            "ids would be others. Train with tokenizer.pattern=llama3 (or gpt2)."
+        )
+    names = {token: name for name, token in tokenizer.special_tokens.items()}
+    tokens = [f"[PAD{token}]" for token in range(size)]
+    types = np.full(size, UNUSED, np.int32)
+    for token, data in tokenizer.token_bytes.items():
+        tokens[token], types[token] = huggingface.spell(data), NORMAL
+    for token, name in names.items():
+        if name != tokens[token]:  # as it was read from a file with such
+            tokens[token], types[token] = name, CONTROL
+    if len(set(tokens)) < size:
+        twice = next(text for text in tokens if tokens.count(text) > 1)
+        raise ExchangeError(
+            f"the special token {twice!r} is spelled like another one, which llama.cpp refuses. "
+            "Give it another name."
+        )
+    spelled = tokenizer.token_bytes
+    merges = [
+        f"{huggingface.spell(spelled[left])} {huggingface.spell(spelled[right])}"
+        for left, right in tokenizer.merges
+    ]
+    end, turn = _ends(tokenizer)
+    ids = {"bos": end, "eos": end, "eot": turn}
+    return {
+        "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre,
+        "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types,
+        "tokenizer.ggml.merges": merges, "tokenizer.ggml.add_bos_token": False,
+        **{f"tokenizer.ggml.{name}_token_id": Unsigned(token) for name, token in ids.items()},
+    }
+
+
+def _ends(tokenizer: BPETokenizer) -> tuple[int, int]:
+    """The ids that end a text, and a turn of a conversation (the same where there is none)."""
+    specials = tokenizer.special_tokens
+    if END_OF_TEXT not in specials:
+        raise ExchangeError(
+            f"the tokenizer has no {END_OF_TEXT}, and without an end llama.cpp takes a byte of the "
+            "vocabulary for one. Train a tokenizer with it."
+        )
+    turn = next((specials[name] for name in END_OF_TURN if name in specials), None)
+    return specials[END_OF_TEXT], specials[END_OF_TEXT] if turn is None else turn
