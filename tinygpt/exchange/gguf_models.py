@@ -38,6 +38,7 @@ from tinygpt.exchange.gguf_architectures import (
 from tinygpt.exchange.gguf_tokenizer import difference, read_tokenizer, write_tokenizer
 from tinygpt.exchange.gguf_write import Unsigned, write
 from tinygpt.model import LanguageModel, build
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.storage.durable import replacing
 from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import FormatError
@@ -157,14 +158,14 @@ def write_gguf(
     model: LanguageModel,
     tokenizer: Tokenizer,
     kind: str = "F32",
-    template: str | None = None,
+    form: ChatForm | None = None,
     name: str = "",
 ) -> list[str]:
     """Write a model that llama.cpp opens.
 
     kind: of the matrices, one of gguf_blocks.WRITTEN; norms, biases and positions are F32, and
         matrices whose rows do not fill blocks are F16.
-    template: the chat template (Jinja) to go along.  name: general.name.
+    form: how it is spoken to, if it came from elsewhere.  name: general.name.
     Returns sentences on what will differ there.
     Raises ExchangeError for a shape or a tokenizer that fits nowhere, and what cannot be written.
     """
@@ -178,10 +179,8 @@ def write_gguf(
         **write_keys(shape, architecture), "general.name": name or Path(path).stem,
         "general.file_type": Unsigned(FILE_TYPES[kind]),
         "general.quantization_version": Unsigned(2),
-        **write_tokenizer(tokenizer, shape.vocab_size),
+        **write_tokenizer(tokenizer, shape.vocab_size, form),
     }
-    if template is not None:
-        keys["tokenizer.chat_template"] = template
     source = _Source(model)
     tensors = {}
     short = 0

@@ -28,19 +28,21 @@ import numpy as np
 
 from tinygpt.exchange.errors import ExchangeError
 from tinygpt.exchange.gguf_write import Unsigned
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.tokenizer import END_OF_TEXT, BPETokenizer, Tokenizer, huggingface
+from tinygpt.tokenizer.huggingface import SINGLE_DIGITS, UNUSED
 from tinygpt.tokenizer.pretokenize import PATTERNS
 
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
-END_OF_TURN = ("<|end|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>")
-_DIGITS_ALONE = (  # gpt2's, with every digit and what stands between two of them cut by itself
-    r"'s|'t|'re|'ve|'m|'ll|'d|\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
+NORMAL, CONTROL, SPARE, BYTE = 1, 3, 5, 6  # sorts of tokens; 2 and 4 are special, too
+ENDS = (  # names that end an answer in llama.cpp whatever the keys say
+    "<|end|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>",
+    "<end_of_turn>", "</s>",
 )
 _QWEN2 = PATTERNS["llama3"].replace(r"\p{N}{1,3}", r"\p{N}")
 READ = {  # pre -> pattern
     **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo"), "gpt2"),
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "dbrx", "smaug-bpe"), "llama3"),
-    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r"), _DIGITS_ALONE),
+    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r"), SINGLE_DIGITS),
     **dict.fromkeys(("qwen2", "deepseek-r1-qwen"), _QWEN2),
     "gpt-4o": "o200k",
 }
@@ -48,7 +50,7 @@ WHOLE_WORDS = ("llama-bpe", "llama3", "llama-v3")
 WRITTEN = {  # (pattern, whole_words) -> pre
     ("gpt2", False): "gpt-2", ("llama3", False): "dbrx", ("llama3", True): "llama-bpe",
     ("cl100k", False): "dbrx",
-    (_DIGITS_ALONE, False): "smollm", (_QWEN2, False): "qwen2", ("o200k", False): "gpt-4o",
+    (SINGLE_DIGITS, False): "smollm", (_QWEN2, False): "qwen2", ("o200k", False): "gpt-4o",
 }
 
 
@@ -109,8 +111,28 @@ def difference(tokenizer: Tokenizer) -> str:
     )
 
 
-def write_tokenizer(tokenizer: Tokenizer, size: int) -> dict[str, Any]:
-    """The keys of a tokenizer, filled up with [PADn] to `size` tokens.
+def read_form(keys: Mapping[str, Any]) -> ChatForm:
+    """How the model of a file is spoken to, and what ends its answers."""
+    tokens, template = keys.get("tokenizer.ggml.tokens"), keys.get("tokenizer.chat_template")
+    names = tokens if isinstance(tokens, list) else []
+
+    def name(which: str) -> str | None:
+        token = keys.get(f"tokenizer.ggml.{which}_token_id")
+        return names[token] if type(token) is int and token < len(names) else None
+
+    bos, eos = name("bos"), name("eos")
+    ends = [end for end in (eos, name("eot"), *sorted({*ENDS} & {*names})) if end]
+    adds = keys.get("tokenizer.ggml.add_bos_token", keys.get("tokenizer.ggml.pre") in WHOLE_WORDS)
+    return ChatForm(
+        template if isinstance(template, str) else None, bos, eos, tuple(dict.fromkeys(ends)),
+        adds is True and bos is not None,
+    )
+
+
+def write_tokenizer(
+    tokenizer: Tokenizer, size: int, form: ChatForm | None = None
+) -> dict[str, Any]:
+    """The keys of a tokenizer, filled up with [PADn] to `size` tokens, and of a form.
 
     Raises ExchangeError for one whose ids llama.cpp would not give.
     """
@@ -126,8 +148,8 @@ def write_tokenizer(tokenizer: Tokenizer, size: int) -> dict[str, Any]:
             "ids would be others. Train with tokenizer.pattern=llama3 (or gpt2)."
         )
     names = {token: name for name, token in tokenizer.special_tokens.items()}
-    tokens = [f"[PAD{token}]" for token in range(size)]
-    types = np.full(size, UNUSED, np.int32)
+    tokens = [UNUSED.format(token) for token in range(size)]
+    types = np.full(size, SPARE, np.int32)
     for token, data in tokenizer.token_bytes.items():
         tokens[token], types[token] = huggingface.spell(data), NORMAL
     for token, name in names.items():
@@ -144,23 +166,25 @@ def write_tokenizer(tokenizer: Tokenizer, size: int) -> dict[str, Any]:
         f"{huggingface.spell(spelled[left])} {huggingface.spell(spelled[right])}"
         for left, right in tokenizer.merges
     ]
-    end, turn = _ends(tokenizer)
-    ids = {"bos": end, "eos": end, "eot": turn}
-    return {
+    form = form or ChatForm(bos=END_OF_TEXT, eos=END_OF_TEXT)
+    keys = {
         "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre,
         "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types,
-        "tokenizer.ggml.merges": merges, "tokenizer.ggml.add_bos_token": False,
-        **{f"tokenizer.ggml.{name}_token_id": Unsigned(token) for name, token in ids.items()},
+        "tokenizer.ggml.merges": merges, "tokenizer.ggml.add_bos_token": form.opens,
+        **_ends(tokenizer.special_tokens, form),
     }
+    return keys if form.template is None else {**keys, "tokenizer.chat_template": form.template}
 
 
-def _ends(tokenizer: BPETokenizer) -> tuple[int, int]:
-    """The ids that end a text, and a turn of a conversation (the same where there is none)."""
-    specials = tokenizer.special_tokens
-    if END_OF_TEXT not in specials:
+def _ends(specials: Mapping[str, int], form: ChatForm) -> dict[str, Unsigned]:
+    """The keys of the tokens that open a text, end it, and end a turn of a conversation."""
+    eos = form.eos if form.eos in specials else END_OF_TEXT
+    if eos not in specials:
         raise ExchangeError(
-            f"the tokenizer has no {END_OF_TEXT}, and without an end llama.cpp takes a byte of the "
+            f"the tokenizer has no {eos}, and without an end llama.cpp takes a byte of the "
             "vocabulary for one. Train a tokenizer with it."
         )
-    turn = next((specials[name] for name in END_OF_TURN if name in specials), None)
-    return specials[END_OF_TEXT], specials[END_OF_TEXT] if turn is None else turn
+    bos = form.bos if form.bos in specials else eos
+    turn = next((name for name in (*form.ends, *ENDS) if name in specials and name != eos), eos)
+    ids = {"bos": bos, "eos": eos, "eot": turn}
+    return {f"tokenizer.ggml.{key}_token_id": Unsigned(specials[n]) for key, n in ids.items()}

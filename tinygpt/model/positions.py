@@ -88,7 +88,7 @@ class Positions(nn.Module):
         self.rates = None
         if shape.positions == "rope":
             self.rates = rope_rates(shape.heads[2] // 2, shape.rope_theta)
-        self._rotary: tuple[np.ndarray, np.ndarray] | None = None  # of the context, once needed
+        self._rotary: tuple[np.ndarray, np.ndarray] | None = None  # of the first positions
 
     def sight(self, rows: int, start: int, length: int) -> nn.Sight:
         """For queries at start .. start + length - 1 of each row.
@@ -108,8 +108,9 @@ class Positions(nn.Module):
             return None
         if end > self.shape.context:
             return rope_tables(start, end, self.rates)
-        if self._rotary is None:
-            self._rotary = rope_tables(0, self.shape.context, self.rates)
+        if self._rotary is None or len(self._rotary[0]) < end:  # few texts fill a long context
+            longer = min(1 << (end - 1).bit_length(), self.shape.context)
+            self._rotary = rope_tables(0, longer, self.rates)
         cos, sin = self._rotary
         return cos[start:end], sin[start:end]
 
