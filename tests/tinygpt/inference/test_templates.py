@@ -13,7 +13,7 @@ from tinygpt.inference.sampling import GREEDY
 from tinygpt.inference.template_expressions import TemplateError, Unsupported
 from tinygpt.inference.template_language import render
 from tinygpt.inference.templates import Dialogue, prompt_ids
-from tinygpt.runs.chat_form import ChatForm
+from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.tokenizer import train_bpe
 
 # Written here in the manner of the families that are named.
@@ -103,12 +103,8 @@ ZEPHYR = """{% for message in messages %}
 {{ '<|assistant|>' }}
 {% endif %}
 {% endfor %}"""
-OURS = (
-    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 COMMON = {
-    "ours": OURS, "chatml": CHATML, "smollm": SMOLLM, "llama2": LLAMA2, "llama3": LLAMA3,
+    "ours": OWN_TEMPLATE, "chatml": CHATML, "smollm": SMOLLM, "llama2": LLAMA2, "llama3": LLAMA3,
     "qwen3": QWEN3, "zephyr": ZEPHYR,
 }
 TEXTS = ("Hi", "  two\nlines \n", "", "{{ messages }} {% if %}", "<think>no</think>\n\nyes")
