@@ -38,10 +38,12 @@ def import_(model, out):
 
 def export_model(run, to, out):
     """Write a model for other programs: to is "hf" or "gguf", out a folder or a file."""
-    from tinygpt.exchange.huggingface_folder import write_folder
+    from tinygpt.config import find_objective
+    from tinygpt.exchange.huggingface_folder import own_form, write_folder
     from tinygpt.screens.console import warn
-    from tinygpt.weights.open import form_of, open_model
+    from tinygpt.weights.open import form_of, objective_of, open_model
 
     model, tokenizer = open_model(run, warn=warn)
-    size = write_folder(Path(out), model, tokenizer, form_of(run))
+    taught = find_objective(objective_of(run)).teaches_roles
+    size = write_folder(Path(out), model, tokenizer, form_of(run) or own_form(tokenizer, taught))
     click.echo(f"{out}: {size / 1e6:.1f} MB of weights, for transformers to open")

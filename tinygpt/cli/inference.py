@@ -131,7 +131,8 @@ def chat(model, max_tokens, roles, seed, stop, **options):
 
     RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote. What comes
     out of `tinygpt train` goes on with the text, up to an empty line (change that with --stop).
-    With --roles an answer ends where the model says so.
+    With --roles an answer ends where the model says so. A model from elsewhere that brings a chat
+    template is spoken to by it, and its own tokens end an answer.
     """
     import numpy as np
 
@@ -139,9 +140,11 @@ def chat(model, max_tokens, roles, seed, stop, **options):
     from tinygpt.errors import UserError
     from tinygpt.inference.chat import Conversation
     from tinygpt.screens.console import ModelText, Screen, warn
-    from tinygpt.weights.open import objective_of, open_model
+    from tinygpt.weights.open import form_of, objective_of, open_model
 
     sampling = _sampling(options)
+    form = form_of(model)
+    taught = form is not None and form.template is not None
     if roles and not find_objective(objective_of(model)).teaches_roles:
         raise click.UsageError(
             f"{model} was never taught who speaks: its rows for <|user|> and <|assistant|> are "
@@ -149,11 +152,11 @@ def chat(model, max_tokens, roles, seed, stop, **options):
         )
     gpt, tokenizer = open_model(model, warn=warn)
     talk = Conversation(
-        gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles,
-        stop=stop or (() if roles else ("\n\n",)), rng=np.random.default_rng(seed),
+        gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles, form=form,
+        stop=stop or (() if roles or taught else ("\n\n",)), rng=np.random.default_rng(seed),
     )
     screen = Screen()
-    if not roles:
+    if not roles and not taught:
         screen.say(BASE_MODEL)
     screen.say(CHAT_HELP)
     for line in _said("> "):
@@ -241,11 +244,11 @@ def quantize(run, scheme, out, text, eval_tokens, sweep):
     nf4    a seventh: 16 levels that suit a bell curve (QLoRA's)
 
     The file holds weights, configuration and tokenizer: `tinygpt generate FILE` needs no more.
+    RUN may be a Hugging Face folder as well, measured on --text.
     """
-    from tinygpt.runs.run import Run
-    from tinygpt.screens.quantization import print_sweep, quantize_and_report
+    from tinygpt.screens.quantization import Source, print_sweep, quantize_and_report
 
-    opened = Run.open(run)
+    opened = Source(run)
     if sweep:
         print_sweep(opened, scheme, text, eval_tokens)
     if out or not sweep:

@@ -20,7 +20,7 @@ from tinygpt.exchange.huggingface import read_config
 from tinygpt.exchange.huggingface_weights import INDEX, PICKLED, WEIGHTS, load_weights, write_weights
 from tinygpt.exchange.huggingface_write import class_of, write_config
 from tinygpt.model import LanguageModel
-from tinygpt.runs.chat_form import ChatForm
+from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import check_folder
 from tinygpt.storage.reading import ANYTHING, FormatError, parse_json, read_bytes, read_json
@@ -171,7 +171,7 @@ def write_folder(
     Raises ExchangeError for a model or a tokenizer that fits no class of theirs.
     """
     kind = class_of(model.shape)
-    form = own_form(tokenizer) if form is None else form
+    form = form or own_form(tokenizer)
     text = _tokenizer_text(tokenizer, form)
     ids = tokenizer.special_tokens
     tokens = {
@@ -208,10 +208,14 @@ def write_folder(
         ) from error
 
 
-def own_form(tokenizer: Tokenizer) -> ChatForm:
-    """How a model that was trained here is spoken to: every special token ends what it writes."""
+def own_form(tokenizer: Tokenizer, taught: bool = False) -> ChatForm:
+    """How a model that was trained here is spoken to: every special token ends what it writes.
+
+    taught: whether it learned who speaks.
+    """
     end = END_OF_TEXT if END_OF_TEXT in tokenizer.special_tokens else None
-    return ChatForm(bos=end, eos=end, ends=tuple(tokenizer.special_tokens))
+    template = OWN_TEMPLATE if taught else None
+    return ChatForm(template, end, end, tuple(tokenizer.special_tokens))
 
 
 def _tokenizer_text(tokenizer: Tokenizer, form: ChatForm) -> str:

@@ -6,8 +6,8 @@ taught to answer has seen who speaks marked by special tokens, and is asked in t
     <|user|> What is a cat? <|end|> <|assistant|> An animal. <|end|> <|user|> ...
 
 Every BPE vocabulary of ours has a place for these tokens, so having them does not mean that the
-model has learned them: `roles` is the caller's to say. What the reader types never becomes a
-special token.
+model has learned them: `roles` is the caller's to say. A model from elsewhere brings a template of
+its own (templates.py). What the reader types never becomes a special token.
 
 The keys and values of all that was said stay in the decoder's cache, so an answer costs only its
 own tokens and those of the question, however long the conversation is. What no longer fits the
@@ -24,9 +24,11 @@ import numpy as np
 
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.generate import until_stop
-from tinygpt.inference.prompt import knows, stop_texts
+from tinygpt.inference.prompt import end_ids, knows, opening_ids, stop_texts
 from tinygpt.inference.sampling import Sampling, sample
+from tinygpt.inference.templates import Dialogue
 from tinygpt.model import LanguageModel
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.tokenizer.base import Tokenizer, stream
 
 
@@ -36,6 +38,7 @@ class Conversation:
     stop: texts that end an answer.  sampling and max_tokens may be changed between turns.
     roles: mark who speaks, for a model that was taught so.  Raises TokenizerError if the tokenizer
         lacks the tokens.
+    form: how a model from elsewhere is spoken to, which says more than `roles`.
     """
 
     def __init__(
@@ -47,12 +50,18 @@ class Conversation:
         max_tokens: int = 200,
         stop: str | Sequence[str] = ("\n\n",),
         roles: bool = False,
+        form: ChatForm | None = None,
         rng: np.random.Generator | None = None,
     ):
         self.tokenizer, self.sampling, self.max_tokens = tokenizer, sampling, max_tokens
         self.stop = stop_texts(stop)
         names = ("<|user|>", "<|end|>", "<|assistant|>")
         self._roles = [tokenizer.special_id(name) for name in names] if roles else None
+        self._dialogue = None
+        if form is not None and form.template is not None:
+            self._dialogue = Dialogue(form, tokenizer)
+        self._opening, self._ends = opening_ids(tokenizer, form), end_ids(tokenizer, form)
+        self._answer = 0  # where the last answer begins
         self._ids: list[int] = []  # all that was said
         self._read = 0  # how much of it the decoder has taken in; 0 while it is at work
         self._decoder = Decoder(model)
@@ -66,6 +75,8 @@ class Conversation:
     def reset(self) -> None:
         """Forget what was said."""
         self._ids, self._read = [], 0
+        if self._dialogue is not None:
+            self._dialogue.reset()
 
     def say(self, text: str) -> Iterator[str]:
         """Add `text` to the conversation and yield the model's answer, piece by piece.
@@ -75,21 +86,31 @@ class Conversation:
         What is said must hold at least one token.  Abandoning the iterator keeps the part of the
         answer that was drawn, and so does Ctrl-C at any moment.
         """
+        logits = self._feed(self._asked(text))
+        self._answer = len(self._ids)
+        yield from until_stop(stream(self.tokenizer, self._tokens(logits)), self.stop)
+
+    def _asked(self, text: str) -> list[int]:
+        """The ids of what is said, marked as the model was taught."""
+        if self._dialogue is not None:
+            answer = self.tokenizer.decode(self._ids[self._answer :])
+            ids, goes_on = self._dialogue.ask(text, answer)
+            if not goes_on:
+                self._ids, self._read = [], 0
+            return ids
         end = self.stop[0] if self.stop and knows(self.tokenizer, self.stop[0]) else ""
         if self._ids and not self._roles and not self.text.endswith(end):
             text = end + text
         ids = self.tokenizer.encode(text, disallowed_special=())
         if self._roles:
             user, over, assistant = self._roles
-            ids = [over] * bool(self._ids) + [user, *ids, over, assistant]
-        logits = self._feed(ids)
-        yield from until_stop(stream(self.tokenizer, self._tokens(logits)), self.stop)
+            return [over] * bool(self._ids) + [user, *ids, over, assistant]
+        return ids if self._ids else [*self._opening, *ids]
 
     def _tokens(self, logits: np.ndarray) -> Iterator[int]:
-        ends = set(self.tokenizer.special_tokens.values())
         for _ in range(self.max_tokens):
             token = int(sample(logits, self.sampling, self._rng, [np.array(self._ids)])[0])
-            if token in ends:
+            if token in self._ends:
                 return
             self._ids.append(token)
             yield token

@@ -19,6 +19,10 @@ from tinygpt.storage.durable import replace_file
 from tinygpt.storage.reading import FormatError, Kind, check, one_of, read_json
 
 FILE = "chat.json"
+OWN_TEMPLATE = (  # of a model that was taught to answer here (../inference/chat.py), for others
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 _TEXT = Kind("text or null", lambda value: value is None or type(value) is str)
 _FORM = {
     "template": _TEXT, "bos": _TEXT, "eos": _TEXT, "ends": [Kind("text", lambda v: type(v) is str)],

@@ -15,16 +15,49 @@ from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
+from tinygpt.model import LanguageModel
 from tinygpt.pretraining.objective import only_pretraining, reopened
 from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.screens.console import Progress, Screen, warn
 from tinygpt.text import DataError
 from tinygpt.text.reading import read_text
-from tinygpt.weights.open import model_of
+from tinygpt.weights.open import form_of, is_foreign, model_of, objective_of, open_model
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
 SWEEP_TOKENS = 4_000  # each module is measured on this many at most
+
+
+class Source:
+    """What is quantized: the newest checkpoint of a run, or a model of another program.
+
+    Raises UserError, as whoever opens it.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path, self.form = path, form_of(path)
+        self._run = None if is_foreign(path) else Run.open(path)
+        if self._run is not None:
+            self._saved = self._run.find("last", warn)
+            self.objective = self._run.config.objective
+            self.tokenizer = self._run.tokenizer
+        else:
+            self.objective = objective_of(path)
+            self.tokenizer = open_model(path, warn)[1]
+
+    def model(self) -> LanguageModel:
+        """A model of its own for each caller."""
+        if self._run is not None:
+            return model_of(self._run, self._saved)
+        return open_model(self.path, warn)[0]
+
+    def held_out(self, text: str | None) -> Any:
+        """Token ids to measure on: of `text`, or a run's own; none of a model from elsewhere."""
+        if self._run is not None:
+            return held_out(self._run, self._saved, text)
+        if text is None:
+            return np.empty(0, np.int64)
+        return self.tokenizer.encode_array(read_text(text), disallowed_special=())
 
 
 def held_out(run: Run, saved: Checkpoint, text: str | None) -> Any:
@@ -44,17 +77,16 @@ def held_out(run: Run, saved: Checkpoint, text: str | None) -> Any:
 
 
 def quantize_and_report(
-    run: Run, scheme: str, out: str | None, text: str | None, eval_tokens: int
+    source: Source, scheme: str, out: str | None, text: str | None, eval_tokens: int
 ) -> None:
-    """Quantize the run's model, print before and after, write `out` if it is given."""
-    saved = run.find("last", warn)
-    tokens = held_out(run, saved, text)  # first: a text that cannot be read ends it at once
+    """Quantize a model, print before and after, write `out` if it is given."""
+    tokens = source.held_out(text)  # first: a text that cannot be read ends it at once
     written = quality = None
     with Progress() as say:
         say(f"making it {scheme}")
-        before, after = model_of(run, saved), quantize_model(model_of(run, saved), scheme)
+        before, after = source.model(), quantize_model(source.model(), scheme)
         if out is not None:
-            written = save_quantized(after, run.tokenizer, out, run.config.objective)
+            written = save_quantized(after, source.tokenizer, out, source.objective, source.form)
             after, _ = load_quantized(out)  # measured is what was saved
         if len(tokens) > 1:
             say("measuring on held-out text")
@@ -88,13 +120,12 @@ def quantize_and_report(
         screen.shell(command("generate", Path(out)))
 
 
-def print_sweep(run: Run, scheme: str, text: str | None, eval_tokens: int) -> None:
+def print_sweep(source: Source, scheme: str, text: str | None, eval_tokens: int) -> None:
     """Each module alone quantized, what hurts most first."""
-    saved = run.find("last", warn)
     with Progress() as say:
         say("measuring on held-out text")
-        model = model_of(run, saved)
-        tokens = held_out(run, saved, text)
+        model = source.model()
+        tokens = source.held_out(text)
         reference = Reference(model, tokens, min(eval_tokens, SWEEP_TOKENS))
         found = sweep(model, reference, scheme, lambda i, n: say("one module at a time", i, n))
     total = np.sum([quality.kl for _, quality in found])

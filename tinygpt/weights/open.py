@@ -43,10 +43,16 @@ def open_model(path: str | Path, warn: Warn = _warn) -> tuple[LanguageModel, Tok
             f"there is no {shown(path)}. Give the --out folder of a `tinygpt train`, or a file "
             "that `tinygpt quantize` wrote."
         )
-    if huggingface_folder.looks_like(path):
+    if is_foreign(path):
         return huggingface_folder.open_folder(path)
     run = Run.open(path)
     return check_fit(path, load_model(run, warn=warn), run.tokenizer)
+
+
+def is_foreign(path: str | Path) -> bool:
+    """Whether another program made it: a Hugging Face folder."""
+    path = Path(expand(path))
+    return kind(path) == "folder" and huggingface_folder.looks_like(path)
 
 
 def form_of(path: str | Path) -> ChatForm | None:
@@ -54,9 +60,7 @@ def form_of(path: str | Path) -> ChatForm | None:
     path = Path(expand(path))
     if kind(path) == "file":
         return quantized_form(path)
-    return huggingface_folder.read_form(path) if huggingface_folder.looks_like(path) else (
-        chat_form(path)
-    )
+    return huggingface_folder.read_form(path) if is_foreign(path) else chat_form(path)
 
 
 def objective_of(path: str | Path) -> str:
@@ -64,7 +68,7 @@ def objective_of(path: str | Path) -> str:
     path = Path(expand(path))
     if kind(path) == "file":
         return quantized_objective(path)
-    return PRETRAINING if huggingface_folder.looks_like(path) else Run.open(path).config.objective
+    return PRETRAINING if is_foreign(path) else Run.open(path).config.objective
 
 
 def load_model(run: Run, which: str | int = "last", warn: Warn = _warn) -> LanguageModel:

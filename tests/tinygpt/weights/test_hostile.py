@@ -195,13 +195,13 @@ def test_a_configuration_for_another_machine_is_refused_before_a_model_is_built(
 
 def test_tokens_of_another_run_are_refused_by_every_reader(run, trained):
     from tinygpt.diagnosis.measure import diagnose
-    from tinygpt.screens.quantization import quantize_and_report
+    from tinygpt.screens.quantization import Source, quantize_and_report
 
     shutil.rmtree(run / "tokens")
     shutil.copytree(trained / "other" / "tokens", run / "tokens")
     for read in (
         lambda: diagnose(str(run)),
-        lambda: quantize_and_report(Run.open(run), "int8", None, None, 100),
+        lambda: quantize_and_report(Source(run), "int8", None, None, 100),
         lambda: resume(run),
     ):
         with pytest.raises(UserError, match="tokens are not those of|another tokenizer"):
