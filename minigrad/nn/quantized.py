@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from kernels import packing
+from kernels.gguf_blocks import pack_q4_0 as pack_q4_0
+from kernels.gguf_blocks import pack_q4_1 as pack_q4_1
+from kernels.gguf_blocks import pack_q8_0 as pack_q8_0
 from kernels.numpy_ref.matmul_int4 import int4_codes
 from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes

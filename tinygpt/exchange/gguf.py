@@ -101,12 +101,17 @@ class GGUF:
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a file begins as a GGUF does.  Raises FormatError where it cannot be read."""
+    """Whether a path is a file that begins as a GGUF does, or is called one.
+
+    Whoever opens one that cannot be read or is none says why.
+    """
+    if path.suffix == ".gguf":
+        return True
     try:
         with open_regular(path) as file:
             return file.read(len(MAGIC)) == MAGIC
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror or error})") from error
+    except (OSError, FormatError):
+        return False
 
 
 def open_gguf(path: str | Path) -> GGUF:

@@ -4,8 +4,8 @@
     write_gguf("story.gguf", model, tokenizer, "Q8_0")
 
 Blocks that a kernel of ours multiplies by stay as they are, and only their order in memory changes
-(AS_THEY_ARE); all other kinds become float32, and `Opened.notes` says what that costs. `whole=True`
-makes float32 of everything.
+(AS_THEY_ARE). Floats become float32, and the other kinds are rounded once more, to Q8_0:
+`Opened.notes` says what either costs. `whole=True` makes float32 of everything.
 
 Read first: gguf.py, gguf_architectures.py, gguf_tokenizer.py.
 """
@@ -22,6 +22,7 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.nn import QuantizedEmbedding, QuantizedLinear
+from minigrad.nn.quantized import pack_q4_0, pack_q4_1, pack_q8_0
 from minigrad.ops.decode import Packed
 from tinygpt.exchange import gguf_blocks
 from tinygpt.exchange.errors import ExchangeError
@@ -35,7 +36,7 @@ from tinygpt.exchange.gguf_architectures import (
     read_shape,
     write_keys,
 )
-from tinygpt.exchange.gguf_tokenizer import difference, read_tokenizer, write_tokenizer
+from tinygpt.exchange.gguf_tokenizer import difference, read_form, read_tokenizer, write_tokenizer
 from tinygpt.exchange.gguf_write import Unsigned, write
 from tinygpt.model import LanguageModel, build
 from tinygpt.runs.chat_form import ChatForm
@@ -44,7 +45,10 @@ from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import FormatError
 from tinygpt.tokenizer import Tokenizer, TokenizerError
 
-AS_THEY_ARE: dict[str, Callable[[np.ndarray], Packed]] = {}  # kind -> its rows, packed
+FLOATS = ("F32", "F16", "BF16")
+AS_THEY_ARE: dict[str, Callable[[np.ndarray], Packed]] = {
+    "Q4_0": pack_q4_0, "Q4_1": pack_q4_1, "Q8_0": pack_q8_0,
+}
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7}  # general.file_type
 ALWAYS_FLOAT = ("_norm.weight", "position_embd.weight")
 
@@ -82,10 +86,22 @@ def open_model(path: str | Path, whole: bool = False) -> Opened:
         for ours, parts in layout(shape, architecture):
             filling.fill(ours, parts)
     except (FormatError, ExchangeError, TokenizerError) as error:
-        sentence = str(error) if str(error).endswith(".") else f"it {error}. Download it again."
-        raise ExchangeError(f"{shown(path)} cannot be opened: {sentence}") from error
+        raise _cannot(path, error) from error
     model.eval()
     return Opened(model, tokenizer, file.keys, filling.notes())
+
+
+def read_form_of(path: str | Path) -> ChatForm:
+    """How the model of a file is spoken to.  Raises ExchangeError for a damaged file."""
+    try:
+        return read_form(open_gguf(path).keys)
+    except FormatError as error:
+        raise _cannot(path, error) from error
+
+
+def _cannot(path: str | Path, error: Exception) -> ExchangeError:
+    sentence = str(error) if str(error).endswith(".") else f"it {error}. Download it again."
+    return ExchangeError(f"{shown(path)} cannot be opened: {sentence}")
 
 
 class _Filling:
@@ -95,7 +111,7 @@ class _Filling:
         self.file, self.whole = file, whole
         self.floats = model.state_dict()
         self.modules: dict[str, Any] = dict(model.named_modules())
-        self.widened: dict[str, list[tuple[int, int]]] = defaultdict(list)  # bytes there and here
+        self.changed: dict[str, list[tuple[int, int, float]]] = defaultdict(list)
 
     def fill(self, ours: str, parts: tuple[Part, ...]) -> None:
         """Read the tensors of one of ours.  Raises ExchangeError for values that are no numbers."""
@@ -105,11 +121,15 @@ class _Filling:
         matrix = attribute == "weight" and isinstance(
             self.modules[name], nn.Linear | nn.Embedding
         )
-        if matrix and kind in AS_THEY_ARE and not self.whole:
+        blocks = sum(part.shape[-1] % gguf_blocks.KINDS["Q8_0"].weights for part in parts) == 0
+        if self.whole or not matrix or kind in FLOATS or not blocks:
+            self._copy(self.floats[ours], parts)
+            self._count(parts, self.floats[ours].nbytes, 0.0)
+        elif kind in AS_THEY_ARE:
             rows = [_turned(self.file.blocks(part.name), part) for part in parts]
             self._install(name, AS_THEY_ARE[kind](np.concatenate(rows)))
         else:
-            self._copy(self.floats[ours], parts)
+            self._round(name, parts)
         self.file.forget()
 
     def _copy(self, into: np.ndarray, parts: tuple[Part, ...]) -> None:
@@ -122,9 +142,22 @@ class _Filling:
                 )
             into[at : at + len(values)] = _turned(values, part)
             at += len(values)
-            entry = self.file.tensors[part.name]
-            if entry.kind != "F32":
-                self.widened[entry.kind].append((entry.size or 0, values.nbytes))
+
+    def _round(self, name: str, parts: tuple[Part, ...]) -> None:
+        values = np.empty(self.modules[name].weight.shape, np.float32)
+        self._copy(values, parts)
+        rows = gguf_blocks.quantize(values, "Q8_0")
+        some = slice(None, None, max(1, len(values) // 64))  # all rows would double the time
+        off = gguf_blocks.dequantize(rows[some], "Q8_0") - values[some]
+        exact = np.square(values[some]).mean(dtype=np.float64)
+        self._count(parts, rows.nbytes, float(np.square(off).mean(dtype=np.float64) / (exact or 1)))
+        self._install(name, pack_q8_0(rows))
+
+    def _count(self, parts: tuple[Part, ...], here: int, error: float) -> None:
+        """error: mean square, of that of the weights."""
+        entries = [self.file.tensors[part.name] for part in parts]
+        kind = " and ".join(sorted({entry.kind for entry in entries}))
+        self.changed[kind].append((sum(entry.size or 0 for entry in entries), here, error))
 
     def _install(self, name: str, packed: Packed) -> None:
         before = self.modules[name]
@@ -137,12 +170,20 @@ class _Filling:
         setattr(self.modules[parent], attribute, after)
 
     def notes(self) -> tuple[str, ...]:
-        """One sentence for each kind that became float32."""
-        sums = {kind: np.sum(each, axis=0) / 1e6 for kind, each in self.widened.items()}
-        return tuple(
-            f"{len(self.widened[kind])} tensors of {kind} are held as float32: {here:.1f} MB for "
-            f"{there:.1f}." for kind, (there, here) in sums.items()
-        )
+        """One sentence for each kind that is held in another form."""
+        found = []
+        for kind, each in self.changed.items():
+            there, here, errors = zip(*each, strict=True)
+            if kind == "F32":
+                continue
+            form = "float32" if not any(errors) else (
+                f"Q8_0, weights off by {max(errors) ** 0.5:.2%} of their size (root mean square)"
+            )
+            found.append(
+                f"{len(each)} matrices of {kind} are held as {form}: {sum(here) / 1e6:.1f} MB for "
+                f"{sum(there) / 1e6:.1f} in the file."
+            )
+        return tuple(found)
 
 
 def _turned(rows: np.ndarray, part: Part) -> np.ndarray:

@@ -178,13 +178,13 @@ def write_tokenizer(
 
 def _ends(specials: Mapping[str, int], form: ChatForm) -> dict[str, Unsigned]:
     """The keys of the tokens that open a text, end it, and end a turn of a conversation."""
-    eos = form.eos if form.eos in specials else END_OF_TEXT
+    eos = form.eos if form.eos is not None and form.eos in specials else END_OF_TEXT
     if eos not in specials:
         raise ExchangeError(
             f"the tokenizer has no {eos}, and without an end llama.cpp takes a byte of the "
             "vocabulary for one. Train a tokenizer with it."
         )
-    bos = form.bos if form.bos in specials else eos
+    bos = form.bos if form.bos is not None and form.bos in specials else eos
     turn = next((name for name in (*form.ends, *ENDS) if name in specials and name != eos), eos)
     ids = {"bos": bos, "eos": eos, "eot": turn}
     return {f"tokenizer.ggml.{key}_token_id": Unsigned(specials[n]) for key, n in ids.items()}

@@ -1,4 +1,4 @@
-"""Open whatever a user names: the folder of a run, a quantized file, a Hugging Face folder.
+"""Open whatever a user names: a run's folder, a quantized file, a GGUF file, a Hugging Face folder.
 
 Read next: quantized.py.
 """
@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 from tinygpt.errors import UserError
-from tinygpt.exchange import huggingface_folder
+from tinygpt.exchange import gguf, gguf_models, huggingface_folder
 from tinygpt.model import LanguageModel, ModelShape, build
 from tinygpt.runs.chat_form import ChatForm, chat_form
 from tinygpt.runs.checkpoint import Checkpoint, CheckpointError, Warn
@@ -29,13 +29,20 @@ def _warn(text: str) -> None:
 
 
 def open_model(path: str | Path, warn: Warn = _warn) -> tuple[LanguageModel, Tokenizer]:
-    """(model, tokenizer) of a run, a quantized file or a Hugging Face folder, ready to generate.
+    """(model, tokenizer) of a run, a quantized or GGUF file or a Hugging Face folder, ready to
+    generate.
 
-    warn: told of damaged checkpoints that are passed over.
+    warn: told of damaged checkpoints that are passed over, and of what a foreign file's weights
+        became here.
     Raises UserError if it is none of them, or damaged.
     """
     path = Path(expand(path))
     there = kind(path)
+    if there == "file" and is_foreign(path):
+        opened = gguf_models.open_model(path)
+        for note in opened.notes:
+            warn(note)
+        return opened.model, opened.tokenizer
     if there == "file":
         return check_fit(path, *load_quantized(path))
     if not there:
@@ -50,8 +57,10 @@ def open_model(path: str | Path, warn: Warn = _warn) -> tuple[LanguageModel, Tok
 
 
 def is_foreign(path: str | Path) -> bool:
-    """Whether another program made it: a Hugging Face folder."""
+    """Whether another program made it: a GGUF file or a Hugging Face folder."""
     path = Path(expand(path))
+    if kind(path) == "file":
+        return gguf.looks_like(path)
     return kind(path) == "folder" and huggingface_folder.looks_like(path)
 
 
@@ -59,16 +68,16 @@ def form_of(path: str | Path) -> ChatForm | None:
     """How a model is spoken to, None for one of our own.  Errors as `open_model`."""
     path = Path(expand(path))
     if kind(path) == "file":
-        return quantized_form(path)
+        return gguf_models.read_form_of(path) if is_foreign(path) else quantized_form(path)
     return huggingface_folder.read_form(path) if is_foreign(path) else chat_form(path)
 
 
 def objective_of(path: str | Path) -> str:
     """The name of the objective that a model was trained by.  Errors as `open_model`."""
     path = Path(expand(path))
-    if kind(path) == "file":
-        return quantized_objective(path)
-    return PRETRAINING if is_foreign(path) else Run.open(path).config.objective
+    if is_foreign(path):
+        return PRETRAINING
+    return quantized_objective(path) if kind(path) == "file" else Run.open(path).config.objective
 
 
 def load_model(run: Run, which: str | int = "last", warn: Warn = _warn) -> LanguageModel:
