@@ -28,6 +28,7 @@ COMMANDS = {
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),
     "export": ("tinygpt.cli.training:export", "A run's report, CSV, or its model for others."),
     "import": ("tinygpt.cli.exchange:import_", "A run of a model that others trained."),
+    "models": ("tinygpt.cli.models:models", "Models that lie around: list, look into, delete."),
     "quantize": ("tinygpt.cli.inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }

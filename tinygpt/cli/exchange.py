@@ -18,8 +18,8 @@ from tinygpt.cli.paths import Place
 def import_(model, out):
     """Make a run of a model that another program trained.
 
-    PATH is a folder of Hugging Face's kind: config.json, safetensors, tokenizer.json. `generate`,
-    `chat` and `quantize` open such a folder directly, too; nothing in it is executed.
+    PATH is a folder of Hugging Face's kind (config.json, safetensors, tokenizer.json) or a GGUF file.
+    `generate`, `chat` and `quantize` open either directly, too; nothing in it is executed.
     """
     from tinygpt.machine.terminal import command
     from tinygpt.pretraining.adopt import adopt
@@ -36,14 +36,24 @@ def import_(model, out):
     screen.shell(command("generate", run.path), "Let it write: ")
 
 
-def export_model(run, to, out):
-    """Write a model for other programs: to is "hf" or "gguf", out a folder or a file."""
+def export_model(run, to, out, kind):
+    """Write a model for other programs: to is "hf" or "gguf", out a folder or a file.
+
+    kind: of the matrices in a GGUF file.
+    """
     from tinygpt.config import find_objective
+    from tinygpt.exchange.gguf_models import write_gguf
     from tinygpt.exchange.huggingface_folder import own_form, write_folder
     from tinygpt.screens.console import warn
     from tinygpt.weights.open import form_of, objective_of, open_model
 
     model, tokenizer = open_model(run, warn=warn)
     taught = find_objective(objective_of(run)).teaches_roles
-    size = write_folder(Path(out), model, tokenizer, form_of(run) or own_form(tokenizer, taught))
+    form = form_of(run) or own_form(tokenizer, taught)
+    if to == "gguf":
+        for note in write_gguf(out, model, tokenizer, kind, form):
+            warn(note)
+        click.echo(f"{out}: {Path(out).stat().st_size / 1e6:.1f} MB, for llama.cpp to open")
+        return
+    size = write_folder(Path(out), model, tokenizer, form)
     click.echo(f"{out}: {size / 1e6:.1f} MB of weights, for transformers to open")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tinygpt.cli.paths import Place
+from tinygpt.cli.paths import ModelPlace, Place
 
 
 def sampling_options(command):
@@ -37,7 +37,7 @@ def _sampling(options: dict[str, Any]):
 
 
 @click.command()
-@click.argument("model", metavar="RUN|FILE", type=Place())
+@click.argument("model", metavar="RUN|FILE|NAME", type=ModelPlace())
 @click.option("--prompt", help="Text to go on from; - reads it from stdin.  [a new line]")
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True,
@@ -117,7 +117,7 @@ it write in turns. Begin something and see what it makes of it."""
 
 
 @click.command()
-@click.argument("model", metavar="RUN|FILE", type=Place())
+@click.argument("model", metavar="RUN|FILE|NAME", type=ModelPlace())
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True,
               help="Longest answer.")
 @click.option(
@@ -223,7 +223,7 @@ def _chat_command(talk, line: str) -> None:
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=Place())
+@click.argument("run", metavar="RUN", type=ModelPlace())
 @click.option("--to", "scheme", type=click.Choice(["int8", "int4", "nf4"]), default="int8",
               show_default=True)
 @click.option("--out", type=Place(dir_okay=False),

@@ -16,6 +16,15 @@ class Place(click.Path):
         return super().convert(expand(value), param, ctx)
 
 
+class ModelPlace(Place):
+    """A model's path, or the name of one in the user's own folder (weights/shelf.py)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from tinygpt.weights.shelf import named  # here, so that --help is quick
+
+        return super().convert(named(expand(value)), param, ctx)
+
+
 def one_text(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:
     """The callback of a repeatable option that may be given once: the last would drop the first."""
     if len(values) > 1:

@@ -271,20 +271,23 @@ def diagnose(run):
 @click.argument("run", type=Place())
 @click.option("--csv", type=Place(dir_okay=False), help="Write the metrics as a table.")
 @click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
-@click.option("--to", type=click.Choice(["hf"]), help="Write the model for other programs.")
-@click.option("--out", type=Place(), help="Folder to write that model into.")
-def export(run, csv, tensorboard, to, out):
+@click.option("--to", type=click.Choice(["hf", "gguf"]), help="Write the model for other programs.")
+@click.option("--out", type=Place(), help="Folder (hf) or file (gguf) to write that model into.")
+@click.option("--kind", type=click.Choice(["F32", "F16", "Q8_0", "Q4_0"]), default="F32",
+              show_default=True, help="Of the matrices in a GGUF file.")
+def export(run, csv, tensorboard, to, out, kind):
     """Write a run's report anew, and its metrics as CSV or for TensorBoard.
 
     With --to hf --out FOLDER it writes the model in its place: config.json, safetensors and
-    tokenizer.json, as transformers opens them without remote code.
+    tokenizer.json, as transformers opens them without remote code; with --to gguf --out FILE a file
+    that llama.cpp opens, with our own vocabulary.
     """
     if bool(to) != bool(out):
         raise click.UsageError("--to and --out go together: --to hf --out FOLDER.")
     if to:
         from tinygpt.cli.exchange import export_model
 
-        export_model(run, to, out)
+        export_model(run, to, out, kind)
         return
     from tinygpt.runs import metrics as metrics_files
     from tinygpt.runs.run import Run

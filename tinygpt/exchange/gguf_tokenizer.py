@@ -166,7 +166,7 @@ def write_tokenizer(
         f"{huggingface.spell(spelled[left])} {huggingface.spell(spelled[right])}"
         for left, right in tokenizer.merges
     ]
-    form = form or ChatForm(bos=END_OF_TEXT, eos=END_OF_TEXT)
+    form = form or ChatForm(bos=END_OF_TEXT, eos=END_OF_TEXT, ends=ENDS)
     keys = {
         "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre,
         "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types,
@@ -185,6 +185,7 @@ def _ends(specials: Mapping[str, int], form: ChatForm) -> dict[str, Unsigned]:
             "vocabulary for one. Train a tokenizer with it."
         )
     bos = form.bos if form.bos is not None and form.bos in specials else eos
-    turn = next((name for name in (*form.ends, *ENDS) if name in specials and name != eos), eos)
+    ends = [name for name in ENDS if name in form.ends] + list(form.ends)
+    turn = next((name for name in ends if name in specials and name != eos), eos)
     ids = {"bos": bos, "eos": eos, "eot": turn}
     return {f"tokenizer.ggml.{key}_token_id": Unsigned(specials[n]) for key, n in ids.items()}

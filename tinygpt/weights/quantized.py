@@ -117,6 +117,17 @@ def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     return model, tokenizer
 
 
+def described(path: Path) -> tuple[ModelShape, set[str]]:
+    """(shape, schemes of the matrices) of a file, as its header says.  Raises UserError."""
+    metadata = _open(path).metadata
+    try:
+        shape = structure(ModelShape, parse_json(metadata["config"], {str: ANYTHING}), "model.")
+        matrices = parse_json(metadata["matrices"], MATRICES)
+    except (KeyError, FormatError, ConfigError) as error:
+        raise _damaged(path, f"its header cannot be read ({error})") from error
+    return shape, {scheme for scheme, _, _ in matrices.values()}
+
+
 def quantized_objective(path: Path) -> str:
     """The name of the objective that the model of a file was trained by.  Raises UserError."""
     return _open(path).metadata.get("objective", PRETRAINING)
