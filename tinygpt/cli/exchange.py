@@ -18,15 +18,15 @@ from tinygpt.cli.paths import Place
 def import_(model, out):
     """Make a run of a model that another program trained.
 
-    PATH is a folder of Hugging Face's kind (config.json, safetensors, tokenizer.json) or a GGUF file.
-    `generate`, `chat` and `quantize` open either directly, too; nothing in it is executed.
+    PATH is a folder of Hugging Face's kind (config.json, safetensors, tokenizer.json) or a GGUF
+    file. `generate`, `chat` and `quantize` open either directly, too; nothing in it is executed.
     """
     from tinygpt.machine.terminal import command
     from tinygpt.pretraining.adopt import adopt
     from tinygpt.screens.console import Screen
     from tinygpt.weights.open import form_of, open_model
 
-    opened, tokenizer = open_model(model)
+    opened, tokenizer = open_model(model, whole=True)
     run = adopt(opened, tokenizer, form_of(model), Path(out))
     shape, screen = opened.shape, Screen()
     screen.say(

@@ -43,13 +43,13 @@ class Source:
             self.tokenizer = self._run.tokenizer
         else:
             self.objective = objective_of(path)
-            self.tokenizer = open_model(path, warn)[1]
+            self.tokenizer = open_model(path, warn, whole=True)[1]
 
     def model(self) -> LanguageModel:
         """A model of its own for each caller."""
         if self._run is not None:
             return model_of(self._run, self._saved)
-        return open_model(self.path, warn)[0]
+        return open_model(self.path, warn, whole=True)[0]
 
     def held_out(self, text: str | None) -> Any:
         """Token ids to measure on: of `text`, or a run's own; none of a model from elsewhere."""

@@ -28,18 +28,21 @@ def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=2)
 
 
-def open_model(path: str | Path, warn: Warn = _warn) -> tuple[LanguageModel, Tokenizer]:
+def open_model(
+    path: str | Path, warn: Warn = _warn, whole: bool = False
+) -> tuple[LanguageModel, Tokenizer]:
     """(model, tokenizer) of a run, a quantized or GGUF file or a Hugging Face folder, ready to
     generate.
 
     warn: told of damaged checkpoints that are passed over, and of what a foreign file's weights
         became here.
+    whole: weights of a GGUF file as float32, to be trained or quantized anew.
     Raises UserError if it is none of them, or damaged.
     """
     path = Path(expand(path))
     there = kind(path)
     if there == "file" and is_foreign(path):
-        opened = gguf_models.open_model(path)
+        opened = gguf_models.open_model(path, whole)
         for note in opened.notes:
             warn(note)
         return opened.model, opened.tokenizer

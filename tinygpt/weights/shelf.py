@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tinygpt.errors import UserError
 from tinygpt.exchange import gguf, huggingface_folder
 from tinygpt.exchange.gguf_architectures import read_shape
@@ -188,6 +190,6 @@ def _files(model: Model) -> tuple[dict[str, object], list[Path]]:
 def _shown(value: object) -> str:
     if isinstance(value, str):
         return value if len(value) <= 200 else f"{value[:200]}... ({len(value):,} characters)"
-    if hasattr(value, "__len__") and len(value) > 8:
+    if isinstance(value, list | np.ndarray) and len(value) > 8:
         return f"{len(value):,} items: {', '.join(map(str, value[:4]))}, ..."
     return json.dumps(value, default=str)

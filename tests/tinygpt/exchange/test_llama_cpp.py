@@ -75,8 +75,10 @@ def test_what_it_writes_greedily_is_what_we_write(tmp_path):
     assert [token for token, _ in told(serve(path), ids, 64)] == ours
 
 
-WORDS = ("", " ", "  ", "\n", "\r\n", " \n \n", "the", "cat", "Ünï", "日本語", "🙂🙃", "it's", "IT'S",
-         "12345", "1 2", "don't", "...", "?!", "a\tb", "_x_", "x=1;", "<|end|", "\u00a0", "é", "\u200b")
+WORDS = (
+    "", " ", "  ", "\n", "\r\n", " \n \n", "the", "cat", "Ünï", "日本語", "🙂🙃", "it's", "IT'S", "12345",
+    "1 2", "don't", "...", "?!", "a\tb", "_x_", "x=1;", "<|end|", "\u00a0", "é", "\u200b",
+)
 
 
 def some_texts(count):
