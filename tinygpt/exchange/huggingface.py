@@ -1,13 +1,12 @@
-"""config.json of Hugging Face's models <-> ModelShape.
+"""config.json of Hugging Face's models -> ModelShape.
 
-    shape = read_config(values)            gpt2, llama, mistral, qwen2, qwen3, mpt, bert, albert, t5
-    values = write_config(shape)           the class of theirs that computes what ours does
+    kind, shape = read_config(values)      gpt2, llama, mistral, qwen2, qwen3, mpt, bert, albert, t5
 
-A key that is not known here may change the arithmetic (a scaled rotation, a cap on logits, experts),
+A key that is not known here may change the arithmetic (a scaled rotation, capped logits, experts),
 and a model read without it would answer, and answer wrongly. So every key is read, is known to
 change nothing, or is an error that names it.
 
-Read next: huggingface_names.py, huggingface_weights.py.
+Read next: huggingface_write.py (the way back), huggingface_names.py.
 """
 
 from __future__ import annotations

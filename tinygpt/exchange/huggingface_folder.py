@@ -17,13 +17,19 @@ from typing import Any
 from tinygpt import tokenizer as tokenizers
 from tinygpt.exchange.errors import ExchangeError
 from tinygpt.exchange.huggingface import read_config
-from tinygpt.exchange.huggingface_weights import INDEX, PICKLED, WEIGHTS, load_weights, write_weights
+from tinygpt.exchange.huggingface_weights import (
+    INDEX,
+    PICKLED,
+    WEIGHTS,
+    load_weights,
+    write_weights,
+)
 from tinygpt.exchange.huggingface_write import class_of, write_config
 from tinygpt.model import LanguageModel
 from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import check_folder
-from tinygpt.storage.reading import ANYTHING, FormatError, parse_json, read_bytes, read_json
+from tinygpt.storage.reading import ANYTHING, FormatError, read_bytes, read_json
 from tinygpt.tokenizer import (
     END_OF_TEXT,
     BPETokenizer,

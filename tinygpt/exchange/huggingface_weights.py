@@ -79,7 +79,7 @@ class Shards:
         if pickled:
             raise ExchangeError(
                 f"{self.folder} has pickled weights only ({pickled[0]}), and opening them may run "
-                "whatever is in them. Get the model as safetensors, or save it so with transformers."
+                "whatever is in them. Get the model as safetensors, or save it so by transformers."
             )
         raise ExchangeError(
             f"{self.folder} has no {WEIGHTS} and no {INDEX}. Copy the whole folder of the model."
@@ -147,7 +147,8 @@ def load_weights(folder: Path, kind: str, shape: ModelShape) -> LanguageModel:
     used: set[str] = set()
     for name, array in state.items():
         for source, rows in _targets(row, shape, name, array):
-            used.add(_check(shards, source, rows.shape[::-1] if stored_across(source) else rows.shape))
+            size = rows.shape[::-1] if stored_across(source) else rows.shape
+            used.add(_check(shards, source, size))
     _check_left(shards, used, kind, shape)
     for name, array in state.items():
         for source, rows in _targets(row, shape, name, array):

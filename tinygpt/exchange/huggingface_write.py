@@ -29,7 +29,8 @@ _LLAMA = {
 _ENCODER = {
     "assembly": ("encoder",), "positions": ("learned",), "norm": ("layernorm",),
     "norm_place": ("post",), "bias": ("all",), "activation": UNGATED, "softcap": (None,),
-    "qk_norm": (False,), "as many key heads as query heads": (True,), "heads that fill d_model": (True,),
+    "qk_norm": (False,), "as many key heads as query heads": (True,),
+    "heads that fill d_model": (True,),
 }
 FITS: dict[str, dict[str, tuple[Any, ...]]] = {
     "gpt2": {
@@ -104,7 +105,8 @@ def write_config(shape: ModelShape, tokens: Mapping[str, Any]) -> dict[str, Any]
     Raises ExchangeError as class_of.
     """
     kind = class_of(shape)
-    write = {"gpt2": _gpt2, "mpt": _mpt, "bert": _bert, "albert": _bert, "t5": _t5}.get(kind, _llama)
+    others = {"gpt2": _gpt2, "mpt": _mpt, "bert": _bert, "albert": _bert, "t5": _t5}
+    write = others.get(kind, _llama)
     return {
         "architectures": [ARCHITECTURES[kind]], "model_type": kind, "torch_dtype": "float32",
         "vocab_size": shape.vocab_size, "tie_word_embeddings": shape.tied, **write(shape),

@@ -2,8 +2,8 @@
 
     compiled("message['role'] == 'user' and not loop.first")(names) -> True
 
-Literals, names, attributes, indices and slices, comparison, and/or/not, x if c else y, +, -, ~ and
-%, tests (is defined), a few filters (| trim) and methods of text. An expression becomes functions of
+Literals, names, attributes, indices and slices, comparison, and/or/not, x if c else y, +, -, ~, %,
+tests (is defined), a few filters (| trim) and methods of text. An expression becomes functions of
 the names it reads: there is no eval, nothing can be assigned, and only what is listed here can be
 called. What is not listed raises Unsupported, and whoever renders goes elsewhere.
 

@@ -9,9 +9,9 @@ A template is a small program in Jinja. The part of the language that the common
 is rendered here (template_language.py); for another there is jinja2's immutable sandbox, if it is
 installed (`pip install "tinygpt[templates]"`).
 
-Whoever types <|im_end|> must not end her own turn by it: in messages the names of special tokens are
-replaced by characters that no text has, until the template's own are found, and are then read as the
-ordinary characters they are made of.
+Whoever types <|im_end|> must not end her own turn by it: in messages the names of special tokens
+are replaced by characters that no text has, until the template's own are found, and are then read
+as the ordinary characters they are made of.
 
 Read next: template_language.py, chat.py.
 """
@@ -43,9 +43,12 @@ def render(form: ChatForm, messages: Messages, opened: bool = True) -> str:
     }
     try:
         try:
-            return render_plainly(form.template or "", names)
+            text = render_plainly(form.template or "", names)
         except Unsupported as reason:
-            return _render_by_jinja(form.template or "", names, str(reason))
+            text = _render_by_jinja(form.template or "", names, str(reason))
+        if not text:
+            raise TemplateError("it makes nothing of them")
+        return text
     except TemplateError as error:
         raise UserError(
             f"the model's chat template cannot make a prompt of this: {error}. Say something else, "

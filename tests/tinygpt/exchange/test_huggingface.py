@@ -110,7 +110,7 @@ NORM = "model.layers.0.input_layernorm.weight"
     ("harm", "words"),
     [
         (lambda f: rewrite(f, lambda a: a.pop(NORM)), f"has no tensor {NORM}"),
-        (lambda f: rewrite(f, lambda a: a.update({NORM: a[NORM][:-1]})), f"has {NORM} of shape [23]"),
+        (lambda f: rewrite(f, lambda a: a.update({NORM: a[NORM][:-1]})), "of shape [23]"),
         (
             lambda f: rewrite(f, lambda a: a.update({NORM: np.ones((24, 2), np.float32)})),
             f"has {NORM} of shape [24, 2], its config.json asks for [24]",

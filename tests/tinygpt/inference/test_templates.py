@@ -248,7 +248,15 @@ def test_a_template_that_objects_is_an_error_and_nothing_is_said(tokenizer):
     assert dialogue.messages == []
 
 
-MACRO = "{% macro m(x) %}[{{ x }}]{% endmacro %}{% for a in messages %}{{ m(a.content) }}{% endfor %}"
+def test_a_template_that_makes_nothing_is_an_error(tokenizer):
+    with pytest.raises(UserError, match="makes nothing"):
+        Dialogue(ChatForm("{# nothing #}"), tokenizer).ask("say")
+
+
+MACRO = (
+    "{% macro m(x) %}[{{ x }}]{% endmacro %}"
+    "{% for a in messages %}{{ m(a.content) }}{% endfor %}"
+)
 
 
 def test_what_is_not_understood_here_is_rendered_in_jinjas_sandbox(tokenizer):

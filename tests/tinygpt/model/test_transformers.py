@@ -1,7 +1,7 @@
 """Logits and every gradient against transformers' own classes, where a developer has them.
 
-Weights are drawn at random in theirs and copied as the product does; every setting is off its default,
-so that one that is not passed on shows.
+Weights are drawn at random in theirs and copied as tinygpt/exchange does it; every setting is off
+its default, so that one that is not passed on shows.
 """
 
 import numpy as np
