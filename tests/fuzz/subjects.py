@@ -78,8 +78,30 @@ def make_world(folder: Path, call: Callable[[list[str]], int]) -> None:
     done("tokenizer", "convert", folder / "ours.json", folder / "hf.json")
     done("tokenizer", "convert", folder / "ours.json", folder / "ranks.tiktoken",
          "--format", "tiktoken")
+    done("export", folder / "bpe", "--to", "hf", "--out", folder / "hf")
+    _make_shards(folder / "hf")
     toml = [f"[{part}]" if value is None else f"{part} = {value}" for part, value in _toml_lines()]
     (folder / "settings.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
+
+
+def _make_shards(folder: Path) -> None:
+    """A Hugging Face folder with its weights in two files, an index and a chat template."""
+    header, arrays = mutate.take_apart((folder / "model.safetensors").read_bytes())
+    names, where = sorted(set(header) - {"__metadata__"}), {}
+    for file, own in (("1", names[::2]), ("2", names[1::2])):
+        laid, parts, at = {}, [], 0
+        for name in own:
+            parts.append(arrays[slice(*header[name]["data_offsets"])])
+            laid[name] = {**header[name], "data_offsets": [at, at + len(parts[-1])]}
+            at += len(parts[-1])
+            where[name] = f"model-{file}.safetensors"
+        content = mutate.put_together(json.dumps(laid), b"".join(parts), random.Random(0))
+        (folder / f"model-{file}.safetensors").write_bytes(content)
+    (folder / "model.safetensors").unlink()
+    index = json.dumps({"metadata": {}, "weight_map": where})
+    (folder / "model.safetensors.index.json").write_text(index, encoding="utf-8")
+    template = "{% for m in messages %}{{ m.role + m['content'] | trim }}{% endfor %}"
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
 
 
 def _toml_lines():
@@ -120,6 +142,7 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
         "tokenizer", "decode", f"{at}/tokenizer.json", "--file", f"{at}/tokens/train-00000.bin"
     ],
     "convert": lambda at: ["tokenizer", "convert", at, f"{at}.out", "--format", "tiktoken"],
+    "import": lambda at: ["import", at, "--out", f"{at}.run"],
     "library": lambda at: ["library", at],
     "settings": lambda at: ["settings", at],
 }
@@ -212,6 +235,7 @@ TENSORS = (mutate.tensors_header, mutate.tensors_metadata, mutate.tensors_arrays
 MODEL = ("generate", "chat", "diagnose", "quantize", "resume", "library")
 TOKENS = ("diagnose", "quantize", "resume")
 FILES = ("generate", "chat", "library")
+FOREIGN = ("generate", "chat", "library", "import")
 RAW_IDS = ("decode a file",)
 TOKENIZERS = ("encode", "inspect", "decode", "convert")
 
@@ -245,6 +269,11 @@ def subjects() -> list[Subject]:
     for name in ("int8", "int4", "nf4"):
         path = f"{name}.tgpt"
         found.append(Subject(".tgpt", path, path, FILES, TENSORS, True, _sign_tensors))
+    for name in ("config.json", "tokenizer.json", "model.safetensors.index.json",
+                 "tokenizer_config.json", "generation_config.json"):
+        found.append(Subject("Hugging Face, JSON", f"hf/{name}", "hf", FOREIGN, JSON))
+    found.append(Subject("Hugging Face, weights", "hf/model-1.safetensors", "hf", FOREIGN, TENSORS))
+    found.append(Subject("Hugging Face, template", "hf/chat_template.jinja", "hf", ("chat",)))
     for path in ("ours.json", "char.json", "hf.json"):
         found.append(Subject("tokenizer file", path, path, TOKENIZERS, JSON))
     found.append(Subject("rank file", "ranks.tiktoken", "ranks.tiktoken", TOKENIZERS,

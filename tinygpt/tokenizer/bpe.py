@@ -52,8 +52,8 @@ class BPETokenizer(Tokenizer):
     extra_tokens: bytes -> id of tokens that no merge makes; only foreign files have such.
     whole_words: a pre-token that is a token as it stands is taken before any merge, as tiktoken
         does; among trained merges it makes no difference.
-    nfc: characters written apart are composed before text is cut (Unicode's NFC), as Qwen does: then
-        the bytes that come back are those of the composed text.
+    nfc: characters written apart are composed before text is cut (Unicode's NFC), as Qwen does:
+        the bytes that come back are then those of the composed text.
     Raises TokenizerError for what vocabulary.py refuses.
     """
 

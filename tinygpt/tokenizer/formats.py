@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def load(
 
 def export(tokenizer: BPETokenizer, path: str | Path, format: str) -> None:
     """Write a BPE tokenizer in one of FORMATS.  Raises TokenizerError for what it cannot hold."""
-    writers = {
+    writers: dict[str, Callable[[BPETokenizer], str]] = {
         "tinygpt": BPETokenizer.to_json,
         "huggingface": huggingface.write,
         "tiktoken": tiktoken_ranks.write,

@@ -4,9 +4,9 @@ Their files spell bytes in a printable alphabet: a byte that is a printable Lati
 for itself, the others for U+0100 onwards, so " cat" reads "Ġcat". Merges are written as pairs or,
 before 2024, as strings with a space between; both are read, pairs are written.
 
-Only what gives back the bytes it was given is accepted (but for NFC, which Qwen asks for): no other
-normalizer, no prefix space, no SentencePiece. A post-processor (which adds a token before the text)
-is not ours to apply: whoever writes a prompt knows of it (../runs/chat_form.py).
+Only what gives back the bytes it was given is accepted (but for NFC, which Qwen asks for): no
+other normalizer, no prefix space, no SentencePiece. A post-processor (which adds a token before the
+text) is not ours to apply: whoever writes a prompt knows of it (../runs/chat_form.py).
 
 An embedding may have more rows than there are tokens, for alignment. `padded` gives them names as
 converters to GGUF do, "[PAD151665]"; in a tokenizer.json they are left out.
@@ -126,7 +126,8 @@ def write(tokenizer: BPETokenizer, opening: str | None = None) -> str:
 
 def _opening(name: str, token: int) -> dict[str, Any]:
     """The step that puts a token before a text."""
-    first, text = {"SpecialToken": {"id": name, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
+    first = {"SpecialToken": {"id": name, "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
     return {
         "type": "TemplateProcessing", "single": [first, text],
         "pair": [first, text, {"Sequence": {"id": "B", "type_id": 1}}],

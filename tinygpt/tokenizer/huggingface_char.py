@@ -14,7 +14,7 @@ from tinygpt.tokenizer.files import TokenizerError
 
 def write(tokenizer: CharTokenizer) -> str:
     """The text of a tokenizer.json that gives the same ids for the characters that it knows."""
-    data = {
+    data: dict[str, Any] = {
         "version": "1.0", "truncation": None, "padding": None,
         "added_tokens": [
             {
@@ -50,7 +50,9 @@ def read(data: dict[str, Any]) -> CharTokenizer:
         characters = {text: token for text, token in vocab.items() if len(text) == 1}
         names = {token["content"]: token["id"] for token in added}
     except (AttributeError, TypeError, KeyError):
-        raise TokenizerError("its 'vocab' or 'added_tokens' are damaged. Restore the file.") from None
+        raise TokenizerError(
+            "its 'vocab' or 'added_tokens' are damaged. Restore the file."
+        ) from None
     in_a_row = [*characters.values(), *names.values()]
     words = all(isinstance(name, str) for name in names)
     if not words or in_a_row != list(range(len(in_a_row))) or set(vocab) - {*characters, *names}:
