@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz import mutate
+from tests.fuzz import mutate, mutate_gguf
 from tests.fuzz.mutate import Mutation
 
 WORDS = "the a cat dog sat ran on under mat tree and then it saw an old red hat by night".split()
@@ -80,6 +80,9 @@ def make_world(folder: Path, call: Callable[[list[str]], int]) -> None:
          "--format", "tiktoken")
     done("export", folder / "bpe", "--to", "hf", "--out", folder / "hf")
     _make_shards(folder / "hf")
+    for kind in ("F32", "Q4_0"):
+        done("export", folder / "bpe", "--to", "gguf", "--out", folder / f"{kind}.gguf",
+             "--kind", kind)
     toml = [f"[{part}]" if value is None else f"{part} = {value}" for part, value in _toml_lines()]
     (folder / "settings.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
 
@@ -143,6 +146,7 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
     ],
     "convert": lambda at: ["tokenizer", "convert", at, f"{at}.out", "--format", "tiktoken"],
     "import": lambda at: ["import", at, "--out", f"{at}.run"],
+    "info": lambda at: ["models", "info", at],
     "library": lambda at: ["library", at],
     "settings": lambda at: ["settings", at],
 }
@@ -232,6 +236,7 @@ def _toml_values(data: bytes, chance: random.Random) -> bytes:
 
 JSON = (mutate.json_values,)
 TENSORS = (mutate.tensors_header, mutate.tensors_metadata, mutate.tensors_arrays)
+GGUF = (mutate_gguf.gguf_fields,) * 3 + (mutate_gguf.gguf_shapes, mutate_gguf.gguf_values)
 MODEL = ("generate", "chat", "diagnose", "quantize", "resume", "library")
 TOKENS = ("diagnose", "quantize", "resume")
 FILES = ("generate", "chat", "library")
@@ -278,6 +283,8 @@ def subjects() -> list[Subject]:
         found.append(Subject("tokenizer file", path, path, TOKENIZERS, JSON))
     found.append(Subject("rank file", "ranks.tiktoken", "ranks.tiktoken", TOKENIZERS,
                          (_rank_lines,) * 2))
+    for name in ("F32.gguf", "Q4_0.gguf"):
+        found.append(Subject("GGUF", name, name, (*FOREIGN, "info"), GGUF))
     found.append(Subject("TOML", "settings.toml", "settings.toml", ("settings",), (_toml_values,),
                          stream=True))
     return found

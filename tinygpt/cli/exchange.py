@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from tinygpt.cli.paths import Place
+from tinygpt.cli.paths import ModelPlace, Place
 
 
 @click.command("import")
-@click.argument("model", metavar="PATH", type=Place())
+@click.argument("model", metavar="PATH", type=ModelPlace())
 @click.option("--out", required=True, type=Place(), help="Folder of the run to make.")
 def import_(model, out):
     """Make a run of a model that another program trained.
@@ -23,10 +23,10 @@ def import_(model, out):
     """
     from tinygpt.machine.terminal import command
     from tinygpt.pretraining.adopt import adopt
-    from tinygpt.screens.console import Screen
+    from tinygpt.screens.console import Screen, warn
     from tinygpt.weights.open import form_of, open_model
 
-    opened, tokenizer = open_model(model, whole=True)
+    opened, tokenizer = open_model(model, warn, whole=True)
     run = adopt(opened, tokenizer, form_of(model), Path(out))
     shape, screen = opened.shape, Screen()
     screen.say(

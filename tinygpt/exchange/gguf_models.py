@@ -69,7 +69,7 @@ class Opened:
 def open_model(path: str | Path, whole: bool = False) -> Opened:
     """The model and the tokenizer of a file.
 
-    whole: every weight as float32.
+    whole: every weight as float32, which is then what was asked for, and not noted.
     Raises ExchangeError for a file that is damaged, or a model that nothing here computes.
     """
     try:
@@ -124,7 +124,8 @@ class _Filling:
         blocks = sum(part.shape[-1] % gguf_blocks.KINDS["Q8_0"].weights for part in parts) == 0
         if self.whole or not matrix or kind in FLOATS or not blocks:
             self._copy(self.floats[ours], parts)
-            self._count(parts, self.floats[ours].nbytes, 0.0)
+            if not self.whole:
+                self._count(parts, self.floats[ours].nbytes, 0.0)
         elif kind in AS_THEY_ARE:
             rows = [_turned(self.file.blocks(part.name), part) for part in parts]
             self._install(name, AS_THEY_ARE[kind](np.concatenate(rows)))
