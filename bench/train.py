@@ -6,12 +6,12 @@
     python -m bench train --config B --family llama --peer torch
 
 Each program runs in a process of its own (worker.py). A step is everything an optimizer step costs:
-forward, backward, clipping, AdamW, on seeded random tokens. Families but gpt have half as many key
-heads as query heads. MFU is the model's arithmetic, (6 N + 12 L C T) flops a token (Chowdhery et
-al. 2022, appendix B), against the fastest float32 product of 1024 x 1024 matrices that either
-process reached in the same run.
+forward, backward, clipping, AdamW, on seeded random tokens. Llama and Qwen3 have half as many key
+heads as query heads; an encoder is asked for 15 % of its tokens. MFU is the model's arithmetic,
+(6 N + 12 L C T) flops a token (Chowdhery et al. 2022, appendix B), against the fastest float32
+product of 1024 x 1024 matrices that either process reached in the same run.
 
-Read next: worker.py, peers/torch_gpt.py, peers/torch_llama.py.
+Read next: worker.py, peers/torch_gpt.py, peers/torch_llama.py, peers/torch_bert.py.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ import click
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK_SECONDS = 1.0  # of steps in one turn of a worker
+GROUPED = ("llama", "qwen3")  # half as many key heads as query heads
+PEERS = ("gpt", "llama", "bert")  # families that PyTorch's side is written for
 VOCABULARY = {"S": 65, "M": 65, "B": 4096, "L": 65}
 
 
@@ -38,7 +40,8 @@ def read_spec(config: str, threads: int, family: str = "gpt") -> dict[str, Any]:
     loaded = load_config(config)
     if family != "gpt":
         half = loaded.model.n_heads // 2
-        loaded = load_config(config, [f"model.family={family}", f"model.n_kv_heads={half}"])
+        grouped = [f"model.n_kv_heads={half}"] if family in GROUPED else []
+        loaded = load_config(config, [f"model.family={family}", *grouped])
     model = asdict(loaded.model) | {"vocab_size": VOCABULARY[config], "d_ff": loaded.model.hidden}
     return {**model, "batch_size": loaded.training.batch_size, "threads": threads, "compile": False}
 
@@ -151,8 +154,9 @@ def summary(worker: Worker, spec: dict[str, Any], peak_gflops: float) -> dict[st
 
 @click.command()
 @click.option("--config", "name", type=click.Choice("SMBL"), default="S", help="The shape.")
-@click.option("--family", type=click.Choice(["gpt", "llama", "qwen3"]), default="gpt",
-              show_default=True, help="What the shape is filled with; the peer has gpt and llama.")
+@click.option("--family", type=click.Choice([*PEERS, "qwen3"]), default="gpt",
+              show_default=True,
+              help=f"What the shape is filled with; the peer has {', '.join(PEERS)}.")
 @click.option("--steps", type=int, help="Steps in one turn (default: about a second of them).")
 @click.option("--rounds", type=int, default=5, show_default=True, help="Turns of each program.")
 @click.option("--threads", type=int, default=2, show_default=True)
@@ -177,9 +181,10 @@ def command(name, family, steps, rounds, threads, isa, peer, tree, compiled, clo
         raise click.BadParameter(
             "CPU time tells something with --threads 1 only", param_hint="--clock"
         )
-    if peer and family not in ("gpt", "llama"):
+    if peer and family not in PEERS:
         raise click.BadParameter(
-            f"PyTorch's side is written for gpt and llama, not {family}", param_hint="--family"
+            f"PyTorch's side is written for {', '.join(PEERS)}, not {family}",
+            param_hint="--family",
         )
     other = "tree" if tree else f"torch_{family}" if peer else None
     peers = ["ours"] + ([other] if other else [])

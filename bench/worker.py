@@ -18,12 +18,19 @@ from typing import Any
 
 
 def make_batches(spec: dict, count: int = 8) -> list:
-    """Seeded random ids as (x, y) pairs, (B, T) int64 each; the same for every peer."""
+    """Seeded random ids as (x, y) pairs, (B, T) int64 each; the same for every peer.
+
+    y: the ids that follow x's; for an encoder those of x itself, of which 15 % are asked for.
+    """
     import numpy as np
 
     rng = np.random.default_rng(1)
     shape = (count, spec["batch_size"], spec["context"] + 1)
     ids = rng.integers(0, spec["vocab_size"], shape)
+    if spec["assembly"] == "encoder":
+        asked = rng.permuted(np.arange(ids[0, :, 1:].size) % 20 < 3).reshape(ids[0, :, 1:].shape)
+        whole = np.ascontiguousarray(ids[:, :, 1:])
+        return [(x, np.where(asked, x, -1)) for x in whole]
     return [(np.ascontiguousarray(w[:, :-1]), np.ascontiguousarray(w[:, 1:])) for w in ids]
 
 

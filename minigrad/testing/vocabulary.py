@@ -140,7 +140,10 @@ def _reduce(s: Source) -> Case:
 @register("logsumexp", "everywhere")
 def _logsumexp(s: Source) -> Case:
     shape = s.shape(1, 3, zero=False)
-    return Case((s.array(shape, ("normal", "ties", "masked")),), _axes(s, shape))
+    x = s.array(shape, ("normal", "ties", "masked"))
+    if np.isneginf(x).all():  # log 0 everywhere: nothing to differentiate
+        x = np.zeros(shape)
+    return Case((x,), _axes(s, shape))
 
 
 @register("prod", "everywhere")

@@ -126,3 +126,13 @@ def test_torch_peer_is_our_model():
     x, y = rng.integers(0, 11, (2, 3, 8))
     expected = theirs(torch.from_numpy(x), torch.from_numpy(y)).item()
     assert ours.loss(x, y).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_encoder_is_asked_for_the_tokens_that_it_reads():
+    from bench.train import read_spec
+    from bench.worker import make_batches
+
+    for ids, targets in make_batches(read_spec("S", 1, "bert"), count=2):
+        asked = targets != -1
+        assert abs(asked.mean() - 0.15) < 0.005
+        assert (targets[asked] == ids[asked]).all()

@@ -201,6 +201,23 @@ def test_a_tied_head_is_not_written_twice(tmp_path):
     open_folder(tmp_path)  # others write the same table again: that contradicts nothing
 
 
+def test_ids_are_those_of_the_file_where_added_tokens_come_first(tmp_path):
+    """As in SmolLM2's: a reader that numbers tokens by itself is off by as many as were added."""
+    ours = tokenizer_of(300)
+    write_folder(tmp_path, made("llama"), ours)
+    path = tmp_path / "tokenizer.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    added = len(data["added_tokens"])
+    data["model"]["vocab"] = {text: i + added for text, i in data["model"]["vocab"].items()}
+    for i, token in enumerate(data["added_tokens"]):
+        token["id"] = i
+    path.write_text(json.dumps(data), encoding="utf-8")
+    _, read = open_folder(tmp_path)
+    ids = ours.encode("the cat sat under 12 lights")
+    assert read.encode("the cat sat under 12 lights") == [i + added for i in ids]
+    assert read.encode("<|end|>", allowed_special="all") == [read.special_id("<|end|>")] == [4]
+
+
 def test_an_embedding_padded_for_alignment_is_read_and_written_as_it_was(tmp_path):
     write_folder(tmp_path / "a", made("llama", vocab_size=320), tokenizer_of(300))
     model, tokenizer = open_folder(tmp_path / "a")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tinygpt.tokenizer import (
     TokenizerError,
     export,
+    from_json,
     huggingface,
     load,
     tiktoken_ranks,
@@ -189,7 +190,7 @@ def hugging(**changes):
     ("content", "message"),
     [
         (hugging(type="WordPiece"), "WordPiece, not BPE"),
-        (hugging(normalizer={"type": "NFC"}), "normalizes"),
+        (hugging(normalizer={"type": "NFKC"}), "normalizes"),
         (hugging(pre_tokenizer={"type": "Metaspace"}), "not a plain byte-level"),
         (hugging(merges=[["a", "zzz"]]), "names a token that is not in the vocabulary"),
         (hugging(merges=["a b c"]), "not a pair"),
@@ -211,3 +212,13 @@ def test_a_plain_byte_level_file_is_gpt2(tmp_path):
     ours = load(tmp_path / "t")
     assert ours.pattern == "gpt2"
     assert len(ours.encode("Hi there")) == sum(map(len, split("Hi there", "gpt2")))
+
+
+def test_a_file_that_composes_characters_is_read_and_kept():
+    ours = train_bpe("café " * 50, 270)
+    data = json.loads(huggingface.write(ours))
+    data["normalizer"] = {"type": "NFC"}
+    read = from_json(json.dumps(data))
+    assert read.encode("cafe\u0301") == ours.encode("café") != ours.encode("cafe\u0301")
+    for again in (from_json(read.to_json()), from_json(huggingface.write(read))):
+        assert again.encode("cafe\u0301") == ours.encode("café")
