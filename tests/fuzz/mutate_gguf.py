@@ -57,7 +57,7 @@ def gguf_fields(data: bytes, chance: random.Random) -> bytes:
         old = int.from_bytes(out[at : at + size], "little")
         if sort == "text":
             out[at : at + size] = chance.choice((
-                bytes(size), b"\xff" * size, chance.randbytes(size), bytes(out[at : at + size][::-1]),
+                bytes(size), b"\xff" * size, chance.randbytes(size), out[at : at + size][::-1],
             ))
             continue
         new = chance.choice((
@@ -82,4 +82,5 @@ def gguf_shapes(data: bytes, chance: random.Random) -> bytes:
 def gguf_values(data: bytes, chance: random.Random) -> bytes:
     """Weights and scales that are no numbers, or enormous ones."""
     at = chance.randrange(len(data) // 2, len(data) - 4)
-    return data[:at] + chance.choice((b"\x00\x7c", b"\xff\xff", b"\x00\x00\xc0\x7f")) + data[at + 4 :]
+    wrong = chance.choice((b"\x00\x7c\x00\x7c", b"\xff\xff\xff\xff", b"\x00\x00\xc0\x7f"))
+    return data[:at] + wrong + data[at + 4 :]

@@ -22,7 +22,7 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.nn import QuantizedEmbedding, QuantizedLinear
-from minigrad.nn.quantized import pack_q4_0, pack_q4_1, pack_q8_0
+from minigrad.nn.quantized import pack_q4_0, pack_q4_1, pack_q8_0, quantize
 from minigrad.ops.decode import Packed
 from tinygpt.exchange import gguf_blocks
 from tinygpt.exchange.errors import ExchangeError
@@ -121,14 +121,13 @@ class _Filling:
         matrix = attribute == "weight" and isinstance(
             self.modules[name], nn.Linear | nn.Embedding
         )
-        blocks = sum(part.shape[-1] % gguf_blocks.KINDS["Q8_0"].weights for part in parts) == 0
-        if self.whole or not matrix or kind in FLOATS or not blocks:
+        if self.whole or not matrix or kind in FLOATS:
             self._copy(self.floats[ours], parts)
             if not self.whole:
                 self._count(parts, self.floats[ours].nbytes, 0.0)
         elif kind in AS_THEY_ARE:
             rows = [_turned(self.file.blocks(part.name), part) for part in parts]
-            self._install(name, AS_THEY_ARE[kind](np.concatenate(rows)))
+            self._install(name, _packed(kind, np.concatenate(rows), parts[0].name))
         else:
             self._round(name, parts)
         self.file.forget()
@@ -147,12 +146,16 @@ class _Filling:
     def _round(self, name: str, parts: tuple[Part, ...]) -> None:
         values = np.empty(self.modules[name].weight.shape, np.float32)
         self._copy(values, parts)
-        rows = gguf_blocks.quantize(values, "Q8_0")
-        some = slice(None, None, max(1, len(values) // 64))  # all rows would double the time
-        off = gguf_blocks.dequantize(rows[some], "Q8_0") - values[some]
+        try:
+            packed = quantize(values, "q8_0")
+        except ValueError as error:
+            raise ExchangeError(f"its tensor {parts[0].name} cannot be held ({error}).") from error
+        some = np.arange(0, len(values), max(1, len(values) // 64))  # all would double the time
+        off = QuantizedEmbedding(packed)(some).data - values[some]
         exact = np.square(values[some]).mean(dtype=np.float64)
-        self._count(parts, rows.nbytes, float(np.square(off).mean(dtype=np.float64) / (exact or 1)))
-        self._install(name, pack_q8_0(rows))
+        relative = float(np.square(off).mean(dtype=np.float64) / (exact or 1))
+        self._count(parts, packed.nbytes, relative)
+        self._install(name, packed)
 
     def _count(self, parts: tuple[Part, ...], here: int, error: float) -> None:
         """error: mean square, of that of the weights."""
@@ -185,6 +188,13 @@ class _Filling:
                 f"{sum(there) / 1e6:.1f} in the file."
             )
         return tuple(found)
+
+
+def _packed(kind: str, rows: np.ndarray, name: str) -> Packed:
+    try:
+        return AS_THEY_ARE[kind](rows)
+    except ValueError as error:  # a scale that is no number
+        raise ExchangeError(f"its tensor {name} is damaged ({error}).") from error
 
 
 def _turned(rows: np.ndarray, part: Part) -> np.ndarray:

@@ -144,8 +144,8 @@ def write_tokenizer(
     pre = WRITTEN.get((tokenizer.pattern, tokenizer.whole_words))
     if pre is None or (tokenizer.extra_tokens and not tokenizer.whole_words):
         raise ExchangeError(
-            f"llama.cpp has no pre-tokenizer that cuts by {tokenizer.pattern!r:.60}: its ids would be "
-            "others. Train with tokenizer.pattern=llama3 (or gpt2)."
+            f"llama.cpp has no pre-tokenizer that cuts by {tokenizer.pattern!r:.60}: its ids would "
+            "be others. Train with tokenizer.pattern=llama3 (or gpt2)."
         )
     names = {token: name for name, token in tokenizer.special_tokens.items()}
     tokens = [UNUSED.format(token) for token in range(size)]

@@ -16,13 +16,15 @@ def show_models(found: Mapping[Path, Sequence[Model]]) -> None:
     """One table of all folders; a line where there is nothing."""
     screen = Screen()
     table = Table(box=None, pad_edge=False)
-    for head in ("name", "family", "MB", "weights", "context", "from"):
-        table.add_column(head, justify="right" if head in ("MB", "context") else "left")
-    for models in found.values():
+    for head in ("name", "family", "MB", "weights", "context", "from", "in"):
+        side = "right" if head in ("MB", "context") else "left"
+        table.add_column(head, justify=side, overflow="fold")
+    for folder, models in found.items():
         for model in models:
             table.add_row(
-                shown(model.path), model.family or "cannot be opened", f"{model.size / 1e6:.1f}",
-                model.held, f"{model.context:,}" if model.context else "", model.source,
+                shown(model.path.name), model.family or "cannot be opened",
+                f"{model.size / 1e6:.1f}", model.held,
+                f"{model.context:,}" if model.context else "", model.source, shown(folder),
             )
     if table.row_count:
         screen.print(table)

@@ -1,13 +1,15 @@
 """Models of every architecture, out as GGUF and in again: the same numbers, or a sentence."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
+from tests.tinygpt.exchange import made as made_by_hand
 from tests.tinygpt.exchange.models import tokenizer_of
 from tinygpt.config import structure
-from tinygpt.exchange import gguf_models
+from tinygpt.exchange import gguf_blocks, gguf_models
 from tinygpt.exchange.errors import ExchangeError
 from tinygpt.exchange.gguf import open_gguf
 from tinygpt.exchange.gguf_models import open_model, write_gguf
@@ -116,6 +118,57 @@ def test_smaller_kinds_are_near(tmp_path, kind, near):
     opened, exact = open_model(tmp_path / "f"), model(IDS).data
     off = np.sqrt(((opened.model(IDS).data - exact) ** 2).mean() / exact.var())
     assert 0 < off < near
+
+
+def in_other_kinds(path, to, kinds):
+    """A file again with its matrices as random blocks.  kinds: (name) -> kind."""
+    file, rng = open_gguf(path), np.random.default_rng(4)
+    head, tensors, data = path.read_bytes()[:0], [], b""
+    for name, entry in file.tensors.items():
+        kind = kinds(name) if len(entry.shape) > 1 else entry.kind
+        if kind == entry.kind:
+            content = file.blocks(name).tobytes()
+        else:
+            known = gguf_blocks.KINDS[kind]
+            rows = math.prod(entry.shape) // known.weights
+            blocks = rng.integers(0, 256, (rows, known.bytes), np.uint8)
+            for at in HALVES[kind]:
+                blocks[:, at : at + 2] = np.array([0.003], "<f2").view(np.uint8)
+            content = blocks.tobytes()
+        number = gguf_blocks.KINDS[kind].number
+        tensors.append(made_by_hand.tensor(name, number, len(data), *entry.shape[::-1]))
+        data += content + bytes(-len(content) % 32)
+    start = path.read_bytes().index(made_by_hand.text(next(iter(file.tensors)))[:8 + 5])
+    head = path.read_bytes()[24:start]
+    to.write_bytes(made_by_hand.file([head], tensors, data, counts=(len(tensors), len(file.keys))))
+    return to
+
+
+HALVES = {"Q6_K": (208,), "Q5_1": (0, 2), "Q4_1": (0, 2), "Q4_K": (0, 2), "Q5_K": (0, 2)}
+
+
+@pytest.mark.parametrize("kind", ["Q4_K", "Q5_K", "Q6_K", "Q5_1"])
+def test_kinds_without_a_kernel_are_held_as_q8_0_and_the_cost_is_said(tmp_path, kind):
+    write_gguf(tmp_path / "f32", made(family="llama", **KV, d_model=256, d_ff=256), TOKENIZER)
+    path = in_other_kinds(tmp_path / "f32", tmp_path / "f", lambda name: kind)
+    opened, whole = open_model(path), open_model(path, whole=True)
+    (note,) = opened.notes
+    assert note.startswith(f"10 matrices of {kind} are held as Q8_0, weights off by 0.")
+    assert whole.notes == ()
+    packed = opened.model.blocks[0].attention.qkv
+    exact = whole.model.blocks[0].attention.qkv.weight.data
+    assert 0 < np.abs(packed.dequantized() - exact).max() <= np.abs(exact).max() / 250
+
+
+def test_matrices_of_two_kinds_in_one_of_ours_are_held_as_q8_0(tmp_path):
+    write_gguf(tmp_path / "f32", made(family="llama", **KV, d_model=256, d_ff=256), TOKENIZER)
+    path = in_other_kinds(
+        tmp_path / "f32", tmp_path / "f", lambda name: "Q6_K" if "attn_v" in name else "Q4_1"
+    )
+    opened, exact = open_model(path), open_model(path, whole=True).model(IDS).data
+    assert [note.split(" are")[0] for note in opened.notes] == ["2 matrices of Q4_1 and Q6_K"]
+    off = np.sqrt(((opened.model(IDS).data - exact) ** 2).mean() / exact.var())
+    assert 0 < off < 0.1
 
 
 def test_rows_that_fill_no_blocks_are_f16_and_that_is_said(tmp_path):

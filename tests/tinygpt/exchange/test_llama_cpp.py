@@ -76,8 +76,8 @@ def test_what_it_writes_greedily_is_what_we_write(tmp_path):
 
 
 WORDS = (
-    "", " ", "  ", "\n", "\r\n", " \n \n", "the", "cat", "Ünï", "日本語", "🙂🙃", "it's", "IT'S", "12345",
-    "1 2", "don't", "...", "?!", "a\tb", "_x_", "x=1;", "<|end|", "\u00a0", "é", "\u200b",
+    "", " ", "  ", "\n", "\r\n", " \n \n", "the", "cat", "Ünï", "日本語", "🙂🙃", "it's", "IT'S",
+    "12345", "1 2", "don't", "...", "?!", "a\tb", "_x_", "x=1;", "<|end|", "\u00a0", "é", "\u200b",
 )
 
 

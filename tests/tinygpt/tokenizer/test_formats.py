@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygpt.tokenizer import (
+    BPETokenizer,
     TokenizerError,
     export,
     from_json,
@@ -21,6 +22,7 @@ from tinygpt.tokenizer import (
     tiktoken_ranks,
     train_bpe,
 )
+from tinygpt.tokenizer.bpe import BYTE_IDS, MISSING
 from tinygpt.tokenizer.pretokenize import PATTERNS, split
 
 TEXT = "It's the cat's hat; WE'LL see 12345 of them!\n\n\tdef f(x): return x ** 2  # naïve café €\n"
@@ -222,3 +224,19 @@ def test_a_file_that_composes_characters_is_read_and_kept():
     assert read.encode("cafe\u0301") == ours.encode("café") != ours.encode("cafe\u0301")
     for again in (from_json(read.to_json()), from_json(huggingface.write(read))):
         assert again.encode("cafe\u0301") == ours.encode("café")
+
+
+def test_a_byte_without_an_id_is_left_out_and_the_rest_has_its_ids():
+    """SmolLM2's vocabulary lacks 21 bytes that texts hardly have."""
+    a, b = BYTE_IDS[ord("a")], BYTE_IDS[ord("b")]
+    whole = BPETokenizer([(a, b)], "gpt2", {"<s>": 257})
+    there = [MISSING if byte in (0x04, 0xFF) else i for byte, i in enumerate(BYTE_IDS)]
+    lacking = BPETokenizer([(a, b)], "gpt2", {"<s>": 257}, there)
+    for tokenizer in (lacking, from_json(lacking.to_json()), from_json(huggingface.write(lacking))):
+        assert tokenizer.byte_ids == there
+        assert tokenizer.vocab_size == 258
+        assert tokenizer.encode(b"ab\x04ab\xff c") == whole.encode("abab c")
+        assert tokenizer.decode(whole.encode("ab c")) == "ab c"
+        with pytest.raises(TokenizerError):
+            tokenizer.decode([258])
+    assert lacking.encode(b"\x04\xff") == []
