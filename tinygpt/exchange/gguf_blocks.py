@@ -12,8 +12,8 @@ weight i + 16. d is a scale, m a minimum, q the integer that stands for a weight
 Every function here takes and returns blocks in rows: (n, bytes) uint8 <-> (n, weights) float32.
 The arithmetic is float32 in the order of ggml's own reference, so the values agree to the bit.
 
-Source: ggml's ggml-quants.c and ggml-common.h name the fields. A test holds every kind against the
-`gguf` package where it is installed.
+Source: ggml's reference quantizers name the fields. A test holds every kind against the `gguf`
+package where it is installed.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.table import Table
 
@@ -17,7 +18,7 @@ def show_models(found: Mapping[Path, Sequence[Model]]) -> None:
     screen = Screen()
     table = Table(box=None, pad_edge=False)
     for head in ("name", "family", "MB", "weights", "context", "from", "in"):
-        side = "right" if head in ("MB", "context") else "left"
+        side: Literal["left", "right"] = "right" if head in ("MB", "context") else "left"
         table.add_column(head, justify=side, overflow="fold")
     for folder, models in found.items():
         for model in models:
