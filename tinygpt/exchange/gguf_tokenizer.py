@@ -29,7 +29,13 @@ import numpy as np
 from tinygpt.exchange.errors import ExchangeError
 from tinygpt.exchange.gguf_write import Unsigned
 from tinygpt.runs.chat_form import ChatForm
-from tinygpt.tokenizer import END_OF_TEXT, BPETokenizer, Tokenizer, huggingface
+from tinygpt.tokenizer import (
+    END_OF_TEXT,
+    BPETokenizer,
+    Tokenizer,
+    huggingface,
+    sentencepiece_files,
+)
 from tinygpt.tokenizer.huggingface import SINGLE_DIGITS, UNUSED
 from tinygpt.tokenizer.pretokenize import PATTERNS
 
@@ -61,10 +67,12 @@ def read_tokenizer(keys: Mapping[str, Any]) -> Tokenizer:
     length; TokenizerError for lists that make no tokenizer.
     """
     kind = keys.get("tokenizer.ggml.model")
+    if kind in ("llama", "t5"):
+        return _sentencepiece(keys, kind)
     if kind != "gpt2":
         raise ExchangeError(
-            f"its tokenizer is of kind {kind!r:.40}, and byte-level BPE (gpt2) is read here. Give "
-            "a file of another model."
+            f"its tokenizer is of kind {kind!r:.40}, and byte-level BPE (gpt2) and SentencePiece's "
+            "(llama, t5) are read here. Give a file of another model."
         )
     tokens, merges = (_texts(keys, f"tokenizer.ggml.{name}") for name in ("tokens", "merges"))
     pre = keys.get("tokenizer.ggml.pre")
@@ -92,6 +100,23 @@ def read_tokenizer(keys: Mapping[str, Any]) -> Tokenizer:
         "model": {"type": "BPE", "vocab": vocab, "merges": merges,
                   "ignore_merges": pre in WHOLE_WORDS},
     })
+
+
+def _sentencepiece(keys: Mapping[str, Any], kind: str) -> Tokenizer:
+    """A tokenizer of scored pieces.  Errors as read_tokenizer."""
+    def numbers(name: str, of: str) -> list[Any] | None:
+        found = keys.get(f"tokenizer.ggml.{name}")
+        return found.tolist() if isinstance(found, np.ndarray) and found.dtype.kind in of else None
+
+    charsmap = keys.get("tokenizer.ggml.precompiled_charsmap", np.empty(0, np.uint8))
+    if not isinstance(charsmap, np.ndarray) or charsmap.dtype.itemsize != 1:
+        raise ExchangeError("its tokenizer.ggml.precompiled_charsmap is no list of bytes.")
+    return sentencepiece_files.from_lists(
+        _texts(keys, "tokenizer.ggml.tokens"), numbers("scores", "f"), numbers("token_type", "iu"),
+        model=kind, add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", True) is True,
+        remove_extra_whitespaces=keys.get("tokenizer.ggml.remove_extra_whitespaces") is True,
+        charsmap=charsmap.tobytes(),
+    )
 
 
 def _texts(keys: Mapping[str, Any], name: str) -> list[str]:
@@ -122,7 +147,10 @@ def read_form(keys: Mapping[str, Any]) -> ChatForm:
 
     bos, eos = name("bos"), name("eos")
     ends = [end for end in (eos, name("eot"), *sorted({*ENDS} & {*names})) if end]
-    adds = keys.get("tokenizer.ggml.add_bos_token", keys.get("tokenizer.ggml.pre") in WHOLE_WORDS)
+    usual = keys.get("tokenizer.ggml.pre") in WHOLE_WORDS or (
+        keys.get("tokenizer.ggml.model") == "llama"
+    )
+    adds = keys.get("tokenizer.ggml.add_bos_token", usual)
     return ChatForm(
         template if isinstance(template, str) else None, bos, eos, tuple(dict.fromkeys(ends)),
         adds is True and bos is not None,
