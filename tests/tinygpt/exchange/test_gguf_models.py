@@ -267,6 +267,31 @@ def test_a_vocabulary_of_another_size_than_the_embedding_is_refused(written, tmp
         open_model(path)
 
 
+def with_pieces(path, to):
+    """A file again with a tokenizer of SentencePiece's kind."""
+    words = ["\u2581", *"abcdehnorst", "he", "\u2581t", "\u2581the", "at", "\u2581c", "\u2581cat", "re"]
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
+    pieces += [f"[PAD{i}]" for i in range(len(pieces), 300)]
+    types = np.full(300, 5, np.int32)
+    types[:3], types[3:259], types[259 : 259 + len(words)] = (2, 3, 3), 6, 1
+    lists = {"tokens": pieces, "scores": -np.arange(300, dtype=np.float32), "token_type": types}
+    return copied(path, to, {
+        "tokenizer.ggml.model": "llama", "tokenizer.ggml.merges": None, "tokenizer.ggml.pre": None,
+        "tokenizer.ggml.add_bos_token": None, "tokenizer.ggml.bos_token_id": Unsigned(1),
+        "tokenizer.ggml.eos_token_id": Unsigned(2), "tokenizer.ggml.eot_token_id": None,
+        **{f"tokenizer.ggml.{name}": value for name, value in lists.items()},
+    })
+
+
+def test_a_tokenizer_of_scored_pieces_comes_along(written, tmp_path):
+    path = with_pieces(written("llama")[1], tmp_path / "f")
+    tokenizer, form = open_model(path).tokenizer, gguf_models.read_form_of(path)
+    ids = tokenizer.encode("the cat \u00e9")
+    assert tokenizer.decode(ids) == "the cat \u00e9"
+    assert ids[:2] == [273, 276] and ids[-2:] == [3 + 0xC3, 3 + 0xA9]
+    assert (form.bos, form.eos, form.ends, form.opens) == ("<s>", "</s>", ("</s>",), True)
+
+
 @pytest.mark.parametrize(("changes", "words"), [
     ({"norm": "rmsnorm"}, "norm = rmsnorm, positions = learned"),
     ({"activation": "relu"}, "activation = relu"),

@@ -9,8 +9,8 @@ import urllib.request
 import numpy as np
 import pytest
 
-from tests.tinygpt.exchange.test_gguf_models import SHAPES, TOKENIZER, made
-from tinygpt.exchange.gguf_models import write_gguf
+from tests.tinygpt.exchange.test_gguf_models import SHAPES, TOKENIZER, made, with_pieces
+from tinygpt.exchange.gguf_models import open_model, write_gguf
 from tinygpt.inference.generate import generate
 from tinygpt.inference.sampling import Sampling
 from tinygpt.tokenizer import BPETokenizer
@@ -105,5 +105,13 @@ def test_ids_of_a_text_are_llama_cpps(tmp_path, pattern, whole):
     )
     write_gguf(tmp_path / "f.gguf", made(), tokenizer)
     server = serve(tmp_path / "f.gguf")
+    for text in some_texts(200):
+        assert tokenized(server, text) == tokenizer.encode(text, disallowed_special=()), text
+
+
+def test_ids_of_scored_pieces_are_llama_cpps(tmp_path):
+    write_gguf(tmp_path / "bpe", made(**SHAPES["llama"][1]), TOKENIZER)
+    path = with_pieces(tmp_path / "bpe", tmp_path / "f.gguf")
+    tokenizer, server = open_model(path).tokenizer, serve(path)
     for text in some_texts(200):
         assert tokenized(server, text) == tokenizer.encode(text, disallowed_special=()), text
