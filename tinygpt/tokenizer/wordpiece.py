@@ -147,7 +147,8 @@ def _specials(added: Any, vocab: dict[str, int]) -> dict[str, int]:
     names: dict[str, int] = {}
     for token in added if isinstance(added, list) else [added]:
         entry = token if isinstance(token, dict) else {}
-        name, number = str(entry.get("content") or ""), entry.get("id")
+        name = str(entry.get("content") or "")
+        number: Any = entry.get("id")
         known = bool(name) and type(number) is int and 0 <= number < MOST_IDS
         if not known or vocab.get(name, number) != number:
             raise TokenizerError("'added_tokens' is damaged. Restore the file.")

@@ -106,6 +106,56 @@ def reconfigure(folder, **changes):
 NORM = "model.layers.0.input_layernorm.weight"
 
 
+OLD = {  # as the first files of each have them: other names, and arrays that are no weights
+    "gpt2": lambda a: {
+        **{name.removeprefix("transformer."): array for name, array in a.items()},
+        "h.0.attn.bias": np.ones((1, 1, 16, 16), np.float32),
+        "h.1.attn.masked_bias": np.float32(-1e4).reshape(()),
+    },
+    "bert": lambda a: {
+        **{
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+                "LayerNorm.bias", "LayerNorm.beta"
+            ): array for name, array in a.items()
+        },
+        "bert.pooler.dense.weight": np.ones((24, 24), np.float32),
+        "cls.seq_relationship.weight": np.ones((2, 24), np.float32),
+        "bert.embeddings.position_ids": np.arange(16)[None],
+        "cls.predictions.decoder.weight": a["bert.embeddings.word_embeddings.weight"],
+    },
+    "llama": lambda a: {
+        **a, "model.layers.0.self_attn.rotary_emb.inv_freq": np.ones(4, np.float32),
+    },
+    "t5 tied": lambda a: {
+        **a, "encoder.embed_tokens.weight": a["shared.weight"],
+        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight":
+            np.ones((32, 6), np.float32),
+    },
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_the_names_of_the_first_files_are_known(name, tmp_path):
+    model = made(name)
+    write_folder(tmp_path, model, tokenizer_of(300))
+    arrays = safetensors.open_tensors(tmp_path / "model.safetensors").arrays
+    with replacing(tmp_path / "model.safetensors") as out:
+        safetensors.write(out, OLD[name]({n: np.array(a) for n, a in arrays.items()}))
+    again, _ = open_folder(tmp_path)
+    for key, array in model.state_dict().items():
+        np.testing.assert_allclose(again.state_dict()[key], array, rtol=1e-6)
+
+
+def test_the_vector_of_berts_first_segment_is_part_of_the_positions(tmp_path):
+    model = made("bert")
+    write_folder(tmp_path, model, tokenizer_of(300))
+    segment = "bert.embeddings.token_type_embeddings.weight"
+    rewrite(tmp_path, lambda a: a.update({segment: a[segment] + 0.5}))
+    again, _ = open_folder(tmp_path)
+    right = model.state_dict()["position_embedding.weight"] + np.float32(0.5)
+    np.testing.assert_array_equal(again.state_dict()["position_embedding.weight"], right)
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
