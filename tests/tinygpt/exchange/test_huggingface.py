@@ -243,6 +243,43 @@ def test_a_truncated_shard_is_named(folder):
         open_folder(folder)
 
 
+def written(name, folder):
+    """(our arrays, theirs as they stand in the file) of a model."""
+    model = made(name)
+    write_folder(folder, model, tokenizer_of(300))
+    return model.state_dict(), safetensors.open_tensors(folder / "model.safetensors").arrays
+
+
+def test_gpt2s_matrices_lie_across_and_the_biases_that_it_wants_are_zeros(tmp_path):
+    ours, theirs = written("gpt", tmp_path)
+    for name, known in (
+        ("attn.c_attn", "attention.qkv"), ("attn.c_proj", "attention.proj"),
+        ("mlp.c_fc", "mlp.up"), ("mlp.c_proj", "mlp.down"),
+    ):
+        matrix = theirs[f"transformer.h.1.{name}.weight"]
+        np.testing.assert_array_equal(matrix, ours[f"blocks.1.{known}.weight"].T)
+        bias = theirs[f"transformer.h.1.{name}.bias"]
+        assert bias.shape == matrix.shape[1:] and not bias.any()
+    assert not theirs["transformer.ln_f.bias"].any() and "lm_head.weight" not in theirs
+    assert theirs["transformer.wpe.weight"].shape == (16, 24)
+
+
+def test_llamas_projections_are_the_rows_of_ours(tmp_path):
+    ours, theirs = written("llama", tmp_path)
+    qkv, up = ours["blocks.0.attention.qkv.weight"], ours["blocks.0.mlp.up.weight"]
+    layer = "model.layers.0"  # six heads of eight, two of keys
+    for name, rows in (("q", qkv[:48]), ("k", qkv[48:64]), ("v", qkv[64:])):
+        np.testing.assert_array_equal(theirs[f"{layer}.self_attn.{name}_proj.weight"], rows)
+    np.testing.assert_array_equal(theirs[f"{layer}.mlp.gate_proj.weight"], up[:40])
+    np.testing.assert_array_equal(theirs[f"{layer}.mlp.up_proj.weight"], up[40:])
+
+
+def test_t5s_queries_are_smaller_by_the_root_of_a_heads_size(tmp_path):
+    ours, theirs = written("t5", tmp_path)
+    q = theirs["decoder.block.1.layer.1.EncDecAttention.q.weight"]
+    np.testing.assert_array_equal(q, ours["decoder.blocks.1.cross.q.weight"] / 2)
+
+
 def test_a_tied_head_is_not_written_twice(tmp_path):
     write_folder(tmp_path, made("llama biased"), tokenizer_of(300))
     arrays = safetensors.open_tensors(tmp_path / "model.safetensors").arrays
