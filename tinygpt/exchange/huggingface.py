@@ -26,7 +26,7 @@ HARMLESS = frozenset("""
     decoder_start_token_id directionality diversity_penalty do_sample down_scale_factor
     dropout_rate dtype early_stopping embd_pdrop emb_pdrop encoder_no_repeat_ngram_size
     eos_token_id exponential_decay_length_penalty finetuning_task forced_bos_token_id
-    forced_eos_token_id gradient_checkpointing hidden_dropout_prob id2label init_device
+    forced_eos_token_id gap_size gradient_checkpointing hidden_dropout_prob id2label init_device
     initializer_factor initializer_range is_encoder_decoder is_llama_config label2id
     length_penalty mask_token_id max_length min_length model_type n_ctx net_structure_type
     no_repeat_ngram_size num_beam_groups num_beams num_memory_blocks num_return_sequences

@@ -39,6 +39,7 @@ from tinygpt.tokenizer import (
     huggingface_char,
 )
 from tinygpt.tokenizer import huggingface as tokenizer_files
+from tinygpt.tokenizer.wordpiece import WordPieceTokenizer
 
 PADDED_TO, MOST_PADDING = 64, 1024  # rows that an embedding has more than there are tokens
 TEMPLATE = "chat_template.jinja"
@@ -228,6 +229,8 @@ def _tokenizer_text(tokenizer: Tokenizer, form: ChatForm) -> str:
     """tokenizer.json of a tokenizer that theirs can be.  Raises ExchangeError."""
     if isinstance(tokenizer, CharTokenizer):
         return huggingface_char.write(tokenizer)
+    if isinstance(tokenizer, WordPieceTokenizer):
+        return tokenizer.to_json()
     if not isinstance(tokenizer, BPETokenizer):
         raise ExchangeError(
             f"a {type(tokenizer).__name__} is none of the tokenizers that are written as "

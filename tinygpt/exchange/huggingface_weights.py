@@ -36,6 +36,7 @@ INDEX_FORM = {"weight_map": {str: TEXT}, str: ANYTHING}
 BESIDES = re.compile(
     r"(.*\.attn\.(masked_)?bias|.*rotary_emb\.inv_freq|.*\.position_ids|(bert\.|albert\.)?pooler.*"
     r"|cls\.seq_relationship\..*|sop_classifier\..*|predictions\.decoder\.bias"
+    r"|.*EncDecAttention\.relative_attention_bias\.weight"
     r"|cls\.predictions\.decoder\.bias)$"
 )
 BASES = ("transformer.", "model.", "bert.", "albert.")  # left out where the head is missing

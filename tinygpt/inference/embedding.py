@@ -26,9 +26,13 @@ AT_ONCE = 32  # texts in one pass
 def as_ids(tokenizer: Tokenizer, text: str, context: int) -> np.ndarray:
     """A text as an encoder reads it, (n,) int64: opened by <|endoftext|>, cut to the context.
 
+    One of BERT's reads it between [CLS] and [SEP].
     Raises TokenizerError for a character that it never saw.
     """
     ids = tokenizer.encode_array(text, disallowed_special=()).astype(np.int64)
+    if END_OF_TEXT not in tokenizer.special_tokens and "[CLS]" in tokenizer.special_tokens:
+        first, last = tokenizer.special_id("[CLS]"), tokenizer.special_id("[SEP]")
+        return np.array([first, *ids[: max(context - 2, 0)], last])
     return np.concatenate([[tokenizer.special_id(END_OF_TEXT)], ids])[:context]
 
 

@@ -18,6 +18,7 @@ from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.prompt import (
     encode_prompt,
     end_ids,
+    marks,
     opening_ids,
     read_sources,
     stop_texts,
@@ -25,7 +26,7 @@ from tinygpt.inference.prompt import (
 from tinygpt.inference.sampling import Sampling, sample
 from tinygpt.model import EncoderDecoder, LanguageModel
 from tinygpt.runs.chat_form import ChatForm
-from tinygpt.tokenizer.base import END_OF_TEXT, Tokenizer, stream
+from tinygpt.tokenizer.base import Tokenizer, stream
 
 
 def generate(
@@ -100,7 +101,7 @@ def stream_text(
     if isinstance(model, EncoderDecoder):
         with evaluating(model):
             model = read_sources(model, tokenizer, [prompt])
-        ids = [tokenizer.special_id(END_OF_TEXT)]
+        ids = [marks(tokenizer)[1]]
     tokens = generate(
         model, ids, max_tokens=max_tokens, sampling=sampling, stop=ends, rng=rng
     )

@@ -45,12 +45,19 @@ def end_ids(tokenizer: Tokenizer, form: ChatForm | None) -> set[int]:
     return {known[name] for name in form.ends if name in known}
 
 
+def marks(tokenizer: Tokenizer) -> tuple[int, int]:
+    """The ids that end a source or a target, and that stand before a target: ours, or T5's."""
+    if END_OF_TEXT not in tokenizer.special_tokens and "</s>" in tokenizer.special_tokens:
+        return tokenizer.special_id("</s>"), tokenizer.special_id("<pad>")
+    return tokenizer.special_id(END_OF_TEXT), tokenizer.special_id(END_OF_TEXT)
+
+
 def ids_of(tokenizer: Tokenizer, text: str) -> np.ndarray:
     """A source or a target as ids (T,) int64, the end of a text behind it.
 
     Errors as encode_prompt.
     """
-    return np.array([*encode_prompt(tokenizer, text), tokenizer.special_id(END_OF_TEXT)], np.int64)
+    return np.array([*encode_prompt(tokenizer, text), marks(tokenizer)[0]], np.int64)
 
 
 def read_sources(model: EncoderDecoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Reading:

@@ -62,6 +62,7 @@ _TESTS: dict[str, Callable[[Any], bool]] = {
 _FILTERS: dict[str, Callable[[Any], Any]] = {
     "trim": lambda x: str(x).strip(), "length": len, "count": len, "string": str,
     "upper": lambda x: str(x).upper(), "lower": lambda x: str(x).lower(),
+    "capitalize": lambda x: str(x).capitalize(), "title": lambda x: str(x).title(),
     "first": lambda x: x[0] if x else UNDEFINED, "last": lambda x: x[-1] if x else UNDEFINED,
     "list": list,
 }

@@ -13,10 +13,10 @@ import numpy as np
 
 from minigrad.nn import evaluating
 from tinygpt.inference.generate import generate_batch
-from tinygpt.inference.prompt import read_sources
+from tinygpt.inference.prompt import marks, read_sources
 from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.model import EncoderDecoder
-from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
+from tinygpt.tokenizer import Tokenizer
 
 BATCH = 64  # texts at once
 
@@ -54,10 +54,10 @@ def _translate(
     rng: np.random.Generator,
 ) -> list[str]:
     """One batch: all rows are written until the last has ended."""
-    end = tokenizer.special_id(END_OF_TEXT)
+    end, first = marks(tokenizer)
     with evaluating(model):
         reading = read_sources(model, tokenizer, texts)
-    start, columns = np.full((len(texts), 1), end), []
+    start, columns = np.full((len(texts), 1), first), []
     ended = np.zeros(len(texts), bool)
     for drawn in generate_batch(
         reading, start, max_tokens=model.shape.context, sampling=sampling, rng=rng

@@ -1,4 +1,4 @@
-"""Hugging Face's tokenizer.json, for byte-level BPE.
+"""Hugging Face's tokenizer.json, for byte-level BPE; those of other kinds stand next door.
 
 Their files spell bytes in a printable alphabet: a byte that is a printable Latin-1 character stands
 for itself, the others for U+0100 onwards, so " cat" reads "Ġcat". Merges are written as pairs or,
@@ -23,6 +23,7 @@ from tinygpt.tokenizer.bpe import BYTES, MISSING, BPETokenizer, merge
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import PATTERNS
 from tinygpt.tokenizer.vocabulary import Pair
+from tinygpt.tokenizer.wordpiece import WordPieceTokenizer
 
 LARGEST_ID = 1 << 31
 UNUSED = "[PAD{}]"
@@ -152,6 +153,8 @@ def read(data: dict[str, Any]) -> Tokenizer:
     model = data["model"]
     if huggingface_char.is_one(data):
         return huggingface_char.read(data)
+    if model.get("type") == "WordPiece":
+        return WordPieceTokenizer(data)
     # Files from before 2022 leave the type out; only BPE has merges.
     if model.get("type", "BPE") != "BPE" or "merges" not in model:
         raise TokenizerError(f"its model is {model.get('type')}, not BPE, which is all known here.")

@@ -106,6 +106,56 @@ def reconfigure(folder, **changes):
 NORM = "model.layers.0.input_layernorm.weight"
 
 
+OLD = {  # as the first files of each have them: other names, and arrays that are no weights
+    "gpt2": lambda a: {
+        **{name.removeprefix("transformer."): array for name, array in a.items()},
+        "h.0.attn.bias": np.ones((1, 1, 16, 16), np.float32),
+        "h.1.attn.masked_bias": np.float32(-1e4).reshape(()),
+    },
+    "bert": lambda a: {
+        **{
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+                "LayerNorm.bias", "LayerNorm.beta"
+            ): array for name, array in a.items()
+        },
+        "bert.pooler.dense.weight": np.ones((24, 24), np.float32),
+        "cls.seq_relationship.weight": np.ones((2, 24), np.float32),
+        "bert.embeddings.position_ids": np.arange(16)[None],
+        "cls.predictions.decoder.weight": a["bert.embeddings.word_embeddings.weight"],
+    },
+    "llama": lambda a: {
+        **a, "model.layers.0.self_attn.rotary_emb.inv_freq": np.ones(4, np.float32),
+    },
+    "t5 tied": lambda a: {
+        **a, "encoder.embed_tokens.weight": a["shared.weight"],
+        "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight":
+            np.ones((32, 6), np.float32),
+    },
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_the_names_of_the_first_files_are_known(name, tmp_path):
+    model = made(name)
+    write_folder(tmp_path, model, tokenizer_of(300))
+    arrays = safetensors.open_tensors(tmp_path / "model.safetensors").arrays
+    with replacing(tmp_path / "model.safetensors") as out:
+        safetensors.write(out, OLD[name]({n: np.array(a) for n, a in arrays.items()}))
+    again, _ = open_folder(tmp_path)
+    for key, array in model.state_dict().items():
+        np.testing.assert_allclose(again.state_dict()[key], array, rtol=1e-6)
+
+
+def test_the_vector_of_berts_first_segment_is_part_of_the_positions(tmp_path):
+    model = made("bert")
+    write_folder(tmp_path, model, tokenizer_of(300))
+    segment = "bert.embeddings.token_type_embeddings.weight"
+    rewrite(tmp_path, lambda a: a.update({segment: a[segment] + 0.5}))
+    again, _ = open_folder(tmp_path)
+    right = model.state_dict()["position_embedding.weight"] + np.float32(0.5)
+    np.testing.assert_array_equal(again.state_dict()["position_embedding.weight"], right)
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
@@ -191,6 +241,43 @@ def test_a_truncated_shard_is_named(folder):
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(ExchangeError, match="model-2.safetensors is damaged"):
         open_folder(folder)
+
+
+def written(name, folder):
+    """(our arrays, theirs as they stand in the file) of a model."""
+    model = made(name)
+    write_folder(folder, model, tokenizer_of(300))
+    return model.state_dict(), safetensors.open_tensors(folder / "model.safetensors").arrays
+
+
+def test_gpt2s_matrices_lie_across_and_the_biases_that_it_wants_are_zeros(tmp_path):
+    ours, theirs = written("gpt", tmp_path)
+    for name, known in (
+        ("attn.c_attn", "attention.qkv"), ("attn.c_proj", "attention.proj"),
+        ("mlp.c_fc", "mlp.up"), ("mlp.c_proj", "mlp.down"),
+    ):
+        matrix = theirs[f"transformer.h.1.{name}.weight"]
+        np.testing.assert_array_equal(matrix, ours[f"blocks.1.{known}.weight"].T)
+        bias = theirs[f"transformer.h.1.{name}.bias"]
+        assert bias.shape == matrix.shape[1:] and not bias.any()
+    assert not theirs["transformer.ln_f.bias"].any() and "lm_head.weight" not in theirs
+    assert theirs["transformer.wpe.weight"].shape == (16, 24)
+
+
+def test_llamas_projections_are_the_rows_of_ours(tmp_path):
+    ours, theirs = written("llama", tmp_path)
+    qkv, up = ours["blocks.0.attention.qkv.weight"], ours["blocks.0.mlp.up.weight"]
+    layer = "model.layers.0"  # six heads of eight, two of keys
+    for name, rows in (("q", qkv[:48]), ("k", qkv[48:64]), ("v", qkv[64:])):
+        np.testing.assert_array_equal(theirs[f"{layer}.self_attn.{name}_proj.weight"], rows)
+    np.testing.assert_array_equal(theirs[f"{layer}.mlp.gate_proj.weight"], up[:40])
+    np.testing.assert_array_equal(theirs[f"{layer}.mlp.up_proj.weight"], up[40:])
+
+
+def test_t5s_queries_are_smaller_by_the_root_of_a_heads_size(tmp_path):
+    ours, theirs = written("t5", tmp_path)
+    q = theirs["decoder.block.1.layer.1.EncDecAttention.q.weight"]
+    np.testing.assert_array_equal(q, ours["decoder.blocks.1.cross.q.weight"] / 2)
 
 
 def test_a_tied_head_is_not_written_twice(tmp_path):

@@ -191,7 +191,7 @@ def hugging(**changes):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (hugging(type="WordPiece"), "WordPiece, not BPE"),
+        (hugging(type="WordLevel"), "WordLevel, not BPE"),
         (hugging(normalizer={"type": "NFKC"}), "normalizes"),
         (hugging(pre_tokenizer={"type": "Metaspace"}), "not a plain byte-level"),
         (hugging(merges=[["a", "zzz"]]), "names a token that is not in the vocabulary"),
