@@ -269,7 +269,7 @@ def test_a_vocabulary_of_another_size_than_the_embedding_is_refused(written, tmp
 
 def with_pieces(path, to):
     """A file again with a tokenizer of SentencePiece's kind."""
-    words = ["\u2581", *"abcdehnorst", "he", "\u2581t", "\u2581the", "at", "\u2581c", "\u2581cat", "re"]
+    words = "\u2581 a b c d e h n o r s t he \u2581t \u2581the at \u2581c \u2581cat re".split()
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     pieces += [f"[PAD{i}]" for i in range(len(pieces), 300)]
     types = np.full(300, 5, np.int32)
