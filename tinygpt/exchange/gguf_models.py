@@ -28,6 +28,7 @@ from tinygpt.exchange import gguf_blocks
 from tinygpt.exchange.errors import ExchangeError
 from tinygpt.exchange.gguf import GGUF, open_gguf
 from tinygpt.exchange.gguf_architectures import (
+    Layout,
     Part,
     architecture_of,
     half_apart,
@@ -233,16 +234,8 @@ def write_gguf(
         "general.quantization_version": Unsigned(2),
         **write_tokenizer(tokenizer, shape.vocab_size, form),
     }
-    source = _Source(model)
-    tensors = {}
-    short = 0
-    for ours, parts in layout(shape, architecture):
-        at = 0
-        for part in parts:
-            chosen = _kind_of(part, kind)
-            short += len(part.shape) == 2 and chosen == "F16" and kind != "F16"
-            tensors[part.name] = (chosen, part.shape, source.of(ours, at, part))
-            at += part.shape[0]
+    tensors = _tensors(model, layout(shape, architecture), kind)
+    short = sum(chosen == "F16" != kind for chosen, _, _ in tensors.values())
     try:
         with replacing(Path(path)) as file:
             write(file, keys, tensors)
@@ -257,6 +250,19 @@ def write_gguf(
     if short:
         notes.append(f"{short} matrices have rows that do not fill blocks of {kind}: they are F16.")
     return notes
+
+
+def _tensors(
+    model: LanguageModel, wanted: Layout, kind: str
+) -> dict[str, tuple[str, tuple[int, ...], Callable[[], np.ndarray]]]:
+    """Name -> kind, shape, and what gives the values."""
+    source, tensors = _Source(model), {}
+    for ours, parts in wanted:
+        at = 0
+        for part in parts:
+            tensors[part.name] = (_kind_of(part, kind), part.shape, source.of(ours, at, part))
+            at += part.shape[0]
+    return tensors
 
 
 def _kind_of(part: Part, kind: str) -> str:
