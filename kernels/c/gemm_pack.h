@@ -10,7 +10,7 @@
 #include "gemm_tile.h"
 
 /* The piece of one row of b, `columns` numbers, that belongs to a panel: NR numbers, zeros beyond. */
-static inline void gemm_pack_piece(const float *b, int activation, int64_t gate, int64_t columns,
+INLINE void gemm_pack_piece(const float *b, int activation, int64_t gate, int64_t columns,
                                    float *to) {
     UNROLL for (int j = 0; j < NR; j += LANES) {
         const int64_t n = clamp(columns - j, 0, LANES);
@@ -36,17 +36,26 @@ static void gemm_pack_columns(const float *b, int64_t b_inner, int64_t b_column,
     }
 }
 
-/* Panels [panel, end) of act(b), depth x columns: each [k][NR], padded with zeros. Rows that lie as
- * they are read are read across all these panels, so that memory is taken in its own order. */
+/* The rows of b that lie as they are read, across all these panels, so that memory is taken in its own
+ * order. */
+INLINE void gemm_pack_across(const gemm_problem *p, int activation, int64_t gate, const float *b,
+                             int64_t depth, int64_t columns, int64_t panel, int64_t end, float *to) {
+    for (int64_t k = 0; k < depth; k++, b += p->b_inner)
+        for (int64_t at = panel * NR; at < end * NR; at += NR) {
+            prefetch(b + at + AHEAD * p->b_inner);
+            gemm_pack_piece(b + at, activation, gate, columns - at, to + at * depth + k * NR);
+        }
+}
+
+/* Panels [panel, end) of act(b), depth x columns: each [k][NR], padded with zeros. None and gelu have
+ * code of their own, here and below, so that no vector asks which it is. */
 static void gemm_pack_b(const gemm_problem *p, const float *b, int64_t depth, int64_t columns,
                         int64_t panel, int64_t end, float *packed) {
     if (p->b_column == 1) {
-        for (int64_t k = 0; k < depth; k++, b += p->b_inner)
-            for (int64_t at = panel * NR; at < end * NR; at += NR) {
-                prefetch(b + at + AHEAD * p->b_inner);
-                gemm_pack_piece(b + at, p->b_activation, p->b_gate, columns - at,
-                                packed + at * depth + k * NR);
-            }
+        const int kind = p->b_gate ? -1 : p->b_activation;
+        if (kind == 0) gemm_pack_across(p, 0, 0, b, depth, columns, panel, end, packed);
+        else if (kind == 1) gemm_pack_across(p, 1, 0, b, depth, columns, panel, end, packed);
+        else gemm_pack_across(p, p->b_activation, p->b_gate, b, depth, columns, panel, end, packed);
         return;
     }
     for (int64_t at = panel * NR; at < end * NR; at += NR)
@@ -56,7 +65,7 @@ static void gemm_pack_b(const gemm_problem *p, const float *b, int64_t depth, in
 
 /* One tile of act(a) whose rows lie along k (or, not activated, have any strides): [row][PITCH]. A
  * row's last vector may reach into the end of its pitch, which no tile reads. */
-static void gemm_pack_rows(const float *a, int activation, int64_t gate, int64_t a_row,
+INLINE void gemm_pack_rows(const float *a, int activation, int64_t gate, int64_t a_row,
                            int64_t a_inner, int64_t rows, int64_t depth, float *to) {
     for (int64_t i = 0; i < rows; i++, a += a_row, to += PITCH)
         if (a_inner == 1)
@@ -104,7 +113,11 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
     for (int64_t t = 0; t < tiles; t++) {
         int64_t row = first + gemm_part(last - first, t, tiles);
         int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row;
-        gemm_pack_rows(a + row * p->a_row, p->a_activation, p->a_gate, p->a_row, p->a_inner, rows,
-                       depth, to + t * TILE);
+        const float *from = a + row * p->a_row;
+        const int kind = p->a_gate ? -1 : p->a_activation;
+        float *tile = to + t * TILE;
+        if (kind == 0) gemm_pack_rows(from, 0, 0, p->a_row, p->a_inner, rows, depth, tile);
+        else if (kind == 1) gemm_pack_rows(from, 1, 0, p->a_row, p->a_inner, rows, depth, tile);
+        else gemm_pack_rows(from, p->a_activation, p->a_gate, p->a_row, p->a_inner, rows, depth, tile);
     }
 }
