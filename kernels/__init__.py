@@ -48,7 +48,8 @@ OPS = (
     "dropout_forward", "dropout_backward",
     "adamw_update", "adamw8bit_update", "sum_of_squares",
     "quantize_rows", "matmul_int8",
-    "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward", "linear_packed_backward",
+    "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward",
+    "linear_q4_1_forward", "linear_q8_0_forward", "linear_packed_backward",
     "decode_step",
 )
 

@@ -4,6 +4,7 @@ What the arrays mean is in the op's file in numpy_ref/, which these lines abridg
 """
 
 from kernels.checks import Contract
+from kernels.packing import SCHEMES
 
 matmul_forward = Contract("matmul", "a (*, M, K) matrix, b (*, K, N) matrix")
 matmul_backward = Contract("matmul", "dc (*, M, N) matrix, a (*, M, K) matrix, b (*, K, N) matrix")
@@ -87,7 +88,7 @@ linear_packed = {
     scheme: Contract(
         f"linear_{scheme}", "x (..., K), bias (N) optional, residual (..., N) optional"
     )
-    for scheme in ("int8", "int4", "nf4")
+    for scheme in SCHEMES
 }
 linear_packed_backward = Contract("linear_packed", "dy (..., N)")
 

@@ -19,6 +19,7 @@
  * scratch: decode_scratch() floats. No weight is copied or written.
  */
 #include "decode_attention.h"
+#include "panel_blocks.h"
 
 /* A step over fewer weights than this, counted once for each sequence, stays on the calling thread.
  * Two threads are 1.3 to 2.3 times as fast from 2.7 million weights on, in any scheme, and slower at
@@ -44,22 +45,47 @@ static double decode_weights(const decode_network *net) {
     return total;
 }
 
-/* Round x (B, k) to bytes, or lengthen it, as the scheme wants it; returns what to multiply. */
-static const float *decode_prepare(const decode_state *s, const decode_matrix *m, const float *x,
-                                   int64_t padded, int32_t *sums, int8_t *q) {
+/* What panels read of x (B, k): floats, or integers and what belongs to them. */
+typedef struct {
+    int64_t padded; /* integers of a row, or floats of NF4 */
+    const float *x;
+    float *scale;  /* INT8 and INT4: of each row */
+    int32_t *sums; /* INT4: of each group */
+    x_block *block;
+    int8_t *q;
+} decode_rows;
+
+/* Where a thread puts them, in its s->rows. */
+static decode_rows decode_room(const decode_state *s, const decode_matrix *m) {
+    decode_rows r = {.padded = round_up(m->k, m->scheme == NF4 ? NF4_GROUP : X_BLOCK)};
+    const int64_t groups = s->batch * (r.padded / X_BLOCK);
+    r.scale = s->rows;
+    r.sums = (int32_t *)(r.scale + s->batch);
+    r.block = (x_block *)s->rows;
+    const int blocks = m->scheme == Q4_1 || m->scheme == Q8_0;
+    r.q = blocks ? (int8_t *)(r.block + groups) : (int8_t *)(r.sums + groups);
+    return r;
+}
+
+/* Round x (B, k) to bytes, or lengthen it, as the scheme wants it. */
+static void decode_prepare(const decode_state *s, const decode_matrix *m, const float *x,
+                           decode_rows *r) {
+    const int64_t groups = r->padded / X_BLOCK;
+    r->x = m->scheme == NF4 && r->padded != m->k ? s->rows : x;
     for (int64_t b = 0; b < s->batch; b++) {
         const float *row = x + b * m->k;
         if (m->scheme == INT8)
-            quantize_row_int8(row, q + b * ready_bytes(m->k), s->rows + b, m->k);
+            quantize_row_int8(row, r->q + b * ready_bytes(m->k), r->scale + b, m->k);
         if (m->scheme == INT4)
-            quantize_row_int4(row, q + b * padded, s->rows + b, m->k, padded,
-                              sums + b * (padded / INT4_GROUP));
-        if (m->scheme == NF4 && padded != m->k) {
-            memcpy(s->rows + b * padded, row, m->k * sizeof *row);
-            memset(s->rows + b * padded + m->k, 0, (padded - m->k) * sizeof *row);
+            quantize_row_int4(row, r->q + b * r->padded, r->scale + b, m->k, r->padded,
+                              r->sums + b * groups);
+        if (m->scheme == Q4_1 || m->scheme == Q8_0)
+            quantize_row_blocks(row, r->q + b * r->padded, r->block + b * groups, m->k);
+        if (r->x != x) {
+            memcpy(s->rows + b * r->padded, row, m->k * sizeof *row);
+            memset(s->rows + b * r->padded + m->k, 0, (r->padded - m->k) * sizeof *row);
         }
     }
-    return m->scheme == NF4 && padded != m->k ? s->rows : x;
 }
 
 /* y = norm(x), one row; y may be x. */
@@ -91,30 +117,39 @@ static const float *decode_read(const decode_state *s, const decode_input *in, i
     return s->ready;
 }
 
+/* One panel of a product, for all sequences. */
+static void decode_panel(const decode_state *s, const decode_matrix *m, const decode_rows *r,
+                         int64_t panel, const panel_epilogue *e) {
+    if (m->scheme == FLOATS) {
+        float_panel(m->codes, r->x, s->batch, m->k, panel, e);
+        return;
+    }
+    for (int64_t b = 0; b < s->batch; b++) {
+        if (m->scheme == INT8)
+            int8_linear_panel(r->q, m->k, r->scale, m->codes, m->scale, m->offset, b, panel, 1, e);
+        if (m->scheme == INT4)
+            int4_linear_panel(r->q, r->padded, r->scale, r->sums, m->codes, m->scale, b, panel, 1,
+                              e);
+        if (m->scheme == NF4)
+            nf4_linear_panel(r->x, r->padded, m->codes, m->scale, s->net->levels, b, panel, 1, e);
+        if (m->scheme == Q4_1)
+            q4_1_linear_panel(r->q, r->block, m->k, m->codes, m->scale, b, panel, 1, e);
+        if (m->scheme == Q8_0)
+            q8_0_linear_panel(r->q, r->block, m->k, m->codes, m->scale, b, panel, 1, e);
+    }
+}
+
 /* y = act(x W^T + bias) + residual, a phase; the matrix adds its rows and its bias to `epilogue`. */
 static void decode_matmul(decode_state *s, const decode_matrix *m, decode_input in,
                           panel_epilogue epilogue) {
     epilogue.n = m->n;
     epilogue.bias = m->bias;
-    const int64_t padded = round_up(m->k, m->scheme == INT4 ? INT4_GROUP : NF4_GROUP);
-    int32_t *sums = (int32_t *)(s->rows + s->batch);
-    int8_t *q = (int8_t *)(sums + s->batch * (padded / INT4_GROUP));
-    const float *ready = 0;
+    decode_rows rows = decode_room(s, m);
     int64_t begin, end;
     while (decode_claim(s, panel_count(m->n), &begin, &end)) {
-        if (!ready) ready = decode_prepare(s, m, decode_read(s, &in, m->k), padded, sums, q);
-        for (int64_t panel = begin; panel < end; panel++) {
-            if (m->scheme == FLOATS) float_panel(m->codes, ready, s->batch, m->k, panel, &epilogue);
-            for (int64_t b = 0; m->scheme == INT8 && b < s->batch; b++)
-                int8_linear_panel(q, m->k, s->rows, m->codes, m->scale, m->offset, b, panel, 1,
-                                  &epilogue);
-            for (int64_t b = 0; m->scheme == INT4 && b < s->batch; b++)
-                int4_linear_panel(q, padded, s->rows, sums, m->codes, m->scale, b, panel, 1,
-                                  &epilogue);
-            for (int64_t b = 0; m->scheme == NF4 && b < s->batch; b++)
-                nf4_linear_panel(ready, padded, m->codes, m->scale, s->net->levels, b, panel, 1,
-                                 &epilogue);
-        }
+        if (!rows.x) decode_prepare(s, m, decode_read(s, &in, m->k), &rows);
+        for (int64_t panel = begin; panel < end; panel++)
+            decode_panel(s, m, &rows, panel, &epilogue);
         decode_done(s, end - begin);
     }
     decode_next(s, panel_count(m->n));

@@ -86,9 +86,9 @@ class _Table:
             at.codes = self.keep(matrix)
             return
         at.scheme = 1 + SCHEMES.index(matrix.scheme)
-        self.arrays.append(matrix.codes)
+        self.arrays += [matrix.codes, matrix.scale]
         at.codes = ffi.cast("void *", matrix.codes.ctypes.data)
-        at.scale = self.keep(matrix.scale)
+        at.scale = ffi.cast("void *", matrix.scale.ctypes.data)
         if matrix.offset is not None:
             self.arrays.append(matrix.offset)
             at.offset = ffi.cast("int32_t *", matrix.offset.ctypes.data)

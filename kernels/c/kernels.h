@@ -77,9 +77,9 @@ void cross_entropy_backward(
 
 /* decode.c; parts that a network lacks are NULL, a matrix's codes too */
 typedef struct {
-    int64_t scheme, n, k; /* 0 float32, 1 int8, 2 int4, 3 nf4; (n, k) */
+    int64_t scheme, n, k; /* 0 float32, then as kernels/packing.py numbers them; (n, k) */
     const void *codes;    /* the floats themselves, or as in kernels/packing.py */
-    const float *scale;
+    const void *scale;
     const int32_t *offset;
     const float *bias;
 } decode_matrix;
@@ -157,7 +157,7 @@ void linear_cross_entropy(
 );
 
 /* linear_packed.c */
-void linear_packed_backward(const float *dy, int64_t scheme, const void *codes, const float *scale,
+void linear_packed_backward(const float *dy, int64_t scheme, const void *codes, const void *scale,
                             const float *levels, float *dx, int64_t rows, int64_t n, int64_t k,
                             int64_t chunk, float *w, float *scratch);
 
@@ -187,6 +187,16 @@ void linear_int8_forward(const float *x, const int8_t *codes, const float *scale
 void linear_nf4_forward(const float *x, const uint8_t *codes, const float *scale,
                         const float *levels, const float *bias, const float *residual, float *y,
                         int64_t rows, int64_t n, int64_t padded);
+
+/* matmul_q4_1.c; scratch: 40 bytes for each block of 32 of x */
+void linear_q4_1_forward(const float *x, const uint8_t *codes, const uint16_t *scale,
+                         const float *bias, const float *residual, float *y, int64_t rows,
+                         int64_t n, int64_t k, void *scratch);
+
+/* matmul_q8_0.c; likewise */
+void linear_q8_0_forward(const float *x, const uint8_t *codes, const uint16_t *scale,
+                         const float *bias, const float *residual, float *y, int64_t rows,
+                         int64_t n, int64_t k, void *scratch);
 
 /* rmsnorm.c */
 void rmsnorm_forward(

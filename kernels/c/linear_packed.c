@@ -13,7 +13,7 @@
 #include "parallel.h"
 
 /* dy: (rows, n); dx: (rows, k); w: room for (chunk, k); scratch: gemm_scratch(threads). */
-void linear_packed_backward(const float *dy, int64_t scheme, const void *codes, const float *scale,
+void linear_packed_backward(const float *dy, int64_t scheme, const void *codes, const void *scale,
                             const float *levels, float *dx, int64_t rows, int64_t n, int64_t k,
                             int64_t chunk, float *w, float *scratch) {
     for (int64_t first = 0; first < n; first += chunk) {

@@ -22,7 +22,7 @@ def linear_packed_backward(dy, weight: Packed):
     elif dx.size:
         library.lib.linear_packed_backward(
             pointer(dy), 1 + SCHEMES.index(weight.scheme),
-            ffi.from_buffer("void *", weight.codes), pointer(weight.scale), pointer(NF4_LEVELS),
-            pointer(dx), rows, N, K, chunk, pointer(w), pointer(scratch()),
+            ffi.from_buffer("void *", weight.codes), ffi.from_buffer("void *", weight.scale),
+            pointer(NF4_LEVELS), pointer(dx), rows, N, K, chunk, pointer(w), pointer(scratch()),
         )
     return dx

@@ -9,8 +9,6 @@
 #include "panel.h"
 #include "parallel.h"
 
-enum { ROW_BLOCK = 256 };
-
 void quantize_rows(const float *x, int8_t *q, float *scale, int64_t rows, int64_t k) {
     PARALLEL_FOR(row, rows, 4 * k) {
         scale[row] = row_scale(x + row * k, k);

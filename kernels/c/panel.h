@@ -17,40 +17,68 @@ enum {
     PANEL_ROWS = LANES / 2,        /* 8, 4, 2: sums and a weight fit the registers */
     INT4_GROUP = 32,
     NF4_GROUP = 64,
+    X_BLOCK = 32,      /* of Q4_1 and Q8_0 */
+    ROW_BLOCK = 256, /* rows of x whose bytes stay in the second-level cache */
 };
 
-enum { FLOATS, INT8, INT4, NF4 }; /* schemes; from 1 on as kernels/packing.py numbers them */
+enum { FLOATS, INT8, INT4, NF4, Q4_1, Q8_0 }; /* schemes; from 1 on as kernels/packing.py numbers them */
 
 static inline int64_t panel_count(int64_t n) { return (n + PANEL - 1) / PANEL; }
 static inline int64_t round_up(int64_t n, int64_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
 
-/* One 32-bit word of codes as numbers without their scale: four of INT8, eight of INT4 or NF4, of
- * which the low halves of the bytes hold the first four. */
+/* One 32-bit word of codes as numbers without their scale: four of bytes, eight of 4 bits, of which
+ * the low halves of the bytes hold the first four. */
 INLINE void packed_word(const int scheme, const uint8_t *w, const float *levels, float *y) {
-    if (scheme == INT8) {
-        UNROLL for (int j = 0; j < 4; j++) y[j] = (int8_t)w[j];
-        return;
+    UNROLL for (int j = 0; j < 4; j++) {
+        if (scheme == INT8) y[j] = (int8_t)w[j];
+        if (scheme == Q8_0) y[j] = (float)(w[j] - 128);
     }
+    if (scheme == INT8 || scheme == Q8_0) return;
     UNROLL for (int j = 0; j < 8; j++) {
         int code = w[j % 4] >> (j < 4 ? 0 : 4) & 15;
-        y[j] = scheme == INT4 ? (float)(code - 8) : levels[code];
+        y[j] = scheme == INT4 ? (float)(code - 8) : scheme == NF4 ? levels[code] : (float)code;
     }
 }
 
-/* A row's words lie PANEL words apart, its scales (of INT8 one) PANEL floats. */
-INLINE void packed_row_of(const int scheme, const uint8_t *codes, const float *scale,
+/* As v_load_half, of one. */
+static inline float half_to_float(uint16_t half) {
+    const uint32_t bits = (uint32_t)(half & 0x7FFF) << 13;
+    float size;
+    memcpy(&size, &bits, sizeof size);
+    return half & 0x8000 ? -(size * 0x1p112f) : size * 0x1p112f;
+}
+
+/* What a group's numbers are multiplied by, then raised by, in lane `id` mod PANEL. */
+INLINE void packed_scale(const int scheme, const void *scale, int64_t groups, int64_t id,
+                         int64_t group, float *factor, float *minimum) {
+    const int64_t at = (id / PANEL * groups + group) * PANEL + id % PANEL;
+    *factor = *minimum = 0;
+    if (scheme == INT8) *factor = ((const float *)scale)[id];
+    if (scheme == INT4 || scheme == NF4) *factor = ((const float *)scale)[at];
+    if (scheme == Q8_0) *factor = half_to_float(((const uint16_t *)scale)[at]);
+    if (scheme == Q4_1) {
+        const uint16_t *both = (const uint16_t *)scale + 2 * at - id % PANEL;
+        *factor = half_to_float(both[0]);
+        *minimum = half_to_float(both[PANEL]);
+    }
+}
+
+/* A row's words lie PANEL words apart. */
+INLINE void packed_row_of(const int scheme, const uint8_t *codes, const void *scale,
                           const float *levels, int64_t id, int64_t k, float *y) {
-    const int64_t lane = id % PANEL, panel = id / PANEL, count = scheme == INT8 ? 4 : 8;
-    const int64_t group = scheme == INT8 ? 4 : scheme == INT4 ? INT4_GROUP : NF4_GROUP;
+    const int64_t count = scheme == INT8 || scheme == Q8_0 ? 4 : 8;
+    const int64_t group = scheme == INT8 ? 4 : scheme == NF4 ? NF4_GROUP : INT4_GROUP;
     const int64_t groups = (k + group - 1) / group;
-    const uint8_t *w = codes + (panel * groups * (group / count) * PANEL + lane) * 4;
-    const float *s = scheme == INT8 ? scale + id : scale + panel * groups * PANEL + lane;
+    const uint8_t *w = codes + (id / PANEL * groups * (group / count) * PANEL + id % PANEL) * 4;
+    float factor = 0, minimum = 0;
     for (int64_t i = 0; i < k; i += count, w += 4 * PANEL) {
-        float word[8], factor = s[scheme == INT8 ? 0 : i / group * PANEL];
+        float word[8];
+        if (i % group == 0)
+            packed_scale(scheme, scale, groups, id, i / group, &factor, &minimum);
         packed_word(scheme, w, levels, word);
-        UNROLL for (int j = 0; j < count; j++) word[j] *= factor;
+        UNROLL for (int j = 0; j < count; j++) word[j] = word[j] * factor + minimum;
         if (i + count <= k)
             memcpy(y + i, word, count * sizeof *y);
         else
@@ -58,12 +86,14 @@ INLINE void packed_row_of(const int scheme, const uint8_t *codes, const float *s
     }
 }
 
-/* y (k) = row `id` of what the codes of INT8, INT4 or NF4 stand for. */
-static void packed_row(int64_t scheme, const void *codes, const float *scale, const float *levels,
+/* y (k) = row `id` of what the codes of any scheme but FLOATS stand for. */
+static void packed_row(int64_t scheme, const void *codes, const void *scale, const float *levels,
                        int64_t id, int64_t k, float *y) {
     if (scheme == INT8) packed_row_of(INT8, codes, scale, levels, id, k, y);
     if (scheme == INT4) packed_row_of(INT4, codes, scale, levels, id, k, y);
     if (scheme == NF4) packed_row_of(NF4, codes, scale, levels, id, k, y);
+    if (scheme == Q4_1) packed_row_of(Q4_1, codes, scale, levels, id, k, y);
+    if (scheme == Q8_0) packed_row_of(Q8_0, codes, scale, levels, id, k, y);
 }
 
 /* What follows a product: y = act(sum + bias) + residual; bias (n); residual and y (rows, n), which
@@ -250,21 +280,26 @@ INLINE void int4_linear_panel(const int8_t *x, int64_t stride, const float *x_sc
         y[r][i] = v_zero();
     x += row * stride;
     for (int64_t g = 0; g < groups; g++, s += PANEL) {
-        vi sum[PANEL_ROWS][PANEL_VECTORS];
+        vn sum[PANEL_ROWS][PANEL_VECTORS];
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
-            sum[r][i] = vi_set1(-8 * x_sums[(row + r) * groups + g]);
+            sum[r][i] = vi_set1(0);
         UNROLL for (int step = 0; step < INT4_GROUP / 8; step++, w += 4 * PANEL)
             UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
                 vi pairs = vi_load(w + i * 4 * LANES);
                 vi first = vi_and(pairs, low), second = vi_and(vi_shift_right(pairs, 4), low);
                 UNROLL for (int r = 0; r < rows; r++) {
                     const int8_t *at = x + r * stride + g * INT4_GROUP + step * 8;
-                    sum[r][i] = vi_dot_nibbles(sum[r][i], first, vi_set4(at));
-                    sum[r][i] = vi_dot_nibbles(sum[r][i], second, vi_set4(at + 4));
+                    sum[r][i] = vn_dot(sum[r][i], first, vi_set4(at));
+                    sum[r][i] = vn_dot(sum[r][i], second, vi_set4(at + 4));
                 }
             }
-        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
-            y[r][i] = v_fma(v_from_int(sum[r][i]), v_load(s + i * LANES), y[r][i]);
+        UNROLL for (int r = 0; r < rows; r++) {
+            const vi eights = vi_set1(-8 * x_sums[(row + r) * groups + g]);
+            UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+                vf inner = v_from_int(vi_add(vn_sum(sum[r][i]), eights));
+                y[r][i] = v_fma(inner, v_load(s + i * LANES), y[r][i]);
+            }
+        }
     }
     for (int r = 0; r < rows; r++) {
         for (int i = 0; i < PANEL_VECTORS; i++) y[r][i] = v_mul(y[r][i], v_set1(x_scale[row + r]));

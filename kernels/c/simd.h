@@ -8,6 +8,7 @@
  *                                        and the memory behind them is not touched
  *     v_store_part(p, v, n)              likewise
  *     v_stream(p, v)                     a store past the cache, p aligned; v_stream_end() when done
+ *     v_load_half(p)                     LANES finite float16, widened
  *     v_zero() v_set1(x)
  *     v_add v_sub v_mul v_div v_sqrt v_abs
  *     v_fma(a, b, c)                     a b + c, rounded once where the CPU can
@@ -35,7 +36,9 @@
  *     vi_dot_signed(acc, w, x)           acc + the four products of each lane, exact in 32 bits, and
  *                                        X_BIAS (0 or 128) times the sum of the weights
  *     vi_set4(p)                         the four bytes at p in every lane
- *     vi_dot_nibbles(acc, u, x)          acc + the four products of bytes of vi: u 0 .. 15, x signed
+ *     vn, vn_dot(acc, u, x)              acc + the four products of bytes of vi: u 0 .. 15, x signed;
+ *                                        acc is vi_set1(0) with at most NIBBLE_DOTS products added
+ *     vn_sum(acc)                        the sum of each lane as a vi, exact
  *     vi_load_bytes(p)                   LANES signed bytes, one a lane
  *     vi_store_bytes(p, v)               the low byte of every lane: LANES bytes
  *     v_lookup(table, vi)                table[low four bits of each lane], table of 16 floats
@@ -71,6 +74,9 @@ typedef vi vw, vx;
 static inline vw vw_load(const int8_t *p) { return vi_load(p); }
 static inline vx vx_load(const int8_t *p) { return vi_set4(p); }
 #endif
+
+typedef vi vn;
+enum { NIBBLE_DOTS = 8 };
 
 #define prefetch(p) __builtin_prefetch((p), 0, 3)
 #define prefetch_write(p) __builtin_prefetch((p), 1, 3)

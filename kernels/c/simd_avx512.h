@@ -14,6 +14,9 @@ static inline void v_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
 static inline vf v_load_part(const float *p, int64_t n) {
     return _mm512_maskz_loadu_ps(v_first(n), p);
 }
+static inline vf v_load_half(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
 static inline void v_store_part(float *p, vf v, int64_t n) {
     _mm512_mask_storeu_ps(p, v_first(n), v);
 }
@@ -87,7 +90,8 @@ static inline void v_transpose(vf r[16]) {
 #define X_BIAS 128
 #define X_BYTES 1
 static inline vi vi_dot_signed(vi acc, vi w, vi x) { return _mm512_dpbusd_epi32(acc, x, w); }
-static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return _mm512_dpbusd_epi32(acc, u, x); }
+static inline vi vn_dot(vi acc, vi u, vi x) { return _mm512_dpbusd_epi32(acc, u, x); }
+static inline vi vn_sum(vi acc) { return acc; }
 static inline vi vi_load_bytes(const int8_t *p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
 }

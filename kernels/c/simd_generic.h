@@ -66,6 +66,12 @@ static inline vi vi_xor(vi a, vi b) { return a ^ b; }
 #define vi_shift_left(v, n) ((vi)((vu_generic)(v) << (n)))
 #define vi_shift_right(v, n) ((vi)((vu_generic)(v) >> (n)))
 static inline vm vi_less_unsigned(vi a, vi b) { return (vu_generic)a < (vu_generic)b; }
+/* A float16's exponent and fraction, moved to where a float has them, stand for 2^-112 as much. */
+static inline vf v_load_half(const uint16_t *p) {
+    vi half = {p[0], p[1], p[2], p[3]};
+    vf size = (vf)vi_shift_left(half & vi_set1(0x7FFF), 13) * v_set1(0x1p112f);
+    return (vf)((vi)size | vi_shift_left(half & vi_set1(0x8000), 16));
+}
 static inline vi v_as_int(vf v) { return (vi)v; }
 static inline vf v_as_float(vi v) { return (vf)v; }
 static inline vf v_from_int(vi v) { return __builtin_convertvector(v, vf); }
@@ -92,7 +98,8 @@ static inline vi vi_dot_signed(vi acc, vi w, vi x) {
         acc = vi_add(acc, vi_mul((w << shift) >> 24, (x << shift) >> 24));
     return acc;
 }
-static inline vi vi_dot_nibbles(vi acc, vi u, vi x) { return vi_dot_signed(acc, u, x); }
+static inline vi vn_dot(vi acc, vi u, vi x) { return vi_dot_signed(acc, u, x); }
+static inline vi vn_sum(vi acc) { return acc; }
 static inline vi vi_load_bytes(const int8_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
 static inline void vi_store_bytes(int8_t *p, vi v) {
     for (int i = 0; i < LANES; i++) p[i] = (int8_t)v[i];

@@ -3,10 +3,12 @@
 What it means: numpy_ref/linear_packed.py.  Also written in: c/linear_packed.c.
 """
 
+import numpy as np
+
 from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import parallel, prange
 from kernels.numba_jit.matmul_int4 import INT4_LEVELS
-from kernels.packing import GROUP, NF4_LEVELS, PANEL, Packed
+from kernels.packing import GROUP, NF4_LEVELS, PANEL, Packed, dequantize
 
 CHUNK = 1 << 20  # weights that are floats at a time, 4 MB
 LEVELS = {"int4": INT4_LEVELS, "nf4": NF4_LEVELS}
@@ -25,9 +27,11 @@ def linear_packed_backward(dy, weight: Packed):
         some = w[: N - first]
         if weight.scheme == "int8":
             _rows_int8(weight.codes, weight.scale, first, some)
-        else:
+        elif weight.scheme in LEVELS:
             levels, group = LEVELS[weight.scheme], GROUP[weight.scheme]
             _rows_4bit(weight.codes, weight.scale, levels, group, first, some)
+        else:
+            some[...] = dequantize(weight, np.arange(first, first + len(some)))
         dx += dy[..., first : first + rows] @ some
     return dx
 

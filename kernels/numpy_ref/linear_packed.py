@@ -4,7 +4,7 @@ The weights are constants, so they have no gradient. The codes stand for a matri
 
     y = W q(x)   =>   dx = W^T dy q'(x)
 
-q is the identity for NF4. int8 and int4 round x to 255 steps, a staircase whose derivative is 0
+q is the identity for NF4. The others round x to 255 steps, a staircase whose derivative is 0
 almost everywhere; backward passes through it as if it were the identity, q' = 1, because that is
 what it is on average (the straight-through estimator). So adapters beside frozen quantized weights
 can be trained through them (QLoRA, Dettmers et al. 2023).
@@ -18,7 +18,7 @@ from kernels.packing import Packed, dequantize
 
 
 def linear_packed_backward(dy, weight: Packed):
-    """dx = dy W, the gradient of linear_int8_, linear_int4_ or linear_nf4_forward.
+    """dx = dy W, the gradient of linear_<scheme>_forward.
 
     dy: (..., N) float; weight: Packed (N, K) of any scheme.
     Returns dx (..., K) of dy's dtype.  The bias's gradient is the sum of dy's rows, the residual's

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kernels import packing
+
 # One, a prime, one less and one more than each vector length (4, 8, 16), and real widths.
 WIDTHS = (1, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 65, 192, 384)
 
@@ -31,3 +33,15 @@ def worst(actual, expected, scale=None):
     if scale is None:
         scale = max(np.abs(expected).max(initial=0), np.finfo(np.float32).tiny)
     return (np.abs(actual - expected) / scale).max(initial=0)
+
+
+def packed_weight(scheme, n, k, seed=0):
+    """A Packed (n, k) of random codes and scales, these of both signs where the scheme has them."""
+    rng = np.random.default_rng(seed)
+    if scheme == "int8":
+        codes = rng.integers(-128, 128, (n, k)).astype(np.int8)
+        return packing.pack_int8(codes, rng.random(n, np.float32) / 64)
+    parts = packing.layout(scheme, (n, k))
+    codes = rng.integers(0, 256, parts["codes"][0], dtype=np.uint8)
+    scale = rng.standard_normal(parts["scale"][0]).astype(parts["scale"][1])
+    return packing.Packed(scheme, (n, k), codes, scale)

@@ -6,6 +6,7 @@ one of them at a time, and each array is laid out in each way that NumPy knows.
 
 import numpy as np
 import pytest
+from judge import packed_weight
 from test_decode import CONTEXT, caches, network
 
 import kernels
@@ -22,10 +23,7 @@ def ids(size, *shape):
 
 
 def weight(scheme, n=20, k=72):
-    if scheme == "int8":
-        return packing.pack_int8(ids(100, n, k).astype(np.int8), abs(f(n)))
-    groups = -(-k // packing.GROUP[scheme])
-    return packing.pack_4bit(scheme, ids(16, n, k), f(-(-n // 16), groups, 16))
+    return packed_weight(scheme, n, k)
 
 
 def attention_arrays():
@@ -142,7 +140,7 @@ CALLS = {
 }
 # Sizes that settings or other sizes fix.
 SIZED = {"adamw8bit_update": {"blocks"}, "decode_step": {"L", "Hkv", "D"}, "matmul_int8": {"K"}}
-SIZED |= {f"linear_{name}": {"K", "N"} for name in ("int8_forward", "int4_forward", "nf4_forward")}
+SIZED |= {f"linear_{scheme}_forward": {"K", "N"} for scheme in packing.SCHEMES}
 SIZED |= {"linear_packed_backward": {"N"}}
 
 
@@ -532,9 +530,9 @@ def test_packed_arrays_must_lie_whole(part, layout):
 
 
 def test_a_matrix_that_is_not_packed_is_refused(module):
-    for name in ("linear_int8_forward", "linear_int4_forward", "linear_nf4_forward"):
+    for scheme in packing.SCHEMES:
         with pytest.raises(TypeError, match="the weight must be Packed, not ndarray"):
-            getattr(module, name)(f(3, 72), f(20, 72))
+            getattr(module, f"linear_{scheme}_forward")(f(3, 72), f(20, 72))
     with pytest.raises(TypeError, match="the weight must be Packed, not ndarray"):
         module.linear_packed_backward(f(3, 20), f(20, 72))
 

@@ -17,6 +17,8 @@ def pack(w, scheme):
         return packing.pack_int8(*numpy_ref.quantize_rows(w))
     group = packing.GROUP[scheme]
     padded = np.pad(w, ((0, 0), (0, -w.shape[1] % group)))
+    if scheme in ("q4_1", "q8_0"):
+        return pack_blocks(w, padded.reshape(len(w), -1, group), scheme)
     scale = np.abs(padded).reshape(len(w), -1, group).max(axis=-1) / (7 if scheme == "int4" else 1)
     ratio = w / np.repeat(scale, group, axis=1)[:, : w.shape[1]]
     if scheme == "int4":
@@ -25,6 +27,19 @@ def pack(w, scheme):
         codes = np.abs(ratio[..., None] - packing.NF4_LEVELS).argmin(-1)
     panels = packing.scale_panels(scale.astype(np.float32))
     return packing.pack_4bit(scheme, codes.astype(np.uint8), panels)
+
+
+def pack_blocks(w, blocks, scheme):
+    """Likewise, q4_1 or q8_0; blocks: w as (N, G, 32)."""
+    if scheme == "q8_0":
+        scale = (np.abs(blocks).max(axis=-1) / 127).astype(np.float16)
+        codes = np.rint(w / np.repeat(scale, 32, axis=1)[:, : w.shape[1]])
+        return packing.pack_q8_0(codes.astype(np.int8), packing.scale_panels(scale))
+    low = blocks.min(axis=-1).astype(np.float16)
+    step = ((blocks.max(axis=-1) - low) / 15).astype(np.float16)
+    codes = np.rint((blocks - low[..., None]) / step[..., None]).clip(0, 15).astype(np.uint8)
+    panels = np.stack([packing.scale_panels(step), packing.scale_panels(low)], axis=2)
+    return packing.pack_4bit("q4_1", codes.reshape(len(w), -1)[:, : w.shape[1]], panels)
 
 
 def network(scheme, norm="layernorm", activation="gelu", V=37, C=24, H=3, F=40, layers=2):
@@ -61,7 +76,7 @@ def steps(backend, net, ids):
     return np.array(logits), keys, values
 
 
-@pytest.mark.parametrize("scheme", ["float32", "int8", "int4", "nf4"])
+@pytest.mark.parametrize("scheme", ["float32", *packing.SCHEMES])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_decode_step_equals_the_reference(fast, scheme, batch):
     net = network(scheme)
@@ -82,7 +97,7 @@ def test_decode_step_knows_every_norm_and_activation(fast, norm, activation):
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("scheme", ["float32", "int8", "int4", "nf4"])
+@pytest.mark.parametrize("scheme", ["float32", *packing.SCHEMES])
 def test_decode_step_takes_widths_that_fill_no_vector(fast, scheme):
     net = network(scheme, V=19, C=21, H=3, F=33, layers=1)
     ids = np.random.default_rng(3).integers(0, 19, (4, 2))

@@ -236,7 +236,7 @@ def test_positions_far_on_are_as_exact_as_the_first(fast):
     assert np.abs(np.subtract(*runs)).max() < 1e-5 * np.abs(runs[0]).max()
 
 
-@pytest.mark.parametrize("scheme", ["int8", "int4"])
+@pytest.mark.parametrize("scheme", ["int8", "int4", "q4_1", "q8_0"])
 @pytest.mark.parametrize("name", ["llama", *WHOLE])
 def test_packed_networks_with_every_part_equal_the_reference(fast, name, scheme):
     net = network(name, scheme)
@@ -247,7 +247,7 @@ def test_packed_networks_with_every_part_equal_the_reference(fast, name, scheme)
     assert (error > 1e-4).mean() < 0.1 and error.max() < 0.3
 
 
-@pytest.mark.parametrize("scheme", ["float32", "int8", "int4", "nf4"])
+@pytest.mark.parametrize("scheme", ["float32", *packing.SCHEMES])
 def test_a_row_does_not_see_the_others(fast, scheme):
     """Rows at different positions together, and each alone: the same."""
     net = network("all", scheme)

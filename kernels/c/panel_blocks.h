@@ -1,0 +1,113 @@
+/* A panel of weights in blocks of 32, as files of others hold them: q4_1 and q8_0 of
+ * kernels/packing.py. What they mean: numpy_ref/matmul_q4_1.py, numpy_ref/matmul_q8_0.py.
+ *
+ * x is rounded in blocks of 32, each with its own scale; the sum of a block's integers serves all
+ * outputs. A scale or minimum is 16 bits in memory and widened when it is used: an eighth of what is
+ * read would otherwise be a fifth.
+ *
+ * Who calls: matmul_q4_1.c, matmul_q8_0.c, decode.c.
+ */
+#pragma once
+#include "panel.h"
+
+/* A block of a row of x: what its integers are multiplied by, and their sum, an integer. */
+typedef struct {
+    float scale, sum;
+} x_block;
+
+static inline int64_t block_count(int64_t k) { return round_up(k, X_BLOCK) / X_BLOCK; }
+
+/* q = round(x / scale) as bytes, in blocks; zeros from k to the end of the last. */
+static void quantize_row_blocks(const float *x, int8_t *q, x_block *block, int64_t k) {
+    for (; k > 0; k -= X_BLOCK, x += X_BLOCK, q += X_BLOCK, block++) {
+        const int64_t n = k < X_BLOCK ? k : X_BLOCK;
+        block->scale = row_scale(x, n);
+        const vf inverse = row_inverse(block->scale);
+        vf sum = v_zero(); /* of integers below 2^12: exact */
+        UNROLL for (int i = 0; i < X_BLOCK; i += LANES) {
+            vi codes = row_codes(x, i, n, inverse);
+            vi_store_bytes(q + i, codes);
+            sum = v_add(sum, v_from_int(codes));
+        }
+        block->sum = v_reduce_add(sum);
+    }
+}
+
+/* y (rows) = a panel of q4_1 times x.  q: (., groups 32) bytes, block: (., groups), both from the
+ * first row on; scale: the panels' steps and minima. */
+INLINE void q4_1_linear_panel(const int8_t *q, const x_block *block, int64_t k,
+                              const uint8_t *codes, const uint16_t *scale, int64_t row,
+                              int64_t panel, const int rows, const panel_epilogue *e) {
+    const int64_t groups = block_count(k), stride = groups * X_BLOCK;
+    const uint8_t *w = codes + panel * PANEL * stride / 2;
+    const uint16_t *s = scale + panel * groups * 2 * PANEL;
+    const vi low = vi_set1(0x0F0F0F0F);
+    vf y[PANEL_ROWS][PANEL_VECTORS];
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+        y[r][i] = v_zero();
+    q += row * stride;
+    block += row * groups;
+    for (int64_t g = 0; g < groups; g++, s += 2 * PANEL, q += X_BLOCK) {
+        vn sum[PANEL_ROWS][PANEL_VECTORS];
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+            sum[r][i] = vi_set1(0);
+        UNROLL for (int step = 0; step < X_BLOCK / 8; step++, w += 4 * PANEL)
+            UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+                vi pairs = vi_load(w + i * 4 * LANES);
+                vi first = vi_and(pairs, low), second = vi_and(vi_shift_right(pairs, 4), low);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    const int8_t *at = q + r * stride + step * 8;
+                    sum[r][i] = vn_dot(sum[r][i], first, vi_set4(at));
+                    sum[r][i] = vn_dot(sum[r][i], second, vi_set4(at + 4));
+                }
+            }
+        UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+            vf step = v_load_half(s + i * LANES), minimum = v_load_half(s + PANEL + i * LANES);
+            UNROLL for (int r = 0; r < rows; r++) {
+                const x_block *b = block + r * groups + g;
+                vf inner = v_mul(minimum, v_set1(b->sum));
+                inner = v_fma(v_from_int(vn_sum(sum[r][i])), step, inner);
+                y[r][i] = v_fma(inner, v_set1(b->scale), y[r][i]);
+            }
+        }
+    }
+    for (int r = 0; r < rows; r++) panel_finish(y[r], e, row + r, panel);
+}
+
+/* Likewise of q8_0: a byte is 16 times its high half and its low half, which are multiplied as the
+ * halves of 4-bit pairs are, for no instruction set multiplies bytes faster without saturating. */
+INLINE void q8_0_linear_panel(const int8_t *q, const x_block *block, int64_t k,
+                              const uint8_t *codes, const uint16_t *scale, int64_t row,
+                              int64_t panel, const int rows, const panel_epilogue *e) {
+    const int64_t groups = block_count(k), stride = groups * X_BLOCK;
+    const uint8_t *w = codes + panel * PANEL * stride;
+    const uint16_t *s = scale + panel * groups * PANEL;
+    const vi low = vi_set1(0x0F0F0F0F);
+    vf y[PANEL_ROWS][PANEL_VECTORS];
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
+        y[r][i] = v_zero();
+    q += row * stride;
+    block += row * groups;
+    for (int64_t g = 0; g < groups; g++, s += PANEL, q += X_BLOCK, w += X_BLOCK * PANEL)
+        UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+            vn ones[PANEL_ROWS], sixteens[PANEL_ROWS];
+            UNROLL for (int r = 0; r < rows; r++) ones[r] = sixteens[r] = vi_set1(0);
+            UNROLL for (int step = 0; step < X_BLOCK / 4; step++) {
+                vi bytes = vi_load(w + step * 4 * PANEL + i * 4 * LANES);
+                vi first = vi_and(bytes, low), second = vi_and(vi_shift_right(bytes, 4), low);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    vi four = vi_set4(q + r * stride + step * 4);
+                    ones[r] = vn_dot(ones[r], first, four);
+                    sixteens[r] = vn_dot(sixteens[r], second, four);
+                }
+            }
+            vf factor = v_load_half(s + i * LANES);
+            UNROLL for (int r = 0; r < rows; r++) {
+                const x_block *b = block + r * groups + g;
+                vi sum = vi_add(vn_sum(ones[r]), vi_shift_left(vn_sum(sixteens[r]), 4));
+                vf inner = v_sub(v_from_int(sum), v_set1(128 * b->sum));
+                y[r][i] = v_fma(inner, v_mul(factor, v_set1(b->scale)), y[r][i]);
+            }
+        }
+    for (int r = 0; r < rows; r++) panel_finish(y[r], e, row + r, panel);
+}
