@@ -267,9 +267,10 @@ def packed(rng: Rng, scheme: str, N: int, K: int) -> packing.Packed:
     if scheme == "int8":
         codes = rng.integers(-128, 128, (N, K)).astype(np.int8)
         return packing.pack_int8(codes, values(rng, (N,), np.float32))
-    groups = -(-K // packing.GROUP[scheme])
-    scale = values(rng, (-(-N // packing.PANEL), groups, packing.PANEL), np.float32)
-    return packing.pack_4bit(scheme, rng.integers(0, 16, (N, K)), scale)
+    parts = packing.layout(scheme, (N, K))
+    codes = rng.integers(0, 256, parts["codes"][0], dtype=np.uint8)
+    scale = values(rng, *parts["scale"])
+    return packing.Packed(scheme, (N, K), codes, scale)
 
 
 def quantized(rng: Rng) -> None:

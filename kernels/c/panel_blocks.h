@@ -51,16 +51,21 @@ INLINE void q4_1_linear_panel(const int8_t *q, const x_block *block, int64_t k,
         vn sum[PANEL_ROWS][PANEL_VECTORS];
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < PANEL_VECTORS; i++)
             sum[r][i] = vi_set1(0);
-        UNROLL for (int step = 0; step < X_BLOCK / 8; step++, w += 4 * PANEL)
+        for (int step = 0; step < X_BLOCK / 8; step++, w += 4 * PANEL) {
+            vi first[PANEL_VECTORS], second[PANEL_VECTORS];
             UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
                 vi pairs = vi_load(w + i * 4 * LANES);
-                vi first = vi_and(pairs, low), second = vi_and(vi_shift_right(pairs, 4), low);
-                UNROLL for (int r = 0; r < rows; r++) {
-                    const int8_t *at = q + r * stride + step * 8;
-                    sum[r][i] = vn_dot(sum[r][i], first, vi_set4(at));
-                    sum[r][i] = vn_dot(sum[r][i], second, vi_set4(at + 4));
+                first[i] = vi_and(pairs, low);
+                second[i] = vi_and(vi_shift_right(pairs, 4), low);
+            }
+            UNROLL for (int r = 0; r < rows; r++) {
+                vi x0 = vi_set4(q + r * stride + step * 8), x1 = vi_set4(q + r * stride + step * 8 + 4);
+                UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
+                    sum[r][i] = vn_dot(sum[r][i], first[i], x0);
+                    sum[r][i] = vn_dot(sum[r][i], second[i], x1);
                 }
             }
+        }
         UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
             vf step = v_load_half(s + i * LANES), minimum = v_load_half(s + PANEL + i * LANES);
             UNROLL for (int r = 0; r < rows; r++) {

@@ -1,4 +1,4 @@
-"""Linear and Embedding with int8, int4 or NF4 weights: installed by replace_modules.
+"""Linear and Embedding with packed weights, of a byte or half a byte: installed by replace_modules.
 
     replace_modules(model, lambda name, m: type(m) is nn.Linear,
                     lambda m: QuantizedLinear.from_linear(m, "int8"))
@@ -33,16 +33,18 @@ BLOCK = 256  # NF4 scales that share a second scale
 
 
 def quantize(weight: np.ndarray, scheme: str) -> Packed:
-    """Round a matrix (N, K) float32 to "int8", "int4" or "nf4".
+    """Round a matrix (N, K) float32 to one of SCHEMES.
 
-    Raises ValueError for an unknown scheme or a weight that is not finite.
+    Raises ValueError for an unknown scheme or a weight that is not finite; of q4_1 and q8_0, one
+    that float16 does not hold.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}; choose {', '.join(SCHEMES)}")
     if not np.isfinite(weight).all():
         wrong = int(np.argwhere(~np.isfinite(weight))[0][0])
         raise ValueError(f"quantize: row {wrong} of the weight {weight.shape} is not finite")
-    return {"int8": _int8, "int4": _int4, "nf4": _nf4}[scheme](weight)
+    rounded = {"int8": _int8, "int4": _int4, "nf4": _nf4, "q4_1": _q4_1, "q8_0": _q8_0}
+    return rounded[scheme](weight)
 
 
 def _int8(weight: np.ndarray) -> Packed:
@@ -67,10 +69,10 @@ def _int4(weight: np.ndarray) -> Packed:
         loss = (error * error).sum(axis=-1, keepdims=True)
         scale = np.where(loss < best, trial, scale)
         best = np.minimum(loss, best)
-    codes = int4_codes(groups, scale).reshape(len(weight), -1)
+    codes = _rows(int4_codes(groups, scale), weight)
     panels = packing.scale_panels(scale[..., 0])
     kept = ((panels.view(np.uint32) >> 16).astype(np.uint16),)
-    return packing.pack_4bit("int4", codes[:, : weight.shape[1]], panels, kept)
+    return packing.pack_4bit("int4", codes, panels, kept)
 
 
 def _nf4(weight: np.ndarray) -> Packed:
@@ -79,14 +81,46 @@ def _nf4(weight: np.ndarray) -> Packed:
     kept = double_quantize(packing.scale_panels(np.abs(groups).max(axis=-1)))
     panels = double_dequantize(*kept)
     scale = packing.scale_rows(panels, len(weight))[..., None]
-    codes = nf4_codes(groups, scale).reshape(len(weight), -1)
-    return packing.pack_4bit("nf4", codes[:, : weight.shape[1]], panels, kept)
+    codes = _rows(nf4_codes(groups, scale), weight)
+    return packing.pack_4bit("nf4", codes, panels, kept)
+
+
+def _q4_1(weight: np.ndarray) -> Packed:
+    """As GGUF's Q4_1: the least of 32 and fifteen steps to the largest."""
+    groups = _groups(weight, GROUP["q4_1"])  # (N, G, 32)
+    least = _float16(groups.min(axis=-1))
+    step = _float16((groups.max(axis=-1) - least) / 15)
+    safe = np.where(step == 0, 1, step).astype(np.float32)[..., None]
+    codes = np.rint((groups - least[..., None]) / safe).clip(0, 15).astype(np.uint8)
+    panels = np.stack([packing.scale_panels(step), packing.scale_panels(least)], axis=2)
+    return packing.pack_4bit("q4_1", _rows(codes, weight), panels)
+
+
+def _q8_0(weight: np.ndarray) -> Packed:
+    """As GGUF's Q8_0: symmetric, a scale for 32."""
+    groups = _groups(weight, GROUP["q8_0"])  # (N, G, 32)
+    scale = _float16(np.abs(groups).max(axis=-1) / 127)
+    safe = np.where(scale == 0, 1, scale).astype(np.float32)[..., None]
+    codes = np.rint(groups / safe).clip(-127, 127).astype(np.int8)
+    return packing.pack_q8_0(_rows(codes, weight), packing.scale_panels(scale))
+
+
+def _float16(x: np.ndarray) -> np.ndarray:
+    """x rounded to float16.  Raises ValueError if that cannot hold it."""
+    if x.size and np.abs(x).max() > np.finfo(np.float16).max:
+        raise ValueError(f"quantize: {np.abs(x).max():g} does not fit a block's 16 bits")
+    return x.astype(np.float16)
 
 
 def _groups(weight: np.ndarray, size: int) -> np.ndarray:
     """(N, K) -> (N, ceil(K / size), size), filled up with zeros."""
     padded = np.pad(weight, ((0, 0), (0, -weight.shape[1] % size)))
-    return padded.reshape(len(weight), -1, size)
+    return padded.reshape(len(weight), padded.shape[1] // size, size)
+
+
+def _rows(groups: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The inverse of `_groups`: (N, G, size) -> the (N, K) of a weight."""
+    return groups.reshape(len(weight), groups.shape[1] * groups.shape[2])[:, : weight.shape[1]]
 
 
 def bfloat16_round(x: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def linear_packed(
     activation: str | None = None,
     residual: Tensor | None = None,
 ) -> Tensor:
-    """activation(x) W^T + bias + residual, W constant: int8, int4 or nf4.
+    """activation(x) W^T + bias + residual, W constant, of any scheme.
 
     x: (..., K), packed: (N, K), bias: (N,), residual: (..., N); activation: None, "gelu",
     "relu2" or "silu".  Saved: nothing, or with an activation x, unless x can be made again.

@@ -1,4 +1,4 @@
-"""Make a model smaller in place: every matrix to int8, int4 or NF4.
+"""Make a model smaller in place: every matrix to one of five schemes.
 
 Norm weights stay float32 (a thousandth of the model). Positions are int8 under every scheme: they
 are only read, never multiplied by, and 4 bits of them would save nothing that can be seen.

@@ -6,7 +6,8 @@ a page of weights takes memory when it is first multiplied by. Two processes sha
 file that is cut while it is mapped ends whoever reads it: replace one by renaming, as we do.)
 
     NAME.codes, NAME.scale, NAME.offset     of each quantized module, scales of int4 as bfloat16,
-    NAME.scale_factor, NAME.scale_mean      of NF4 as bytes with a second scale (QLoRA)
+    NAME.scale_factor, NAME.scale_mean      of NF4 as bytes with a second scale (QLoRA), of q4_1
+                                            and q8_0 as float16, which is how they are used
     NAME.weight                             of each norm, float32
 
 Read next: quality.py.
@@ -178,8 +179,8 @@ def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, lis
             tensors[f"{name}.scale"] = packed.scale
             tensors[f"{name}.offset"] = packed.offset
         else:
-            parts = ("scale", "scale_factor", "scale_mean")  # of int4 the first alone
-            for part, array in zip(parts, packed.kept, strict=False):
+            parts = ("scale", "scale_factor", "scale_mean")  # but of nf4 the first alone
+            for part, array in zip(parts, packed.kept or (packed.scale,), strict=False):
                 tensors[f"{name}.{part}"] = array
     # Large arrays first: each then begins on a multiple of 64 bytes as long as their sizes are.
     order = sorted(tensors, key=lambda name: (tensors[name].nbytes % ALIGNMENT != 0, name))
@@ -240,5 +241,7 @@ def _packed(name: str, scheme: str, shape: tuple[int, int], tensors: Arrays) -> 
     if scheme == "int4":
         floats = (scale.astype(np.uint32) << 16).view(np.float32)
         return Packed(scheme, shape, codes, floats, kept=(scale,))
+    if scheme in ("q4_1", "q8_0"):
+        return Packed(scheme, shape, codes, scale)
     kept = (scale, tensors[f"{name}.scale_factor"], tensors[f"{name}.scale_mean"])
     return Packed(scheme, shape, codes, double_dequantize(*kept), kept=kept)

@@ -26,7 +26,7 @@ from tinygpt.weights.quantized import load_quantized, save_quantized
 
 CONFIG = ModelShape(vocab_size=64, context=32, n_layers=2, n_heads=2, d_model=64, dropout=0.1)
 LETTERS = "".join(chr(i) for i in range(32, 96))
-SCHEMES = ["int8", "int4", "nf4"]
+SCHEMES = ["int8", "int4", "nf4", "q4_1", "q8_0"]
 
 
 @pytest.fixture
@@ -54,16 +54,21 @@ def logits(model, ids):
         return model(ids).data
 
 
+# Of the largest weight half a step, and of a standard normal the root mean square of the errors.
+# For int4 the positive end, which has no 8; for NF4 its widest gap; for q4_1 half a fifteenth of
+# the range, its least number rounded to float16 too.
+NEAR = {"int8": (1 / 254, 0.008), "int4": (1 / 8, 0.09), "nf4": (0.16, 0.1),
+        "q4_1": (1 / 14, 0.09), "q8_0": (1 / 250, 0.006)}
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_quantize_rounds_near(scheme):
     w = np.random.default_rng(0).standard_normal((40, 128)).astype(np.float32)
     layer = QuantizedLinear(quantize(w, scheme))
     back = QuantizedEmbedding(layer.packed).dequantized()
-    # Half a step; of int4 the positive end, which has no 8; of NF4 its widest gap.
-    worst = {"int8": 1 / 254, "int4": 1 / 8, "nf4": 0.16}[scheme] * np.abs(w).max()
-    assert np.abs(back - w).max() <= worst * 1.02
-    root_mean_square = np.sqrt(((back - w) ** 2).mean())
-    assert root_mean_square < {"int8": 0.008, "int4": 0.09, "nf4": 0.1}[scheme]
+    worst, root_mean_square = NEAR[scheme]
+    assert np.abs(back - w).max() <= 1.02 * worst * np.abs(w).max()
+    assert np.sqrt(((back - w) ** 2).mean()) < root_mean_square
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -101,7 +106,9 @@ def test_int8_follows_the_float_model_closely_and_4_bits_less_so(model, tokens):
     found = {
         scheme: reference.compare(quantize_model(copy_of(model), scheme)) for scheme in SCHEMES
     }
-    assert 0 < found["int8"].kl < 0.03 * min(found["int4"].kl, found["nf4"].kl)
+    bytes_, halves = ("int8", "q8_0"), ("int4", "nf4", "q4_1")
+    assert all(found[scheme].kl > 0 for scheme in SCHEMES)
+    assert max(found[s].kl for s in bytes_) < 0.03 * min(found[s].kl for s in halves)
     assert found["int8"].agreement > 0.95
     assert abs(found["int8"].perplexity_change) < 0.005
     same = reference.compare(model)
@@ -179,7 +186,8 @@ def test_the_file_is_mapped_and_readable_by_the_safetensors_library(model, token
 def test_sizes_of_the_files(tokenizer, tmp_path):
     """The bars of int8 and 4 bits on a model whose matrices dominate, as B's do."""
     config = ModelShape(vocab_size=64, context=64, n_layers=4, n_heads=4, d_model=256)
-    for scheme, bar in (("int8", 0.27), ("int4", 0.16), ("nf4", 0.16)):
+    bars = {"int8": 0.27, "int4": 0.16, "nf4": 0.16, "q4_1": 0.165, "q8_0": 0.28}
+    for scheme, bar in bars.items():
         model = GPT(config, np.random.default_rng(0))
         floats = 4 * model.count_parameters()
         size = save_quantized(quantize_model(model, scheme), tokenizer, tmp_path / scheme)
@@ -245,6 +253,12 @@ def test_an_unknown_scheme_is_refused(model):
         quantize_model(model, "int3")
     with pytest.raises(ValueError, match="unknown scheme 'int3'"):
         quantize(np.zeros((1, 1), np.float32), "int3")
+
+
+@pytest.mark.parametrize("scheme", ["q4_1", "q8_0"])
+def test_weights_beyond_float16_do_not_fit_blocks(scheme):
+    with pytest.raises(ValueError, match="does not fit a block's 16 bits"):
+        quantize(np.full((2, 64), -1e7, np.float32), scheme)
 
 
 def test_an_unquantized_model_is_not_saved(model, tokenizer, tmp_path):

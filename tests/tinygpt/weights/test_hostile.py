@@ -22,7 +22,7 @@ from tinygpt.weights.quantized import load_quantized, save_quantized
 
 SHAPE = ModelShape(vocab_size=20, context=16, n_layers=1, n_heads=2, d_model=32)
 TOKENIZER = CharTokenizer("abcdefghijklmnopqrst")
-SCHEMES = ("int8", "int4", "nf4")
+SCHEMES = ("int8", "int4", "nf4", "q4_1", "q8_0")
 
 
 @pytest.fixture(scope="module")
