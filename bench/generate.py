@@ -6,7 +6,8 @@
 
 Each program runs in a process of its own and waits without using a core while the other works. A
 round is one turn of each; the figure is the median, the comparison the median of the round-by-round
-ratios. Weights are random. `GPT2` is the 124 M shape (12 layers, 768 wide, 50257 tokens).
+ratios. Weights are random. `GPT2` is the 124 M shape (12 layers, 768 wide, 50257 tokens), `SmolLM2` the 135 M of other people's
+files (30 layers, 576 wide, three key heads for nine, 49152 tokens).
 
 A step is as fast as its weights are read. Families have more or fewer of them, so that what is
 compared is bytes of weights a second: the share of GPT-2's rate that another shape keeps.
@@ -24,10 +25,16 @@ from typing import Any
 import click
 
 from bench import timing
+from minigrad.nn.quantized import SCHEMES
 from tinygpt.machine.memory import peak_bytes
 from tinygpt.model.families import FAMILIES
 
 GPT2 = {"vocab_size": 50257, "context": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}
+SMOLLM2 = {
+    "vocab_size": 49152, "context": 2048, "n_layers": 30, "n_heads": 9, "d_model": 576,
+    "settings": {"family": "llama", "n_kv_heads": 3, "d_ff": 1536, "rope_theta": 1e5, "tied": True},
+}
+SHAPES: dict[str, dict[str, Any]] = {"GPT2": GPT2, "SmolLM2": SMOLLM2}
 VOCABULARY = {"S": 65, "M": 65, "L": 65, "B": 4096}
 PEERS = {"ours": "Ours", "torch": "Torch", "ctranslate2": "CTranslate2"}
 TURN_SECONDS = 1.0
@@ -44,8 +51,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def read_spec(config: str, dtype: str, threads: int) -> dict[str, Any]:
     """The model's shape as the workers take it."""
-    if config == "GPT2":
-        return {**GPT2, "dtype": dtype, "threads": threads}
+    if config in SHAPES:
+        return {**SHAPES[config], "dtype": dtype, "threads": threads}
     from tinygpt.config import load_config
 
     model = load_config(config).model
@@ -94,8 +101,8 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--config", type=click.Choice(["S", "M", "B", "L", "GPT2"]), default="B")
-@click.option("--dtype", type=click.Choice(["fp32", "int8", "int4", "nf4"]), default="fp32",
+@click.option("--config", type=click.Choice(["S", "M", "B", "L", *SHAPES]), default="B")
+@click.option("--dtype", type=click.Choice(["fp32", *SCHEMES]), default="fp32",
               help="Of ours; the peer takes the same, or --peer-dtype.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(["torch", "ctranslate2"]))
 @click.option("--family", "families", multiple=True, type=click.Choice(["all", *KINDS]),

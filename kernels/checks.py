@@ -328,6 +328,12 @@ def halves(gated: bool, x: np.ndarray | None, inside: int) -> None:
         )
 
 
+def even(gated: bool, x: np.ndarray) -> None:
+    """Raise ValueError unless a row of a gated x has two halves."""
+    if gated and x.shape[-1] % 2:
+        raise ValueError(f"activate: x {x.shape} must have rows of two halves, one gates the other")
+
+
 def input_for(wants, x, activation: str | None) -> None:
     """Raise ValueError if linear's backward wants what only x can give and x is None."""
     if x is None and (wants[1] or (wants[0] and activation is not None)):

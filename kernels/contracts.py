@@ -21,6 +21,7 @@ linear_gated_forward = Contract(  # x holds two halves of `in`
 linear_gated_backward = Contract(
     "linear", "dy (..., out), x (..., halves) optional, weight (out, in), bias (out) optional"
 )
+activate_forward = Contract("activate", "x (..., C)")
 
 attention_forward = Contract(
     "attention",

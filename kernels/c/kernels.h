@@ -149,6 +149,9 @@ void linear_backward(
     float *dweight, float *dbias, int64_t rows, int64_t inside, int64_t outside, float *scratch
 );
 
+void activate_forward(const float *x, int64_t activation, int64_t gated, float *y, int64_t rows,
+                      int64_t n);
+
 /* linear_cross_entropy.c */
 void linear_cross_entropy(
     const float *x, const float *weight, const int64_t *targets, const float *weights,

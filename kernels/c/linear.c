@@ -25,6 +25,19 @@ void linear_forward(const float *x, const float *weight, const float *bias, cons
          scratch);
 }
 
+/* y (rows, n) = act(x), or of x (rows, 2 n) with a gate. */
+void activate_forward(const float *x, int64_t activation, int64_t gated, float *y, int64_t rows,
+                      int64_t n) {
+    PARALLEL_FOR(row, rows, 25 * n) {
+        const float *from = x + row * (gated ? 2 * n : n);
+        for (int64_t i = 0; i < n; i += LANES) {
+            const int64_t count = n - i < LANES ? n - i : LANES;
+            vf a = v_activate_at((int)activation, gated ? n : 0, from + i, count);
+            v_store_part(y + row * n + i, a, count);
+        }
+    }
+}
+
 /* dbias, a vector of columns at a time, down the rows in order. */
 static void linear_bias_gradient(const float *dy, float *dbias, int64_t rows, int64_t outside) {
     PARALLEL_FOR(block, (outside + LANES - 1) / LANES, 2 * rows) {

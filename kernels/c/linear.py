@@ -30,6 +30,17 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     return y
 
 
+def activate_forward(x, activation):
+    """As numpy_ref.activate_forward, float32."""
+    checks.activation(activation)
+    kind, gated = KINDS[activation]
+    (x,), (rows, C) = contracts.activate_forward.ready(x)
+    checks.even(gated, x)
+    y = memory.empty((*x.shape[:-1], C >> gated))
+    library.lib.activate_forward(pointer(x), kind, gated, pointer(y), rows, C >> gated)
+    return y
+
+
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """As numpy_ref.linear_backward, float32."""
     checks.activation(activation)

@@ -28,16 +28,22 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     width, inner = weight.shape
     checks.halves(gated, x, inner)
     y = memory.empty((*x.shape[:-1], width))
-    if activation == "gelu_erf":  # the reference's way, one Python call a number, is slow
-        a = _activate(_GELU_ERF, x, None, True)
-    else:
-        a = activate(x, activation, gelu_forward)
-    np.matmul(a, weight.T, out=y)  # (..., in) -> (..., out)
+    np.matmul(activate_forward(x, activation), weight.T, out=y)  # (..., in) -> (..., out)
     if bias is not None:
         np.add(y, bias, out=y)
     if residual is not None:
         np.add(y, residual, out=y)
     return y
+
+
+def activate_forward(x, activation):
+    """As numpy_ref.activate_forward, float32."""
+    checks.activation(activation)
+    (x,), _ = contracts.activate_forward.ready(x)
+    checks.even(activation in checks.GATED, x)
+    if activation == "gelu_erf":  # the reference's way, one Python call a number, is slow
+        return _activate(_GELU_ERF, x, None, True)
+    return activate(x, activation, gelu_forward)
 
 
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):

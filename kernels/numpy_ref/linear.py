@@ -64,6 +64,18 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
     return dx, dweight, dbias
 
 
+def activate_forward(x, activation):
+    """act(x) by itself, for what no float product follows: packed weights take it ready.
+
+    x: (..., C) float; activation: as linear_forward.  Returns (..., C), of a gate (..., C / 2).
+    Raises ValueError for an unknown activation or a gate of an odd C.
+    """
+    checks.activation(activation)
+    contracts.activate_forward.check(x)
+    checks.even(activation in checks.GATED, x)
+    return activate(x, activation)
+
+
 def activate(x, activation, gelu=gelu_forward):
     """act(x), element by element.  gelu: another backend's gelu_forward."""
     if activation in checks.GATED:

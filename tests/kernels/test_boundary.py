@@ -83,6 +83,9 @@ CALLS = {
         {"dy": f(2, 3, 7), "s": f(2, 3, 7) + 1, "weight": f(7), "rstd": abs(f(6)),
          "ds": f(2, 3, 7) - 1}, {},
     ),
+    "activate_forward": (
+        contracts.activate_forward, {"x": f(3, 8)}, {"activation": "swiglu"}
+    ),
     "gelu_forward": (contracts.gelu_forward, {"x": f(3, 7)}, {}),
     "gelu_backward": (contracts.gelu_backward, {"dy": f(3, 7), "x": f(3, 7) + 1}, {}),
     "cross_entropy_forward": (

@@ -14,6 +14,7 @@ WITHOUT_GRADIENT = {
 # Kernels of ops.linear_packed, whose weight is no array and fits no sampler: its gradients are
 # certified in tests/minigrad/test_quantized_gradients.py.
 OF_PACKED_WEIGHTS = {
+    "activate_forward",
     "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward",
     "linear_q4_1_forward", "linear_q8_0_forward", "linear_packed_backward",
 }
