@@ -6,8 +6,11 @@
 
 Each program runs in a process of its own and waits without using a core while the other works. A
 round is one turn of each; the figure is the median, the comparison the median of the round-by-round
-ratios. Weights are random. `GPT2` is the 124 M shape (12 layers, 768 wide, 50257 tokens), `SmolLM2` the 135 M of other people's
-files (30 layers, 576 wide, three key heads for nine, 49152 tokens).
+ratios. Weights are random. `GPT2` is the 124 M shape (12 layers, 768 wide, 50257 tokens), `SmolLM2`
+the 135 M of other people's files (30 layers, 576 wide, 49152 tokens, whose table is q8_0):
+
+    TINYGPT_SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf \\
+        python -m bench generate --config SmolLM2 --dtype q4_1 --prompt 256 --peer llama.cpp
 
 A step is as fast as its weights are read. Families have more or fewer of them, so that what is
 compared is bytes of weights a second: the share of GPT-2's rate that another shape keeps.
@@ -32,11 +35,12 @@ from tinygpt.model.families import FAMILIES
 GPT2 = {"vocab_size": 50257, "context": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}
 SMOLLM2 = {
     "vocab_size": 49152, "context": 2048, "n_layers": 30, "n_heads": 9, "d_model": 576,
+    "table": "q8_0",
     "settings": {"family": "llama", "n_kv_heads": 3, "d_ff": 1536, "rope_theta": 1e5, "tied": True},
 }
 SHAPES: dict[str, dict[str, Any]] = {"GPT2": GPT2, "SmolLM2": SMOLLM2}
 VOCABULARY = {"S": 65, "M": 65, "L": 65, "B": 4096}
-PEERS = {"ours": "Ours", "torch": "Torch", "ctranslate2": "CTranslate2"}
+PEERS = {"ours": "Ours", "torch": "Torch", "ctranslate2": "CTranslate2", "llama.cpp": "LlamaCpp"}
 TURN_SECONDS = 1.0
 KINDS: dict[str, dict[str, Any]] = {
     family: {"family": family} for family, row in FAMILIES.items() if "assembly" not in row
@@ -104,7 +108,7 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 @click.option("--config", type=click.Choice(["S", "M", "B", "L", *SHAPES]), default="B")
 @click.option("--dtype", type=click.Choice(["fp32", *SCHEMES]), default="fp32",
               help="Of ours; the peer takes the same, or --peer-dtype.")
-@click.option("--peer", "peers", multiple=True, type=click.Choice(["torch", "ctranslate2"]))
+@click.option("--peer", "peers", multiple=True, type=click.Choice(list(PEERS)[1:]))
 @click.option("--family", "families", multiple=True, type=click.Choice(["all", *KINDS]),
               help="Ours of another shape.")
 @click.option("--tree", type=click.Path(exists=True, file_okay=False),

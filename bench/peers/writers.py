@@ -1,9 +1,9 @@
-"""Three programs that write text with the same GPT: tinygpt, PyTorch eager, CTranslate2.
+"""Programs that write text with the same GPT: tinygpt, PyTorch eager, CTranslate2, llama.cpp.
 
 Each class has `decode(count)` -> seconds a token for one text, greedily, after a prompt of 16
 tokens, `prefill(count)` -> seconds to the first token after a prompt of `count`, and `describe()`.
-Weights are random: speed does not depend on them. bench/generate.py drives them, each in a process
-of its own, in turn.
+Weights are random, but for llama.cpp's, which are its file's: speed does not depend on them.
+bench/generate.py drives them, each in a process of its own, in turn.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Ours:
 
     def __init__(self, spec: dict[str, Any]):
         from minigrad import set_num_threads
+        from minigrad.nn import QuantizedEmbedding
         from tinygpt.compression.quantize import quantize_model
         from tinygpt.config import structure
         from tinygpt.inference.decoder import Decoder
@@ -33,6 +34,9 @@ class Ours:
         shape = structure(ModelShape, values, "model.")
         model = build(shape, np.random.default_rng(0)).eval()
         if spec["dtype"] != "fp32":
+            if "table" in spec:
+                table = QuantizedEmbedding.from_embedding(model.token_embedding, spec["table"])
+                model.token_embedding = table
             quantize_model(model, spec["dtype"])
         self.model, self.decoder = model, Decoder(model)
         self.draw = lambda logits: sample(logits, GREEDY, None)  # type: ignore[arg-type]
@@ -166,6 +170,42 @@ class CTranslate2:
 
     def describe(self) -> str:
         return f"CTranslate2 {self.version}"
+
+
+class LlamaCpp:
+    """llama.cpp's server in this process, greedy, on SmolLM2's file; without a cache of prompts."""
+
+    def __init__(self, spec: dict[str, Any]):
+        import os
+
+        import xllamacpp
+
+        path = os.environ.get("TINYGPT_SMOLLM2")
+        if not path or spec["dtype"] != "q4_1":
+            raise SystemExit("llama.cpp is measured in q4_1, on the file of TINYGPT_SMOLLM2")
+        settings = xllamacpp.CommonParams()
+        settings.model.path, settings.n_ctx, settings.n_parallel = path, spec["context"], 1
+        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = spec["threads"]
+        settings.warmup = settings.fit_params = False
+        settings.verbosity = -1
+        self.server, self.version = xllamacpp.Server(settings), xllamacpp.__version__
+
+    def _write(self, prompt: int, count: int) -> float:
+        start = time.perf_counter()
+        self.server.handle_completions({
+            "prompt": list(range(1000, 1000 + prompt)), "n_predict": count, "temperature": 0.0,
+            "ignore_eos": True, "cache_prompt": False,
+        })
+        return time.perf_counter() - start
+
+    def decode(self, count: int) -> float:
+        return (self._write(PROMPT, count + 1) - self._write(PROMPT, 1)) / count
+
+    def prefill(self, count: int) -> float:
+        return self._write(count, 1)
+
+    def describe(self) -> str:
+        return f"llama.cpp (xllamacpp {self.version})"
 
 
 def _ctranslate2_model(spec: dict[str, Any]):
