@@ -40,6 +40,7 @@ class Tokenizer(ABC):
     """
 
     special_tokens: dict[str, int]
+    prefix = b""  # what encoding puts before a text, for `decode` to take away
 
     @property
     @abstractmethod
@@ -106,7 +107,7 @@ class Tokenizer(ABC):
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text that ids stand for; U+FFFD where the bytes are not UTF-8."""
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+        return self.decode_bytes(ids).removeprefix(self.prefix).decode("utf-8", errors="replace")
 
     def special_id(self, name: str) -> int:
         """Id of a special token.  Raises TokenizerError naming those there are."""

@@ -4,8 +4,10 @@
     huggingface   tokenizer.json, byte-level BPE (huggingface.py)
     tiktoken      lines of "base64-of-token rank" (tiktoken_ranks.py)
 
-`export` writes any of them. `load` tells them apart by what is in them. Files are checked before
-use: a damaged or foreign one is refused with a sentence, never half read.
+and, to be read only, SentencePiece's: its .model, or a tokenizer.json (sentencepiece_files.py).
+
+`export` writes any of the three. `load` tells them apart by what is in them. Files are checked
+before use: a damaged or foreign one is refused with a sentence, never half read.
 """
 
 from __future__ import annotations
@@ -16,7 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinygpt.tokenizer import char, huggingface, tiktoken_ranks
+from tinygpt.tokenizer import (
+    char,
+    huggingface,
+    sentencepiece,
+    sentencepiece_files,
+    tiktoken_ranks,
+)
 from tinygpt.tokenizer.base import Tokenizer
 from tinygpt.tokenizer.bpe import BYTE_IDS, FORMAT, VERSION, BPETokenizer
 from tinygpt.tokenizer.files import TokenizerError, parse_json, read_bytes, write_text
@@ -40,6 +48,8 @@ def load(
             raise TokenizerError(
                 "it states its own pattern and special tokens. Leave out those you gave."
             )
+        if sentencepiece_files.looks_like_model(data):
+            return sentencepiece_files.read_model(data)
         return from_json(data)
     except TokenizerError as error:
         raise TokenizerError(f"{path}: {error}") from None
@@ -65,11 +75,13 @@ def from_json(text: str | bytes) -> Tokenizer:
 def _from_json(data: dict[str, Any]) -> Tokenizer:
     kind = data.get("format")
     if kind is None and isinstance(data.get("model"), dict):
+        if sentencepiece_files.is_huggingface(data):
+            return sentencepiece_files.read_huggingface(data)
         return huggingface.read(data)
-    if kind not in (FORMAT, char.FORMAT):
+    if kind not in (FORMAT, char.FORMAT, sentencepiece.FORMAT):
         raise TokenizerError(
             "this is no tokenizer file known here. Give one from `tinygpt tokenizer train`, a "
-            "Hugging Face tokenizer.json or a tiktoken rank file."
+            "Hugging Face tokenizer.json, a SentencePiece .model or a tiktoken rank file."
         )
     if data.get("version") != VERSION:
         raise TokenizerError(
@@ -78,6 +90,8 @@ def _from_json(data: dict[str, Any]) -> Tokenizer:
         )
     if kind == char.FORMAT:
         return char.CharTokenizer.from_json(data)
+    if kind == sentencepiece.FORMAT:
+        return sentencepiece.SentencePieceTokenizer.from_json(data)
     return _read_bpe(data)
 
 
