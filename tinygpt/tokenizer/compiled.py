@@ -9,6 +9,7 @@ each thread needs its own Counter, and each gets its own cache from the Encoder.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -304,6 +305,57 @@ class Encoder(_Native):
             self._view("int64_t[]", ends), len(ends), out.itemsize, self._view("uint8_t[]", out),
         )
         return out[: _check(count)].copy()
+
+
+class Lattice(_Native):
+    """lattice.PythonLattice in C: the same arguments, the same results."""
+
+    def __init__(self, pieces: Sequence[bytes], scores: np.ndarray, ids: np.ndarray):
+        super().__init__()
+        self._n = int(ids.max()) + 1 if len(ids) else 0
+        text, ends, numbers = _flat(pieces, ids)
+        self._lattice = self._own(
+            self._lib.lattice_new(
+                len(pieces), self._view("uint8_t[]", text), self._view("int64_t[]", ends),
+                self._view("int32_t[]", numbers),
+                self._view("float[]", np.ascontiguousarray(scores, np.float32)),
+            ),
+            self._lib.lattice_free,
+        )
+
+    def best(
+        self, text: bytes, ends: np.ndarray, unknown: float | None = None,
+        excluded: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As PythonLattice.best."""
+        ids, places = np.empty(len(text), np.int32), np.empty(len(text), np.int64)
+        scores = np.empty(len(ends), np.float32)
+        if excluded is not None:
+            excluded = np.ascontiguousarray(excluded, np.int32)
+        count = _check(self._lib.lattice_best(
+            self._lattice, len(ends), self._view("uint8_t[]", text),
+            self._view("int64_t[]", np.ascontiguousarray(ends, np.int64)),
+            math.nan if unknown is None else unknown,
+            self._ffi.NULL if excluded is None else self._view("int32_t[]", excluded),
+            self._view("int32_t[]", ids), self._view("int64_t[]", places),
+            self._view("float[]", scores),
+        ))
+        return ids[:count].copy(), places[:count].copy(), scores
+
+    def expect(
+        self, text: bytes, ends: np.ndarray, counts: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """As PythonLattice.expect."""
+        expected = np.zeros(self._n)
+        likelihood = self._lib.lattice_expect(
+            self._lattice, len(ends), self._view("uint8_t[]", text),
+            self._view("int64_t[]", np.ascontiguousarray(ends, np.int64)),
+            self._view("int64_t[]", np.ascontiguousarray(counts, np.int64)),
+            self._view("double[]", expected),
+        )
+        if math.isnan(likelihood):
+            raise MemoryError("no memory left for the tokenizer")
+        return expected, likelihood
 
 
 def recover_pairs(tokens: Sequence[bytes], ids: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """SentencePiece's tokenizers: a list of pieces with scores, cut out of normalized text.
 
 There are two kinds, which differ in how a text becomes pieces: "bpe" merges (piece_merges.py),
-"unigram" takes the most likely pieces (viterbi.py). Everything else is shared: normalizer.py first,
+"unigram" takes the most likely pieces (lattice.py). Everything else is shared: normalizer.py first,
 then a character that is no piece becomes the 256 byte tokens' worth of its UTF-8, or <unk>.
 
 A piece has a type: normal; unknown, the one <unk>; control, which stands for no text (<s>, </s>)
@@ -22,7 +22,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Literal
 
@@ -30,10 +30,10 @@ import numpy as np
 
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.files import TokenizerError
+from tinygpt.tokenizer.lattice import make_lattice
 from tinygpt.tokenizer.normalizer import SPACE, Normalizer
 from tinygpt.tokenizer.piece_merges import PieceMerger, cuts
 from tinygpt.tokenizer.pretokenize import to_str
-from tinygpt.tokenizer.viterbi import UNKNOWN_PENALTY, make_trie, viterbi
 from tinygpt.tokenizer.vocabulary import MOST_IDS
 
 FORMAT, VERSION = "tinygpt-sentencepiece", 1
@@ -45,6 +45,7 @@ BYTE_PIECES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 UNKNOWN_TEXT = " \u2047 "  # what <unk> is decoded as
 LONGEST = 2048  # characters of a piece: to list the ways to cut it takes their square
 _STRETCH = 2**16  # characters
+UNKNOWN_PENALTY = 10.0  # nats below the worst piece
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -87,8 +88,8 @@ class SentencePieceTokenizer(Tokenizer):
         self._kept = re.compile(f"(?=[{firsts}])({longest})") if user else None
         _ = self.normalizer.rules  # a damaged charsmap is refused here, not at the first text
         self._spelled = [self._spell(token) for token in range(len(self.pieces))]
-        make = self._make_merger if kind == "bpe" else self._make_lattice
-        self._engine: PieceMerger | Lattice = make(user)
+        make = self._make_merger if kind == "bpe" else self._make_segmenter
+        self._engine: PieceMerger | Segmenter = make(user)
 
     def __reduce__(self) -> tuple[Any, ...]:
         made_from = (
@@ -134,14 +135,14 @@ class SentencePieceTokenizer(Tokenizer):
             {token: piece for piece, token in unused.items()},
         )
 
-    def _make_lattice(self, user: Mapping[str, int]) -> Lattice:
+    def _make_segmenter(self, user: Mapping[str, int]) -> Segmenter:
         normal = self._of(NORMAL)
         scores = [self.scores[i] for i in normal.values()]
         best, worst = max([0.1, *scores]), min(scores, default=0.0)
         # A user-defined piece beats whatever it could be written as. The numbers are SentencePiece
         # 0.2.3's, since they decide how sums are rounded.
         always = [float(np.float32(len(name.encode()) * best - 0.1)) for name in user]
-        return Lattice(
+        return Segmenter(
             normal | dict(user), scores + always, worst - UNKNOWN_PENALTY, self._unknown_ids,
             self.split,
         )
@@ -214,8 +215,11 @@ class SentencePieceTokenizer(Tokenizer):
         return cls(pieces, scores, types, kind, normalizer, fallback, fuse, split, merges)  # type: ignore[arg-type]
 
 
-class Lattice:
-    """Normalized text to ids, by Viterbi.  Arguments as viterbi.py's; `split` as the tokenizer's.
+class Segmenter:
+    """Normalized text to ids: the most likely pieces.
+
+    pieces, scores: text -> id, and the score of each.  unknown_score: of a character that is none.
+    unknown_ids: character -> its ids.  split: cut before every space.
 
     A text of more than 65,536 characters is taken in stretches, cut where no piece goes on: in sums
     over millions of characters float32 has no places left to tell one way from another.
@@ -223,31 +227,36 @@ class Lattice:
 
     def __init__(
         self, pieces: Mapping[str, int], scores: Sequence[float], unknown_score: float,
-        unknown_ids: Any, split: bool,
+        unknown_ids: Callable[[str], list[int]], split: bool,
     ):
         self._unknown_ids, self._split, self._cuts = unknown_ids, split, cuts(pieces, split)
         self._unknown_score = float(np.float32(unknown_score))
-        self._trie = make_trie(pieces, scores)
+        spelled = [piece.encode() for piece in pieces]
+        self._lattice = make_lattice(spelled, scores, list(pieces.values()))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a normalized text."""
-        ids: list[int] = []
-        for stretch in self._cuts.split(text) if self._split else self._stretches(text):
-            at = 0
-            for token, length in viterbi(stretch, self._trie, -1, self._unknown_score):
-                ids += [token] if token >= 0 else self._unknown_ids(stretch[at])
-                at += length
+        parts = self._cuts.split(text) if self._split else self._stretches(text)
+        lengths = [len(part.encode()) for part in parts]
+        data = text.encode()
+        found, ends, _ = self._lattice.best(data, np.cumsum(lengths), self._unknown_score)
+        if not np.any(found < 0):
+            return found.tolist()
+        ids, start = list[int](), 0
+        for token, end in zip(found.tolist(), ends.tolist(), strict=True):
+            ids += [token] if token >= 0 else self._unknown_ids(data[start:end].decode())
+            start = end
         return ids
 
-    def _stretches(self, text: str) -> Iterable[str]:
-        start = 0
+    def _stretches(self, text: str) -> list[str]:
+        parts, start = [], 0
         while len(text) - start > _STRETCH:
             cut = self._cuts.search(text, start + _STRETCH)
             if cut is None:
                 break
-            yield text[start : cut.start()]
+            parts.append(text[start : cut.start()])
             start = cut.start()
-        yield text[start:]
+        return [*parts, text[start:]]
 
 
 def check(

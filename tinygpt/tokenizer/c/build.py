@@ -11,7 +11,7 @@ from pathlib import Path
 from cffi import FFI
 
 FOLDER = Path("tinygpt/tokenizer/c")  # cffi runs this file from the project's root
-SOURCES = ("scan.c", "words.c", "train.c", "tape.c", "encode.c")
+SOURCES = ("scan.c", "words.c", "train.c", "tape.c", "encode.c", "unigram.c")
 
 
 def builder() -> FFI:

@@ -61,5 +61,16 @@ int64_t encode_text(const encoder *e, cache *c, const scanner *s, const uint8_t 
                     int bytes_per_id, void *out, int64_t room, int64_t *written);
 int64_t encode_pieces(const encoder *e, cache *c, const uint8_t *text, const int64_t *ends,
                       int64_t n_pieces, int bytes_per_id, void *out);
+
+/* unigram.c: a lattice of pieces with scores */
+typedef struct lattice lattice;
+lattice *lattice_new(int64_t n, const uint8_t *bytes, const int64_t *ends, const int32_t *ids,
+                     const float *scores);
+void lattice_free(lattice *l);
+int64_t lattice_best(const lattice *l, int64_t n_words, const uint8_t *text, const int64_t *ends,
+                     float unknown, const int32_t *excluded, int32_t *ids, int64_t *id_ends,
+                     float *scores);
+double lattice_expect(const lattice *l, int64_t n_words, const uint8_t *text, const int64_t *ends,
+                      const int64_t *counts, double *expected);
 /* ---- to here ---- */
 #endif
