@@ -37,6 +37,9 @@ from tinygpt.tokenizer import Tokenizer
 from tinygpt.tokenizer.parallel import encode_many
 
 DOCUMENT_BREAK = "\n\n"  # between documents, where the tokenizer has no <|endoftext|>
+TRAINERS: dict[str, Callable[..., Tokenizer]] = {
+    "bpe": tokenizers.train_bpe, "unigram": tokenizers.train_unigram,
+}
 Split = Literal["train", "validation", "test"]
 Plan = list[list[tuple[str, int, int]]]
 Progress = Callable[[str, float], None]
@@ -104,8 +107,8 @@ def prepare(
     """Encode a corpus to `out_dir`, or open what is there if it is the same.
 
     data: what `load_corpus` takes, or a Corpus.
-    tokenizer: "char" or "bpe" to train one, the path of a saved one, or a Tokenizer.
-    vocab_size, pattern: of a "bpe" tokenizer to train.
+    tokenizer: "char", "bpe" or "unigram" to train one, the path of a saved one, or a Tokenizer.
+    vocab_size, pattern: of a "bpe" or "unigram" tokenizer to train.
     specials: names of special tokens that a tokenizer to train has besides its usual ones.
     split: fractions (train, validation, test) of the characters; by whole documents unless
         by_position or the corpus is a single text.
@@ -176,11 +179,12 @@ def _tokenizer_key(
     more = "".join(f" {name}" for name in specials)
     if tokenizer == "char":
         return f"char{more}"
-    if tokenizer == "bpe":
-        return f"bpe {vocab_size} {pattern}{more}"
+    if tokenizer in TRAINERS:
+        return f"{tokenizer} {vocab_size} {pattern}{more}"
     path = Path(tokenizer)
     if not path.is_file():
-        raise DataError(f'no tokenizer {str(path)!r}. Give "char", "bpe" or a saved tokenizer.')
+        kinds = ", ".join(f'"{kind}"' for kind in ("char", *TRAINERS))
+        raise DataError(f"no tokenizer {str(path)!r}. Give {kinds} or a saved tokenizer.")
     return f"file {hashlib.blake2b(path.read_bytes()).hexdigest()[:32]}"
 
 
@@ -197,9 +201,9 @@ def _make_tokenizer(
 ) -> Tokenizer:
     if isinstance(tokenizer, Tokenizer):
         return tokenizer
-    if tokenizer == "bpe":
+    if tokenizer in TRAINERS:
         names = (*tokenizers.DEFAULT_SPECIAL_TOKENS, *specials)
-        return tokenizers.train_bpe(
+        return TRAINERS[str(tokenizer)](
             _training_text(corpus, plan), vocab_size, pattern=pattern, special_tokens=names
         )
     if tokenizer != "char":

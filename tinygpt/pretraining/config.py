@@ -20,9 +20,9 @@ LEARNED_BY = {  # assembly -> objective
 class TokenizerConfig:
     """How text becomes ids."""
 
-    kind: Literal["char", "bpe"] = "char"
-    vocab_size: int = 4096  # of a BPE tokenizer; the characters seen decide it for "char"
-    pattern: str = "cl100k"  # how BPE cuts text into words: gpt2, cl100k, llama3 or a regex
+    kind: Literal["char", "bpe", "unigram"] = "char"
+    vocab_size: int = 4096  # of BPE and Unigram; the characters seen decide it for "char"
+    pattern: str = "cl100k"  # how those two cut text into words: gpt2, cl100k, llama3 or a regex
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -108,6 +108,18 @@ class Tokenizer(ABC):
     def decode(self, ids: Iterable[int]) -> str:
         """The text that ids stand for; U+FFFD where the bytes are not UTF-8."""
         return self.decode_bytes(ids).removeprefix(self.prefix).decode("utf-8", errors="replace")
+
+    def _join(self, ids: Iterable[int], spelled: Mapping[int, bytes]) -> bytes:
+        """The bytes of each id, one after the other.  Raises TokenizerError for an unknown one."""
+        tokens = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        try:
+            return b"".join(map(spelled.__getitem__, tokens))
+        except KeyError:
+            position = next(i for i, token in enumerate(tokens) if token not in spelled)
+            raise TokenizerError(
+                f"the id {tokens[position]} at position {position} is not in this tokenizer's "
+                f"vocabulary of {self.vocab_size}. Decode with the tokenizer that made it."
+            ) from None
 
     def special_id(self, name: str) -> int:
         """Id of a special token.  Raises TokenizerError naming those there are."""

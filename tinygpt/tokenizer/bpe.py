@@ -20,7 +20,6 @@ import numpy as np
 
 from tinygpt.tokenizer import compiled
 from tinygpt.tokenizer.base import Text, Tokenizer
-from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.pretokenize import pattern_name, pattern_text, split, to_bytes
 from tinygpt.tokenizer.vocabulary import Pair, as_ids, as_merges, check_specials, spell
 
@@ -101,15 +100,7 @@ class BPETokenizer(Tokenizer):
         return self._encoder.encode(to_bytes(text), self.dtype)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        tokens = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
-        try:
-            return b"".join(map(self._spelled.__getitem__, tokens))
-        except KeyError:
-            position = next(i for i, token in enumerate(tokens) if token not in self._spelled)
-            raise TokenizerError(
-                f"the id {tokens[position]} at position {position} is not in this tokenizer's "
-                f"vocabulary of {self.vocab_size}. Decode with the tokenizer that made it."
-            ) from None
+        return self._join(ids, self._spelled)
 
     def to_json(self) -> str:
         """One JSON object, one merge a line."""

@@ -24,6 +24,7 @@ from tinygpt.tokenizer import (
     sentencepiece,
     sentencepiece_files,
     tiktoken_ranks,
+    unigram,
 )
 from tinygpt.tokenizer.base import Tokenizer
 from tinygpt.tokenizer.bpe import BYTE_IDS, FORMAT, VERSION, BPETokenizer
@@ -78,7 +79,7 @@ def _from_json(data: dict[str, Any]) -> Tokenizer:
         if sentencepiece_files.is_huggingface(data):
             return sentencepiece_files.read_huggingface(data)
         return huggingface.read(data)
-    if kind not in (FORMAT, char.FORMAT, sentencepiece.FORMAT):
+    if kind not in (FORMAT, char.FORMAT, unigram.FORMAT, sentencepiece.FORMAT):
         raise TokenizerError(
             "this is no tokenizer file known here. Give one from `tinygpt tokenizer train`, a "
             "Hugging Face tokenizer.json, a SentencePiece .model or a tiktoken rank file."
@@ -90,6 +91,8 @@ def _from_json(data: dict[str, Any]) -> Tokenizer:
         )
     if kind == char.FORMAT:
         return char.CharTokenizer.from_json(data)
+    if kind == unigram.FORMAT:
+        return unigram.UnigramTokenizer.from_json(data)
     if kind == sentencepiece.FORMAT:
         return sentencepiece.SentencePieceTokenizer.from_json(data)
     return _read_bpe(data)

@@ -20,8 +20,8 @@ import numpy as np
 
 from minigrad import get_num_workers
 from tinygpt.tokenizer.base import Text, Tokenizer
-from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.pretokenize import automaton, to_bytes, to_str
+from tinygpt.tokenizer.sentencepiece import SentencePieceTokenizer
 
 _BLOCK = 4 << 20  # bytes
 _TAIL = 4096  # bytes at the end of a block where a cut is looked for first
@@ -68,9 +68,14 @@ def encode_stream(
 
 
 def parts(tokenizer: Tokenizer, stream: BinaryIO) -> Iterable[bytes]:
-    """The text in parts that the tokenizer cuts as it cuts the whole."""
-    pattern = tokenizer.pattern if isinstance(tokenizer, BPETokenizer) else "gpt2"
-    return [stream.read()] if automaton(pattern) is None else blocks(stream, pattern)
+    """The text in parts that the tokenizer cuts as it cuts the whole.
+
+    One of SentencePiece's puts a space before each text that it is given: its text is read whole.
+    """
+    pattern = getattr(tokenizer, "pattern", "gpt2")
+    if isinstance(tokenizer, SentencePieceTokenizer) or automaton(pattern) is None:
+        return [stream.read()]
+    return blocks(stream, pattern)
 
 
 def blocks(stream: BinaryIO, pattern: str, size: int = _BLOCK) -> Iterator[bytes]:

@@ -87,7 +87,7 @@ class SentencePieceTokenizer(Tokenizer):
         firsts = re.escape("".join(sorted({name[0] for name in user})))
         self._kept = re.compile(f"(?=[{firsts}])({longest})") if user else None
         _ = self.normalizer.rules  # a damaged charsmap is refused here, not at the first text
-        self._spelled = [self._spell(token) for token in range(len(self.pieces))]
+        self._spelled = {token: self._spell(token) for token in range(len(self.pieces))}
         make = self._make_merger if kind == "bpe" else self._make_segmenter
         self._engine: PieceMerger | Segmenter = make(user)
 
@@ -167,14 +167,7 @@ class SentencePieceTokenizer(Tokenizer):
         return ids
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        tokens = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
-        for position, token in enumerate(tokens):
-            if not 0 <= token < len(self._spelled):
-                raise TokenizerError(
-                    f"the id {token} at position {position} is not in this tokenizer's vocabulary "
-                    f"of {self.vocab_size}. Decode with the tokenizer that made it."
-                )
-        return b"".join(map(self._spelled.__getitem__, tokens))
+        return self._join(ids, self._spelled)
 
     def to_json(self) -> str:
         """One JSON object, one piece a line."""

@@ -105,11 +105,12 @@ def spell(
             f"tokens would have more than {_BYTES_IN_ALL >> 20} MiB and {_BYTES_A_TOKEN} bytes "
             "each. No text needs such; train another."
         )
-    _refuse_equal_spellings(spelled)
+    refuse_equal_spellings(spelled)
     return spelled
 
 
-def _refuse_equal_spellings(spelled: Mapping[int, bytes]) -> None:
+def refuse_equal_spellings(spelled: Mapping[int, bytes]) -> None:
+    """Raises TokenizerError for two ids of the same bytes."""
     if len(set(spelled.values())) == len(spelled):
         return
     first: dict[bytes, int] = {}

@@ -1,0 +1,206 @@
+"""Learning a Unigram vocabulary: begin with too many pieces, keep those that are worth their place.
+
+    1. count      how often does each distinct word occur?                        (counting.py)
+    2. seed       the substrings that cover the most text, by a suffix array      (substrings.py)
+    3. estimate   expectation maximization, two rounds of it                      (lattice.py)
+    4. prune      throw away a quarter, those whose loss costs least; again from 3
+    5. finish     the most likely as far as the vocabulary goes, the 256 bytes always
+
+Two of these are not what a textbook says, and both are SentencePiece's. In 3 a count n becomes
+exp(digamma(n)), less than n by about a half: what is expected once or twice loses most of it, and
+so the many rare pieces make room for the few that work (a sparse prior; Liang and Klein 2007). In 4
+the cost of a piece is not measured but reckoned: all its occurrences in the most likely ways go to
+the second best way to write it, and everything else stays as it is.
+
+Source: Kudo 2018, 3.2.  Read first: naive_unigram.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text
+from tinygpt.tokenizer.bpe import BYTES
+from tinygpt.tokenizer.counting import WordCounts
+from tinygpt.tokenizer.files import TokenizerError
+from tinygpt.tokenizer.lattice import make_lattice
+from tinygpt.tokenizer.substrings import frequent_substrings
+from tinygpt.tokenizer.trainer import check_vocab_size
+from tinygpt.tokenizer.unigram import UnigramTokenizer
+
+Progress = Callable[[int, int], None]  # (pieces left, pieces wanted)
+
+SHRINK = 0.75  # what a pruning keeps
+ROUNDS = 2  # of expectation maximization between prunings
+SPARE = 1.1  # the last pruning leaves a tenth more than wanted, and their scores choose
+SEEDS_A_PIECE = 30  # seeds for each piece wanted: beyond that nothing is gained
+MOST_SEEDS = 1_000_000
+MOST_CHARACTERS = 1 << 22  # of distinct words that seeds are looked for in, the most common first
+LONGEST_WORD = 1 << 12  # bytes; of longer ones nothing is learned
+COVERED = 0.9995  # of all characters have a piece of their own, the rest is written as bytes
+RARE = 0.5  # a piece expected less often goes
+UNSEEN = 10.0  # nats: what a byte that was never needed scores below the worst piece
+
+
+def train_unigram(
+    texts: Text | Iterable[Text],
+    vocab_size: int,
+    pattern: str = "cl100k",
+    special_tokens: Iterable[str] = DEFAULT_SPECIAL_TOKENS,
+    progress: Progress | None = None,
+) -> UnigramTokenizer:
+    """Train a Unigram tokenizer.  Arguments, errors and the order of ids as `train_bpe`'s."""
+    special_tokens = tuple(dict.fromkeys(special_tokens))
+    check_vocab_size(vocab_size, special_tokens)
+    with WordCounts(pattern) as words:
+        for text in [texts] if isinstance(texts, (str, bytes)) else texts:
+            words.add(text)
+        return train_unigram_on_words(words, vocab_size, special_tokens, progress)
+
+
+def train_unigram_on_words(
+    words: WordCounts,
+    vocab_size: int,
+    special_tokens: Iterable[str] = DEFAULT_SPECIAL_TOKENS,
+    progress: Progress | None = None,
+) -> UnigramTokenizer:
+    """`train_unigram` for text that has been counted already.  Arguments and errors as there."""
+    special_tokens = tuple(dict.fromkeys(special_tokens))
+    n_pieces = check_vocab_size(vocab_size, special_tokens)
+    if not words:
+        raise TokenizerError("there is no text to train a tokenizer on. Give a text that has some.")
+    if words.spilled:
+        raise TokenizerError(
+            "a Unigram tokenizer is trained in memory, and the limit on it is too small for the "
+            "words of this text. Allow more."
+        )
+    pieces, scores = learn_pieces(dict(words.items()), n_pieces, progress)
+    first = 256 + len(pieces)
+    specials = {name: first + i for i, name in enumerate(special_tokens)}
+    return UnigramTokenizer(pieces, scores, words.pattern, specials)
+
+
+def learn_pieces(
+    words: Mapping[bytes, int], n_pieces: int, progress: Progress | None = None
+) -> tuple[list[bytes], np.ndarray]:
+    """Stages 2 to 5.
+
+    words: distinct words and how often each occurs.
+    Returns at most n_pieces pieces, the most likely first, and the scores of the 256 bytes (in
+    GPT-2's order) and of the pieces, (256 + n,) float32.
+    """
+    ordered = sorted((w, c) for w, c in words.items() if len(w) <= LONGEST_WORD)
+    text, counts = b"".join(w for w, _ in ordered), np.array([c for _, c in ordered], np.int64)
+    ends = np.cumsum([len(w) for w, _ in ordered], dtype=np.int64)
+    pieces, frequency = seeds(ordered, min(MOST_SEEDS, SEEDS_A_PIECE * max(n_pieces, 100)))
+    scores = np.log(frequency / frequency.sum())
+    while True:
+        for _ in range(ROUNDS):
+            expected, _ = make_lattice(pieces, scores).expect(text, ends, counts)
+            pieces, scores = maximize(pieces, expected)
+        if progress:
+            progress(len(pieces) - 256, n_pieces)
+        if len(pieces) - 256 <= SPARE * n_pieces:
+            break
+        left = max(int(SPARE * n_pieces), int(SHRINK * (len(pieces) - 256)))
+        pieces, scores = prune(pieces, scores, text, ends, counts, left)
+    best = 256 + np.argsort(-scores[256:], kind="stable")[:n_pieces]
+    chosen = np.concatenate([np.arange(256), best])
+    return [pieces[i] for i in best], scores[chosen].astype(np.float32)
+
+
+def seeds(words: list[tuple[bytes, int]], n: int) -> tuple[list[bytes], np.ndarray]:
+    """Stage 2: the 256 bytes, the characters of several bytes, at most n substrings.
+
+    Returns them and how many characters each covers, (k,) float64.
+    """
+    common = sorted(words, key=lambda item: (-item[1], item[0]))
+    sizes = np.cumsum([len(word) for word, _ in common])
+    common = common[: max(1, int(np.searchsorted(sizes, MOST_CHARACTERS, side="right")))]
+    found, total = frequent_substrings(
+        [word.decode("utf-8", "surrogateescape") for word, _ in common],
+        [count for _, count in common], n,
+    )
+    single, weight = characters(words)
+    spelled = [piece.encode() for piece in found]
+    alone = np.bincount(
+        np.frombuffer(b"".join(w for w, _ in words), np.uint8),
+        np.repeat([c for _, c in words], [len(w) for w, _ in words]), 256,
+    )
+    cover = total * np.array([len(piece) for piece in found], np.float64)
+    bytes_first = [bytes([byte]) for byte in BYTES]
+    weights = np.concatenate([np.maximum(alone[list(BYTES)], 0.01), weight, cover])
+    return bytes_first + single + spelled, weights
+
+
+def characters(words: list[tuple[bytes, int]]) -> tuple[list[bytes], np.ndarray]:
+    """The characters of several bytes that are pieces from the start, and how often each occurs."""
+    counts: dict[str, int] = {}
+    for word, count in words:
+        if not word.isascii():
+            for character in word.decode("utf-8", "surrogateescape"):
+                if character > "\x7f" and not "\ud800" <= character <= "\udfff":
+                    counts[character] = counts.get(character, 0) + count
+    everything = sum(len(w.decode("utf-8", "surrogateescape")) * c for w, c in words)
+    rare = everything * (1 - COVERED)  # occurrences that may be left to bytes
+    for character in sorted(counts, key=lambda c: (counts[c], c)):
+        rare -= counts[character]
+        if rare < 0:
+            break
+        del counts[character]
+    return [c.encode() for c in counts], np.array(list(counts.values()), np.float64)
+
+
+def maximize(pieces: list[bytes], expected: np.ndarray) -> tuple[list[bytes], np.ndarray]:
+    """Stage 3, second half: scores from counts.  Bytes stay, other rare pieces go."""
+    kept = np.flatnonzero((expected >= RARE) | (np.arange(len(expected)) < 256))
+    pieces, expected = [pieces[i] for i in kept.tolist()], expected[kept]
+    seen = expected >= RARE
+    scores = digamma(np.where(seen, expected, 1.0)) - digamma(expected[seen].sum(keepdims=True))
+    scores[~seen] = scores[seen].min(initial=0.0) - UNSEEN
+    return pieces, scores
+
+
+def prune(
+    pieces: list[bytes], scores: np.ndarray, text: bytes, ends: np.ndarray, counts: np.ndarray,
+    left: int,
+) -> tuple[list[bytes], np.ndarray]:
+    """Stage 4: the `left` pieces that cost most to lose, and the 256 bytes."""
+    lattice, n = make_lattice(pieces, scores), len(pieces)
+    ids, places, _ = lattice.best(text, ends)
+    often = counts[np.searchsorted(ends, places)]  # of the word that each stands in
+    used = np.bincount(ids, often, n)
+
+    spelled = b"".join(pieces[256:])
+    borders = np.cumsum([len(piece) for piece in pieces[256:]], dtype=np.int64)
+    own = np.arange(256, n)
+    others, places, other_scores = lattice.best(spelled, borders, excluded=own)
+    of = np.searchsorted(borders, places)  # which piece each of the others is a part of
+    parts = np.bincount(of, minlength=n - 256)
+
+    total, use = used.sum(), used[256:]
+    some = np.maximum(use, 1)  # for logarithms; what is not used costs nothing to lose
+    alone = np.log(used[others] + some[of])
+    without = np.bincount(of, alone, n - 256) - parts * np.log(total + some * (parts - 1))
+    cost = np.where(use > 0, use * (np.log(some / total) - without), -np.inf)
+    cost[other_scores > scores[256:].astype(np.float32)] = -np.inf  # never the best way
+    keep = np.sort(256 + np.argsort(-cost, kind="stable")[:left])
+    keep = keep[cost[keep - 256] > -np.inf]
+    chosen = np.concatenate([np.arange(256), keep])
+    return [pieces[i] for i in chosen.tolist()], scores[chosen]
+
+
+def digamma(x: np.ndarray) -> np.ndarray:
+    """The derivative of log(gamma(x)), for x > 0, to 1e-8.
+
+    By the recurrence up to 6 and then the asymptotic series.  Source: Bernardo 1976 (AS 103).
+    """
+    x = np.array(x, np.float64)
+    result = np.zeros_like(x)
+    while (small := x < 6).any():
+        result[small] -= 1 / x[small]
+        x[small] += 1
+    r = 1 / (x * x)
+    return result + np.log(x) - 0.5 / x - r * (1 / 12 - r * (1 / 120 - r * (1 / 252 - r / 240)))
