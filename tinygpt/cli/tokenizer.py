@@ -18,8 +18,8 @@ from tinygpt.storage.paths import PathError, kind, shown
 def tokenizer():
     """Train, use, look into and compare tokenizers.
 
-    A TOKENIZER is a file that `train` wrote, a run's folder, a Hugging Face tokenizer.json or a
-    tiktoken rank file.
+    A TOKENIZER is a file that `train` wrote, a run's folder, a Hugging Face tokenizer.json, a
+    SentencePiece .model or a tiktoken rank file.
 
     \b
     tinygpt tokenizer train my.txt --vocab-size 4096 --out my.json
@@ -33,10 +33,11 @@ def tokenizer():
 @click.option("--out", type=Place(dir_okay=False), default="tokenizer.json", show_default=True,
               help="File to write.")
 @click.option("--vocab-size", default=4096, show_default=True,
-              help="Ids in all: 256 bytes, merges, special tokens.")
+              help="Ids in all: 256 bytes, merges or pieces, special tokens.")
 @click.option("--pattern", default="cl100k", show_default=True,
               help="How text is cut into words: gpt2, cl100k, llama3, o200k, or a regex.")
-@click.option("--kind", type=click.Choice(["bpe", "char"]), default="bpe", show_default=True)
+@click.option("--kind", type=click.Choice(["bpe", "unigram", "char"]), default="bpe",
+              show_default=True)
 @click.option("--min-count", default=2, show_default=True, help="Rarer pairs are not merged.")
 @click.option("--special", "specials", multiple=True, metavar="NAME",
               help="A special token, may be repeated [default: six for chat].")
@@ -56,6 +57,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
     from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, CharTokenizer, export, sources
     from tinygpt.tokenizer.counting import WordCounts
     from tinygpt.tokenizer.trainer import check_vocab_size, train_on_words
+    from tinygpt.tokenizer.unigram_trainer import train_unigram_on_words
 
     started = time.perf_counter()
     files, notes = sources.find_all(texts)
@@ -72,6 +74,8 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
         made.save(out)
         click.echo(f"{out}: {made.vocab_size} characters")
         return
+    if kind == "unigram" and form != "tinygpt":
+        raise UserError(f"a Unigram tokenizer cannot be saved as {form} here. Drop --format.")
     special_tokens = tuple(dict.fromkeys(specials)) or DEFAULT_SPECIAL_TOKENS
     check_vocab_size(vocab_size, special_tokens)
     limit = None if max_memory is None else _parse_size(max_memory)
@@ -80,21 +84,33 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
             files, words, busy.counter("reading", sources.size(files)), raw
         )
         counted = time.perf_counter() - started
-        made = train_on_words(
-            words, vocab_size, special_tokens, min_count,
-            lambda done, wanted: busy("merging", done, wanted),
-        )
+        if kind == "unigram":
+            made = train_unigram_on_words(
+                words, vocab_size, special_tokens,
+                lambda left, wanted: busy("pruning", wanted, max(left, wanted)),
+            )
+            learned = f"{len(made.pieces)} pieces"
+        else:
+            made = train_on_words(
+                words, vocab_size, special_tokens, min_count,
+                lambda done, wanted: busy("merging", done, wanted),
+            )
+            learned = f"{len(made.merges)} merges"
         n_words, place = len(words), "on disk" if words.spilled else "in memory"
-    export(made, out, form)
+    if form == "tinygpt":
+        made.save(out)
+    else:
+        export(made, out, form)
     seconds = time.perf_counter() - started
     screen = Screen()
-    screen.say(f"{out}: {made.vocab_size} tokens, {len(made.merges)} merges, {made.pattern}")
+    screen.say(f"{out}: {made.vocab_size} tokens, {learned}, {made.pattern}")
     screen.say(
         f"learned from {n_bytes / 1e6:.1f} MB, {n_words:,} distinct words {place}, "
         f"in {seconds:.1f} s ({counted:.1f} s of it counting)"
     )
     if made.vocab_size < vocab_size:
-        screen.say(f"No pair is left that occurs {min_count} times: fewer tokens than asked for.")
+        rest = f"pair is left that occurs {min_count} times" if kind == "bpe" else "piece is left"
+        screen.say(f"No {rest}: fewer tokens than asked for.")
 
 
 @tokenizer.command()
@@ -149,6 +165,7 @@ def decode(path, ids, file):
 
     tok = _load(path)
     out = sys.stdout.buffer
+    start = tok.prefix
     if file:
         stream = sources.open_text(one_file(file), raw=True)
         while data := stream.read(1 << 20):
@@ -157,10 +174,11 @@ def decode(path, ids, file):
                     f"{file} is no file of {tok.dtype.name} ids: its last one is cut off. Give "
                     "what `encode --out` wrote with this tokenizer."
                 )
-            out.write(tok.decode_bytes(np.frombuffer(data, tok.dtype)))
+            out.write(tok.decode_bytes(np.frombuffer(data, tok.dtype)).removeprefix(start))
+            start = b""
     else:
         words = ids or read_text("-").split()
-        out.write(tok.decode_bytes([_integer(word) for word in words]))
+        out.write(tok.decode_bytes([_integer(word) for word in words]).removeprefix(start))
     out.flush()
 
 
@@ -173,30 +191,16 @@ def inspect(path, sentence, file, longest):
     """Show what a tokenizer learned, and how it cuts SENTENCE."""
     from tinygpt.screens.console import Progress, Screen
     from tinygpt.text.files import one_file
-    from tinygpt.tokenizer import BPETokenizer
-    from tinygpt.tokenizer.inspection import longest_tokens, show
-    from tinygpt.tokenizer.pretokenize import how_cut
+    from tinygpt.tokenizer import CharTokenizer
+    from tinygpt.tokenizer.inspection import show
 
     tok = _load(path)
     console = Screen()
-    if not isinstance(tok, BPETokenizer):
+    if isinstance(tok, CharTokenizer):
         characters = show(tok.decode_bytes(range(tok.vocab_size)))
         console.say(f"{tok.vocab_size} characters: {characters}")
     else:
-        pattern = tok.pattern if len(tok.pattern) < 20 else "a pattern of its own"
-        console.say(
-            f"{tok.vocab_size} ids: 256 bytes, {len(tok.merges)} merges, "
-            f"{len(tok.special_tokens)} special tokens; cut by {pattern}"
-        )
-        console.say(f"scanner   {how_cut(tok.pattern)}")
-        names = "  ".join(f"{token} {name}" for name, token in tok.special_tokens.items())
-        console.say(f"special   {names or 'none'}")
-        long = "  ".join(f"{token} {_quote(data)}" for token, data in longest_tokens(tok, longest))
-        console.say(f"longest   {long}")
-        first = "  ".join(
-            f"{token} {_quote(tok.token_bytes[token])}" for token in tok.merged_ids[:longest]
-        )
-        console.say(f"earliest  {first}")
+        _say_what_it_learned(console, tok, longest)
     if file:
         with Progress() as busy:
             busy("encoding the text")
@@ -212,11 +216,14 @@ def inspect(path, sentence, file, longest):
 @click.argument("paths", nargs=-1, required=True, type=Place(),
                 metavar="TOKENIZER TOKENIZER ...")
 @click.option("--text", "file", required=True, help="The text to compare them on.")
-def compare(paths, file):
-    """Compression side by side: how one chooses a vocabulary size.
+@click.option("--train", "steps", type=click.IntRange(min=1), metavar="STEPS",
+              help="Train a small model on each for so many steps; show its bits per byte.")
+def compare(paths, file, steps):
+    """Compression side by side: how one chooses a vocabulary, and its size.
 
     More bytes per token means that a model sees further and trains on fewer tokens; unused ids are
-    rows of its embedding that learn nothing.
+    rows of its embedding that learn nothing. What a model makes of it, --train tells: it learns
+    from nine tenths of the text and is measured on the last, in bits for each byte of it.
     """
     from rich.table import Table
     from rich.text import Text
@@ -226,17 +233,20 @@ def compare(paths, file):
     from tinygpt.text.files import one_file
     from tinygpt.text.reading import kept
 
-    titles = ("tokenizer", "ids", "tokens", "bytes/token", "tokens/word", "unused", "%")
+    titles = ("tokenizer", "ids", "tokens", "bytes/token", "tokens/word", "unused", "%",
+              *(["bits/byte"] if steps else []))
     rows = []
     with Progress() as busy:
         text = kept(one_file(file))
         for number, path in enumerate(paths):
             busy("encoding the text", number, len(paths))
-            m = _measured(_load(path), text)
+            tok = _load(path)
+            m = _measured(tok, text)
+            bits = [f"{_bits_per_byte(tok, text, steps, busy):.3f}"] if steps else []
             rows.append((
                 visible(path), f"{m.vocab_size:,}", f"{m.tokens:,}",
                 f"{m.bytes_per_token:.3f}", f"{m.tokens_per_word:.3f}", f"{m.unused:,}",
-                f"{100 * m.unused / m.vocab_size:.1f}",
+                f"{100 * m.unused / m.vocab_size:.1f}", *bits,
             ))
     screen = Screen()
     if screen.width < 60:  # too narrow to stand side by side
@@ -263,9 +273,15 @@ def convert(path, out, form, pattern):
     from tinygpt.tokenizer import BPETokenizer, export
 
     tok = _load(path, pattern)
-    if not isinstance(tok, BPETokenizer):
-        raise UserError(f"{path} is a character tokenizer, which other programs do not know.")
-    export(tok, out, form)
+    if form == "tinygpt":
+        tok.save(out)
+    elif isinstance(tok, BPETokenizer):
+        export(tok, out, form)
+    else:
+        raise UserError(
+            f"{path} is a {type(tok).__name__}, and only byte-level BPE is written for other "
+            "programs. Choose --format tinygpt."
+        )
     click.echo(f"{out}: {tok.vocab_size} ids, {form}")
     if form == "tiktoken":
         click.echo(f"The file does not say: pattern {tok.pattern}, special {tok.special_tokens}")
@@ -346,6 +362,46 @@ def _measured(tok, file):
     if not m.tokens:
         raise UserError(f"{file.label} is empty: too little text to measure. Give some.")
     return m
+
+
+def _bits_per_byte(tok, file, steps: int, busy) -> float:
+    from tinygpt.diagnosis.tokenizers import bits_per_byte
+    from tinygpt.text.reading import pieces
+
+    text = "".join(pieces(file))
+    return bits_per_byte(tok, text, steps, lambda step: busy("training a model", step, steps))
+
+
+def _say_what_it_learned(console, tok, longest: int) -> None:
+    """Numbers, special tokens, the longest tokens and those that were learned first."""
+    from tinygpt.tokenizer import BPETokenizer, SentencePieceTokenizer
+    from tinygpt.tokenizer.inspection import longest_tokens
+    from tinygpt.tokenizer.pretokenize import how_cut
+
+    if isinstance(tok, SentencePieceTokenizer):
+        bytes_too = "bytes for unknown characters" if tok.byte_fallback else "no bytes"
+        console.say(
+            f"{tok.vocab_size} ids of SentencePiece's {tok.kind}, {bytes_too}, "
+            f"{len(tok.special_tokens)} special tokens"
+        )
+        first, what = tok.most_likely(longest), "best"
+    else:
+        merges = isinstance(tok, BPETokenizer)
+        learned = f"{len(tok.merges)} merges" if merges else f"{len(tok.pieces)} pieces"
+        pattern = tok.pattern if len(tok.pattern) < 20 else "a pattern of its own"
+        console.say(
+            f"{tok.vocab_size} ids: 256 bytes, {learned}, "
+            f"{len(tok.special_tokens)} special tokens; cut by {pattern}"
+        )
+        console.say(f"scanner   {how_cut(tok.pattern)}")
+        first = (tok.merged_ids if merges else list(tok.token_bytes)[256:])[:longest]
+        what = "earliest" if merges else "best"
+    names = "  ".join(f"{token} {name}" for name, token in tok.special_tokens.items())
+    console.say(f"special   {names or 'none'}")
+    long = "  ".join(f"{token} {_quote(data)}" for token, data in longest_tokens(tok, longest))
+    console.say(f"longest   {long}")
+    shown_first = "  ".join(f"{token} {_quote(tok.token_bytes[token])}" for token in first)
+    console.say(f"{what:<9} {shown_first}")
 
 
 def _summary(m) -> str:

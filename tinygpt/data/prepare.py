@@ -33,13 +33,10 @@ from tinygpt.data.shards import (
 from tinygpt.storage.reading import FormatError, read_bytes
 from tinygpt.text.corpus import Corpus, DataError, load_corpus
 from tinygpt.text.split import SPLITS, plan_splits, split_pieces
-from tinygpt.tokenizer import Tokenizer
+from tinygpt.tokenizer import TRAINERS, Tokenizer
 from tinygpt.tokenizer.parallel import encode_many
 
 DOCUMENT_BREAK = "\n\n"  # between documents, where the tokenizer has no <|endoftext|>
-TRAINERS: dict[str, Callable[..., Tokenizer]] = {
-    "bpe": tokenizers.train_bpe, "unigram": tokenizers.train_unigram,
-}
 Split = Literal["train", "validation", "test"]
 Plan = list[list[tuple[str, int, int]]]
 Progress = Callable[[str, float], None]

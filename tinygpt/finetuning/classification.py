@@ -307,12 +307,12 @@ def _base(path: str) -> tuple[ModelShape, Tokenizer, Arrays]:
 
 
 def _tokenizer(config: ClassificationConfig, examples: list[Labelled], kept: int) -> Tokenizer:
-    """Of the labelled texts; BPE's merges are learned from those that are not held out."""
+    """Of the labelled texts; BPE and Unigram are learned from those that are not held out."""
     kind = config.tokenizer
     if kind.kind == "char":
         seen = set[str]().union(*(example.text for example in examples))
         return tokenizers.CharTokenizer("".join(sorted(seen)), (END_OF_TEXT, MASK))
-    return tokenizers.train_bpe(
+    return tokenizers.TRAINERS[kind.kind](
         [example.text for example in examples[:kept]], kind.vocab_size, pattern=kind.pattern,
         special_tokens=(*DEFAULT_SPECIAL_TOKENS, MASK),
     )

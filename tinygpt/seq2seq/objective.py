@@ -35,7 +35,7 @@ from tinygpt.seq2seq.pairs import (
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import FormatError, read_bytes
-from tinygpt.tokenizer import END_OF_TEXT, CharTokenizer, Tokenizer, train_bpe
+from tinygpt.tokenizer import END_OF_TEXT, TRAINERS, CharTokenizer, Tokenizer
 from tinygpt.training.objective import Objective, Say
 from tinygpt.training.state import TrainState
 from tinygpt.training.trouble import drifting, judge_spikes
@@ -208,10 +208,11 @@ class Seq2Seq(Objective):
 
 
 def make_tokenizer(config: Seq2SeqConfig, pairs: Pairs) -> Tokenizer:
-    """Of the characters of all pairs, or BPE of those that are learned from."""
-    if config.tokenizer.kind == "bpe":
+    """Of the characters of all pairs, or BPE or Unigram of those that are learned from."""
+    kind = config.tokenizer
+    if kind.kind in TRAINERS:
         texts = (f"{text}\n" for pair in pairs.train for text in pair)
-        return train_bpe(texts, config.tokenizer.vocab_size, pattern=config.tokenizer.pattern)
+        return TRAINERS[kind.kind](texts, kind.vocab_size, pattern=kind.pattern)
     texts = (text for part in (pairs.train, pairs.held_out) for pair in part for text in pair)
     return CharTokenizer("".join(sorted(set("".join(texts)))), (END_OF_TEXT,))
 

@@ -25,13 +25,14 @@ from tinygpt.tokenizer.formats import export, from_json, load
 from tinygpt.tokenizer.sentencepiece import SentencePieceTokenizer
 from tinygpt.tokenizer.trainer import train_bpe
 from tinygpt.tokenizer.unigram import UnigramTokenizer
-from tinygpt.tokenizer.unigram_trainer import train_unigram
+from tinygpt.tokenizer.unigram_trainer import TRAINERS, train_unigram
 
 __all__ = [
     "CHAT_TOKENS",
     "DEFAULT_SPECIAL_TOKENS",
     "END_OF_TEXT",
     "MASK",
+    "TRAINERS",
     "BPETokenizer",
     "CharTokenizer",
     "SentencePieceTokenizer",

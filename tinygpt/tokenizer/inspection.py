@@ -14,6 +14,8 @@ import numpy as np
 from tinygpt.tokenizer.base import Text, Tokenizer
 from tinygpt.tokenizer.bpe import BPETokenizer
 from tinygpt.tokenizer.pretokenize import to_bytes
+from tinygpt.tokenizer.sentencepiece import SentencePieceTokenizer
+from tinygpt.tokenizer.unigram import UnigramTokenizer
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def measure(tokenizer: Tokenizer, texts: Iterable[Text]) -> Compression:
     )
 
 
-def longest_tokens(tokenizer: BPETokenizer, n: int) -> list[tuple[int, bytes]]:
+def longest_tokens(
+    tokenizer: BPETokenizer | UnigramTokenizer | SentencePieceTokenizer, n: int
+) -> list[tuple[int, bytes]]:
     """The n longest tokens as (id, bytes), longest first, then by id."""
     spelled = sorted(tokenizer.token_bytes.items(), key=lambda item: (-len(item[1]), item[0]))
     return spelled[:n]

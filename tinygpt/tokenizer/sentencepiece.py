@@ -102,6 +102,17 @@ class SentencePieceTokenizer(Tokenizer):
     def vocab_size(self) -> int:
         return len(self.pieces)
 
+    @property
+    def token_bytes(self) -> dict[int, bytes]:
+        """The bytes of every id that is not special."""
+        special = set(self.special_tokens.values())
+        return {token: data for token, data in self._spelled.items() if token not in special}
+
+    def most_likely(self, n: int) -> list[int]:
+        """The n normal pieces of the highest scores, by id."""
+        normal = sorted(self._of(NORMAL).values(), key=lambda token: (-self.scores[token], token))
+        return normal[:n]
+
     def _of(self, kind: int) -> dict[str, int]:
         return {
             piece: i

@@ -21,13 +21,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text
+from tinygpt.tokenizer.base import DEFAULT_SPECIAL_TOKENS, Text, Tokenizer
 from tinygpt.tokenizer.bpe import BYTES
 from tinygpt.tokenizer.counting import WordCounts
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.lattice import make_lattice
 from tinygpt.tokenizer.substrings import frequent_substrings
-from tinygpt.tokenizer.trainer import check_vocab_size
+from tinygpt.tokenizer.trainer import check_vocab_size, train_bpe
 from tinygpt.tokenizer.unigram import UnigramTokenizer
 
 Progress = Callable[[int, int], None]  # (pieces left, pieces wanted)
@@ -204,3 +204,7 @@ def digamma(x: np.ndarray) -> np.ndarray:
         x[small] += 1
     r = 1 / (x * x)
     return result + np.log(x) - 0.5 / x - r * (1 / 12 - r * (1 / 120 - r * (1 / 252 - r / 240)))
+
+
+# tokenizer.kind -> what trains one, all with the same arguments.
+TRAINERS: dict[str, Callable[..., Tokenizer]] = {"bpe": train_bpe, "unigram": train_unigram}
