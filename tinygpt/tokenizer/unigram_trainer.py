@@ -17,6 +17,7 @@ Source: Kudo 2018, 3.2.  Read first: naive_unigram.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -94,27 +95,32 @@ def learn_pieces(
     ordered = sorted((w, c) for w, c in words.items() if len(w) <= LONGEST_WORD)
     text, counts = b"".join(w for w, _ in ordered), np.array([c for _, c in ordered], np.int64)
     ends = np.cumsum([len(w) for w, _ in ordered], dtype=np.int64)
-    pieces, frequency = seeds(ordered, min(MOST_SEEDS, SEEDS_A_PIECE * max(n_pieces, 100)))
+    fixed = [bytes([byte]) for byte in BYTES] + characters(ordered)[:n_pieces]
+    pieces, frequency = seeds(ordered, fixed, min(MOST_SEEDS, SEEDS_A_PIECE * max(n_pieces, 100)))
     scores = np.log(frequency / frequency.sum())
     while True:
         for _ in range(ROUNDS):
             expected, _ = make_lattice(pieces, scores).expect(text, ends, counts)
-            pieces, scores = maximize(pieces, expected)
+            pieces, scores = maximize(pieces, expected, len(fixed))
         if progress:
             progress(len(pieces) - 256, n_pieces)
         if len(pieces) - 256 <= SPARE * n_pieces:
             break
         left = max(int(SPARE * n_pieces), int(SHRINK * (len(pieces) - 256)))
-        pieces, scores = prune(pieces, scores, text, ends, counts, left)
-    best = 256 + np.argsort(-scores[256:], kind="stable")[:n_pieces]
-    chosen = np.concatenate([np.arange(256), best])
-    return [pieces[i] for i in best], scores[chosen].astype(np.float32)
+        pieces, scores = prune(pieces, scores, text, ends, counts, 256 + left, len(fixed))
+    best = np.argsort(-scores[len(fixed) :], kind="stable")[: n_pieces + 256 - len(fixed)]
+    chosen = np.concatenate([np.arange(256, len(fixed)), len(fixed) + best])
+    chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
+    kept = np.concatenate([np.arange(256), chosen])
+    return [pieces[i] for i in chosen.tolist()], scores[kept].astype(np.float32)
 
 
-def seeds(words: list[tuple[bytes, int]], n: int) -> tuple[list[bytes], np.ndarray]:
-    """Stage 2: the 256 bytes, the characters of several bytes, at most n substrings.
+def seeds(
+    words: list[tuple[bytes, int]], fixed: list[bytes], n: int
+) -> tuple[list[bytes], np.ndarray]:
+    """Stage 2: the fixed pieces (bytes and characters), then at most n substrings.
 
-    Returns them and how many characters each covers, (k,) float64.
+    Returns them and how much text each covers, (k,) float64.
     """
     common = sorted(words, key=lambda item: (-item[1], item[0]))
     sizes = np.cumsum([len(word) for word, _ in common])
@@ -123,39 +129,39 @@ def seeds(words: list[tuple[bytes, int]], n: int) -> tuple[list[bytes], np.ndarr
         [word.decode("utf-8", "surrogateescape") for word, _ in common],
         [count for _, count in common], n,
     )
-    single, weight = characters(words)
-    spelled = [piece.encode() for piece in found]
-    alone = np.bincount(
-        np.frombuffer(b"".join(w for w, _ in words), np.uint8),
-        np.repeat([c for _, c in words], [len(w) for w, _ in words]), 256,
-    )
-    cover = total * np.array([len(piece) for piece in found], np.float64)
-    bytes_first = [bytes([byte]) for byte in BYTES]
-    weights = np.concatenate([np.maximum(alone[list(BYTES)], 0.01), weight, cover])
-    return bytes_first + single + spelled, weights
-
-
-def characters(words: list[tuple[bytes, int]]) -> tuple[list[bytes], np.ndarray]:
-    """The characters of several bytes that are pieces from the start, and how often each occurs."""
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for word, count in words:
-        if not word.isascii():
-            for character in word.decode("utf-8", "surrogateescape"):
-                if character > "\x7f" and not "\ud800" <= character <= "\udfff":
-                    counts[character] = counts.get(character, 0) + count
-    everything = sum(len(w.decode("utf-8", "surrogateescape")) * c for w, c in words)
-    rare = everything * (1 - COVERED)  # occurrences that may be left to bytes
-    for character in sorted(counts, key=lambda c: (counts[c], c)):
-        rare -= counts[character]
-        if rare < 0:
-            break
-        del counts[character]
-    return [c.encode() for c in counts], np.array(list(counts.values()), np.float64)
+        for character in word.decode("utf-8", "surrogateescape"):
+            counts[character] += count
+    alone = [counts[piece.decode("utf-8", "surrogateescape")] for piece in fixed]
+    cover = total * np.array([len(piece) for piece in found], np.float64)
+    return fixed + [piece.encode() for piece in found], np.maximum([*alone, *cover], 0.01)
 
 
-def maximize(pieces: list[bytes], expected: np.ndarray) -> tuple[list[bytes], np.ndarray]:
-    """Stage 3, second half: scores from counts.  Bytes stay, other rare pieces go."""
-    kept = np.flatnonzero((expected >= RARE) | (np.arange(len(expected)) < 256))
+def characters(words: list[tuple[bytes, int]]) -> list[bytes]:
+    """The characters of several bytes that are always pieces, the most common first.
+
+    The rarest, one occurrence of 2,000, are left to bytes.
+    """
+    counts: Counter[str] = Counter()
+    everything = 0
+    for word, count in words:
+        text = word.decode("utf-8", "surrogateescape")
+        everything += len(text) * count
+        for character in "" if text.isascii() else text:
+            if character > "\x7f" and not "\ud800" <= character <= "\udfff":
+                counts[character] += count
+    common = sorted(counts, key=lambda c: (-counts[c], c))
+    rest = np.cumsum([counts[c] for c in reversed(common)])[::-1]  # from each one on
+    return [c.encode() for c, left in zip(common, rest, strict=True)
+            if left > everything * (1 - COVERED)]
+
+
+def maximize(
+    pieces: list[bytes], expected: np.ndarray, fixed: int
+) -> tuple[list[bytes], np.ndarray]:
+    """Stage 3, second half: scores from counts.  The first `fixed` stay, other rare ones go."""
+    kept = np.flatnonzero((expected >= RARE) | (np.arange(len(expected)) < fixed))
     pieces, expected = [pieces[i] for i in kept.tolist()], expected[kept]
     seen = expected >= RARE
     scores = digamma(np.where(seen, expected, 1.0)) - digamma(expected[seen].sum(keepdims=True))
@@ -165,30 +171,30 @@ def maximize(pieces: list[bytes], expected: np.ndarray) -> tuple[list[bytes], np
 
 def prune(
     pieces: list[bytes], scores: np.ndarray, text: bytes, ends: np.ndarray, counts: np.ndarray,
-    left: int,
+    left: int, fixed: int,
 ) -> tuple[list[bytes], np.ndarray]:
-    """Stage 4: the `left` pieces that cost most to lose, and the 256 bytes."""
+    """Stage 4: `left` pieces, the first `fixed` and those that cost most to lose."""
     lattice, n = make_lattice(pieces, scores), len(pieces)
     ids, places, _ = lattice.best(text, ends)
     often = counts[np.searchsorted(ends, places)]  # of the word that each stands in
     used = np.bincount(ids, often, n)
 
-    spelled = b"".join(pieces[256:])
-    borders = np.cumsum([len(piece) for piece in pieces[256:]], dtype=np.int64)
-    own = np.arange(256, n)
+    spelled = b"".join(pieces[fixed:])
+    borders = np.cumsum([len(piece) for piece in pieces[fixed:]], dtype=np.int64)
+    own = np.arange(fixed, n)
     others, places, other_scores = lattice.best(spelled, borders, excluded=own)
     of = np.searchsorted(borders, places)  # which piece each of the others is a part of
-    parts = np.bincount(of, minlength=n - 256)
+    parts = np.bincount(of, minlength=n - fixed)
 
-    total, use = used.sum(), used[256:]
+    total, use = used.sum(), used[fixed:]
     some = np.maximum(use, 1)  # for logarithms; what is not used costs nothing to lose
     alone = np.log(used[others] + some[of])
-    without = np.bincount(of, alone, n - 256) - parts * np.log(total + some * (parts - 1))
+    without = np.bincount(of, alone, n - fixed) - parts * np.log(total + some * (parts - 1))
     cost = np.where(use > 0, use * (np.log(some / total) - without), -np.inf)
-    cost[other_scores > scores[256:].astype(np.float32)] = -np.inf  # never the best way
-    keep = np.sort(256 + np.argsort(-cost, kind="stable")[:left])
-    keep = keep[cost[keep - 256] > -np.inf]
-    chosen = np.concatenate([np.arange(256), keep])
+    cost[other_scores > scores[fixed:].astype(np.float32)] = -np.inf  # never the best way
+    keep = np.sort(np.argsort(-cost, kind="stable")[: max(0, left - fixed)])
+    keep = fixed + keep[cost[keep] > -np.inf]
+    chosen = np.concatenate([np.arange(fixed), keep])
     return [pieces[i] for i in chosen.tolist()], scores[chosen]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.tinygpt.tokenizer.models import model
 from tinygpt.cli import main
 from tinygpt.tokenizer import load
 
@@ -72,6 +73,33 @@ def test_char_kind(tinygpt, text_file, tmp_path):
     assert load(out).vocab_size == len(set(TEXT) - {"\r"})
 
 
+def test_unigram_kind(tinygpt, text_file, tmp_path):
+    out = tmp_path / "unigram.json"
+    arguments = ("tokenizer", "train", text_file, "--kind", "unigram", "--out", out)
+    code, shown, _ = tinygpt(*arguments, "--vocab-size", 270)
+    assert code == 0 and b"8 pieces" in shown
+    assert load(out).decode(load(out).encode(TEXT)) == TEXT
+    code, shown, _ = tinygpt("tokenizer", "inspect", out, "the cat")
+    assert code == 0 and "270 ids: 256 bytes, 8 pieces" in shown.decode()
+    code, _, said = tinygpt(*arguments, "--format", "tiktoken")
+    assert code == 1 and "cannot be saved as tiktoken" in said
+
+
+def test_a_model_of_sentencepiece_is_used_and_kept(tinygpt, tmp_path):
+    path, copy = tmp_path / "some.model", tmp_path / "copy.json"
+    path.write_bytes(model())
+    assert tinygpt("tokenizer", "encode", path, "--text", "ab c")[1].split() == [
+        str(i).encode() for i in load(path).encode("ab c")
+    ]
+    code, shown, _ = tinygpt("tokenizer", "inspect", path, "ab c")
+    assert code == 0 and "12 ids of SentencePiece's unigram" in shown.decode()
+    assert tinygpt("tokenizer", "convert", path, copy, "--format", "tinygpt")[0] == 0
+    ids = tinygpt("tokenizer", "encode", copy, "--text", "ab c")[1].split()
+    assert tinygpt("tokenizer", "decode", copy, *(i.decode() for i in ids))[1] == b"ab c"
+    code, _, said = tinygpt("tokenizer", "convert", path, copy, "--format", "huggingface")
+    assert code == 1 and "only byte-level BPE" in said
+
+
 def test_inspect_shows_the_cut_and_the_tree(tinygpt, trained):
     code, shown, _ = tinygpt("tokenizer", "inspect", trained, "the cat<|end|>")
     shown = shown.decode()
@@ -83,6 +111,17 @@ def test_compare_puts_them_side_by_side(tinygpt, trained, text_file):
     code, shown, _ = tinygpt("tokenizer", "compare", trained, trained, "--text", text_file)
     assert code == 0
     assert shown.decode().count("280") == 2
+    assert "bits/byte" not in shown.decode()
+
+
+def test_compare_trains_a_model_on_each(tinygpt, trained, text_file, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    code, shown, _ = tinygpt(
+        "tokenizer", "compare", trained, trained, "--text", text_file, "--train", 3
+    )
+    found = [line.split("│")[-2] for line in shown.decode().splitlines() if "280" in line]
+    assert code == 0 and "bits/byte" in shown.decode()
+    assert len(found) == 2 and len(set(found)) == 1 and 0 < float(found[0]) < 8
 
 
 @pytest.mark.parametrize("form", ["tinygpt", "huggingface", "tiktoken"])
