@@ -19,6 +19,8 @@ from pathlib import Path
 
 from tests.fuzz import mutate
 from tests.fuzz.mutate import Mutation
+from tests.tinygpt.tokenizer import models
+from tinygpt.tokenizer.protobuf import fields
 
 WORDS = "the a cat dog sat ran on under mat tree and then it saw an old red hat by night".split()
 NEWEST, STEPS = "checkpoints/step-00000012", 12
@@ -78,6 +80,13 @@ def make_world(folder: Path, call: Callable[[list[str]], int]) -> None:
     done("tokenizer", "convert", folder / "ours.json", folder / "hf.json")
     done("tokenizer", "convert", folder / "ours.json", folder / "ranks.tiktoken",
          "--format", "tiktoken")
+    done("tokenizer", "train", text, "--kind", "unigram", "--vocab-size", 300,
+         "--out", folder / "unigram.json")
+    (folder / "spm.model").write_bytes(
+        models.model(models.ROWS + models.BYTES, trainer=[(35, 1)],
+                     normalizer=[(2, models.charsmap({"\t": " ", "e\u0301": "é"}))])
+    )
+    done("tokenizer", "convert", folder / "spm.model", folder / "spm.json", "--format", "tinygpt")
     toml = [f"[{part}]" if value is None else f"{part} = {value}" for part, value in _toml_lines()]
     (folder / "settings.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
 
@@ -191,6 +200,23 @@ def _rank_lines(data: bytes, chance: random.Random) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
+def _fields(data: bytes, chance: random.Random) -> bytes:
+    """Fields of a message with other numbers, lengths and values; some twice, some gone."""
+    parts = [(number, value) for number, value in fields(data)]
+    for _ in range(chance.choice((1, 2, 5))):
+        at = chance.randrange(len(parts))
+        number, value = parts[at]
+        inner = chance.randbytes(chance.choice((0, 1, 4, 40)))
+        parts[at] = chance.choice((
+            (number, inner), (chance.choice((1, 2, 3, 4, 2000)), value), parts[0],
+            (number, 2 ** chance.randrange(63)), (number, float(chance.choice((0, 1e38, -1)))),
+            (number, (value if isinstance(value, bytes) else b"")
+             + models.message((chance.randrange(1, 50), inner))),
+            (number, models.message((1, "▁a".encode() * chance.choice((1, 2000))), (2, -1.0))),
+        ))
+    return models.message(*parts)
+
+
 def _toml_values(data: bytes, chance: random.Random) -> bytes:
     """Settings of other types and sizes, tables and names that are none."""
     lines = data.decode().splitlines()
@@ -245,10 +271,12 @@ def subjects() -> list[Subject]:
     for name in ("int8", "int4", "nf4"):
         path = f"{name}.tgpt"
         found.append(Subject(".tgpt", path, path, FILES, TENSORS, True, _sign_tensors))
-    for path in ("ours.json", "char.json", "hf.json"):
+    for path in ("ours.json", "char.json", "hf.json", "unigram.json", "spm.json"):
         found.append(Subject("tokenizer file", path, path, TOKENIZERS, JSON))
     found.append(Subject("rank file", "ranks.tiktoken", "ranks.tiktoken", TOKENIZERS,
                          (_rank_lines,) * 2))
+    found.append(Subject("SentencePiece model", "spm.model", "spm.model", TOKENIZERS[:3],
+                         (_fields,) * 2))
     found.append(Subject("TOML", "settings.toml", "settings.toml", ("settings",), (_toml_values,),
                          stream=True))
     return found

@@ -1,6 +1,6 @@
 /* Pieces with scores: the best way to write a text with them, and how often each is expected.
  *
- * viterbi.py and naive_unigram.py in C. A trie holds the pieces; from each position of a text that
+ * PythonLattice of lattice.py in C. A trie holds the pieces; from each position of a text that
  * can be reached it is walked as far as the text goes, and every piece met is an arc of the lattice
  *
  *     best      max over arcs, sums rounded to float32 at each step
