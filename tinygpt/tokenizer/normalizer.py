@@ -30,6 +30,7 @@ from tinygpt.tokenizer.files import TokenizerError
 SPACE = "\u2581"
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")  # bytes that are not UTF-8, as to_str gives them
 _REMEMBERED = 2**16  # steps of the trie
+_NO_POINT = 2**32 - 1  # behind the last character
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,44 @@ class Charsmap:
         self._steps: dict[tuple[int, str], tuple[int, str | None]] = {}
 
     def apply(self, text: str) -> str:
-        """The text with every rule applied, from left to right."""
-        out, here, n = [], 0, len(text)
-        while here < n:
-            node, found, after, end = 0, None, here, here + 1
-            while node >= 0 and after < n:
-                node, value = self._step(node, text[after])
-                after += 1
-                if value is not None:
-                    found, end = value, after
-            out.append(text[here] if found is None else found)
-            here = end
-        return "".join(out)
+        """The text with every rule applied, from left to right.
+
+        Few characters begin a rule: which do is asked once for each pair of neighbours that there
+        is, and what lies between is copied as it stands.
+        """
+        if not text:
+            return ""
+        points = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)
+        pairs = points << 32
+        pairs[:-1] |= points[1:]
+        pairs[-1] |= _NO_POINT
+        kinds, which = np.unique(pairs, return_inverse=True)
+        begins = np.array([self._may_begin(p >> 32, p & _NO_POINT) for p in kinds.tolist()])
+        out, here = [], 0
+        for start in np.flatnonzero(begins[which]).tolist():
+            if start >= here:
+                found, end = self._longest(text, start)
+                out += [text[here:start], text[start:end] if found is None else found]
+                here = end
+        return "".join([*out, text[here:]])
+
+    def _may_begin(self, point: int, behind: int) -> bool:
+        """May a rule begin with this code point, before that one?"""
+        node, value = self._step(0, chr(point))
+        if node >= 0 and value is None and behind != _NO_POINT:
+            node, value = self._step(node, chr(behind))
+            return node >= 0 or value is not None
+        return value is not None
+
+    def _longest(self, text: str, start: int) -> tuple[str | None, int]:
+        """(what the longest rule that fits says, None for no rule; where its text ends)."""
+        node, found, at, end = 0, None, start, start + 1
+        while node >= 0 and at < len(text):
+            node, value = self._step(node, text[at])
+            at += 1
+            if value is not None:
+                found, end = value, at
+        return found, end
 
     def _step(self, node: int, character: str) -> tuple[int, str | None]:
         """(node after a character, -1 for none; what a rule that ends there says, else None)."""
