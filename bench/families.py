@@ -194,12 +194,13 @@ def run(
               show_default=True, help=f"Folder for {LINES} and {FIGURE}; goes on where it stands.")
 @click.option("--draw", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Train nothing: draw the lines of this folder.")
+@click.option("--times/--no-times", default=True, help="Beside each switch its step's time.")
 def command(
-    sizes, seeds, steps_s, steps_m, only, overrides, source, jobs, threads, limit, out, draw
+    sizes, seeds, steps_s, steps_m, only, overrides, source, jobs, threads, limit, out, draw, times
 ):
     """Every switch of the shape at equal budgets: loss, parameters, time."""
     if draw is not None:
-        return show(draw)
+        return show(draw, times)
     steps = {"S": steps_s, "M": steps_m}
     own = {
         size: [f"data.source={source or text()}", *overrides,
@@ -219,7 +220,7 @@ def command(
             log.line(json.dumps(line | about))
             click.echo(f"{line['size']} {line['name']}, seed {line['seed']}: {line['loss']}, "
                        f"{line['ms']:.1f} ms a step", err=True)
-    return show(out)
+    return show(out, times)
 
 
 def prepared(jobs: Sequence[Job], folder: Path) -> dict[str, str]:
@@ -240,7 +241,7 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
     return list(read_lines(folder / LINES, LINE, lambda sentence: click.echo(sentence, err=True)))
 
 
-def show(folder: Path) -> None:
+def show(folder: Path, times: bool = True) -> None:
     """Draw the figure and print the tables of a folder's lines."""
     try:
         results = results_of(lines_of(folder))
@@ -248,7 +249,7 @@ def show(folder: Path) -> None:
         raise click.ClickException(str(error)) from None
     if not results:
         raise click.ClickException(f"no line with a result in {folder / LINES}. Train first.")
-    (folder / FIGURE).write_text(figure(results), encoding="utf-8")
+    (folder / FIGURE).write_text(figure(results, times), encoding="utf-8")
     for size, found in results.items():
         click.echo(f"\n{size}\n{table(found)}")
     click.echo(f"\nchart: {folder / FIGURE}")

@@ -91,13 +91,16 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def figure(results: Mapping[str, Sequence[Result]]) -> str:
-    """An SVG file: a panel for each size, the losses of all seeds, best above, default marked."""
+def figure(results: Mapping[str, Sequence[Result]], times: bool = True) -> str:
+    """An SVG file: a panel for each size, the losses of all seeds, best above, default marked.
+
+    times: beside each its step's time; on a busy machine that says nothing.
+    """
     step = LEFT + PLOT + RIGHT
     width = 16 + step * len(results)
     height = TOP + ROW * max(len(found) for found in results.values()) + BOTTOM
     panels = [
-        f'<g transform="translate({16 + step * i} 0)">{panel(size, found)}</g>'
+        f'<g transform="translate({16 + step * i} 0)">{panel(size, found, times)}</g>'
         for i, (size, found) in enumerate(results.items())
     ]
     return (
@@ -107,8 +110,8 @@ def figure(results: Mapping[str, Sequence[Result]]) -> str:
     )
 
 
-def panel(size: str, results: Sequence[Result]) -> str:
-    """One size, `LEFT + PLOT + RIGHT` wide: names, losses, and times the default's step."""
+def panel(size: str, results: Sequence[Result], timed: bool) -> str:
+    """One size, `LEFT + PLOT + RIGHT` wide: names, losses, if `timed` times the usual step."""
     usual, shown = results[0], [r for r in results if np.isfinite(r.losses).any()]
     ranked = sorted(shown, key=lambda r: np.nanmean(r.losses))
     rows = [Dots(r.name, r.losses, "b" if r.name == DEFAULT else "a") for r in ranked]
@@ -117,10 +120,11 @@ def panel(size: str, results: Sequence[Result]) -> str:
     times = [
         f'<text class="time" x="{PLOT + RIGHT - 14}" y="{ROW * i + ROW / 2 + 4}" text-anchor="end">'
         f"{spread(slower(r, usual)).median:.2f}</text>"
-        for i, r in enumerate(ranked)
+        for i, r in enumerate(ranked if timed else ())
     ]
+    end = LEFT + PLOT + RIGHT - 14
+    heading = f'<text x="{end}" y="{TOP - 12}" text-anchor="end">step time</text>'
     return (
-        f'<text class="title" x="0" y="26">{title}</text>'
-        f'<text x="{LEFT + PLOT + RIGHT - 14}" y="{TOP - 12}" text-anchor="end">step time</text>'
+        f'<text class="title" x="0" y="26">{title}</text>{heading if timed else ""}'
         f'<g transform="translate({LEFT} {TOP})">{plot}{"".join(times)}</g>'
     )
