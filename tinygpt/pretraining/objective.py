@@ -8,6 +8,7 @@ Read first: ../training/objective.py. Read next: ../data/batches.py, ../model/gp
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -109,6 +110,11 @@ class TextObjective(Objective):
     def check(self, saved: Checkpoint) -> None:
         super().check(saved)
         check_size(saved, self.config.model)
+
+    @cached_property
+    def parameters(self) -> int:
+        """By the shape: a damaged one's need not fit the memory."""
+        return self.config.model.parameters
 
     def build(self, rng: np.random.Generator | None) -> LanguageModel:
         model = build(self.config.model, rng)

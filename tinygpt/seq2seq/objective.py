@@ -125,6 +125,11 @@ class Seq2Seq(Objective):
         super().check(saved)
         check_size(saved, self.config.model)
 
+    @cached_property
+    def parameters(self) -> int:
+        """By the shape: a damaged one's need not fit the memory."""
+        return self.config.model.parameters
+
     def build(self, rng: np.random.Generator | None) -> EncoderDecoder:
         model = build(self.config.model, rng)
         assert isinstance(model, EncoderDecoder)  # Seq2SeqConfig allows no other
