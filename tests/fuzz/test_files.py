@@ -14,7 +14,7 @@ import pytest
 
 from tests.fuzz import mutate
 
-CASES = 200
+CASES = 140
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the cases run in forked processes")

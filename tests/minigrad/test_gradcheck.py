@@ -326,7 +326,7 @@ SMOOTH = {
 }
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(
     name=st.sampled_from(sorted(SMOOTH)),
     rows=st.integers(1, 5),

@@ -183,9 +183,9 @@ LEVEL = "pre_tokenizer__pretokenizers__1__"
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model__type": "Unigram"}, "its model is Unigram, not BPE"),
+        ({"model__type": "Unigram"}, "ignore_merges, which is not known of pieces"),
         ({"normalizer": {"type": "Lowercase"}}, "normalizes"),
-        ({"model__byte_fallback": True}, "byte_fallback"),
+        ({"model__byte_fallback": True}, "ignore_merges, which is not known of pieces"),
         ({"model__continuing_subword_prefix": "##"}, "continuing_subword_prefix"),
         ({"model__end_of_word_suffix": "</w>"}, "end_of_word_suffix"),
         ({"pre_tokenizer": None}, "not a plain byte-level one"),
