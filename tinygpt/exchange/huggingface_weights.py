@@ -67,7 +67,10 @@ class Shards:
                 raise ExchangeError(
                     f"{self.folder / INDEX} is damaged: it {error}. Copy it again."
                 ) from error
-            outside = [f for f in listed.values() if Path(f).name != f or f in ("", ".", "..")]
+            outside = [
+                f for f in listed.values()
+                if Path(f).name != f or f in ("", ".", "..") or not f.isprintable()
+            ]
             if outside:
                 raise ExchangeError(
                     f"{self.folder / INDEX} names {outside[0]!r:.60}, which is no file of this "

@@ -234,7 +234,7 @@ class _Reader:
             return inner
         if kind == "sign" and text == "-":
             inner = self._postfix()
-            return lambda names: _minus(0, inner(names))
+            return _applied(_minus, lambda names: 0, inner)
         if kind == "sign" and text == "[":
             return self._list()
         if kind != "name":

@@ -54,6 +54,8 @@ def render(template: str, names: Mapping[str, Any]) -> str:
         return "".join(run.out)
     except RecursionError as error:
         raise TemplateError("it is nested too deeply") from error
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise TemplateError(f"it cannot compute: {error}") from error
 
 
 def _pieces(template: str) -> list[_Piece]:

@@ -222,6 +222,7 @@ def test_a_folder_that_cannot_be_read_is_refused_in_words(folder, harm, words):
     ("index", "words"),
     [
         ({"weight_map": {NORM: "../outside"}}, "is no file of this folder"),
+        ({"weight_map": {NORM: "\ud800.safetensors"}}, "is no file of this folder"),
         ({"weight_map": {NORM: "missing.safetensors"}}, "missing.safetensors is damaged"),
         ({"weight_map": {NORM: "model-2.safetensors"}}, f"has no tensor {NORM}, which"),
         ({"weight_map": []}, "not an object"),

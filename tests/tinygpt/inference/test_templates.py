@@ -273,3 +273,9 @@ def test_without_jinja_such_a_template_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(UserError, match="needs jinja2"):
         templates.render(ChatForm(MACRO), [])
+
+
+@pytest.mark.parametrize("wrong", ["{{ -'a' }}", "{{ - messages }}", "{{ 'a' - 1 }}"])
+def test_arithmetic_of_what_is_no_number_is_one_sentence(wrong):
+    with pytest.raises(TemplateError, match="cannot compute"):
+        render(wrong, {"messages": []})
