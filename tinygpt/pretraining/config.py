@@ -56,10 +56,7 @@ class PretrainingConfig(Config):
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        if self.base is not None:
-            raise ConfigError(
-                f"base = {self.base!r}: pretraining begins with new weights. Leave base out."
-            )
+        check_begins_anew("pretraining", self.base)
         check_assembly(self.objective, self.model)
 
     @staticmethod
@@ -102,11 +99,14 @@ class MaskedConfig(Config):
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        if self.base is not None:
-            raise ConfigError(
-                f"base = {self.base!r}: an encoder begins with new weights. Leave base out."
-            )
+        check_begins_anew("an encoder", self.base)
         check_assembly(self.objective, self.model)
+
+
+def check_begins_anew(what: str, base: str | None) -> None:
+    """Raise ConfigError if there is a base for what begins with new weights."""
+    if base is not None:
+        raise ConfigError(f"base = {base!r}: {what} begins with new weights. Leave base out.")
 
 
 def check_assembly(objective: str, shape: ModelShape) -> None:

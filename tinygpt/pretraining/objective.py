@@ -2,13 +2,12 @@
 
 TextObjective is what every objective has that learns from running text; masked.py is another.
 
-Read first: ../training/objective.py. Read next: ../data/batches.py, ../model/gpt.py.
+Read first: ../training/objective.py, whole.py. Read next: ../data/batches.py, ../model/gpt.py.
 """
 
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -23,9 +22,9 @@ from tinygpt.inference.generate import stream_text
 from tinygpt.inference.prompt import knows
 from tinygpt.inference.sampling import Sampling
 from tinygpt.inference.scoring import mean_loss
-from tinygpt.model import LanguageModel, build
-from tinygpt.model.activations import activation_bytes
+from tinygpt.model import LanguageModel
 from tinygpt.pretraining.config import PretrainingConfig
+from tinygpt.pretraining.whole import WholeModel
 from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
@@ -33,10 +32,7 @@ from tinygpt.storage.paths import shown
 from tinygpt.text import DataError, load_corpus
 from tinygpt.text.files import STDIN, is_stream
 from tinygpt.tokenizer import CharTokenizer, Tokenizer
-from tinygpt.training.objective import Objective, Say
-from tinygpt.training.state import TrainState
-from tinygpt.training.trouble import drifting, judge_spikes
-from tinygpt.weights.open import check_size
+from tinygpt.training.objective import Say
 
 BASELINE_TOKENS = 500_000  # looked at for the report's baselines: a second, 40 MB
 SAMPLE_TOKENS = 120
@@ -44,13 +40,12 @@ SAMPLING = Sampling(temperature=0.8)
 Made = TypeVar("Made", bound="TextObjective")
 
 
-class TextObjective(Objective):
+class TextObjective(WholeModel):
     """A model learns from a text that was cut into training and held-out splits.
 
-    model_name: what it is called on screens.  specials: tokens that its tokenizer has besides.
+    specials: tokens that its tokenizer has besides.
     """
 
-    model_name: ClassVar[str]
     specials: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, dataset: Dataset | None = None):
@@ -96,48 +91,12 @@ class TextObjective(Objective):
             )
         return cls(run.config, dataset)
 
-    @classmethod
-    def settled(cls, own: Any, wanted: Any) -> Any:
-        return wanted.replace("model", vocab_size=own.model.vocab_size)
-
     def leave(self, folder: Path) -> None:
         """The tokenizer."""
         self.dataset.tokenizer.save(folder / "tokenizer.json")
 
     def identity(self) -> dict[str, Any]:
         return self.dataset.manifest["made_from"]
-
-    def check(self, saved: Checkpoint) -> None:
-        super().check(saved)
-        check_size(saved, self.config.model)
-
-    @cached_property
-    def parameters(self) -> int:
-        """By the shape: a damaged one's need not fit the memory."""
-        return self.config.model.parameters
-
-    def build(self, rng: np.random.Generator | None) -> LanguageModel:
-        model = build(self.config.model, rng)
-        model.recompute = self.config.training.recompute
-        return model
-
-    def judge(self, state: TrainState, loss: float, norm: float) -> str | None:
-        return judge_spikes(state, loss, norm)
-
-    def drifting(self, state: TrainState) -> str | None:
-        return drifting(state)
-
-    def activation_bytes(self) -> int:
-        recipe = self.config.training
-        return activation_bytes(self.config.model, recipe.batch_size, recipe.recompute)
-
-    def describe_model(self) -> tuple[str, str]:
-        shape = self.config.model
-        return self.model_name, (
-            f"{shape.n_layers} layers, {shape.n_heads} heads, width {shape.d_model}, context "
-            f"{shape.context} tokens, vocabulary {shape.vocab_size:,}"
-            + " characters" * (self.config.tokenizer.kind == "char")
-        )
 
     def describe_data(self) -> str:
         source = self.config.data.source

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tinygpt.config import Config, ConfigError, TrainingConfig, require
+from tinygpt.config import Config, TrainingConfig, require
 from tinygpt.model.shape import ModelShape
-from tinygpt.pretraining.config import TokenizerConfig, check_assembly
+from tinygpt.pretraining.config import TokenizerConfig, check_assembly, check_begins_anew
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,5 @@ class Seq2SeqConfig(Config):
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        if self.base is not None:
-            raise ConfigError(
-                f"base = {self.base!r}: this training begins with new weights. Leave base out."
-            )
+        check_begins_anew("this training", self.base)
         check_assembly(self.objective, self.model)

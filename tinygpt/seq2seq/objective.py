@@ -17,9 +17,8 @@ from minigrad import Tensor
 from minigrad.nn import evaluating
 from tinygpt.errors import UserError
 from tinygpt.inference.translate import translate
-from tinygpt.model import EncoderDecoder, build
-from tinygpt.model.activations import activation_bytes
-from tinygpt.runs.checkpoint import Checkpoint
+from tinygpt.model import EncoderDecoder
+from tinygpt.pretraining.whole import WholeModel
 from tinygpt.runs.run import Run
 from tinygpt.seq2seq.config import Seq2SeqConfig
 from tinygpt.seq2seq.pairs import (
@@ -36,16 +35,13 @@ from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import FormatError, read_bytes
 from tinygpt.tokenizer import END_OF_TEXT, TRAINERS, CharTokenizer, Tokenizer
-from tinygpt.training.objective import Objective, Say
-from tinygpt.training.state import TrainState
-from tinygpt.training.trouble import drifting, judge_spikes
-from tinygpt.weights.open import check_size
+from tinygpt.training.objective import Say
 
 KEPT = "pairs.jsonl"  # in the run's folder
 SHOWN, TRIED = 4, 64  # held-out pairs in a sample, and translated for it
 
 
-class Seq2Seq(Objective):
+class Seq2Seq(WholeModel):
     """An encoder-decoder learns to write targets; the loss is that of their tokens."""
 
     Config = Seq2SeqConfig
@@ -54,6 +50,7 @@ class Seq2Seq(Objective):
         "Loss is the model's surprise at each token of a target, given the source and the tokens "
         "before it, in nats: lower is better."
     )
+    model_name, layers = "An encoder-decoder", "layers in each half"
     writes = False  # not without a source: `notes` says how
 
     def __init__(
@@ -109,10 +106,6 @@ class Seq2Seq(Objective):
             ) from error
         return cls(run.config, pairs, run.tokenizer)
 
-    @classmethod
-    def settled(cls, own: Seq2SeqConfig, wanted: Seq2SeqConfig) -> Seq2SeqConfig:
-        return wanted.replace("model", vocab_size=own.model.vocab_size)
-
     def leave(self, folder: Path) -> None:
         """The tokenizer, and the pairs: what they came from may change."""
         self.tokenizer.save(folder / "tokenizer.json")
@@ -121,19 +114,9 @@ class Seq2Seq(Objective):
     def identity(self) -> dict[str, Any]:
         return {"pairs": hashlib.sha256(self.pairs.to_text().encode()).hexdigest()}
 
-    def check(self, saved: Checkpoint) -> None:
-        super().check(saved)
-        check_size(saved, self.config.model)
-
-    @cached_property
-    def parameters(self) -> int:
-        """By the shape: a damaged one's need not fit the memory."""
-        return self.config.model.parameters
-
     def build(self, rng: np.random.Generator | None) -> EncoderDecoder:
-        model = build(self.config.model, rng)
+        model = super().build(rng)
         assert isinstance(model, EncoderDecoder)  # Seq2SeqConfig allows no other
-        model.recompute = self.config.training.recompute
         return model
 
     def batches(self, model: EncoderDecoder, rng: np.random.Generator) -> PairLoader:
@@ -177,29 +160,11 @@ class Seq2Seq(Objective):
         right = sum(text == pair.target for pair, text in zip(tried, written, strict=True))
         return "\n".join([*lines, f"{right} of {len(tried)} held-out pairs are exact"])
 
-    def judge(self, state: TrainState, loss: float, norm: float) -> str | None:
-        return judge_spikes(state, loss, norm)
-
-    def drifting(self, state: TrainState) -> str | None:
-        return drifting(state)
-
     def example(self, rng: np.random.Generator) -> PairBatch:
         """As long as the context allows: what memory has to be there for."""
         shape, size = self.config.model, self.config.training.batch_size
         ids = rng.integers(0, shape.vocab_size, (size, shape.context))
         return PairBatch(ids, np.full(size, shape.context), ids, ids)
-
-    def activation_bytes(self) -> int:
-        recipe = self.config.training
-        return activation_bytes(self.config.model, recipe.batch_size, recipe.recompute)
-
-    def describe_model(self) -> tuple[str, str]:
-        shape = self.config.model
-        return "An encoder-decoder", (
-            f"{shape.n_layers} layers in each half, {shape.n_heads} heads, width {shape.d_model}, "
-            f"context {shape.context} tokens, vocabulary {shape.vocab_size:,}"
-            + " characters" * (self.config.tokenizer.kind == "char")
-        )
 
     def describe_data(self) -> str:
         data = self.config.data
