@@ -289,11 +289,8 @@ def _tested(test: Callable[[Any], bool], value: Expression, wrong: bool) -> Expr
 
 
 def _tried(what: Callable[..., Any], *values: Any) -> Any:
-    """A result.  Raises TemplateError where Python has none."""
-    try:
-        found = what(*values)
-    except (TypeError, ValueError, ZeroDivisionError, KeyError, AttributeError) as error:
-        raise TemplateError(f"it cannot compute: {error}") from error
+    """A result, of bounded length.  What Python cannot compute, template_language.render says."""
+    found = what(*values)
     if isinstance(found, str) and len(found) > LONGEST:
         raise TemplateError("it makes a text without end")
     return found
