@@ -178,14 +178,14 @@ def run(trained, tmp_path):
 def test_a_configuration_for_another_machine_is_refused_before_a_model_is_built(
     run, monkeypatch, change
 ):
-    from tinygpt.pretraining import objective
+    from tinygpt.pretraining import whole
     from tinygpt.weights import open as opening
 
     def built(*arguments):
         raise AssertionError("it was built")
 
     monkeypatch.setattr(opening, "build", built)
-    monkeypatch.setattr(objective, "build", built)
+    monkeypatch.setattr(whole, "build", built)
     opened = Run.open(run)
     opened.write_config(opened.config.replace("model", **change))
     for read in (load_model, lambda opened: resume(opened.path)):
