@@ -8,7 +8,9 @@ Other examples are drawn by
 """
 
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TINYGPT_THREADS", "2")
@@ -20,3 +22,32 @@ settings.register_profile(
 )
 settings.register_profile("soak", settings.get_profile("fixed"), derandomize=False)
 settings.load_profile("fixed")
+
+
+def pytest_configure(config):
+    config.counted = Counter()  # the calls of each judge of tests/ops
+
+
+def pytest_sessionfinish(session):
+    """A process of several (-n) tells what it counted to the one that sums up."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["counted"] = dict(session.config.counted)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.counted.update(getattr(node, "workeroutput", {}).get("counted", {}))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
+    properties = sum("tests/ops" in name for name in passed)
+    if properties:
+        from minigrad.testing import REGISTRY
+
+        counted = config.counted
+        terminalreporter.write_line(
+            f"{len(REGISTRY)} operations, {properties} properties hold, "
+            f"{counted['against_differences']:,} checks against finite differences, "
+            f"{counted['against_reference']:,} comparisons of backends"
+        )

@@ -44,7 +44,8 @@ MEMORY = 4 << 30  # bytes of address space that a mutant may take beyond its sta
 PATIENCE = 3.0  # times as long as the tests take without a mutant
 SLACK = 20.0  # seconds
 ARGUMENTS = (  # hypothesis is loaded before pytest could rewrite its assertions
-    "-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+    "-x", "-q", "-n", "0", "-p", "no:cacheprovider",
+    "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )
 
 
