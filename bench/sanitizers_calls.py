@@ -325,6 +325,11 @@ def decode(rng: Rng) -> None:
     for position in (0, places // 2, places - 1, *beyond):
         ids = laid_out(rng, rng.integers(0, V, B))
         kernels.active.decode_step(ids, network, keys, caches, np.full(B, position))
+    piece = min(places, 5)  # several tokens of one sequence, and one of another
+    slots, at = np.array([0] * piece + [B - 1] * (B > 1)), np.array([*range(piece), 0])
+    ids = laid_out(rng, rng.integers(0, V, len(slots)))
+    kernels.active.decode_step(ids, network, keys, caches, at[: len(slots)], slots,
+                               int(rng.integers(len(slots) + 1)))
 
 
 ALPHABET = "abcde  ,.'!\n12\u00e9\u4e16\U0001f600"

@@ -15,7 +15,7 @@
  * fixed order, so the logits do not depend on the number of threads.
  *
  * Shapes: B sequences, C channels, H heads of D on Hkv key heads, F the MLP's width, R rotary pairs.
- * keys and values of a layer: (B, places, Hkv, D), rings: position p lies at place p mod places.
+ * keys and values of a layer: (S, places, Hkv, D), rings: position p lies at place p mod places.
  * scratch: decode_scratch() floats. No weight is copied or written.
  */
 #include "decode_attention.h"
@@ -117,26 +117,35 @@ static const float *decode_read(const decode_state *s, const decode_input *in, i
     return s->ready;
 }
 
-/* One panel of a product, for all sequences. */
+/* `rows` rows, from `row` on, of one panel of a product with a packed matrix. */
+INLINE void decode_packed_panel(const decode_state *s, const decode_matrix *m,
+                                const decode_rows *r, int64_t row, int64_t panel, const int rows,
+                                const panel_epilogue *e) {
+    if (m->scheme == INT8)
+        int8_linear_panel(r->q, m->k, r->scale, m->codes, m->scale, m->offset, row, panel, rows,
+                          e);
+    if (m->scheme == INT4)
+        int4_linear_panel(r->q, r->padded, r->scale, r->sums, m->codes, m->scale, row, panel, rows,
+                          e);
+    if (m->scheme == NF4)
+        nf4_linear_panel(r->x, r->padded, m->codes, m->scale, s->net->levels, row, panel, rows, e);
+    if (m->scheme == Q4_1)
+        q4_1_linear_panel(r->q, r->block, m->k, m->codes, m->scale, row, panel, rows, e);
+    if (m->scheme == Q8_0)
+        q8_0_linear_panel(r->q, r->block, m->k, m->codes, m->scale, row, panel, rows, e);
+}
+
+/* One panel of a product, for all tokens. */
 static void decode_panel(const decode_state *s, const decode_matrix *m, const decode_rows *r,
                          int64_t panel, const panel_epilogue *e) {
+    int64_t row = 0;
     if (m->scheme == FLOATS) {
         float_panel(m->codes, r->x, s->batch, m->k, panel, e);
         return;
     }
-    for (int64_t b = 0; b < s->batch; b++) {
-        if (m->scheme == INT8)
-            int8_linear_panel(r->q, m->k, r->scale, m->codes, m->scale, m->offset, b, panel, 1, e);
-        if (m->scheme == INT4)
-            int4_linear_panel(r->q, r->padded, r->scale, r->sums, m->codes, m->scale, b, panel, 1,
-                              e);
-        if (m->scheme == NF4)
-            nf4_linear_panel(r->x, r->padded, m->codes, m->scale, s->net->levels, b, panel, 1, e);
-        if (m->scheme == Q4_1)
-            q4_1_linear_panel(r->q, r->block, m->k, m->codes, m->scale, b, panel, 1, e);
-        if (m->scheme == Q8_0)
-            q8_0_linear_panel(r->q, r->block, m->k, m->codes, m->scale, b, panel, 1, e);
-    }
+    for (; row + PANEL_ROWS <= s->batch; row += PANEL_ROWS)
+        decode_packed_panel(s, m, r, row, panel, PANEL_ROWS, e);
+    for (; row < s->batch; row++) decode_packed_panel(s, m, r, row, panel, 1, e);
 }
 
 /* y = act(x W^T + bias) + residual, a phase; the matrix adds its rows and its bias to `epilogue`. */
@@ -240,11 +249,14 @@ static void decode_layers(decode_state *s, float *logits) {
         decode_matmul(s, &l->down, (decode_input){.x = s->hidden, .gated = net->gated}, to_stream);
         decode_settle(s, &l->norm2);
     }
+    s->batch = s->scored;
+    if (!s->scored) return;
     decode_matmul(s, &net->head, decode_normed(s, &net->norm), (panel_epilogue){.y = logits});
     decode_cap(s, logits);
 }
 
-void decode_step(const void *network, const int64_t *ids, const int64_t *positions, int64_t batch,
+void decode_step(const void *network, const int64_t *ids, const int64_t *positions,
+                 const int64_t *slots, int64_t batch, int64_t scored, int64_t pieces,
                  float *logits, float *scratch) {
     const decode_network *net = network;
     const double work = batch * decode_weights(net) < DECODE_TEAM_WEIGHTS ? 0 : 1e9;
@@ -252,7 +264,8 @@ void decode_step(const void *network, const int64_t *ids, const int64_t *positio
     memset(counters, 0, decode_counters(net, team_for(work)) * sizeof *counters);
     float *shared = (float *)(counters + decode_counters(net, team_for(work)));
     PARALLEL_REGION(work) {
-        decode_state s = {net, positions, batch, thread_index(), thread_count(), counters, shared};
+        decode_state s = {net, positions, slots, batch, scored, pieces,
+                          thread_index(), thread_count(), counters, shared};
         s.qkv = s.stream + batch * net->width;
         s.attended = s.qkv + batch * (decode_queries(net) + 2 * decode_keys(net));
         s.hidden = s.attended + batch * decode_queries(net);

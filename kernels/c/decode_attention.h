@@ -88,20 +88,32 @@ static void decode_head(const decode_state *s, const float *q, const float *keys
         decode_average(p, values + i, span, stride, 1, D - i < LANES ? D - i : LANES, y + i);
 }
 
-/* A key head of one sequence and the heads that share it: its new key and value are stored first. */
-static void decode_group(const decode_state *s, const decode_layer *layer, int64_t b, int64_t kv) {
+/* Where the keys (or values) of a token's sequence begin, of one key head. */
+static int64_t decode_at(const decode_state *s, int64_t b, int64_t kv) {
+    const decode_network *net = s->net;
+    return s->slots[b] * net->places * decode_keys(net) + kv * net->head_dim;
+}
+
+/* A token's key and value, of one key head, into its sequence's ring. */
+static void decode_store(const decode_state *s, const decode_layer *layer, int64_t b, int64_t kv) {
+    const decode_network *net = s->net;
+    const int64_t D = net->head_dim, stride = decode_keys(net);
+    const int64_t at = decode_at(s, b, kv) + s->positions[b] % net->places * stride;
+    float *k = s->qkv + b * layer->qkv.n + decode_queries(net) + kv * D, *v = k + stride;
+    decode_place(s, k, layer->k_norm, s->turns + b * 2 * net->pairs);
+    memcpy(layer->keys + at, k, D * sizeof *k);
+    memcpy(layer->values + at, v, D * sizeof *v);
+}
+
+/* The heads of a token that share a key head. */
+static void decode_attend(const decode_state *s, const decode_layer *layer, int64_t b, int64_t kv) {
     const decode_network *net = s->net;
     const int64_t D = net->head_dim, group = net->heads / net->kv_heads, stride = decode_keys(net);
-    const int64_t at = b * net->places * stride + kv * D;
-    const int64_t place = s->positions[b] % net->places;
     const decode_span span = decode_seen(net, s->positions[b]);
-    float *qkv = s->qkv + b * layer->qkv.n, *q = qkv + kv * group * D;
-    float *k = qkv + decode_queries(net) + kv * D, *keys = layer->keys + at;
-    float *v = k + stride, *values = layer->values + at;
+    const float *keys = layer->keys + decode_at(s, b, kv);
+    const float *values = layer->values + decode_at(s, b, kv);
     const float *turns = s->turns + b * 2 * net->pairs;
-    decode_place(s, k, layer->k_norm, turns);
-    memcpy(keys + place * stride, k, D * sizeof *k);
-    memcpy(values + place * stride, v, D * sizeof *v);
+    float *q = s->qkv + b * layer->qkv.n + kv * group * D;
     float *y = s->attended + b * decode_queries(net) + kv * group * D;
     for (int64_t h = 0; h < group; h++) {
         const float *bias = net->bias ? net->bias + (kv * group + h) * net->distances : 0;
@@ -110,14 +122,25 @@ static void decode_group(const decode_state *s, const decode_layer *layer, int64
     }
 }
 
-/* All heads of all sequences, a phase. */
-static void decode_attention(decode_state *s, const decode_layer *layer) {
-    const int64_t units = s->batch * s->net->kv_heads;
+/* All heads of all tokens, a phase that does either or both. */
+static void decode_heads(decode_state *s, const decode_layer *layer, int store, int attend) {
+    const int64_t kv_heads = s->net->kv_heads, units = s->batch * kv_heads;
     int64_t begin, end;
     while (decode_claim(s, units, &begin, &end)) {
-        for (int64_t unit = begin; unit < end; unit++)
-            decode_group(s, layer, unit / s->net->kv_heads, unit % s->net->kv_heads);
+        for (int64_t unit = begin; unit < end; unit++) {
+            if (store) decode_store(s, layer, unit / kv_heads, unit % kv_heads);
+            if (attend) decode_attend(s, layer, unit / kv_heads, unit % kv_heads);
+        }
         decode_done(s, end - begin);
     }
     decode_next(s, units);
+}
+
+/* Tokens of one sequence see each other's keys, so that all are stored before any is looked at. */
+static void decode_attention(decode_state *s, const decode_layer *layer) {
+    if (s->pieces) {
+        decode_heads(s, layer, 1, 0);
+        decode_heads(s, layer, 0, 1);
+    } else
+        decode_heads(s, layer, 1, 1);
 }

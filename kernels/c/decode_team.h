@@ -21,15 +21,15 @@ typedef struct {
 /* What one thread sees: its place in the team, the shared activations, and its own. */
 typedef struct {
     const decode_network *net;
-    const int64_t *positions; /* (B) */
-    int64_t batch, thread, threads;
+    const int64_t *positions, *slots; /* (B) */
+    int64_t batch, scored, pieces, thread, threads;
     decode_counter *phase;                   /* of this phase: units done, then claims by share */
     float *stream, *qkv, *attended, *hidden; /* shared: (B, C), (B, .), (B, H D), (B, F or 2 F) */
     float *turns;                            /* shared: (B, 2, R), cosines and sines */
     float *ready, *scores, *rows;            /* own: (B, C or F); (places); (B, padded), scales */
 } decode_state;
 
-static int64_t decode_phases(const decode_network *net) { return 7 * net->layers + 4; }
+static int64_t decode_phases(const decode_network *net) { return 8 * net->layers + 4; }
 
 static int64_t decode_queries(const decode_network *net) { return net->heads * net->head_dim; }
 

@@ -104,7 +104,8 @@ typedef struct {
 } decode_network;
 /* network: a decode_network; void, because cffi holds each module's structs for other types. */
 int64_t decode_scratch(const void *network, int64_t batch, int64_t threads);
-void decode_step(const void *network, const int64_t *ids, const int64_t *positions, int64_t batch,
+void decode_step(const void *network, const int64_t *ids, const int64_t *positions,
+                 const int64_t *slots, int64_t batch, int64_t scored, int64_t pieces,
                  float *logits, float *scratch);
 
 /* dropout.c */

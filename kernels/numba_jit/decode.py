@@ -8,7 +8,10 @@ import sys
 from kernels.numpy_ref.decode import Network, check_decode, decode_with
 
 
-def decode_step(ids, network: Network, keys, values, positions):
+def decode_step(
+    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None
+):
     """As numpy_ref.decode_step."""
-    check_decode(ids, network, keys, values, positions)
-    return decode_with(sys.modules[__package__], ids, network, keys, values, positions)
+    given = (ids, network, keys, values, positions, slots, scored)
+    check_decode(*given)
+    return decode_with(sys.modules[__package__], *given)

@@ -18,6 +18,13 @@ overwritten: nothing is moved and nothing grows, however long the text. A key is
 turned at its own position; scores depend on distances alone, so it stays right while positions go
 on. (A table of position vectors ends; there the text ends with it.)
 
+**Several texts, several tokens of one.** `slots` says to which of the cache's S sequences each
+token belongs, so that texts may join and leave a batch from one step to the next and nothing is
+moved. A slot may occur more than once: then these are the next tokens of one text (a piece of a
+prompt), and each layer stores all keys before anybody looks. Every token's numbers are those that
+it would have had alone, whoever else is in the batch: each sum is over one token's own numbers, and
+in C in an order that the batch does not change, so that they are equal to the bit.
+
 It is the model of tinygpt/model once more, as one kernel, because one token has too little work
 for forty calls from Python: for config M the arithmetic takes half a millisecond, and so would the
 calls. Any matrix may be float32 or Packed. Here it is composed of the reference's other kernels;
@@ -184,32 +191,42 @@ def _fits(
         raise ValueError(f"Network: {name} {part.shape} must be C-contiguous and aligned")
 
 
-def decode_step(ids, network: Network, keys, values, positions):
-    """Feed one token to each of B sequences, each at its own position, and score what follows it.
+def decode_step(
+    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None
+):
+    """Feed B tokens to their sequences, each at its own position, and score what follows.
 
-    ids, positions: (B,) int; keys, values: (L, B, places, Hkv, D) float32: those of row b's last
-    `places` positions before positions[b] are filled, the one at positions[b] is written, at place
+    ids, positions: (B,) int; keys, values: (L, S, places, Hkv, D) float32: those of a sequence's
+    last `places` positions before a token's are filled, the one at its own is written, at place
     positions[b] mod places.  Both lie contiguous and share no memory (ValueError); what else is
     given is only read.
+    slots: (B,) int, each token's sequence among the S; None: as many as S, in their order.
+    Tokens of one sequence are given in order, at positions that follow one another.
+    scored: logits are asked for of so many tokens, the first ones; None: of all.
     A token sees the last min(places, window) positions, itself included.  So a step over a ring
     that has come round equals the same token's row of a pass over the whole text in which each
     query sees that many keys: with several layers, what a key holds was gathered from keys that
     are overwritten by now, and reaches back L (places - 1) positions.
-    Returns logits (B, V') float32.
-    Raises IndexError for an id outside the vocabulary, ValueError for a position outside the
-    network's table (without one, from FARTHEST on) or a cache with more places than `bias` has
-    distances.
+    Returns logits (scored, V') float32.
+    Raises IndexError for an id outside the vocabulary or a slot outside the cache, ValueError for a
+    position outside the network's table (without one, from FARTHEST on), a cache with more places
+    than `bias` has distances, or tokens of one sequence that leave one out or overwrite a key that
+    one of them sees.
     """
-    check_decode(ids, network, keys, values, positions)
+    check_decode(ids, network, keys, values, positions, slots, scored)
     ops = sys.modules[__package__]  # the other kernels of this backend, whole by now
-    return decode_with(ops, ids, network, keys, values, positions)
+    return decode_with(ops, ids, network, keys, values, positions, slots, scored)
 
 
-def check_decode(ids, network: Network, keys, values, positions) -> None:
+def check_decode(
+    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None
+) -> None:
     """The checks of decode_step, for every backend."""
     _, Hkv, D = network.head_shape
     sizes = {"L": len(network.layers), "Hkv": Hkv, "D": D}
-    contracts.decode_step.ready(ids, positions, keys, values, **sizes)
+    if slots is None:
+        sizes["S"] = len(ids)
+    contracts.decode_step.ready(ids, positions, keys, values, slots, **sizes)
     checks.apart("decode_step", {"keys": keys, "values": values}, {})
     checks.ids("decode_step", ids, network.token.shape[0])
     places = keys.shape[2]
@@ -226,10 +243,37 @@ def check_decode(ids, network: Network, keys, values, positions) -> None:
         raise ValueError(
             f"decode_step: position {wrong} is outside the {network.positions} positions there are"
         )
+    if scored is not None and not 0 <= scored <= len(ids):
+        raise ValueError(f"decode_step: scored is {scored}, of {len(ids)} tokens")
+    if slots is not None:
+        checks.ids("decode_step", slots, keys.shape[1])
+        check_pieces(slots.tolist(), positions.tolist(), places, network.sight(places))
 
 
-def decode_with(ops: ModuleType, ids, network: Network, keys, values, positions):
+def check_pieces(slots: list[int], positions: list[int], places: int, sight: int) -> None:
+    """Raise ValueError unless each sequence's tokens follow one another and spare what they see."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for slot, position in zip(slots, positions, strict=True):
+        if slot not in first:
+            first[slot] = position
+        elif position != last[slot] + 1:
+            raise ValueError(
+                f"decode_step: position {position} of sequence {slot} follows {last[slot]}"
+            )
+        elif position >= places and position - first[slot] > places - sight:
+            raise ValueError(
+                f"decode_step: position {position} overwrites a key that position {first[slot]} "
+                f"of sequence {slot} sees; give fewer tokens at once"
+            )
+        last[slot] = position
+
+
+def decode_with(
+    ops: ModuleType, ids, network: Network, keys, values, positions, slots=None, scored=None
+):
     """decode_step in terms of another backend's linear, norms and attention."""
+    slots = range(len(ids)) if slots is None else slots.tolist()
 
     def before(x, weight, bias):  # the norm that a half begins with, or the head
         return norm(ops, x, weight, bias, network) if network.norm_place == "pre" else x
@@ -244,23 +288,25 @@ def decode_with(ops: ModuleType, ids, network: Network, keys, values, positions)
     for layer, k, v in zip(network.layers, keys, values, strict=True):
         h = before(stream, layer.norm1, layer.norm1_bias)
         h = linear(ops, h, layer.qkv, layer.qkv_bias)
-        h = attention(ops, h, layer, k, v, positions, network)
+        h = attention(ops, h, layer, k, v, positions, slots, network)
         stream = linear(ops, h, layer.proj, layer.proj_bias, stream)
         stream = after(stream, layer.norm1, layer.norm1_bias)
         h = before(stream, layer.norm2, layer.norm2_bias)
         h = activate(linear(ops, h, layer.up, layer.up_bias), network.activation, ops.gelu_forward)
         stream = linear(ops, h, layer.down, layer.down_bias, stream)
         stream = after(stream, layer.norm2, layer.norm2_bias)
-    h = before(stream, network.norm, network.norm_bias)
+    h = before(stream[:scored], network.norm, network.norm_bias)
     logits = linear(ops, h, network.output, network.head_bias)
     cap = network.softcap
     return logits if cap is None else np.tanh(logits / np.float32(cap)) * np.float32(cap)
 
 
-def attention(ops: ModuleType, qkv, layer: LayerWeights, keys, values, positions, network: Network):
-    """Store each row's new key and value; its queries see the row's last ones up to there.
+def attention(
+    ops: ModuleType, qkv, layer: LayerWeights, keys, values, positions, slots, network: Network
+):
+    """Store each token's key and value; its queries see its sequence's last ones up to there.
 
-    qkv: (B, (H + 2 Hkv) D); keys, values: (B, places, Hkv, D), one layer's.  Returns (B, H D).
+    qkv: (B, (H + 2 Hkv) D); keys, values: (S, places, Hkv, D), one layer's.  Returns (B, H D).
     """
     H, Hkv, D = network.head_shape
     parts = np.split(qkv, [H * D, (H + Hkv) * D], axis=-1)
@@ -275,13 +321,15 @@ def attention(ops: ModuleType, qkv, layer: LayerWeights, keys, values, positions
         cos, sin = np.cos(angles).astype(q.dtype), np.sin(angles).astype(q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
     y, places = np.empty_like(q), keys.shape[1]
-    for b, position in enumerate(positions.tolist()):
-        keys[b, position % places], values[b, position % places] = k[b], v[b]
+    where = list(zip(slots, positions.tolist(), strict=True))
+    for b, (slot, position) in enumerate(where):
+        keys[slot, position % places], values[slot, position % places] = k[b], v[b]
+    for b, (slot, position) in enumerate(where):
         seen = min(position + 1, network.sight(places))
         bias = None if network.bias is None else network.bias[:, :seen]
         y[b] = ops.attention_forward(
-            q[b, None, None], last(keys[b], position, seen)[None],
-            last(values[b], position, seen)[None], bias=bias,
+            q[b, None, None], last(keys[slot], position, seen)[None],
+            last(values[slot], position, seen)[None], bias=bias,
         )[0][0, 0]
     return y.reshape(len(qkv), H * D)
 

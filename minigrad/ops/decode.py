@@ -15,10 +15,17 @@ __all__ = ["LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
 
 
 def decode_step(
-    ids: np.ndarray, network: Network, keys: np.ndarray, values: np.ndarray, positions: np.ndarray
+    ids: np.ndarray,
+    network: Network,
+    keys: np.ndarray,
+    values: np.ndarray,
+    positions: np.ndarray,
+    slots: np.ndarray | None = None,
+    scored: int | None = None,
 ) -> np.ndarray:
-    """Logits (B, V) after one more token for each of B sequences, each at its own position.
+    """Logits (scored, V) after B more tokens, each of its own sequence and at its own position.
 
-    ids, positions: (B,) int; keys, values: (L, B, places, Hkv, D) float32, written to.
+    ids, positions, slots: (B,) int; keys, values: (L, S, places, Hkv, D) float32, written to.
+    slots None: S is B.  scored None: all.
     """
-    return active.decode_step(ids, network, keys, values, positions)
+    return active.decode_step(ids, network, keys, values, positions, slots, scored)
