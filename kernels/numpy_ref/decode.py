@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -201,7 +202,7 @@ def decode_step(
     positions[b] mod places.  Both lie contiguous and share no memory (ValueError); what else is
     given is only read.
     slots: (B,) int, each token's sequence among the S; None: as many as S, in their order.
-    Tokens of one sequence are given in order, at positions that follow one another.
+    The positions of one sequence's tokens follow one another, in whatever order they are given.
     scored: logits are asked for of so many tokens, the first ones; None: of all.
     A token sees the last min(places, window) positions, itself included.  So a step over a ring
     that has come round equals the same token's row of a pass over the whole text in which each
@@ -252,21 +253,21 @@ def check_decode(
 
 def check_pieces(slots: list[int], positions: list[int], places: int, sight: int) -> None:
     """Raise ValueError unless each sequence's tokens follow one another and spare what they see."""
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
+    pieces: dict[int, list[int]] = {}
     for slot, position in zip(slots, positions, strict=True):
-        if slot not in first:
-            first[slot] = position
-        elif position != last[slot] + 1:
+        pieces.setdefault(slot, []).append(position)
+    for slot, piece in pieces.items():
+        piece.sort()
+        for before, position in pairwise(piece):
+            if position != before + 1:
+                raise ValueError(
+                    f"decode_step: position {position} of sequence {slot} follows {before}"
+                )
+        if piece[-1] >= places and piece[-1] - piece[0] > places - sight:
             raise ValueError(
-                f"decode_step: position {position} of sequence {slot} follows {last[slot]}"
-            )
-        elif position >= places and position - first[slot] > places - sight:
-            raise ValueError(
-                f"decode_step: position {position} overwrites a key that position {first[slot]} "
+                f"decode_step: position {piece[-1]} overwrites a key that position {piece[0]} "
                 f"of sequence {slot} sees; give fewer tokens at once"
             )
-        last[slot] = position
 
 
 def decode_with(

@@ -56,7 +56,8 @@ class Answer:
     """A request under way. The engine appends, whoever asked takes away.
 
     echoed: the prompt's tokens, where they were asked for, once all are read.
-    drawn: tokens that nobody took yet.  reason: why it ended; None: it goes on.
+    drawn: tokens that nobody took yet.  reason: why it ended; None: it goes on.  error: what went
+        wrong, where that is "failed".
     reused: tokens of the prompt that a cache had.  cancelled: set by whoever asked, from any
         thread; the place is free before the next step.
     """
@@ -65,5 +66,6 @@ class Answer:
     echoed: list[Scored] | None = None
     drawn: deque[Scored] = field(default_factory=deque)
     reason: Reason | None = None
+    error: str | None = None
     reused: int = 0
     cancelled: bool = False
