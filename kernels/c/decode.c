@@ -272,7 +272,7 @@ void decode_step(const void *network, const int64_t *ids, const int64_t *positio
         s.turns = s.hidden + batch * net->hidden;
         s.ready = shared + decode_shared(net, batch) + s.thread * decode_own(net, batch);
         s.scores = s.ready + batch * decode_inner(net);
-        s.rows = s.scores + net->places;
+        s.rows = s.scores + net->heads * net->places;
         decode_embed(&s, ids);
         decode_layers(&s, logits);
     }

@@ -38,98 +38,97 @@ static void decode_place(const decode_state *s, float *x, const float *norm, con
     decode_rotate(x, turns, s->net->pairs);
 }
 
-/* y = sum_t p_t v_t, `vectors` vectors of n floats each; rows of v are `stride` apart. */
-INLINE void decode_average(const float *p, const float *v, const decode_span *span, int64_t stride,
+/* y += sum_t p_t v_t over `count` rows of v, `stride` apart: `vectors` vectors of n floats each. */
+INLINE void decode_average(const float *p, const float *v, int64_t count, int64_t stride,
                            const int vectors, int64_t n, float *y) {
     vf sum[4];
-    UNROLL for (int j = 0; j < vectors; j++) sum[j] = v_zero();
-    for (int run = 0; run < 2; run++) {
-        const float *row = v + span->first[run] * stride;
-        for (int64_t t = 0; t < span->count[run]; t++, row += stride) {
-            vf weight = v_set1(*p++);
-            UNROLL for (int j = 0; j < vectors; j++)
-                sum[j] = v_fma(weight, v_load_part(row + j * LANES, n), sum[j]);
-        }
+    UNROLL for (int j = 0; j < vectors; j++) sum[j] = v_load_part(y + j * LANES, n);
+    for (int64_t t = 0; t < count; t++, v += stride) {
+        vf weight = v_set1(p[t]);
+        UNROLL for (int j = 0; j < vectors; j++)
+            sum[j] = v_fma(weight, v_load_part(v + j * LANES, n), sum[j]);
     }
     UNROLL for (int j = 0; j < vectors; j++) v_store_part(y + j * LANES, sum[j], n);
 }
 
-/* scores = q . k_t / sqrt(D), oldest first. */
-static void decode_scores(const decode_state *s, const float *q, const float *keys,
-                          const decode_span *span, int64_t stride) {
-    const int64_t D = s->net->head_dim;
-    const vf scale = v_set1(1 / sqrtf((float)D));
-    float *scores = s->scores;
-    for (int run = 0; run < 2; run++) {
-        const float *row = keys + span->first[run] * stride;
-        for (int64_t t = 0; t < span->count[run]; t += LANES) {
-            int64_t left = span->count[run] - t;
-            vf some = v_mul(scale, float_dots(row + t * stride, stride, left, q, D));
-            v_store_part(scores + t, some, left < LANES ? left : LANES);
-        }
-        scores += span->count[run];
-    }
-}
-
-/* y = sum_t p_t v_t, p = softmax(q . k_t / sqrt(D) + bias): one head of one sequence. Rows of keys and
- * values are `stride` apart; bias: by distance, or NULL. */
-static void decode_head(const decode_state *s, const float *q, const float *keys,
-                        const float *values, const decode_span *span, int64_t stride,
-                        const float *bias, float *y) {
-    const int64_t D = s->net->head_dim;
-    float *p = s->scores;
-    decode_scores(s, q, keys, span, stride);
-    for (int64_t t = 0; bias && t < span->seen; t++) p[t] += bias[span->seen - 1 - t];
-    softmax_row(p, p, span->seen);
+/* Likewise, all D numbers of a head. */
+static void decode_average_head(const float *p, const float *v, int64_t count, int64_t stride,
+                                int64_t D, float *y) {
     int64_t i = 0;
     for (; i + 4 * LANES <= D; i += 4 * LANES)
-        decode_average(p, values + i, span, stride, 4, LANES, y + i);
+        decode_average(p, v + i, count, stride, 4, LANES, y + i);
     for (; i < D; i += LANES)
-        decode_average(p, values + i, span, stride, 1, D - i < LANES ? D - i : LANES, y + i);
-}
-
-/* Where the keys (or values) of a token's sequence begin, of one key head. */
-static int64_t decode_at(const decode_state *s, int64_t b, int64_t kv) {
-    const decode_network *net = s->net;
-    return s->slots[b] * net->places * decode_keys(net) + kv * net->head_dim;
+        decode_average(p, v + i, count, stride, 1, D - i < LANES ? D - i : LANES, y + i);
 }
 
 /* A token's key and value, of one key head, into its sequence's ring. */
 static void decode_store(const decode_state *s, const decode_layer *layer, int64_t b, int64_t kv) {
     const decode_network *net = s->net;
     const int64_t D = net->head_dim, stride = decode_keys(net);
-    const int64_t at = decode_at(s, b, kv) + s->positions[b] % net->places * stride;
+    const int64_t place = s->slots[b] * net->places + s->positions[b] % net->places;
+    const int64_t at = place * stride + kv * D;
     float *k = s->qkv + b * layer->qkv.n + decode_queries(net) + kv * D, *v = k + stride;
     decode_place(s, k, layer->k_norm, s->turns + b * 2 * net->pairs);
     memcpy(layer->keys + at, k, D * sizeof *k);
     memcpy(layer->values + at, v, D * sizeof *v);
 }
 
-/* The heads of a token that share a key head. */
-static void decode_attend(const decode_state *s, const decode_layer *layer, int64_t b, int64_t kv) {
+/* Some of a token's heads, [begin, end), with their queries q and sums y (heads, D).
+ *
+ * Keys of one position lie side by side for all key heads. So all heads look at a few positions
+ * before any looks at the next: memory is read in order, and not once for each head in steps of a
+ * position, which would wait for most of them. */
+static void decode_attend(const decode_state *s, const decode_layer *layer, int64_t b,
+                          int64_t begin, int64_t end) {
     const decode_network *net = s->net;
     const int64_t D = net->head_dim, group = net->heads / net->kv_heads, stride = decode_keys(net);
     const decode_span span = decode_seen(net, s->positions[b]);
-    const float *keys = layer->keys + decode_at(s, b, kv);
-    const float *values = layer->values + decode_at(s, b, kv);
+    const int64_t at = s->slots[b] * net->places * stride;
     const float *turns = s->turns + b * 2 * net->pairs;
-    float *q = s->qkv + b * layer->qkv.n + kv * group * D;
-    float *y = s->attended + b * decode_queries(net) + kv * group * D;
-    for (int64_t h = 0; h < group; h++) {
-        const float *bias = net->bias ? net->bias + (kv * group + h) * net->distances : 0;
-        decode_place(s, q + h * D, layer->q_norm, turns);
-        decode_head(s, q + h * D, keys, values, &span, stride, bias, y + h * D);
+    const vf scale = v_set1(1 / sqrtf((float)D));
+    float *q = s->qkv + b * layer->qkv.n, *y = s->attended + b * decode_queries(net);
+    float *scores = s->scores; /* (end - begin, seen), oldest first */
+    for (int64_t h = begin; h < end; h++) decode_place(s, q + h * D, layer->q_norm, turns);
+    for (int run = 0, done = 0; run < 2; done += span.count[run++])
+        for (int64_t t = 0; t < span.count[run]; t += LANES) {
+            const float *keys = layer->keys + at + (span.first[run] + t) * stride;
+            const int64_t left = span.count[run] - t;
+            for (int64_t h = begin; h < end; h++) {
+                vf some = float_dots(keys + h / group * D, stride, left, q + h * D, D);
+                v_store_part(scores + (h - begin) * span.seen + done + t, v_mul(scale, some),
+                             left < LANES ? left : LANES);
+            }
+        }
+    for (int64_t h = begin; h < end; h++) {
+        const float *bias = net->bias ? net->bias + h * net->distances : 0;
+        float *p = scores + (h - begin) * span.seen;
+        for (int64_t t = 0; bias && t < span.seen; t++) p[t] += bias[span.seen - 1 - t];
+        softmax_row(p, p, span.seen);
     }
+    memset(y + begin * D, 0, (end - begin) * D * sizeof *y);
+    for (int run = 0, done = 0; run < 2; done += span.count[run++])
+        for (int64_t t = 0; t < span.count[run]; t += LANES) {
+            const float *values = layer->values + at + (span.first[run] + t) * stride;
+            const int64_t left = span.count[run] - t, count = left < LANES ? left : LANES;
+            for (int64_t h = begin; h < end; h++)
+                decode_average_head(scores + (h - begin) * span.seen + done + t,
+                                    values + h / group * D, count, stride, D, y + h * D);
+        }
 }
 
-/* All heads of all tokens, a phase that does either or both. */
+/* All heads of all tokens, a phase that does either or both. A unit is one thread's share of a
+ * token's key heads. */
 static void decode_heads(decode_state *s, const decode_layer *layer, int store, int attend) {
-    const int64_t kv_heads = s->net->kv_heads, units = s->batch * kv_heads;
+    const int64_t kv_heads = s->net->kv_heads, group = s->net->heads / kv_heads;
+    const int64_t shares = kv_heads < s->threads ? kv_heads : s->threads;
+    const int64_t units = s->batch * shares;
     int64_t begin, end;
     while (decode_claim(s, units, &begin, &end)) {
         for (int64_t unit = begin; unit < end; unit++) {
-            if (store) decode_store(s, layer, unit / kv_heads, unit % kv_heads);
-            if (attend) decode_attend(s, layer, unit / kv_heads, unit % kv_heads);
+            const int64_t b = unit / shares, share = unit % shares;
+            const int64_t first = kv_heads * share / shares, last = kv_heads * (share + 1) / shares;
+            for (int64_t kv = first; store && kv < last; kv++) decode_store(s, layer, b, kv);
+            if (attend) decode_attend(s, layer, b, first * group, last * group);
         }
         decode_done(s, end - begin);
     }

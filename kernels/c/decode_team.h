@@ -1,8 +1,8 @@
 /* The threads of decode.c: what each sees, where in the scratch it lies, and who does which units.
  *
- * A phase is a number of units: panels of 16 outputs, or key heads. A thread claims units of its own
- * share first, the same ones for every token, because its core's cache may still hold them; then
- * what is left of the others' shares. The phase is over when its units are done, not when every
+ * A phase is a number of units: panels of 16 outputs, or parts of a token's heads. A thread claims
+ * units of its own share first, the same ones for every token, because its core's cache may still
+ * hold them; then what is left of the others' shares. The phase is over when its units are done, not when every
  * thread has come by: one that the system has put aside for another program holds nobody up, as it
  * would at a barrier.
  */
@@ -26,7 +26,7 @@ typedef struct {
     decode_counter *phase;                   /* of this phase: units done, then claims by share */
     float *stream, *qkv, *attended, *hidden; /* shared: (B, C), (B, .), (B, H D), (B, F or 2 F) */
     float *turns;                            /* shared: (B, 2, R), cosines and sines */
-    float *ready, *scores, *rows;            /* own: (B, C or F); (places); (B, padded), scales */
+    float *ready, *scores, *rows;            /* own: (B, C or F); (H, places); (B, padded), scales */
 } decode_state;
 
 static int64_t decode_phases(const decode_network *net) { return 8 * net->layers + 4; }
@@ -53,7 +53,7 @@ static int64_t decode_inner(const decode_network *net) {
 
 static int64_t decode_own(const decode_network *net, int64_t batch) {
     int64_t widest = decode_widest(net), row = decode_inner(net) + widest + widest / 32 + 1;
-    return round_up(batch * row + net->places, LANES);
+    return round_up(batch * row + net->heads * net->places, LANES);
 }
 
 static int64_t decode_shared(const decode_network *net, int64_t batch) {
