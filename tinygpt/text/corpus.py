@@ -160,7 +160,7 @@ def _from_files(
             digest.update(block)
             total += len(block)
             ends += (before + block).count(END)
-            before = block[1 - len(END) :]
+            before = (before + block)[1 - len(END) :]
     if total == 0:
         raise DataError(f"{name} is empty: {len(files)} file(s), 0 bytes. Give some text.")
     if ends:

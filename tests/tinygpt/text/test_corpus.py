@@ -77,3 +77,52 @@ def test_fingerprint_follows_content_not_time(folder):
     assert load_corpus(folder).fingerprint == before
     (folder / "00.txt").write_text("changed")
     assert load_corpus(folder).fingerprint != before
+
+
+def test_stories_are_as_long_as_asked_for_and_never_nothing():
+    for megabytes in (0.0, -1.0, float("nan")):
+        with pytest.raises(DataError, match=r"must be above 0"):
+            load_corpus("stories", stories_mb=megabytes)
+    for megabytes in (0.01, 0.5):  # below a million too
+        size = sum(len(document.text) for document in load_corpus("stories", stories_mb=megabytes))
+        assert 0.9e6 * megabytes <= size <= 1.2e6 * megabytes + 5000
+
+
+def test_another_generator_is_another_corpus(monkeypatch):
+    """Prepared tokens of stories are used again while the generator is the same."""
+    from pathlib import Path
+
+    before = load_corpus("stories", stories_mb=0.01).fingerprint
+    assert load_corpus("stories", stories_mb=0.01).fingerprint == before
+    assert load_corpus("stories", stories_mb=0.02).fingerprint != before
+    assert load_corpus("stories", stories_mb=0.01, seed=1).fingerprint != before
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#")
+    assert load_corpus("stories", stories_mb=0.01).fingerprint != before
+
+
+def test_the_library_has_its_tests_where_they_are_asked_for(monkeypatch):
+    from tinygpt.text import corpus
+
+    def read(name, files, errors):
+        return [file.name for file in files]
+
+    monkeypatch.setattr(corpus, "_from_files", read)  # which files, not what is in them
+    monkeypatch.setattr(corpus, "_is_utf8", lambda file: True)
+
+    def tests(names):
+        return {name for name in names if corpus.TESTS.intersection(name.split("/")[:-1])}
+
+    library, whole = set(corpus.python_corpus()), set(corpus.python_corpus(include_tests=True))
+    assert not tests(library) and library == whole - tests(whole)
+    monkeypatch.setattr(corpus.Path, "exists", lambda path: False)
+    assert set(load_corpus("python")) == library and set(load_corpus("python+tests")) == whole
+
+
+@pytest.mark.parametrize("block", [3, 8, 1 << 20])
+def test_marks_between_documents_are_counted_across_blocks(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(reading, "PIECE", block)
+    path = write(tmp_path / "a.txt", b"one<|endoftext|>two<|endoftext|><|endoftext|>three")
+    (note,) = load_corpus(path).notes
+    assert "stands 3 times" in note
+    assert load_corpus(write(tmp_path / "b.txt", b"one<|endoftext|")).notes == ()

@@ -118,3 +118,14 @@ def test_a_corpus_that_hides_a_file_says_so(tmp_path, monkeypatch):
     assert load_corpus("stories", stories_mb=0.01).notes == ()
     (tmp_path / "stories").mkdir()
     assert "./stories" in load_corpus("stories", stories_mb=0.01).notes[0]
+
+
+def test_what_comes_once_is_known_before_it_is_read(tmp_path):
+    import os
+
+    from tinygpt.text.files import is_stream
+
+    (tmp_path / "a.txt").write_text("text")
+    os.mkfifo(tmp_path / "pipe")
+    assert is_stream("-") and is_stream(tmp_path / "pipe")
+    assert not is_stream(tmp_path / "a.txt") and not is_stream(tmp_path / "nowhere")

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tinygpt.text import DataError, reading
+from tinygpt.text import DataError, load_corpus, reading
 from tinygpt.text.files import TextFile, one_file
 from tinygpt.text.reading import Reader, kept, lines, pieces, read_text
 
@@ -128,3 +128,10 @@ def test_an_endless_pipe_of_zeros_is_refused_at_its_beginning(monkeypatch):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(endless))
         with pytest.raises(DataError, match="standard input is binary"):
             kept(TextFile("stdin", "standard input", None))
+
+
+def test_a_euro_sign_alone_tells_windows_from_iso(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"it costs 5 \x80, and no more than that\n")
+    with pytest.raises(DataError, match="WINDOWS-1252"):
+        _ = next(iter(load_corpus(path))).text
