@@ -12,7 +12,8 @@ MAY_IMPORT = {"kernels": set(), "minigrad": {"kernels"}, "tinygpt": {"minigrad"}
 ROOMS = (
     "errors", "machine", "storage", "text", "config", "tokenizer", "data", "model", "runs",
     "exchange", "weights", "inference", "training", "pretraining", "finetuning", "seq2seq",
-    "compression", "planning", "diagnosis", "screens", "serving", "library", "cli", "__main__",
+    "compression", "planning", "diagnosis", "screens", "structured", "serving", "library", "cli",
+    "__main__",
 )
 # Tensor's methods are operations, and operations return Tensors.
 TENSOR_AND_OPERATIONS = ("minigrad.tensor", "minigrad.ops")

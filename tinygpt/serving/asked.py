@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tinygpt.inference.sampling import Sampling
+from tinygpt.structured import Constraint
 
 Reason = Literal["stop", "length", "cancelled", "failed"]
 
@@ -26,6 +27,8 @@ class Asked:
     logprobs: of each token of the answer its log probability and those of so many likeliest
         ones; None: none of it.  echo: of each token of the prompt too.
     bias: added to the logits of these ids before anything is drawn (not to what is reported).
+    form: what the answer is held to, whose ends are `stop`; it is whole also where `max_tokens`
+        cuts it.
     """
 
     prompt: tuple[int, ...]
@@ -36,6 +39,7 @@ class Asked:
     logprobs: int | None = None
     echo: bool = False
     bias: Mapping[int, float] = field(default_factory=dict)
+    form: Constraint | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from tinygpt.inference.sampling import sample
 from tinygpt.model import LanguageModel
 from tinygpt.serving.asked import Answer, Asked, Reason, Scored
 from tinygpt.serving.slots import Slots
+from tinygpt.structured import Constraint
 
 
 @dataclass(eq=False)
@@ -45,6 +46,7 @@ class _Text:
     read: int
     rng: np.random.Generator
     scored: list[Scored] = field(default_factory=list)  # the prompt's tokens, where asked for
+    state: int = Constraint.start  # of its form
 
     @property
     def asked(self) -> Asked:
@@ -104,6 +106,8 @@ class Engine:
                 f"the prompt is {length} tokens long, the model's context {self.context}. "
                 "Shorten it."
             )
+        if asked.form is not None:
+            asked.form.check(min(asked.max_tokens, self.context - length))
         outside = [i for i in (*asked.prompt, *asked.bias) if not 0 <= i < vocabulary]
         if outside:
             raise UserError(
@@ -182,12 +186,9 @@ class Engine:
         if len(text.ids) - len(asked.prompt) >= asked.max_tokens:
             self._end(text, "length")
             return
-        wanted = logits
-        if asked.bias:
-            wanted = logits.copy()
-            wanted[list(asked.bias)] += np.array(list(asked.bias.values()), np.float32)
         try:
-            token = int(sample(wanted[None], asked.sampling, text.rng, [text.ids])[0])
+            weighed = self._weigh(text, logits)
+            token = int(sample(weighed[None], asked.sampling, text.rng, [text.ids])[0])
         except UserError as error:
             text.answer.error = str(error)
             self._end(text, "failed")
@@ -197,8 +198,26 @@ class Engine:
             return
         text.answer.drawn.append(scored(logits, token, asked.logprobs))
         text.ids.append(token)
-        if len(text.ids) - len(asked.prompt) == asked.max_tokens or len(text.ids) == self.context:
+        if asked.form is not None:
+            text.state = asked.form.advance(text.state, token)
+        if self._left(text) == 0:
             self._end(text, "length")
+
+    def _left(self, text: _Text) -> int:
+        """Tokens that a text may still grow by."""
+        most = len(text.asked.prompt) + text.asked.max_tokens
+        return min(most, self.context) - len(text.ids)
+
+    def _weigh(self, text: _Text, logits: np.ndarray) -> np.ndarray:
+        """Logits (V,) as the request wants them: biased, and -inf where the form does not fit."""
+        asked = text.asked
+        if asked.bias:
+            logits = logits.copy()
+            logits[list(asked.bias)] += np.array(list(asked.bias.values()), np.float32)
+        if asked.form is not None:
+            fits = asked.form.allowed(text.state, self._left(text))
+            logits = np.where(fits[: len(logits)], logits, np.float32(-np.inf))
+        return logits
 
     def _echo(self, text: _Text, position: int, logits: np.ndarray) -> None:
         """Score the prompt's token behind a position; the first has nothing before it."""

@@ -1,6 +1,7 @@
 """Many answers at once are the answers that each would have had alone."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from tinygpt.inference.scoring import log_probabilities
 from tinygpt.model import ModelShape, build
 from tinygpt.serving.asked import Asked
 from tinygpt.serving.engine import Engine, scored
+from tinygpt.structured import Constraint, FormError, Vocabulary, schema
+from tinygpt.tokenizer import CharTokenizer
 
 V, CONTEXT = 61, 48
 TINY = {"vocab_size": V, "context": CONTEXT, "n_layers": 2, "n_heads": 4, "d_model": 32}
@@ -101,6 +104,25 @@ def test_it_writes_what_generate_writes(name):
         ))
         assert [one.token for one in drawn] == expected
         assert reason == ("length" if len(expected) == asked.max_tokens else "stop")
+
+
+def test_an_answer_has_the_form_that_it_was_promised_also_where_it_is_cut():
+    tokenizer = CharTokenizer.train('yesnomaybe"{}:,[]0123456789.tru flse')
+    vocabulary, ends = Vocabulary(tokenizer, V), [V - 1]  # an id that no text has
+    names = schema({"type": "object", "required": ["yes"], "properties": {
+        "yes": {"type": "array", "items": {"type": "integer"}}, "no": {"type": "boolean"}}})
+    model = model_of()
+    engine, answers = Engine(model, slots=4), []
+    for seed, tokens in enumerate([10, 11, 12, 20, 30]):
+        form = Constraint(names, vocabulary, ends)
+        asked = Asked((1, 2), tokens, seed=seed, stop=frozenset(ends), form=form)
+        answers.append(engine.add(asked))
+    for drawn, reason, _ in run(engine, answers):
+        value = json.loads(tokenizer.decode([one.token for one in drawn]))
+        assert isinstance(value["yes"], list) and set(value) <= {"yes", "no"}
+        assert reason in ("stop", "length")
+    with pytest.raises(FormError, match="shortest answer"):
+        engine.add(Asked((1,), 9, form=Constraint(names, vocabulary, ends)))
 
 
 def test_a_prompt_is_scored_where_that_is_asked_for():
