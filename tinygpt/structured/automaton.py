@@ -85,8 +85,8 @@ class Automaton:
         return self._distances[state]
 
     def distances(self, states: np.ndarray) -> np.ndarray:
-        """`distance` of each."""
-        return np.array(self._distances)[states]
+        """`distance` of each, int32."""
+        return np.array(self._distances, np.int32)[states]
 
     # --- From a grammar to places ----------------------------------------------------------------
 

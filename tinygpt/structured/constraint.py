@@ -19,11 +19,11 @@ from collections.abc import Collection
 
 import numpy as np
 
-from tinygpt.structured.automaton import DEAD, Automaton
+from tinygpt.structured.automaton import Automaton
 from tinygpt.structured.grammar import FormError, Grammar
 from tinygpt.tokenizer import Tokenizer, TokenizerError
 
-KEPT = 64  # states of which it is known where each token leads: 4 bytes a token
+KEPT = 64  # states of which it is known where each token leads: 8 bytes a token
 
 
 class Vocabulary:
@@ -60,7 +60,7 @@ class Vocabulary:
         self.singles = {text[0] for text, _ in by_length if len(text) == 1}
 
     def walk(self, automaton: Automaton, state: int) -> np.ndarray:
-        """(size,) int32: the state after each token, DEAD where it does not fit."""
+        """(size,) int32: the state after each token, 0 where it does not fit."""
         at = np.zeros(self.nodes, np.int32)
         at[0] = state
         for node, parent, byte in self.levels:
@@ -87,7 +87,7 @@ class Constraint:
     def __init__(self, grammar: Grammar, vocabulary: Vocabulary, ends: Collection[int]):
         self.vocabulary, self.ends = vocabulary, sorted(ends)
         self.automaton = Automaton(grammar, vocabulary.singles)
-        self._after: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._seen: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
 
     def check(self, tokens: int) -> None:
         """Raise FormError if nothing of the form is so short."""
@@ -100,12 +100,7 @@ class Constraint:
 
     def allowed(self, state: int, left: int) -> np.ndarray:
         """(size,) bool: the tokens that fit, when so many may be written, this one included."""
-        after = self.after(state)
-        fits = after != DEAD
-        found = after[fits]
-        if len(found):
-            states, which = np.unique(found, return_inverse=True)
-            fits[fits] = (self.automaton.distances(states) <= left - 1)[which]
+        fits = self._look(state)[1] < left
         if self.automaton.distance(state) == 0:
             fits[self.ends] = True
         return fits
@@ -116,15 +111,16 @@ class Constraint:
 
     def advance(self, state: int, token: int) -> int:
         """The state after a token that fits."""
-        return int(self.after(state)[token])
+        return int(self._look(state)[0][token])
 
-    def after(self, state: int) -> np.ndarray:
-        """(size,) int32: the state after each token."""
-        if state not in self._after:
-            self._after[state] = self.vocabulary.walk(self.automaton, state)
-            if len(self._after) > KEPT:
-                self._after.popitem(last=False)
-        self._after.move_to_end(state)
-        return self._after[state]
+    def _look(self, state: int) -> tuple[np.ndarray, np.ndarray]:
+        """(size,) int32 twice: the state after each token, and how far from an end that is."""
+        if state not in self._seen:
+            after = self.vocabulary.walk(self.automaton, state)
+            self._seen[state] = after, self.automaton.distances(after)
+            if len(self._seen) > KEPT:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(state)
+        return self._seen[state]
 
 
