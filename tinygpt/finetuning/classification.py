@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from tinygpt.finetuning.config import ClassificationConfig
 from tinygpt.inference.embedding import as_ids, mean_vector, pad
 from tinygpt.model import ModelShape, build
 from tinygpt.model.activations import activation_bytes
-from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
+from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import expand, shown
@@ -36,7 +37,7 @@ from tinygpt.text import DataError
 from tinygpt.text.labelled import Labelled, read_labelled
 from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, END_OF_TEXT, MASK, Tokenizer
 from tinygpt.training.objective import Objective, Say
-from tinygpt.weights.open import load_model
+from tinygpt.weights.open import check_size, load_model
 
 EXAMPLES = "examples.jsonl"  # in the run's folder: what it learns from, held-out ones last
 AT_ONCE = 32  # texts in one pass of an evaluation
@@ -151,15 +152,24 @@ class Classification(Objective):
 
     def check(self, saved: Checkpoint) -> None:
         super().check(saved)
-        if saved.parameters() != self.parameters:
-            raise CheckpointError(
-                f"{saved.path} holds {saved.parameters():,} values, config.json describes "
-                f"{self.parameters:,}. Use the config.json it was trained with."
-            )
+        check_size(saved, self.config.model, self._head_values)
+
+    @property
+    def _classes(self) -> int:
+        """How many; before there are texts as few as can be."""
+        return max(2, len(self.config.head.classes))
+
+    @property
+    def _head_values(self) -> int:
+        return self._classes * (self.config.model.d_model + 1)
+
+    @cached_property
+    def parameters(self) -> int:
+        """By the shape: a damaged one's need not fit the memory."""
+        return self.config.model.parameters + self._head_values
 
     def build(self, rng: np.random.Generator | None) -> Classifier:
-        head = self.config.head
-        model = Classifier(self.config.model, max(2, len(head.classes)), head.pool, rng)
+        model = Classifier(self.config.model, self._classes, self.config.head.pool, rng)
         if self._begin_with is not None and rng is not None:
             nn.copy_arrays(model.encoder.state_dict(), self._begin_with, "the encoder")
         model.encoder.recompute = self.config.training.recompute

@@ -114,17 +114,17 @@ def _shape(run: Run) -> ModelShape:
     return shape
 
 
-def check_size(saved: Checkpoint, shape: ModelShape) -> None:
+def check_size(saved: Checkpoint, shape: ModelShape, beside: int = 0) -> None:
     """Raise CheckpointError if a checkpoint's weights are not as many as a shape has.
 
     Only its header is read and nothing is built: what a damaged configuration asks for need not fit
-    the memory.
+    the memory.  beside: values of what stands on the model.
     """
-    there = saved.parameters()
-    if there != shape.parameters:
+    there, described = saved.parameters(), shape.parameters + beside
+    if there != described:
         raise CheckpointError(
             f"{saved.path} holds a model of {there:,} values, config.json describes one of "
-            f"{shape.parameters:,}: d_model = {shape.d_model}, n_layers = {shape.n_layers}, "
+            f"{described:,}: d_model = {shape.d_model}, n_layers = {shape.n_layers}, "
             f"context = {shape.context}, vocab_size = {shape.vocab_size}. Use the config.json it "
             "was trained with."
         )

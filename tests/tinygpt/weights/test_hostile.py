@@ -193,6 +193,35 @@ def test_a_configuration_for_another_machine_is_refused_before_a_model_is_built(
             read(opened)
 
 
+@pytest.mark.parametrize(
+    "change", [{"d_model": 20_000}, {"n_layers": 10**9}, {"vocab_size": 10**9}]
+)
+def test_a_classifier_for_another_machine_is_counted_and_refused_unbuilt(
+    tmp_path, monkeypatch, change
+):
+    from tinygpt.config import from_dict
+    from tinygpt.finetuning import classification
+
+    def built(*arguments):
+        raise AssertionError("it was built")
+
+    (tmp_path / "texts.csv").write_text("text,label\n" + "red,colour\ndog,animal\n" * 3)
+    config = from_dict({
+        "objective": "classification", "data": {"source": str(tmp_path / "texts.csv")},
+        "model": {"family": "bert", "n_layers": 1, "n_heads": 2, "d_model": 16, "context": 8},
+        "training": {"steps": 1, "batch_size": 2},
+    })
+    session = begin(config, tmp_path / "run")
+    assert session.objective.parameters == session.model.count_parameters()
+    session.save()
+    monkeypatch.setattr(classification, "build", built)
+    opened = Run.open(tmp_path / "run")
+    opened.write_config(opened.config.replace("model", **change))
+    for read in (classification.open_classifier, resume):
+        with pytest.raises(UserError, match=" = ".join(map(str, *change.items()))):
+            read(opened.path)
+
+
 def test_tokens_of_another_run_are_refused_by_every_reader(run, trained):
     from tinygpt.diagnosis.measure import diagnose
     from tinygpt.screens.quantization import Source, quantize_and_report
