@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from bench.train import read_spec
+from bench.train import PEERS, read_spec
 
 
 class Stopwatch:
@@ -41,16 +41,17 @@ class Stopwatch:
 
 @click.command()
 @click.option("--config", "name", type=click.Choice("SMBL"), default="S", help="The shape.")
+@click.option("--family", type=click.Choice([*PEERS, "qwen3"]), default="gpt", show_default=True)
 @click.option("--steps", type=int, default=20, show_default=True)
 @click.option("--threads", type=int, default=1, show_default=True)
-def command(name, steps, threads):
+def command(name, family, steps, threads):
     """Where a training step of ours goes, op by op."""
     import kernels
     from bench import timing
     from bench.peers.ours import Trainer
     from bench.worker import make_batches
 
-    spec = read_spec(name, threads)
+    spec = read_spec(name, threads, family)
     trainer, batches = Trainer(spec), make_batches(spec)
     for i in range(3):
         trainer.step(*batches[i])

@@ -47,15 +47,13 @@ INLINE void gemm_pack_across(const gemm_problem *p, int activation, int64_t gate
         }
 }
 
-/* Panels [panel, end) of act(b), depth x columns: each [k][NR], padded with zeros. None and gelu have
- * code of their own, here and below, so that no vector asks which it is. */
+/* Panels [panel, end) of act(b), depth x columns: each [k][NR], padded with zeros. */
 static void gemm_pack_b(const gemm_problem *p, const float *b, int64_t depth, int64_t columns,
                         int64_t panel, int64_t end, float *packed) {
     if (p->b_column == 1) {
-        const int kind = p->b_gate ? -1 : p->b_activation;
-        if (kind == 0) gemm_pack_across(p, 0, 0, b, depth, columns, panel, end, packed);
-        else if (kind == 1) gemm_pack_across(p, 1, 0, b, depth, columns, panel, end, packed);
-        else gemm_pack_across(p, p->b_activation, p->b_gate, b, depth, columns, panel, end, packed);
+#define ACROSS(kind, gate) gemm_pack_across(p, kind, gate, b, depth, columns, panel, end, packed)
+        WITH_ACTIVATION(p->b_activation, p->b_gate, ACROSS);
+#undef ACROSS
         return;
     }
     for (int64_t at = panel * NR; at < end * NR; at += NR)
@@ -114,10 +112,9 @@ static void gemm_pack_a(const gemm_problem *p, int64_t first, int64_t last, int6
         int64_t row = first + gemm_part(last - first, t, tiles);
         int64_t rows = first + gemm_part(last - first, t + 1, tiles) - row;
         const float *from = a + row * p->a_row;
-        const int kind = p->a_gate ? -1 : p->a_activation;
-        float *tile = to + t * TILE;
-        if (kind == 0) gemm_pack_rows(from, 0, 0, p->a_row, p->a_inner, rows, depth, tile);
-        else if (kind == 1) gemm_pack_rows(from, 1, 0, p->a_row, p->a_inner, rows, depth, tile);
-        else gemm_pack_rows(from, p->a_activation, p->a_gate, p->a_row, p->a_inner, rows, depth, tile);
+#define ROWS(kind, gate) \
+    gemm_pack_rows(from, kind, gate, p->a_row, p->a_inner, rows, depth, to + t * TILE)
+        WITH_ACTIVATION(p->a_activation, p->a_gate, ROWS);
+#undef ROWS
     }
 }

@@ -9,7 +9,7 @@
  * another page, took longer than the pass. The derivation is in numpy_ref/linear.py.
  */
 #include "activation.h"
-#include "gemm.h"
+#include "gemm_tile.h"
 #include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
@@ -38,15 +38,27 @@ void activate_forward(const float *x, int64_t activation, int64_t gated, float *
     }
 }
 
-/* dbias, a vector of columns at a time, down the rows in order. */
+enum { BIAS_STRIP = 8 * LANES }; /* columns: whole cache lines, and as many sums at once */
+
+/* dbias, a strip of columns at a time, down the rows in order. A row's next lies in another page:
+ * fetched ahead. */
 static void linear_bias_gradient(const float *dy, float *dbias, int64_t rows, int64_t outside) {
-    PARALLEL_FOR(block, (outside + LANES - 1) / LANES, 2 * rows) {
-        const int64_t column = block * LANES, left = outside - column;
-        const int64_t n = left < LANES ? left : LANES;
-        vf total = v_zero();
-        for (int64_t at = column; at < rows * outside; at += outside)
-            total = v_add(total, v_load_part(dy + at, n));
-        v_store_part(dbias + column, total, n);
+    PARALLEL_FOR(strip, gemm_ceil(outside, BIAS_STRIP), 2 * BIAS_STRIP * rows) {
+        const int64_t column = strip * BIAS_STRIP, n = gemm_least(outside - column, BIAS_STRIP);
+        const float *from = dy + column;
+        vf total[8];
+        UNROLL for (int v = 0; v < 8; v++) total[v] = v_zero();
+        for (int64_t row = 0; n == BIAS_STRIP && row < rows; row++, from += outside)
+            UNROLL for (int v = 0; v < 8; v++) {
+                if (v * LANES % CACHE_LINE == 0) prefetch(from + AHEAD * outside + v * LANES);
+                total[v] = v_add(total[v], v_load(from + v * LANES));
+            }
+        for (int64_t v = 0; v * LANES < n; v++) {
+            const int64_t at = v * LANES, count = gemm_least(n - at, LANES);
+            for (int64_t row = 0; n < BIAS_STRIP && row < rows; row++)
+                total[v] = v_add(total[v], v_load_part(from + row * outside + at, count));
+            v_store_part(dbias + column + at, total[v], count);
+        }
     }
 }
 

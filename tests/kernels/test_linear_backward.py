@@ -64,3 +64,14 @@ def test_activations_far_from_zero_are_finite_and_right(fast, activation):
     right, slope = activate_with_derivative(x.astype(np.float64), activation)
     np.testing.assert_allclose(y, right, rtol=2e-5, atol=1e-30)
     np.testing.assert_allclose(dx, slope, rtol=2e-5, atol=1e-30)
+
+
+@pytest.mark.parametrize("outside", [31, 32, 33, 64, 65, 127, 128, 200])
+def test_bias_gradient_is_the_sum_of_rows_in_their_order(fast, outside):
+    """On either side of the strips that it is summed in, to the bit."""
+    dy, weight, bias = floats(1, 37, outside), floats(2, outside, 3), floats(3, outside)
+    wanted = np.zeros(outside, np.float32)
+    for row in dy:
+        wanted += row
+    dbias = fast.linear_backward(dy, None, weight, None, bias, (False, False, True))[2]
+    np.testing.assert_array_equal(dbias, wanted)
