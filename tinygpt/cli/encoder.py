@@ -30,14 +30,15 @@ def classify(run, texts):
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=Place())
+@click.argument("run", metavar="RUN|QUANTIZED", type=Place())
 @click.argument("file", metavar="FILE", type=Place(dir_okay=False, allow_dash=True))
 @click.option("--out", type=Place(dir_okay=False), required=True,
               help="Where the vectors go: a NumPy file, (lines, width) float32.")
 def embed(run, file, out):
     """Write a vector for each line of FILE that is not empty; products of two are cosines.
 
-    RUN is the --out folder of a trained encoder (model.family = "bert").
+    RUN is the --out folder of a trained encoder (model.family = "bert"); QUANTIZED is what
+    `tinygpt quantize` made of it.
     """
     import io
 

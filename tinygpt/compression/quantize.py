@@ -24,7 +24,7 @@ from tinygpt.weights.quantized import quantizable
 
 def scheme_of(name: str, scheme: str) -> str:
     """The scheme that a module gets when the model is made `scheme`."""
-    return "int8" if name in ("position_embedding", "positions.table") else scheme
+    return "int8" if name.endswith(("position_embedding", "positions.table")) else scheme
 
 
 def quantized(name: str, module: Any, scheme: str) -> nn.Module:

@@ -169,21 +169,30 @@ class Pretraining(TextObjective):
         return Batch(ids, ids)
 
 
+def goes_on(run: Run) -> bool:
+    """Whether a run's model is judged by next tokens: those of a pretraining."""
+    return issubclass(find_objective(run.config.objective), Pretraining)
+
+
 def only_pretraining(run: Run) -> None:
     """Raise UserError for a run of another objective: its losses are not of next tokens."""
-    if not issubclass(find_objective(run.config.objective), Pretraining):
+    if not goes_on(run):
         raise UserError(
             f"{run.path} is a run of {run.config.objective}, and only a pretraining can be "
-            "examined or quantized. Look at its report.html instead."
+            "examined. Look at its report.html instead."
         )
 
 
-def reopened(run: Run, saved: Checkpoint) -> Pretraining:
-    """The objective of a run as a checkpoint knows it, to measure on the run's own tokens.
+def reopened(run: Run, saved: Checkpoint) -> Any:
+    """The objective of a run as a checkpoint knows it, to measure on the run's own data.
 
-    Raises DataError or CheckpointError where tokens or checkpoint are not the run's.
+    Raises DataError or CheckpointError where data or checkpoint are not the run's.
     """
-    objective = Pretraining(run.config, open_run_tokens(run))
+    kind = find_objective(run.config.objective)
+    if issubclass(kind, TextObjective):  # its own reopen would prepare a damaged text again
+        objective = kind(run.config, open_run_tokens(run))
+    else:
+        objective = kind.reopen(run, lambda text: None)
     objective.check(saved)
     return objective
 

@@ -16,12 +16,13 @@ from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
 from tinygpt.model import LanguageModel
-from tinygpt.pretraining.objective import only_pretraining, reopened
-from tinygpt.runs.checkpoint import Checkpoint
+from tinygpt.pretraining.objective import goes_on, reopened
 from tinygpt.runs.run import Run
 from tinygpt.screens.console import Progress, Screen, warn
+from tinygpt.storage.paths import shown
 from tinygpt.text import DataError
 from tinygpt.text.reading import read_text
+from tinygpt.training.objective import Objective, Say
 from tinygpt.weights.open import form_of, is_foreign, model_of, objective_of, open_model
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
@@ -51,73 +52,110 @@ class Source:
             return model_of(self._run, self._saved)
         return open_model(self.path, warn, whole=True)[0]
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether its model goes on with a text, and is measured by its next tokens."""
+        return self._run is None or goes_on(self._run)
+
     def held_out(self, text: str | None) -> Any:
-        """Token ids to measure on: of `text`, or a run's own; none of a model from elsewhere."""
-        if self._run is not None:
-            return held_out(self._run, self._saved, text)
-        if text is None:
+        """Token ids to measure on: of `text`, or a run's own; none of a model from elsewhere.
+
+        Raises UserError for a model that does not go on with a text.
+        """
+        if not self.goes_on:
+            raise UserError(
+                f"{shown(self.path)} is a run of {self.objective}, whose next tokens say nothing "
+                "of it: it is measured on what it held out itself. Leave out --text and --sweep."
+            )
+        if text is not None:
+            return self.tokenizer.encode_array(read_text(text), disallowed_special=())
+        if self._run is None:
             return np.empty(0, np.int64)
-        return self.tokenizer.encode_array(read_text(text), disallowed_special=())
+        try:
+            return reopened(self._run, self._saved).dataset.validation
+        except DataError as error:
+            raise UserError(
+                f"{self._run.path} has no held-out text to measure on ({error}). Give one with "
+                "--text FILE."
+            ) from error
 
-
-def held_out(run: Run, saved: Checkpoint, text: str | None) -> Any:
-    """Token ids that the run was not trained on: of `text`, or of its validation split.
-
-    Raises UserError for a run whose model is not measured by its next tokens.
-    """
-    only_pretraining(run)
-    if text is not None:
-        return run.tokenizer.encode_array(read_text(text), disallowed_special=())
-    try:
-        return reopened(run, saved).dataset.validation
-    except DataError as error:
-        raise UserError(
-            f"{run.path} has no held-out text to measure on ({error}). Give one with --text FILE."
-        ) from error
+    def judge(self) -> Objective:
+        """What measures a run's models on what it held out.  Raises UserError for damaged data."""
+        assert self._run is not None
+        return reopened(self._run, self._saved)
 
 
 def quantize_and_report(
     source: Source, scheme: str, out: str | None, text: str | None, eval_tokens: int
 ) -> None:
     """Quantize a model, print before and after, write `out` if it is given."""
-    tokens = source.held_out(text)  # first: a text that cannot be read ends it at once
-    written = quality = None
+    # What it is measured on first: what cannot be read ends it at once.
+    judge = source.judge() if not source.goes_on and text is None else None
+    tokens = source.held_out(text) if judge is None else ()
+    written = None
     with Progress() as say:
         say(f"making it {scheme}")
         before, after = source.model(), quantize_model(source.model(), scheme)
         if out is not None:
             written = save_quantized(after, source.tokenizer, out, source.objective, source.form)
             after, _ = load_quantized(out)  # measured is what was saved
-        if len(tokens) > 1:
-            say("measuring on held-out text")
-            quality = Reference(before, tokens, eval_tokens).compare(after)
-        say("measuring the speed")
-        speeds = decode_speeds([before, after])
+        if judge is not None:
+            measured = _by_loss(judge, before, after, scheme, eval_tokens, say)
+        else:
+            measured = _by_next_tokens(tokens, before, after, scheme, eval_tokens, say)
+    said, rows = measured
     float_bytes = 4 * before.count_parameters()
     small, ratio = ("", "") if written is None else (
         f"{written / 1e6:.2f} MB", f"{written / float_bytes:.3f}x"
     )
     screen = Screen()
-    rows = [
-        ["size", f"{float_bytes / 1e6:.2f} MB", small, ratio],
-        ["tokens/s, one text", f"{speeds[0]:.0f}", f"{speeds[1]:.0f}",
-         f"{speeds[1] / speeds[0]:.2f}x"],
-    ]
-    if quality is None:
-        screen.say(
-            f"{scheme}, too little text to measure what it costs: {len(tokens)} held-out tokens, "
-            "and two are the least. Give some with --text FILE."
-        )
-    else:
-        screen.say(f"{scheme}, measured on {quality.tokens} held-out tokens")
-        rows[1:1] = [["perplexity", f"{quality.perplexity_before:.3f}",
-                      f"{quality.perplexity_after:.3f}", f"{quality.perplexity_change:+.3%}"]]
-        rows += [["same likeliest token", "", f"{quality.agreement:.3%}", ""],
-                 ["KL, nats a token", "", f"{quality.kl:.6f}", ""]]
+    screen.say(said)
+    rows.insert(0, ["size", f"{float_bytes / 1e6:.2f} MB", small, ratio])
     screen.print(_table(["", "float32", scheme, ""], rows))
-    if out is not None:
+    if out is not None and before.shape.assembly == "encoder":
+        screen.copyable(f"wrote {out}; texts as vectors:")
+        screen.shell(command("embed", Path(out), "FILE", "--out", "vectors.npy"))
+    elif out is not None:
         screen.copyable(f"wrote {out}; let it write:")
         screen.shell(command("generate", Path(out)))
+
+
+def _by_loss(
+    judge: Objective, before: LanguageModel, after: LanguageModel, scheme: str, limit: int, say: Say
+) -> tuple[str, list[list[str]]]:
+    """(a sentence, rows) of models that do not go on with a text: the loss that they learned by."""
+    say("measuring on what was held out")
+    losses = [judge.evaluate(model, limit) for model in (before, after)]
+    if losses[0] is None or losses[1] is None:
+        return f"{scheme}; nothing was held out to measure what it costs", []
+    change = losses[1] - losses[0]
+    row = [f"loss, {judge.loss_unit}", f"{losses[0]:.4f}", f"{losses[1]:.4f}", f"{change:+.4f}"]
+    return f"{scheme}, measured on what was held out", [row]
+
+
+def _by_next_tokens(
+    tokens: Any, before: LanguageModel, after: LanguageModel, scheme: str, limit: int, say: Say
+) -> tuple[str, list[list[str]]]:
+    """(a sentence, rows) of models that go on with a text."""
+    quality = None
+    if len(tokens) > 1:
+        say("measuring on held-out text")
+        quality = Reference(before, tokens, limit).compare(after)
+    say("measuring the speed")
+    speeds = decode_speeds([before, after])
+    rows = [["tokens/s, one text", f"{speeds[0]:.0f}", f"{speeds[1]:.0f}",
+             f"{speeds[1] / speeds[0]:.2f}x"]]
+    if quality is None:
+        return (
+            f"{scheme}, too little text to measure what it costs: {len(tokens)} held-out tokens, "
+            "and two are the least. Give some with --text FILE.", rows
+        )
+    perplexity = ["perplexity", f"{quality.perplexity_before:.3f}",
+                  f"{quality.perplexity_after:.3f}", f"{quality.perplexity_change:+.3%}"]
+    return f"{scheme}, measured on {quality.tokens} held-out tokens", [
+        perplexity, *rows, ["same likeliest token", "", f"{quality.agreement:.3%}", ""],
+        ["KL, nats a token", "", f"{quality.kl:.6f}", ""],
+    ]
 
 
 def print_sweep(source: Source, scheme: str, text: str | None, eval_tokens: int) -> None:
