@@ -141,7 +141,7 @@ class Encoder(Transformer):
         if not len(asked):
             raise ValueError("Encoder.loss: no position is asked for; every target is NOT_ASKED")
         x = self.hidden(ids, bounds=bounds)
-        rows = x.reshape(-1, x.shape[-1])[asked]  # (B, T, C) -> (asked, C)
+        rows = ops.embedding(x.reshape(-1, x.shape[-1]), asked)  # (B, T, C) -> (asked, C)
         return ops.cross_entropy(self.head(rows), targets.reshape(-1)[asked], label_smoothing)
 
     def vectors(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
