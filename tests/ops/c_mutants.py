@@ -18,7 +18,7 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parents[2] / "kernels" / "c"
 
-GELU = "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), slope), end - i)"
+GELU = "v_store_part(dx + i, v_mul(v_load_part(dy + i, n - i), slope), n - i)"
 
 # kind -> operation -> (file, line as it stands, line as a mistake has it)
 EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
@@ -26,7 +26,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "softmax": ("softmax.c", "v_store_part(to + i, v_mul(v_load_part(p + i, n), gradient), n)",
                     "v_store_part(to + i, v_zero(), n)"),
         "gelu": ("activation.h", GELU,
-                 "v_store_part(dx + i, v_zero(), end - i)"),
+                 "v_store_part(dx + i, v_zero(), n - i)"),
         "layernorm": ("layernorm.c", "*dweight = v_fma(dy, normal, *dweight);",
                       "*dweight = v_zero();"),
         "rmsnorm": ("rmsnorm.c", "v_store_part(dx + i, v_fma(dn, r, d), k);",
@@ -40,8 +40,8 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "softmax": ("softmax.c", "vf gradient = v_sub(v_load_part(g + i, n), dot);",
                     "vf gradient = v_sub(dot, v_load_part(g + i, n));"),
         "gelu": ("activation.h", GELU,
-                 "v_store_part(dx + i, v_sub(v_zero(), v_mul(v_load_part(dy + i, end - i), slope)),"
-                 " end - i)"),
+                 "v_store_part(dx + i, v_sub(v_zero(), v_mul(v_load_part(dy + i, n - i), slope)),"
+                 " n - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
                       "v_fma(normal, b, v_sub(dn, a))"),
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_set1(-rstd * rstd * b)"),
@@ -53,7 +53,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
                     "vf dot = v_zero();"),
         "gelu": ("activation.h", GELU,
-                 "v_store_part(dx + i, slope, end - i)"),
+                 "v_store_part(dx + i, slope, n - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))", "v_fnma(normal, b, dn)"),
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_zero()"),
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;", ";"),
@@ -63,8 +63,8 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
                     "vf dot = v_set1(1.001f * softmax_row_dot(g, p, columns));"),
         "gelu": ("activation.h", GELU,
-                 "v_store_part(dx + i, v_mul(v_load_part(dy + i, end - i), v_mul(slope,"
-                 " v_set1(1.001f))), end - i)"),
+                 "v_store_part(dx + i, v_mul(v_load_part(dy + i, n - i), v_mul(slope,"
+                 " v_set1(1.001f))), n - i)"),
         "layernorm": ("layernorm.c", "v_fnma(normal, b, v_sub(dn, a))",
                       "v_fnma(normal, v_mul(b, v_set1(1.001f)), v_sub(dn, a))"),
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_set1(1.001f * rstd * rstd * b)"),
