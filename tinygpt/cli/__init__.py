@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("tinygpt.cli.training:train", "Train a GPT on stories, python or your own text."),
     "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
     "chat": ("tinygpt.cli.inference:chat", "Talk with a trained model."),
+    "serve": ("tinygpt.cli.serving:serve", "OpenAI's API and a chat page for trained models."),
     "classify": ("tinygpt.cli.encoder:classify", "Say which class texts are of."),
     "embed": ("tinygpt.cli.encoder:embed", "Texts as vectors, by a trained encoder."),
     "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),

@@ -109,7 +109,8 @@ class Conversation:
 
     def _tokens(self, logits: np.ndarray) -> Iterator[int]:
         for _ in range(self.max_tokens):
-            token = int(sample(logits, self.sampling, self._rng, [np.array(self._ids)])[0])
+            drawn = self._ids[self._answer :]
+            token = int(sample(logits, self.sampling, self._rng, [self._ids], [drawn])[0])
             if token in self._ends:
                 return
             self._ids.append(token)

@@ -69,7 +69,8 @@ def generate_batch(
     history = [list(row) for row in ids]
     logits = decoder.feed(ids[:, -decoder.context :])
     for remaining in range(max_tokens, 0, -1):
-        token = sample(logits, sampling, rng, history)
+        drawn = [row[ids.shape[1] :] for row in history]
+        token = sample(logits, sampling, rng, history, drawn)
         yield token
         for row, drawn in zip(history, token, strict=True):
             row.append(int(drawn))
@@ -126,7 +127,7 @@ def _until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
             if min(found):
                 yield held[: min(found)]
             return
-        keep = max((_overlap(held, text) for text in stop), default=0)
+        keep = max((overlap(held, text) for text in stop), default=0)
         if len(held) > keep:
             yield held[: len(held) - keep]
             held = held[len(held) - keep :]
@@ -134,7 +135,7 @@ def _until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
         yield held
 
 
-def _overlap(text: str, stop: str) -> int:
+def overlap(text: str, stop: str) -> int:
     """Length of the longest end of `text` that begins `stop` without being all of it."""
     longest = min(len(text), len(stop) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)

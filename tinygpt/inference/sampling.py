@@ -1,6 +1,6 @@
 """From the model's scores for the next token to one token, drawn at random within limits.
 
-    logits -> repetition penalty -> / temperature -> top-k -> top-p -> min-p -> draw
+    logits -> penalties -> / temperature -> top-k -> top-p -> min-p -> draw
 
 Every filter works on a whole batch of rows at once and only ever removes candidates, by setting
 their logit to -inf, so filters combine in the order above and an empty row cannot occur: the most
@@ -32,6 +32,8 @@ class Sampling:
     min_p: keep tokens at least min_p times as likely as the likeliest (Nguyen et al. 2024).
     repetition_penalty: divide a positive logit of a token that occurred already by this, multiply
         a negative one (Keskar et al. 2019, eq. 5); 1.1 to 1.3 is usual.
+    frequency_penalty, presence_penalty: take this from a token's logit for each time that it was
+        drawn, and once if it was drawn at all; the prompt does not count (OpenAI's definition).
     Tokens that tie with the last one kept are kept too.
     """
 
@@ -40,6 +42,8 @@ class Sampling:
     top_p: float | None = None
     min_p: float | None = None
     repetition_penalty: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
 
     def __post_init__(self) -> None:
         for name, holds, rule in (
@@ -48,6 +52,8 @@ class Sampling:
             ("top_p", lambda x: 0 < x <= 1, "above 0 and at most 1"),
             ("min_p", lambda x: 0 <= x <= 1, "between 0 and 1"),
             ("repetition_penalty", lambda x: 0 < x < np.inf, "above 0; 1.1 is mild"),
+            ("frequency_penalty", lambda x: -np.inf < x < np.inf, "a finite number"),
+            ("presence_penalty", lambda x: -np.inf < x < np.inf, "a finite number"),
         ):
             value = getattr(self, name)
             if value is None and name != "temperature":
@@ -64,10 +70,12 @@ def sample(
     sampling: Sampling,
     rng: np.random.Generator,
     history: History | None = None,
+    drawn: History | None = None,
 ) -> np.ndarray:
     """Draw one token per row.
 
     logits: (B, V) float32, not written to.  history: read by the repetition penalty.
+    drawn: what of the history was drawn, read by the frequency and the presence penalty.
     rng: one uniform number is drawn per row, none at temperature 0.
     Returns ids (B,) int64.
     Raises UserError if a row holds nan or infinity: the model's weights are broken.
@@ -79,6 +87,9 @@ def sample(
         )
     if sampling.repetition_penalty is not None and history is not None:
         logits = penalise(logits, history, sampling.repetition_penalty)
+    frequency, presence = sampling.frequency_penalty or 0.0, sampling.presence_penalty or 0.0
+    if drawn is not None and (frequency or presence):
+        logits = penalise_drawn(logits, drawn, frequency, presence)
     if sampling.temperature == 0:
         return logits.argmax(axis=-1)
     p = probabilities(logits, sampling)
@@ -113,6 +124,17 @@ def penalise(logits: np.ndarray, history: History, penalty: float) -> np.ndarray
     for row, ids in zip(logits, history, strict=True):
         seen = np.unique(np.asarray(ids, dtype=np.int64))
         row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
+    return logits
+
+
+def penalise_drawn(
+    logits: np.ndarray, drawn: History, frequency: float, presence: float
+) -> np.ndarray:
+    """Make tokens less likely the more often each row has drawn them.  Returns a new (B, V)."""
+    logits = logits.copy()
+    for row, ids in zip(logits, drawn, strict=True):
+        seen, count = np.unique(np.asarray(ids, dtype=np.int64), return_counts=True)
+        row[seen] -= (frequency * count + presence).astype(row.dtype)
     return logits
 
 

@@ -86,11 +86,11 @@ def check(value: Any, form: Any) -> Any:
 def _problem(value: Any, form: Any) -> tuple[str, str]:
     """(place, what is wrong there), ("", "") for a value that is of the form."""
     if isinstance(form, Kind):
-        return ("", "") if form.holds(value) else ("", f"is {_shown(value)}, not {form.words}")
+        return ("", "") if form.holds(value) else ("", f"is {brief(value)}, not {form.words}")
     if isinstance(form, dict):
         return _problem_of_object(value, form)
     if not isinstance(value, list):
-        return "", f"is {_shown(value)}, not a list"
+        return "", f"is {brief(value)}, not a list"
     if isinstance(form, tuple) and len(form) != len(value):
         return "", f"has {len(value)} entries, not {len(form)}"
     forms = form if isinstance(form, tuple) else form * len(value)
@@ -103,7 +103,7 @@ def _problem(value: Any, form: Any) -> tuple[str, str]:
 
 def _problem_of_object(value: Any, form: dict[Any, Any]) -> tuple[str, str]:
     if not isinstance(value, dict):
-        return "", f"is {_shown(value)}, not an object"
+        return "", f"is {brief(value)}, not an object"
     missing = [k for k in form if k is not str and not k.endswith("?") and k not in value]
     if missing:
         return "", f"has no {missing[0]}"
@@ -111,11 +111,11 @@ def _problem_of_object(value: Any, form: dict[Any, Any]) -> tuple[str, str]:
         wanted = form.get(name) or form.get(f"{name}?") or form.get(str, ANYTHING)
         where, wrong = _problem(item, wanted)
         if wrong:
-            return f"{'.' + name if name.isidentifier() else f'[{_shown(name)}]'}{where}", wrong
+            return f"{'.' + name if name.isidentifier() else f'[{brief(name)}]'}{where}", wrong
     return "", ""
 
 
-def _shown(value: Any) -> str:
+def brief(value: Any) -> str:
     """A value in an error: short, and on one line."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
@@ -190,7 +190,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise FormatError(f"has {_shown(twice)} twice")
+        raise FormatError(f"has {brief(twice)} twice")
     return made
 
 

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygpt.errors import UserError
-from tinygpt.inference.sampling import GREEDY, Sampling, penalise, probabilities, sample
+from tinygpt.inference.sampling import (
+    GREEDY,
+    Sampling,
+    penalise,
+    penalise_drawn,
+    probabilities,
+    sample,
+)
 
 LOGITS = np.log(np.array([[0.5, 0.25, 0.15, 0.07, 0.03]], dtype=np.float32))
 
@@ -183,3 +190,16 @@ def test_top_p_stops_at_the_token_that_reaches_p():
     logits = np.log(np.array([[0.125, 0.5, 0.125, 0.25]]))
     counts = [(probabilities(logits, Sampling(top_p=p))[0] > 0).sum() for p in (0.5, 0.75, 0.76)]
     assert counts == [1, 2, 4]  # the last two tie
+
+
+def test_frequency_and_presence_penalties_count_what_was_drawn():
+    drawn, even = [[1, 1, 2]], np.zeros((1, 4), np.float32)
+    lowered = penalise_drawn(even, drawn, 0.5, 0.25)
+    assert lowered.tolist() == [[0.0, -1.25, -0.75, 0.0]] and not even.any()
+    rng = np.random.default_rng(0)
+    often = Sampling(temperature=0, frequency_penalty=2.0)
+    assert sample(LOGITS, often, rng, [[0, 0]], [[0, 0]]) == [1]
+    assert sample(LOGITS, often, rng, [[0, 0]], [[]]) == [0]  # a prompt does not count
+    assert sample(LOGITS, Sampling(temperature=0, presence_penalty=2.0), rng, None, [[0]]) == [1]
+    with pytest.raises(UserError, match="presence_penalty is nan"):
+        Sampling(presence_penalty=float("nan"))

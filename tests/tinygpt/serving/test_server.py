@@ -1,0 +1,133 @@
+"""tinygpt.serving.server and `tinygpt serve`: what is counted, described, printed and refused."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from tinygpt.cli import main
+from tinygpt.inference.generate import stream_text
+from tinygpt.inference.sampling import GREEDY
+from tinygpt.serving.parameters import CHAT, REFUSED
+from tinygpt.serving.schemas import problem
+from tinygpt.serving.service import unit
+from tinygpt.weights.open import open_model
+
+
+def refusal(capsys, *arguments):
+    """(exit code, standard error) of a `tinygpt serve` that cannot begin."""
+    with pytest.raises(SystemExit) as left:
+        main(["serve", *map(str, arguments)])
+    return left.value.code, " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, tiny_text):
+    """The folder of a tiny run."""
+    from tinygpt.config import from_dict
+    from tinygpt.training.begin import begin
+    from tinygpt.training.trainer import Trainer
+
+    config = from_dict({
+        "model": {"n_layers": 1, "n_heads": 1, "d_model": 16, "context": 32},
+        "data": {"source": str(tiny_text)},
+        "training": {"steps": 5, "batch_size": 2, "eval_every": 5},
+    })
+    folder = tmp_path_factory.mktemp("served") / "my run"
+    Trainer(begin(config, folder), []).run()
+    return folder
+
+
+def test_from_the_command_to_an_answer_to_the_end(model):
+    command = [sys.executable, "-m", "tinygpt", "serve", str(model), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        name, _, address = server.stderr.readline().strip().partition(": ")
+        assert name == "my run"
+        body = {"prompt": "the cat", "temperature": 0, "max_tokens": 5}
+        asked = urllib.request.Request(
+            f"{address}/v1/completions", json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            text = json.load(answer)["choices"][0]["text"]
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=60) == 0
+        log = server.stderr.read()
+    assert "POST /v1/completions 200" in log and "the cat" not in log
+    gpt, tokenizer = open_model(model)
+    assert text == "".join(stream_text(gpt, tokenizer, "the cat", max_tokens=5, sampling=GREEDY))
+
+
+@pytest.mark.parametrize(("arguments", "code", "says"), [
+    ([], 2, "no model is given"), (["nowhere"], 2, "there is no nowhere"),
+    (["x", "--port", "99999"], 2, "99999"), (["x", "--key", "short"], 2, "8 to 512 characters"),
+    (["x", "--queue", "0"], 2, "--queue is 0"), (["x", "--stall-seconds", "nan"], 2, "is nan"),
+    (["x", "--allow-origin", "*"], 2, "is no origin"),
+    (["x", "--print-service", "--host", "0.0.0.0"], 2, "--key-file"),
+], ids=str)
+def test_what_cannot_be_served_is_said_in_a_sentence(capsys, arguments, code, says):
+    left, said = refusal(capsys, *arguments)
+    assert left == code and says in said
+
+
+def test_two_models_of_one_name_and_a_port_that_is_taken(model, capsys):
+    code, said = refusal(capsys, model, model)
+    assert code == 2 and "two models are called my run" in said
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, said = refusal(capsys, model, "--port", taken.getsockname()[1])
+    assert code == 1 and "cannot listen at 127.0.0.1" in said and "--port 0" in said
+
+
+def test_the_unit_runs_the_command_as_nobody(tmp_path):
+    text = unit([str(tmp_path / "100% mine")], "127.0.0.1", 8000, None)
+    assert f"serve '{tmp_path.resolve()}/100%% mine' --host 127.0.0.1 --port 8000\n" in text
+    assert "DynamicUser=yes" in text and "IPAddressAllow=localhost" in text
+    (tmp_path / "key").write_text("tg-a-long-key\n")
+    text = unit(["run"], "0.0.0.0", 80, str(tmp_path / "key"))
+    assert " --key-file %d/key\n" in text and "IPAddress" not in text
+    assert f"LoadCredential=key:{tmp_path / 'key'}\n" in text
+    assert all("{" not in line for line in text.splitlines())
+
+
+def test_the_description_is_what_requests_are_held_against(room):
+    found = room.get("/openapi.json")
+    assert found["openapi"] == "3.1.0" and "security" not in found
+    served = {path: set(methods) for path, methods in found["paths"].items()}
+    table = {path: {m.lower() for m in methods} for path, methods in room.server._table().items()}
+    assert served.items() <= table.items()
+    schema = found["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]
+    assert schema["application/json"]["schema"] == CHAT
+    assert not set(REFUSED) & set(CHAT["properties"])
+    assert problem({"messages": [{"role": "user", "content": "a"}]}, CHAT) is None
+
+
+def test_what_was_done_is_counted(room):
+    def counts():
+        lines = room.ask("GET", "/metrics")[2].decode().splitlines()
+        return {key: float(value) for key, _, value in (
+            line.rpartition(" ") for line in lines if not line.startswith("#"))}
+
+    before = counts()
+    room.post("/v1/completions", prompt="The cat", max_tokens=7, logit_bias={"70": 100})
+    room.post("/v1/completions", 400, prompt="")
+    after = counts()
+    grown = {key: after[key] - before.get(key, 0) for key in after}
+    assert grown["tinygpt_generated_tokens_total"] == 7
+    assert grown["tinygpt_prompt_tokens_total"] == 2
+    assert grown['tinygpt_requests_total{status="400"}'] == 1
+    assert grown["tinygpt_time_to_first_token_seconds_count"] == 1
+    assert grown['tinygpt_time_between_tokens_seconds_bucket{le="+Inf"}'] == 6
+    assert after["tinygpt_requests_running"] == 0 and ":" not in "".join(after)
+
+
+def test_what_is_counted_is_read_by_prometheus(room):
+    parser = pytest.importorskip("prometheus_client.parser")
+    families = list(parser.text_string_to_metric_families(
+        room.ask("GET", "/metrics")[2].decode()))
+    assert {"histogram", "counter", "gauge"} == {family.type for family in families}

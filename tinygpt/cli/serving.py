@@ -1,0 +1,102 @@
+"""`tinygpt serve`: models for programs and people, at an address.
+
+Imports stand inside the functions, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import click
+
+from tinygpt.cli.paths import ModelPlace, Place
+
+
+def limit_options(command):
+    """A flag for each limit, with its default and the line that says what it is."""
+    from tinygpt.serving.limits import Limits, help_of
+
+    for one in reversed(dataclasses.fields(Limits)):
+        flag, kind = "--" + one.name.replace("_", "-"), type(one.default)
+        command = click.option(flag, type=kind, default=one.default, show_default=True,
+                               help=help_of(one.name))(command)
+    return command
+
+
+@click.command()
+@click.argument("models", metavar="RUN|FILE|NAME...", type=ModelPlace(), nargs=-1)
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to listen at; 0.0.0.0 is every one of this machine, and needs a key.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
+              help="0 takes a free one.")
+@click.option("--key", help="Key that clients must send; made and printed where one is needed.",
+              envvar="TINYGPT_KEY")
+@click.option("--key-file", type=Place(exists=True, dir_okay=False),
+              help="File whose first line is the key; no list of processes shows it.")
+@click.option("--allowed-host", multiple=True, help="Another name of this machine; repeatable.")
+@click.option("--allow-origin", multiple=True,
+              help="Pages that may ask, as https://name.example; repeatable.")
+@click.option("--slots", type=click.IntRange(1, 256), default=8, show_default=True,
+              help="Answers that are written at once.")
+@click.option("--log/--no-log", default=True, show_default=True,
+              help="A line for each request: who, when, how long, never what.")
+@click.option("--print-service", is_flag=True, help="Print a systemd unit that runs this, and end.")
+@limit_options
+def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, log, print_service,
+          **limits):
+    """Serve models to programs that speak OpenAI's API, and to people on a page.
+
+    \b
+      tinygpt serve run
+      curl localhost:8000/v1/completions -H 'Content-Type: application/json' \\
+        -d '{"prompt": "Once upon a time"}'
+
+    Only this machine reaches it, unless --host says otherwise; then a key is made and printed.
+    """
+    from tinygpt.serving.limits import Limits
+    from tinygpt.serving.security import Gate, check_key, check_origin, is_loopback, make_key
+
+    if not models:
+        raise click.UsageError("no model is given. `tinygpt models` lists those there are.")
+    if key_file is not None:
+        key = _first_line(key_file)
+    if key is not None:
+        check_key(key)
+    made = key is None and not is_loopback(host)
+    if print_service:
+        from tinygpt.serving.service import unit
+
+        click.echo(unit(models, host, port, key_file), nl=False)
+        return
+    gate = Gate(
+        key=make_key() if made else key, hosts={name.lower() for name in allowed_host},
+        origins={check_origin(origin) for origin in allow_origin},
+    )
+    _serve(models, gate, Limits(**limits), host, port, slots, log, made)
+
+
+def _first_line(path: str) -> str:
+    from tinygpt.text.reading import read_text
+
+    return read_text(path).partition("\n")[0].strip()
+
+
+def _serve(models, gate, limits, host, port, slots, log, made):
+    from tinygpt.screens.console import Screen, warn
+    from tinygpt.serving.run import run
+    from tinygpt.serving.served import open_all
+
+    served = open_all(models, warn, {"slots": slots})
+    screen = Screen(stderr=True)
+
+    def ready(port: int) -> None:
+        name = f"[{host}]" if ":" in host else host
+        screen.say(f"{', '.join(served)}: http://{name}:{port}")
+        if made:
+            screen.say("Others reach this address, so a key is needed. It is:")
+            screen.copyable(f"  {gate.key}")
+            screen.copyable(f"  http://{name}:{port}/#key={gate.key}")
+        sys.stderr.flush()
+
+    run(served, gate, limits, host, port, slots, log, ready)

@@ -1,0 +1,69 @@
+"""The API's description at /openapi.json, made of the tables that requests are held against.
+
+Read next: parameters.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygpt.serving import parameters
+from tinygpt.serving.schemas import Schema
+
+ERROR: Schema = {
+    "type": "object", "required": ["error"], "properties": {"error": {
+        "type": "object", "required": ["message", "type", "param", "code"], "properties": {
+            "message": {"type": "string"}, "type": {"type": "string"},
+            "param": {"type": ["string", "null"]}, "code": {"type": ["string", "null"]},
+        },
+    }},
+}
+POSTED: dict[str, tuple[str, Schema]] = {
+    "/v1/completions": ("Go on with a text.", parameters.COMPLETION),
+    "/v1/chat/completions": ("Answer in a conversation.", parameters.CHAT),
+    "/v1/embeddings": ("Texts as vectors of length 1.", parameters.EMBEDDINGS),
+    "/tokenize": ("A text's token ids.", parameters.TOKENIZE),
+    "/detokenize": ("The text of token ids.", parameters.DETOKENIZE),
+}
+GOT = {
+    "/v1/models": "The models that are served.",
+    "/tokenizer_info": "What the tokenizer's special tokens are called.",
+    "/openapi.json": "This description.",
+    "/health": "Whether the server lives; needs no key.",
+}
+
+
+def description(version: str, key: bool) -> dict[str, Any]:
+    """The whole of it.  key: whether a key is needed."""
+    paths: dict[str, Any] = {
+        path: {"post": _operation(words, schema)} for path, (words, schema) in POSTED.items()
+    }
+    paths |= {path: {"get": _operation(words)} for path, words in GOT.items()}
+    paths["/metrics"] = {"get": _operation("Counts and times for Prometheus.", kind="text/plain")}
+    paths["/health"]["get"]["security"] = []
+    found: dict[str, Any] = {
+        "openapi": "3.1.0", "info": {"title": "tinygpt", "version": version}, "paths": paths,
+        "components": {"schemas": {"Error": ERROR}},
+    }
+    if key:
+        found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        found["security"] = [{"key": []}]
+    return found
+
+
+def _operation(
+    summary: str, body: Schema | None = None, kind: str = "application/json"
+) -> dict[str, Any]:
+    content: dict[str, Any] = {kind: {"schema": {}}}
+    if body is not None and "stream" in body["properties"]:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    wrong = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    found: dict[str, Any] = {"summary": summary, "responses": {
+        "200": {"description": "done", "content": content},
+        "default": {"description": "why not", "content": wrong},
+    }}
+    if body is not None:
+        found["requestBody"] = {
+            "required": True, "content": {"application/json": {"schema": body}},
+        }
+    return found

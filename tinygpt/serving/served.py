@@ -1,0 +1,129 @@
+"""A model as it is served: its name, how it is spoken to, and the engine that runs it.
+
+Read next: worker.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import no_grad
+from minigrad.nn import evaluating
+from tinygpt.config import find_objective
+from tinygpt.errors import UsageError, UserError
+from tinygpt.inference.embedding import embed
+from tinygpt.inference.prompt import end_ids, knows, opening, opening_ids
+from tinygpt.inference.templates import Messages, prompt_ids
+from tinygpt.model import LanguageModel
+from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
+from tinygpt.runs.checkpoint import Warn
+from tinygpt.serving.one_at_a_time import Engine
+from tinygpt.storage.paths import shown
+from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
+from tinygpt.weights.open import form_of, objective_of, open_model
+
+BETWEEN = "\n\n"  # what a base model's turns are divided by (../inference/chat.py)
+
+
+class Served:
+    """A model with its tokenizer.
+
+    writes: whether it goes on with a text; an encoder makes vectors alone.
+    context: tokens of a prompt with its answer.  ends: ids that end an answer.
+    opening: ids that stand before every text.  engine: runs it, in the computing thread alone;
+        None for a model that does not write.
+    """
+
+    engine: Engine | None
+
+    def __init__(
+        self, name: str, model: LanguageModel, tokenizer: Tokenizer, form: ChatForm | None = None,
+        settings: dict[str, Any] | None = None,
+    ):
+        self.name, self.model, self.tokenizer, self.form = name, model, tokenizer, form
+        self.writes = model.shape.assembly == "decoder"
+        self.context = model.shape.context
+        self.ends = frozenset(end_ids(tokenizer, form))
+        self.opening = opening_ids(tokenizer, form)
+        self._settings = settings or {}
+        self.renew()
+
+    @classmethod
+    def open(cls, path: str, warn: Warn, settings: dict[str, Any]) -> Served:
+        """Whatever `open_model` opens, by the last part of its path.  Raises UserError."""
+        model, tokenizer = open_model(path, warn=warn)
+        if model.shape.assembly == "encoder-decoder":
+            raise UserError(
+                f"{shown(path)} turns one text into another, which is not served. Use `tinygpt "
+                "generate`, or serve a model that goes on with a text."
+            )
+        form = form_of(path)
+        if form is None and find_objective(objective_of(path)).teaches_roles:
+            form = ChatForm(OWN_TEMPLATE, ends=tuple(tokenizer.special_tokens))
+        where = Path(path).resolve()
+        return cls(where.stem if where.is_file() else where.name, model, tokenizer, form, settings)
+
+    def renew(self) -> None:
+        """Begin anew: nothing is under way, nothing is remembered."""
+        self.engine = Engine(self.model, **self._settings) if self.writes else None
+
+    @property
+    def end_text(self) -> str:
+        """The name of the token that ends a text; a text to begin with where none does."""
+        if self.form is not None and self.form.eos in self.tokenizer.special_tokens:
+            return self.form.eos or ""
+        known = END_OF_TEXT in self.tokenizer.special_tokens
+        return END_OF_TEXT if known else opening(self.tokenizer)
+
+    @property
+    def taught(self) -> bool:
+        """Whether it learned who speaks, and ends its own answers."""
+        return self.form is not None and self.form.template is not None
+
+    def ids_of(self, text: str) -> list[int]:
+        """A prompt's ids; names of special tokens in it are ordinary characters."""
+        return [*self.opening, *self.tokenizer.encode(text, disallowed_special=())]
+
+    def ids_of_messages(self, messages: Messages) -> list[int]:
+        """The ids of a conversation in which the model speaks next.
+
+        A model that was not taught to answer goes on with all that was said.
+        """
+        if self.form is not None and self.form.template is not None:
+            return prompt_ids(self.form, self.tokenizer, messages)
+        return self.ids_of(self.between.join(message["content"] for message in messages))
+
+    @property
+    def between(self) -> str:
+        return BETWEEN if knows(self.tokenizer, BETWEEN) else ""
+
+    def stops(self, asked: Sequence[str]) -> tuple[str, ...]:
+        """The texts that end an answer in a conversation."""
+        own = () if self.taught or asked or not self.between else (self.between,)
+        return (*asked, *own)
+
+    def embed(self, source: str | list[int]) -> np.ndarray:
+        """(C,) float32 of length 1: the mean of what the model made of each token."""
+        if not self.writes and isinstance(source, str):
+            return embed(self.model, self.tokenizer, [source])[0]
+        ids = np.array([self.ids_of(source) if isinstance(source, str) else source])
+        with evaluating(self.model), no_grad():
+            mean = self.model.hidden(ids).data[0].mean(axis=0)  # (1, T, C) -> (C,)
+        return mean / max(float(np.linalg.norm(mean)), 1e-12)
+
+
+def open_all(paths: Sequence[str], warn: Warn, settings: dict[str, Any]) -> dict[str, Served]:
+    """The models by their names.  Raises UsageError for two of one name, else as `Served.open`."""
+    found: dict[str, Served] = {}
+    for path in paths:
+        one = Served.open(path, warn, settings)
+        if one.name in found:
+            raise UsageError(
+                f"two models are called {one.name}. Rename one: clients choose them by their names."
+            )
+        found[one.name] = one
+    return found
