@@ -39,12 +39,14 @@ def limit_options(command):
               help="Pages that may ask, as https://name.example; repeatable.")
 @click.option("--slots", type=click.IntRange(1, 256), default=8, show_default=True,
               help="Answers that are written at once.")
+@click.option("--context", type=click.IntRange(2),
+              help="Tokens of a prompt and its answer; less than the model's takes less memory.")
 @click.option("--log/--no-log", default=True, show_default=True,
               help="A line for each request: who, when, how long, never what.")
 @click.option("--print-service", is_flag=True, help="Print a systemd unit that runs this, and end.")
 @limit_options
-def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, log, print_service,
-          **limits):
+def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, context, log,
+          print_service, **limits):
     """Serve models to programs that speak OpenAI's API, and to people on a page.
 
     \b
@@ -73,7 +75,8 @@ def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, 
         key=make_key() if made else key, hosts={name.lower() for name in allowed_host},
         origins={check_origin(origin) for origin in allow_origin},
     )
-    _serve(models, gate, Limits(**limits), host, port, slots, log, made)
+    engine = {"slots": slots, "context": context}
+    _serve(models, gate, Limits(**limits), host, port, engine, log, made)
 
 
 def _first_line(path: str) -> str:
@@ -82,12 +85,12 @@ def _first_line(path: str) -> str:
     return read_text(path).partition("\n")[0].strip()
 
 
-def _serve(models, gate, limits, host, port, slots, log, made):
+def _serve(models, gate, limits, host, port, engine, log, made):
     from tinygpt.screens.console import Screen, warn
     from tinygpt.serving.run import run
     from tinygpt.serving.served import open_all
 
-    served = open_all(models, warn, {"slots": slots})
+    served = open_all(models, warn, engine)
     screen = Screen(stderr=True)
 
     def ready(port: int) -> None:
@@ -99,4 +102,4 @@ def _serve(models, gate, limits, host, port, slots, log, made):
             screen.copyable(f"  http://{name}:{port}/#key={gate.key}")
         sys.stderr.flush()
 
-    run(served, gate, limits, host, port, slots, log, ready)
+    run(served, gate, limits, host, port, engine["slots"], log, ready)

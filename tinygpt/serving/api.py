@@ -196,12 +196,12 @@ class Api:
                         f"{size - 1}")
 
     @staticmethod
-    def _check_context(served: Served, ids: Sequence[int], param: str) -> None:
-        if len(ids) > served.context:
+    def _check_context(served: Served, ids: Sequence[int], param: str, more: int = 0) -> None:
+        if len(ids) + more > served.context:
             raise wrong(
                 param, f"is {len(ids)} tokens long, and the context of {served.name} is "
-                f"{served.context}. Shorten it (of lm_eval: max_length={served.context})",
-                "context_length_exceeded",
+                f"{served.context}, the answer included. Shorten it (for lm_eval: "
+                f"max_length={served.context})", "context_length_exceeded",
             )
 
     def _streams(
@@ -210,7 +210,8 @@ class Api:
     ) -> list[Stream]:
         """An answer to each prompt, n of them to each, not begun yet."""
         for ids in prompts:
-            self._check_context(served, ids, "messages" if "messages" in asked else "prompt")
+            param = "messages" if "messages" in asked else "prompt"
+            self._check_context(served, ids, param, more=min(longest, 1))
         if "stream_options" in asked and not asked["stream"]:
             raise wrong("stream_options", "is given without stream: true")
         given = asked["stop"]
@@ -266,8 +267,9 @@ class Api:
                 piece, reason = stream.take()
                 pieces[index] += piece
                 reasons[index] = reason or ""
-        if {"failed", "cancelled"} & set(reasons.values()):
-            raise _failed()
+        for index, stream in enumerate(streams):
+            if reasons[index] in ("failed", "cancelled"):
+                raise _failed(stream)
         choices = [shape.choice(i, piece, reasons[i]) for i, piece in enumerate(pieces)]
         await reply.whole(200, as_json(shape.whole(choices, _usage(streams, n))))
 
@@ -291,7 +293,8 @@ class Api:
                 if piece.text or piece.tokens:
                     events.append(_event(shape.chunk([shape.part(index, piece)])))
                 if reason in ("failed", "cancelled"):
-                    await reply.piece(b"".join(events) + b"data: " + error_body(_failed()))
+                    failed = error_body(_failed(stream))
+                    await reply.piece(b"".join(events) + b"data: " + failed)
                     await reply.piece(b"\n\n")
                     await reply.piece(b"")
                     return
@@ -309,8 +312,9 @@ def _event(value: Any) -> bytes:
     return b"data: " + as_json(value) + b"\n\n"
 
 
-def _failed() -> Refusal:
-    return Refusal(500, "the model failed at this answer. Ask again; the server's log says why.")
+def _failed(stream: Stream) -> Refusal:
+    said = stream.answer.error if stream.answer is not None else ""
+    return Refusal(500, said or "the model failed at this answer. The server's log says why.")
 
 
 def _usage(streams: Sequence[Stream], n: int) -> Usage:

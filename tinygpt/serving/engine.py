@@ -188,7 +188,8 @@ class Engine:
             return
         try:
             weighed = self._weigh(text, logits)
-            token = int(sample(weighed[None], asked.sampling, text.rng, [text.ids])[0])
+            drawn = text.ids[len(asked.prompt) :]
+            token = int(sample(weighed[None], asked.sampling, text.rng, [text.ids], [drawn])[0])
         except UserError as error:
             text.answer.error = str(error)
             self._end(text, "failed")

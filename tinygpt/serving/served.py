@@ -21,7 +21,7 @@ from tinygpt.inference.templates import Messages, prompt_ids
 from tinygpt.model import LanguageModel
 from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.runs.checkpoint import Warn
-from tinygpt.serving.one_at_a_time import Engine
+from tinygpt.serving.engine import Engine
 from tinygpt.storage.paths import shown
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 from tinygpt.weights.open import form_of, objective_of, open_model
@@ -46,11 +46,11 @@ class Served:
     ):
         self.name, self.model, self.tokenizer, self.form = name, model, tokenizer, form
         self.writes = model.shape.assembly == "decoder"
-        self.context = model.shape.context
         self.ends = frozenset(end_ids(tokenizer, form))
         self.opening = opening_ids(tokenizer, form)
         self._settings = settings or {}
         self.renew()
+        self.context = self.engine.context if self.engine else model.shape.context
 
     @classmethod
     def open(cls, path: str, warn: Warn, settings: dict[str, Any]) -> Served:

@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from tinygpt.errors import UserError
 from tinygpt.serving.asked import Answer, Asked, Reason
 from tinygpt.serving.metrics import Metrics
 from tinygpt.serving.served import Served
@@ -175,7 +176,10 @@ class Worker:
         if stream.cancelled:  # it was told so before there was an answer to tell
             return
         assert stream.served.engine is not None
-        stream.answer = stream.served.engine.add(stream.asked)
+        try:
+            stream.answer = stream.served.engine.add(stream.asked)
+        except UserError as error:
+            stream.answer = Answer(stream.asked, reason="failed", error=str(error))
         if stream.cancelled:  # between the last two lines
             stream.answer.cancelled = True
         self._streams.append(stream)

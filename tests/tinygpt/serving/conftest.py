@@ -19,7 +19,7 @@ TEXT = "The cat sat on the mat. A dog saw the cat, and ran. Żółć, naïve, �
 CONTEXT = 64
 
 
-def make_served(name="tiny", context=CONTEXT, seed=0, form=None):
+def make_served(name="tiny", context=CONTEXT, seed=0, form=None, slots=8):
     tokenizer = train_bpe(TEXT, vocab_size=300)
     shape = ModelShape(
         vocab_size=tokenizer.vocab_size, context=context, n_layers=2, n_heads=2, d_model=32
@@ -27,13 +27,14 @@ def make_served(name="tiny", context=CONTEXT, seed=0, form=None):
     model = build(shape, np.random.default_rng(seed))
     for parameter in model.parameters():  # larger than at the start: scores are far from even
         parameter.data *= 4 if parameter.data.ndim == 2 else 1
-    return Served(name, model.eval(), tokenizer, form)
+    return Served(name, model.eval(), tokenizer, form, {"slots": slots})
 
 
 class Room:
     """A running server, and a client of it.  limits, gate: as Server has them."""
 
-    def __init__(self, served, limits=None, gate=None, host="127.0.0.1"):
+    def __init__(self, served, limits=None, gate=None, host="127.0.0.1", slots=8):
+        self._slots = slots
         self.served, self.limits = {one.name: one for one in served}, limits or Limits()
         self._gate, self._host = gate or Gate(free={"/health"}), host
         self._ready = threading.Event()
@@ -42,7 +43,9 @@ class Room:
         self._ready.wait()
 
     async def _run(self):
-        self.server = await Server.listen(self.served, self._gate, self.limits, self._host, 0)
+        self.server = await Server.listen(
+            self.served, self._gate, self.limits, self._host, 0, slots=self._slots
+        )
         self.loop, self.port = asyncio.get_running_loop(), self.server.port
         self._ready.set()
         await self.server.serve()

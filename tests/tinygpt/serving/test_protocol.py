@@ -29,8 +29,9 @@ def quick():
 
 @pytest.fixture(scope="module")
 def slow():
-    """A server whose answers take seconds, two at a time for one address, one waiting."""
-    found = Room([make_served(context=20_000)], Limits(per_address=3, queue=1, drain_seconds=0.5))
+    """A server whose answers take seconds, one at a time, three for one address."""
+    limits = Limits(per_address=3, queue=2, drain_seconds=0.5)
+    found = Room([make_served(context=20_000, slots=1)], limits, slots=1)
     yield found
     found.stop()
 
