@@ -29,6 +29,7 @@ from tinygpt.serving.served import Served
 from tinygpt.serving.shapes import Chat, Completion, Shape, Usage
 from tinygpt.serving.worker import Stream, Worker
 from tinygpt.serving.writing import Piece, Writing
+from tinygpt.structured import Constraint, FormError
 
 PING = 15.0  # seconds without a token after which a stream says that it lives
 T = TypeVar("T")
@@ -65,8 +66,10 @@ class Api:
             ids = await self._in_text_thread(
                 lambda: [self._ids(served, one, "prompt") for one in prompts]
             )
+            form = await self._form(served, asked)
             hidden = len(served.opening) if isinstance(prompts[0], str) else 0
-            streams = self._streams(served, asked, ids, asked["max_tokens"], (), hidden)
+            streams = self._streams(served, asked, ids, asked["max_tokens"], (), hidden, form)
+            await self._check_form(form, streams)
             await self._answer(reply, asked, shape, streams)
 
     async def chat(self, request: Request, reply: Connection) -> None:
@@ -81,8 +84,11 @@ class Api:
         asked["echo"] = False
         with self._places.taken(request.address, self._count(asked["n"])):
             ids = await self._in_text_thread(lambda: served.ids_of_messages(messages))
+            form = await self._form(served, asked)
+            stops = served.stops() if form is None else ()
             longest = asked.get("max_completion_tokens", asked.get("max_tokens", served.context))
-            streams = self._streams(served, asked, [ids], longest, served.stops(()), 0)
+            streams = self._streams(served, asked, [ids], longest, stops, 0, form)
+            await self._check_form(form, streams)
             await self._answer(reply, asked, shape, streams)
 
     async def embeddings(self, request: Request, reply: Connection) -> None:
@@ -206,7 +212,7 @@ class Api:
 
     def _streams(
         self, served: Served, asked: dict[str, Any], prompts: Sequence[list[int]], longest: int,
-        stops: Sequence[str], hidden: int,
+        stops: Sequence[str], hidden: int, form: Constraint | None,
     ) -> list[Stream]:
         """An answer to each prompt, n of them to each, not begun yet."""
         for ids in prompts:
@@ -220,14 +226,32 @@ class Api:
         sampling, bias = _sampling(asked), self._bias(served, asked["logit_bias"])
         news, echo = asyncio.Event(), asked["echo"]
         # Whoever asks for echo counts on a token for each that it allowed: an end is one of them.
-        ends, seen_ends = (frozenset[int](), served.ends) if echo else (served.ends, frozenset())
+        listed = echo and form is None
+        ends, seen_ends = (frozenset[int](), served.ends) if listed else (served.ends, frozenset())
         return [
             Stream(served, Asked(
                 tuple(ids), longest, sampling, (seed + k) & (2**64 - 1), ends,
-                asked.get("logprobs"), echo, bias,
+                asked.get("logprobs"), echo, bias, form,
             ), Writing(served.tokenizer, stops, seen_ends), news, hidden)
             for ids in prompts for k in range(asked["n"])
         ]
+
+    async def _form(self, served: Served, asked: dict[str, Any]) -> Constraint | None:
+        form = await self._in_text_thread(partial(served.forms.of, asked["response_format"]))
+        if form is not None and any(_listed(asked["stop"])):
+            raise wrong("stop", "could cut an answer out of its response_format. Leave one out")
+        return form
+
+    async def _check_form(self, form: Constraint | None, streams: list[Stream]) -> None:
+        """Refuse what no answer of so few tokens can be."""
+        if form is None:
+            return
+        asked = streams[0].asked
+        left = min(asked.max_tokens, streams[0].served.context - len(asked.prompt))
+        try:
+            await self._worker.call(partial(form.check, left))
+        except FormError as error:
+            raise wrong("max_tokens", f"is too small: {str(error).removesuffix('.')}") from error
 
     @staticmethod
     def _bias(served: Served, given: dict[str, float]) -> dict[int, float]:

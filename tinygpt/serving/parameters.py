@@ -51,9 +51,26 @@ DRAWING: dict[str, Schema] = {
         {"type": "string", "description": "a text", "maxLength": 1000},
         {"type": "array", "maxItems": 64, "items": {**TEXT, "maxLength": 1000},
          "description": "a list of texts"}]},
+    "response_format": {"type": "object", "required": ["type"], "default": {"type": "text"},
+                        "properties": {"type": {"type": "string", "enum": [
+                            "text", "json_object", "json_schema", "regex"]}},
+                        "description": "what the answer is held to, also where it is cut"},
     "stream": SWITCH,
     "stream_options": {"type": "object", "additionalProperties": False,
                        "properties": {"include_usage": SWITCH}},
+}
+# A response_format of each type, of which more is needed.
+FORMATS: dict[str, Schema] = {
+    "text": {}, "json_object": {},
+    "json_schema": {
+        "type": "object", "required": ["json_schema"], "properties": {"json_schema": {
+            "type": "object", "required": ["schema"], "additionalProperties": False,
+            "properties": {"name": TEXT, "description": TEXT, "schema": {"type": "object"},
+                           "strict": {"anyOf": [{"type": "boolean"}, {"type": "null"}]}},
+        }},
+    },
+    "regex": {"type": "object", "required": ["pattern"],
+              "properties": {"pattern": {**TEXT, "maxLength": 10_000}}},
 }
 COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31}
 COMPLETION: Schema = {
@@ -100,7 +117,7 @@ DETOKENIZE: Schema = {
 REFUSED: dict[str, tuple[Any, ...]] = {
     "best_of": (1,), "suffix": ("",), "tools": ([],), "tool_choice": ("none", "auto"),
     "functions": ([],), "function_call": ("none", "auto"), "parallel_tool_calls": (False, True),
-    "response_format": ({"type": "text"},), "modalities": (["text"],), "audio": (),
+    "modalities": (["text"],), "audio": (),
     "prediction": (), "reasoning_effort": ("none",), "verbosity": (), "web_search_options": (),
     "store": (False,), "service_tier": ("auto", "default"), "dimensions": (),
 }
@@ -130,6 +147,9 @@ def read(body: bytes | bytearray, schema: Schema) -> dict[str, Any]:
     if isinstance(given.get("messages"), list):
         given["messages"] = [_plain(message) for message in given["messages"]]
     if fault := problem(given, schema):
+        raise wrong(*fault)
+    form = given.get("response_format", {"type": "text"})
+    if fault := problem(form, FORMATS[form["type"]], "response_format"):
         raise wrong(*fault)
     defaults = {n: s["default"] for n, s in schema["properties"].items() if "default" in s}
     return {**defaults, **given}

@@ -22,6 +22,7 @@ from tinygpt.model import LanguageModel
 from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.runs.checkpoint import Warn
 from tinygpt.serving.engine import Engine
+from tinygpt.serving.forms import Forms
 from tinygpt.storage.paths import shown
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 from tinygpt.weights.open import form_of, objective_of, open_model
@@ -34,8 +35,8 @@ class Served:
 
     writes: whether it goes on with a text; an encoder makes vectors alone.
     context: tokens of a prompt with its answer.  ends: ids that end an answer.
-    opening: ids that stand before every text.  engine: runs it, in the computing thread alone;
-        None for a model that does not write.
+    opening: ids that stand before every text.  forms: what answers can be held to.
+    engine: runs it, in the computing thread alone; None for a model that does not write.
     """
 
     engine: Engine | None
@@ -48,6 +49,7 @@ class Served:
         self.writes = model.shape.assembly == "decoder"
         self.ends = frozenset(end_ids(tokenizer, form))
         self.opening = opening_ids(tokenizer, form)
+        self.forms = Forms(tokenizer, model.shape.vocab_size, self.ends)
         self._settings = settings or {}
         self.renew()
         self.context = self.engine.context if self.engine else model.shape.context
@@ -101,10 +103,9 @@ class Served:
     def between(self) -> str:
         return BETWEEN if knows(self.tokenizer, BETWEEN) else ""
 
-    def stops(self, asked: Sequence[str]) -> tuple[str, ...]:
-        """The texts that end an answer in a conversation."""
-        own = () if self.taught or asked or not self.between else (self.between,)
-        return (*asked, *own)
+    def stops(self) -> tuple[str, ...]:
+        """The texts that end an answer in a conversation where none are asked for."""
+        return () if self.taught or not self.between else (self.between,)
 
     def embed(self, source: str | list[int]) -> np.ndarray:
         """(C,) float32 of length 1: the mean of what the model made of each token."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import numpy as np
 import pytest
@@ -235,7 +236,15 @@ REFUSED = [
     (CHAT, {"messages": ASKED, "max_tokens": 0}, "max_tokens"),
     (CHAT, {"messages": ASKED, "tools": [{"type": "function"}]}, "tools"),
     (CHAT, {"messages": ASKED, "tool_choice": "required"}, "tool_choice"),
-    (CHAT, {"messages": ASKED, "response_format": {"type": "json_object"}}, "response_format"),
+    (CHAT, {**ASK, "response_format": {"type": "xml"}}, "response_format.type"),
+    (CHAT, {**ASK, "response_format": "json"}, "response_format"),
+    (CHAT, {**ASK, "response_format": {"type": "regex"}}, "response_format.pattern"),
+    (CHAT, {**ASK, "response_format": {"type": "regex", "pattern": "("}}, "response_format"),
+    (CHAT, {**ASK, "response_format": {"type": "json_schema", "json_schema": {"schema": {
+        "minimum": 3}}}}, "response_format"),
+    (CHAT, {**ASK, "response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+    (CHAT, {**ASK, "response_format": {"type": "json_object"}, "stop": "a"}, "stop"),
+    (TEXT, {"prompt": "a", "response_format": {"type": "regex", "pattern": "a{99}"}}, "max_tokens"),
     (CHAT, {"messages": ASKED, "modalities": ["audio"]}, "modalities"),
     (CHAT, {"messages": ASKED, "echo": True}, "echo"),
     (CHAT, {"messages": [{"role": "user", "content": "a " * 999}]}, "messages"),
@@ -317,3 +326,22 @@ def test_tokens_that_look_alike_have_names_of_their_own(room):
     answer = room.post(TEXT, prompt="The", max_tokens=12, logprobs=20, seed=1, temperature=2)
     for top in answer["choices"][0]["logprobs"]["top_logprobs"]:
         assert len(top) in (20, 21) and "\ufffd" not in "".join(top)
+
+
+@pytest.mark.parametrize("longest", (20, 25, None))
+def test_an_answer_of_a_promised_form_has_it_wherever_it_is_cut(room, longest):
+    wanted = {"type": "object", "required": ["name", "legs"], "properties": {
+        "name": {"type": "string"}, "legs": {"type": "integer"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "pet", "schema": wanted, "strict": True}}
+    for seed in range(6):
+        asked = {"messages": ASKED, "seed": seed, "max_tokens": longest, "temperature": 1.5}
+        for kind in (form, {"type": "json_object"}, {"type": "regex", "pattern": "(cat|dog)+ ran"}):
+            choice = room.post(CHAT, **asked, response_format=kind)["choices"][0]
+            text = choice["message"]["content"]
+            if kind["type"] == "regex":
+                assert re.fullmatch(kind["pattern"], text)
+            else:
+                assert isinstance(json.loads(text), dict)
+            if kind is form:
+                assert type(json.loads(text)["legs"]) is int
+            assert choice["finish_reason"] in ("stop", "length")
