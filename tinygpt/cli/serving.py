@@ -57,6 +57,7 @@ def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, 
     Only this machine reaches it, unless --host says otherwise; then a key is made and printed.
     """
     from tinygpt.serving.limits import Limits
+    from tinygpt.serving.pages import files
     from tinygpt.serving.security import Gate, check_key, check_origin, is_loopback, make_key
 
     if not models:
@@ -74,6 +75,7 @@ def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, 
     gate = Gate(
         key=make_key() if made else key, hosts={name.lower() for name in allowed_host},
         origins={check_origin(origin) for origin in allow_origin},
+        free={"/health", *files()},  # the page holds nothing; it asks for the key
     )
     engine = {"slots": slots, "context": context}
     _serve(models, gate, Limits(**limits), host, port, engine, log, made)

@@ -21,6 +21,7 @@ from tinygpt.serving.api import Api
 from tinygpt.serving.limits import Busy, Limits, Places
 from tinygpt.serving.metrics import Metrics
 from tinygpt.serving.openapi import description
+from tinygpt.serving.pages import files
 from tinygpt.serving.protocol import Connection, Request, as_json, error_body
 from tinygpt.serving.security import Gate, Refusal
 from tinygpt.serving.served import Served
@@ -46,6 +47,7 @@ class Server:
         self._places = Places(limits, slots)
         self._worker = Worker(served.values(), self._metrics, limits.unread)
         self._api = Api(served, limits, self._worker, self._places, self._metrics)
+        self._files = files()
         self._stop = asyncio.Event()
         self._routes = self._table()
         self._gauges()
@@ -152,6 +154,7 @@ class Server:
             "/tokenize": {"POST": api.tokenize},
             "/detokenize": {"POST": api.detokenize},
             "/tokenizer_info": {"GET": api.tokenizer_info},
+            **dict.fromkeys(self._files, {"GET": self._show_file}),
             **{f"/v1/models/{name}": {"GET": api.model} for name in self._served},
         }
 
@@ -181,6 +184,18 @@ class Server:
         alive = self._worker.alive
         status = {"status": "ok" if alive else "the computing thread has ended"}
         await reply.whole(200 if alive else 500, as_json(status))
+
+    async def _show_file(self, request: Request, reply: Connection) -> None:
+        """A file of the page; nothing of it where the browser has it already."""
+        file = self._files[unquote(request.path)]
+        headers = [("ETag", file.tag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding")]
+        if request.headers.get("if-none-match") == file.tag:
+            await reply.whole(304, b"", file.kind, headers)
+        elif "gzip" in request.headers.get("accept-encoding", ""):
+            packed = [*headers, ("Content-Encoding", "gzip")]
+            await reply.whole(200, file.packed, file.kind, packed)
+        else:
+            await reply.whole(200, file.content, file.kind, headers)
 
     async def _show_metrics(self, request: Request, reply: Connection) -> None:
         text = self._metrics.text().encode()

@@ -1,0 +1,241 @@
+"""The chat page in a real browser: nothing from elsewhere, nothing run, everything by keyboard."""
+
+import gzip
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from tests.tinygpt.serving.browser import CHROMIUM, Browser
+from tests.tinygpt.serving.conftest import Room, make_served
+from tinygpt.serving.pages import FOLDER, files
+from tinygpt.serving.security import Gate
+
+KEY = "tg-of-this-room"
+HOSTILE = [
+    "<img src=x onerror=window.hit=1>", "<script>window.hit=1</script>", "</p><script>hit=1",
+    "<svg onload=window.hit=1>", "javascript:window.hit=1", "<iframe srcdoc='<script>'>",
+    "<a href='javascript:hit=1'>x</a>", "{{constructor}}", "${window.hit=1}", "&lt;b&gt;",
+    "<style>*{display:none}</style>", "<!--", "]]>", "<math><mi//xlink:href=x>", "\u202eabc",
+    "<body onload=hit=1>", "<details open ontoggle=hit=1>", "'\"><img src=x>", "<base href=//x>",
+    "<form action=//x><button>", "<link rel=stylesheet href=//x>", "\x00\x07",
+]
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+SAID = "[...document.querySelectorAll('#said .text')].map(e => e.textContent)"
+IDLE = "document.querySelector('#stop').hidden && document.querySelectorAll('#said article').length"
+
+
+@pytest.fixture(scope="module")
+def locked():
+    gate = Gate(key=KEY, free={"/health", *files()})
+    found = Room([make_served("a"), make_served("b", seed=1)], gate=gate)
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    found = Browser(tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def page(browser, locked):
+    """The page, open and empty."""
+    browser.open(f"{locked.url}/health")
+    browser.run("localStorage.clear()")
+    browser.events.clear()
+    browser.open(f"{locked.url}/#key={KEY}")
+    browser.until("document.querySelector('#model').options.length == 2")
+    browser.run("document.querySelector('#max_tokens').value = 12")
+    return browser
+
+
+def say(page, text):
+    page.run("document.querySelector('#say').focus()")
+    page.write(text)
+    page.press("Enter", "\r")
+    page.until(IDLE)
+
+
+def test_the_page_is_small_and_known_by_its_tag(room):
+    sizes = {name: len(file.packed) for name, file in files().items()}
+    assert sum(sizes.values()) < 20_000 and len(sizes) <= 8
+    status, headers, body = room.ask("GET", "/", headers={"Accept-Encoding": "gzip"})
+    assert status == 200 and gzip.decompress(body) == (FOLDER / "index.html").read_bytes()
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
+    again = {"If-None-Match": headers["ETag"]}
+    assert room.ask("GET", "/", headers=again)[::2] == (304, b"")
+    assert room.ask("GET", "/page/index.html")[0] == room.ask("GET", "/page/../x")[0] == 404
+
+
+@needs_browser
+def test_an_answer_comes_and_stays(page, locked):
+    say(page, "The cat")
+    mine, answer = page.run(SAID)
+    assert mine == "The cat"
+    seed = int(page.run("document.querySelector('article:last-child .tools').textContent"
+                        ".match(/seed (\\d+)/)[1]"))
+    asked = {"messages": [{"role": "user", "content": "The cat"}], "model": "a", "seed": seed,
+             "temperature": 0.8, "top_p": 0.95, "max_tokens": 12}
+    content = locked.ask("POST", "/v1/chat/completions", asked,
+                         {"Authorization": f"Bearer {KEY}"})[2]
+    assert answer == json.loads(content)["choices"][0]["message"]["content"]
+    assert page.run("document.querySelector('#announce').textContent") == f"a: {answer}"
+    page.open(f"{locked.url}/")  # the key is kept, and so is what was said
+    page.until("document.querySelector('#model').options.length == 2")
+    assert page.run(SAID) == [mine, answer]
+    assert not page.run("location.href").count("key")
+
+
+@needs_browser
+def test_again_and_edit_grow_branches_and_nothing_is_lost(page):
+    say(page, "The cat")
+    first = page.run(SAID)
+    page.run("[...document.querySelectorAll('.tools button')].at(-1).click()")  # Again
+    page.until("document.querySelector('#said').textContent.includes('2 of 2')")
+    page.run("[...document.querySelectorAll('button')]"
+             ".find(b => b.textContent == 'Earlier version').click()")
+    assert page.run(SAID) == first
+    page.run("document.querySelector('.tools button').click()")  # Edit
+    page.run("document.activeElement.value = 'A dog'")
+    page.run("document.querySelector('article button').click()")
+    page.until(f"{IDLE} == 2")
+    assert page.run(SAID)[0] == "A dog"
+    page.run("document.querySelector('.tools button').click()")  # Earlier version
+    assert page.run(SAID) == first
+
+
+@needs_browser
+def test_what_is_too_much_to_remember_is_left_out(page):
+    for number in range(6):
+        say(page, f"The cat sat on the mat {number}, and a dog saw the cat and ran.")
+    assert len(page.run(SAID)) == 12 and all(page.run(SAID))
+    assert page.run("document.querySelector('#notice').hidden")
+
+
+@needs_browser
+def test_nothing_comes_from_elsewhere_and_nothing_is_wrong(page, locked):
+    say(page, "The cat")
+    asked = [one["request"]["url"] for one in page.told("Network.requestWillBeSent")]
+    assert len(asked) <= 12 and all(url.startswith(f"{locked.url}/") for url in asked)
+    assert not page.told("Log.entryAdded") and not page.told("Runtime.exceptionThrown")
+    assert not [one for one in page.told("Runtime.consoleAPICalled") if one["type"] == "error"]
+
+
+@needs_browser
+def test_text_is_never_markup(page):
+    for text in HOSTILE:
+        page.run(f"document.querySelector('#say').value = {json.dumps(text)}")
+        page.run("document.querySelector('#form').requestSubmit()")
+        page.until(IDLE)
+    said = page.run(SAID)
+    assert [one for one in said if one in HOSTILE] == HOSTILE
+    assert page.run("window.hit") is None
+    assert page.run("document.querySelectorAll('#said :is(img, script, svg, iframe, a, style)')"
+                    ".length") == 0
+
+
+@needs_browser
+def test_every_task_by_keyboard(page):
+    page.run("document.activeElement.blur()")
+    seen = []
+    for _ in range(12):
+        page.press("Tab")
+        seen.append(page.run("document.activeElement.id || document.activeElement.textContent"))
+    assert seen[:4] == ["Skip to the message field", "menu", "model", "said"]
+    assert seen[4:6] == ["say", "send"]
+    page.run("document.querySelector('#max_tokens').value = 60")
+    page.run("document.querySelector('#say').focus()")
+    page.write("The cat\n")
+    page.press("Enter", "\r", modifiers=8)  # Shift: a new line
+    assert page.run("document.querySelectorAll('article').length") == 0
+    page.press("Enter", "\r")
+    page.press("Escape")
+    page.until(IDLE)
+    page.run("document.querySelector('#menu').focus()")
+    page.press("Enter", "\r")
+    assert not page.run("document.querySelector('#talks').hidden")
+    assert page.run("document.querySelector('#menu').ariaExpanded") == "true"
+
+
+@needs_browser
+def test_without_the_key_it_is_asked_for(page, locked):
+    page.run("localStorage.clear()")
+    page.open(f"{locked.url}/")
+    page.until("!document.querySelector('#unlock').hidden")
+    assert page.run("document.activeElement.id") == "key"
+    page.write(KEY)
+    page.press("Enter", "\r")
+    page.until("document.querySelector('#model').options.length == 2")
+    assert page.run("document.querySelector('#unlock').hidden")
+
+
+# Ratio of the brightness of text and of what is behind it (WCAG 2), the least on the page; and
+# whatever is cut off or has no name.
+LOOK = """(() => {
+  const parts = (c) => c.match(/[\\d.]+/g).map(Number);
+  const light = (c) => parts(c).slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (e) => { for (; e; e = e.parentElement) {
+    const c = getComputedStyle(e).backgroundColor;
+    if (parts(c)[3] !== 0) return c;
+  } return "rgb(255,255,255)"; };
+  document.querySelectorAll("details").forEach((d) => d.open = true);
+  document.querySelector("#talks").hidden = false;
+  const seen = [...document.querySelectorAll("body *")].filter((e) => e.getClientRects().length);
+  const words = seen.filter((e) => [...e.childNodes].some((n) => n.nodeType == 3
+    && n.textContent.trim()) && !e.matches(".unseen, .skip"));
+  const ratios = words.map((e) => {
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  });
+  const fields = seen.filter((e) => e.matches("input, select, textarea"));
+  return { ratio: Math.min(...ratios), words: words.length,
+    wide: document.documentElement.scrollWidth - innerWidth,
+    nameless: fields.filter((e) => !e.labels.length && !e.ariaLabel).length,
+    empty: seen.filter((e) => e.matches("button") && !e.textContent.trim()).length,
+    low: seen.filter((e) => e.matches("#send, #say, #menu, #model")
+      && e.getBoundingClientRect().height < 44).length };
+})()"""
+
+
+@needs_browser
+@pytest.mark.parametrize("width", (360, 1280))
+@pytest.mark.parametrize("scheme", ("light", "dark"))
+def test_it_can_be_read_and_used(page, width, scheme):
+    page.do("Emulation.setDeviceMetricsOverride", width=width, height=740, deviceScaleFactor=1,
+            mobile=width < 500)
+    page.do("Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": scheme}])
+    say(page, "The cat " + "w" * 300)
+    found = page.run(LOOK)
+    assert found["words"] > 15 and found["ratio"] >= 4.5
+    assert found["wide"] <= 0
+    assert found["nameless"] == found["empty"] == found["low"] == 0
+    back = page.run("getComputedStyle(document.body).backgroundColor")
+    assert (back == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node")
+def test_text_cut_at_every_byte_is_whole(tmp_path):
+    """The reader of streams, given every cut of a stream in two."""
+    (tmp_path / "client.mjs").write_bytes((FOLDER / "client.js").read_bytes())
+    (tmp_path / "test.mjs").write_text("""
+import { events } from "./client.mjs";
+const text = 'data: {"t":"Żółć 🙂 日本"}\\n\\n: ping\\n\\ndata: é\\n\\ndata: [DONE]\\n\\n';
+const bytes = new TextEncoder().encode(text);
+const expected = JSON.stringify(['{"t":"Żółć 🙂 日本"}', "é", "[DONE]"]);
+async function* pieces(...parts) { yield* parts; }
+for (let i = 0; i <= bytes.length; i++) {
+  const found = [];
+  for await (const one of events(pieces(bytes.slice(0, i), bytes.slice(i)))) found.push(one);
+  if (JSON.stringify(found) !== expected) throw new Error(`cut at ${i}: ${found}`);
+}
+console.log(bytes.length);
+""", encoding="utf-8")
+    done = subprocess.run(["node", tmp_path / "test.mjs"], capture_output=True, text=True)
+    assert done.returncode == 0 and int(done.stdout) > 60, done.stderr

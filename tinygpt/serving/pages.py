@@ -1,0 +1,40 @@
+"""The files of the chat page, read once: small enough to be kept, packed for a weak Wi-Fi.
+
+Read next: page/main.js.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "page"
+KINDS = {
+    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """What a browser gets.  tag: changes with the content, so that an old copy is known as such."""
+
+    kind: str
+    content: bytes
+    packed: bytes
+    tag: str
+
+
+def files() -> dict[str, File]:
+    """By the path of their address; the page itself is at /."""
+    found = {}
+    for path in sorted(FOLDER.iterdir()):
+        if path.suffix in KINDS:
+            content = path.read_bytes()
+            tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+            where = "/" if path.name == "index.html" else f"/page/{path.name}"
+            packed = gzip.compress(content, 9, mtime=0)
+            found[where] = File(KINDS[path.suffix], content, packed, tag)
+    return found
