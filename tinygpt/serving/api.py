@@ -190,8 +190,6 @@ class Api:
         if not isinstance(source, str):
             self._check_ids(served, source, param)
             return source
-        if not source:
-            raise wrong(param, "is empty. Give at least one character to go on from", "empty")
         return served.ids_of(source)
 
     @staticmethod
@@ -216,6 +214,8 @@ class Api:
     ) -> list[Stream]:
         """An answer to each prompt, n of them to each, not begun yet."""
         for ids in prompts:
+            if not ids:
+                raise wrong("messages", "say nothing. Give at least one character to go on from")
             param = "messages" if "messages" in asked else "prompt"
             self._check_context(served, ids, param, more=min(longest, 1))
         if "stream_options" in asked and not asked["stream"]:

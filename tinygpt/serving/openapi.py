@@ -64,6 +64,22 @@ def _operation(
     }}
     if body is not None:
         found["requestBody"] = {
-            "required": True, "content": {"application/json": {"schema": body}},
+            "required": True, "content": {"application/json": {"schema": _described(body)}},
         }
     return found
+
+
+def _described(body: Schema) -> Schema:
+    """A table as its readers need it: what may be left out may be null as well, and what belongs to
+    each type of response_format stands with it."""
+    properties = {
+        name: one if name in body["required"] else {"anyOf": [one, {"type": "null"}]}
+        for name, one in body["properties"].items()
+    }
+    if "response_format" in properties:
+        properties["response_format"] = {"anyOf": [{"type": "null"}, *(
+            {"type": "object", "required": ["type", *more.get("required", ())],
+             "properties": {"type": {"const": kind}, **more.get("properties", {})}}
+            for kind, more in parameters.FORMATS.items()
+        )]}
+    return {**body, "properties": properties}

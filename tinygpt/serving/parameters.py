@@ -21,8 +21,9 @@ SWITCH: Schema = {"type": "boolean", "default": False}
 IDS: Schema = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1,
                "description": "a list of token ids"}
 TEXTS_OR_IDS: Schema = {"anyOf": [
-    {"type": "string", "description": "a text"},
-    {"type": "array", "items": TEXT, "minItems": 1, "description": "a list of texts"},
+    {"type": "string", "description": "a text", "minLength": 1},
+    {"type": "array", "minItems": 1, "description": "a list of texts",
+     "items": {"type": "string", "minLength": 1}},
     IDS,
     {"type": "array", "items": IDS, "minItems": 1, "description": "a list of lists of ids"},
 ]}
@@ -152,7 +153,14 @@ def read(body: bytes | bytearray, schema: Schema) -> dict[str, Any]:
     if fault := problem(form, FORMATS[form["type"]], "response_format"):
         raise wrong(*fault)
     defaults = {n: s["default"] for n, s in schema["properties"].items() if "default" in s}
-    return {**defaults, **given}
+    return {**defaults, **{name: _whole(value) for name, value in given.items()}}
+
+
+def _whole(value: Any) -> Any:
+    """1.0 as the whole number that it is, also in lists."""
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def wrong(param: str, what: str, code: str = "invalid_value") -> Refusal:

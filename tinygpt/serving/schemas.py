@@ -44,6 +44,8 @@ def problem(value: Any, schema: Schema, where: str = "") -> tuple[str, str] | No
 def _is(value: Any, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
+    if isinstance(value, float) and kind == "integer":  # 1.0 is one, says JSON Schema
+        return value.is_integer()
     return isinstance(value, TYPES[kind])
 
 

@@ -115,8 +115,6 @@ class Gate:
             )
         if self.key is not None and path not in self.free:
             self._check_key(headers.get("authorization", ""))
-        if method in ("POST", "PUT", "PATCH"):
-            _check_type(headers)
 
     def _check_host(self, host: str, local: str) -> None:
         match = _HOST.fullmatch(host)
@@ -149,7 +147,8 @@ class Gate:
             )
 
 
-def _check_type(headers: Mapping[str, str]) -> None:
+def check_type(headers: Mapping[str, str]) -> None:
+    """Raise Refusal for a body of another type than JSON."""
     kind, _, rest = headers.get("content-type", "").partition(";")
     charset = rest.strip().lower().replace('"', "")
     if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):

@@ -23,7 +23,7 @@ from tinygpt.serving.metrics import Metrics
 from tinygpt.serving.openapi import description
 from tinygpt.serving.pages import files
 from tinygpt.serving.protocol import Connection, Request, as_json, error_body
-from tinygpt.serving.security import Gate, Refusal
+from tinygpt.serving.security import Gate, Refusal, check_type
 from tinygpt.serving.served import Served
 from tinygpt.serving.worker import Worker
 
@@ -105,6 +105,8 @@ class Server:
         if request.target.startswith("/"):
             self._gate.check(request.method, request.target, request.headers, request.local)
             self._find(request)
+            if request.method == "POST":
+                check_type(request.headers)
         else:
             raise Refusal(400, "the request's target is no path. Send one that begins with /.")
         if self.draining:
@@ -166,19 +168,23 @@ class Server:
             return self._preflight
         found = methods.get("GET" if request.method == "HEAD" else request.method)
         if found is None:
-            allowed = ", ".join(methods)
             raise Refusal(
-                405, f"{request.path} takes {allowed}, and not {request.method[:20]}.",
-                "method_not_allowed", headers=(("Allow", allowed),),
+                405, f"{request.path} takes {', '.join(methods)}, and not {request.method[:20]}.",
+                "method_not_allowed", headers=(self._allowed(request),),
             )
         return found
+
+    def _allowed(self, request: Request) -> tuple[str, str]:
+        methods = self._routes[unquote(request.path)]
+        return "Allow", ", ".join([*methods, *["HEAD"] * ("GET" in methods), "OPTIONS"])
 
     async def _preflight(self, request: Request, reply: Connection) -> None:
         """What a browser asks before it lets a page of a named origin ask."""
         named = [("Access-Control-Allow-Methods", "GET, POST"), ("Access-Control-Max-Age", "600"),
                  ("Access-Control-Allow-Headers", "authorization, content-type")]
         allowed = request.headers.get("origin") in self._gate.origins
-        await reply.whole(200, b"", headers=named if allowed else [("Allow", "GET, POST")])
+        headers = [*named, self._allowed(request)] if allowed else [self._allowed(request)]
+        await reply.whole(200, b"", headers=headers)
 
     async def _health(self, request: Request, reply: Connection) -> None:
         alive = self._worker.alive

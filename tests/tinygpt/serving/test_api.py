@@ -201,7 +201,7 @@ REFUSED = [
     (TEXT, {}, "prompt"), (TEXT, {"prompt": ""}, "prompt"), (TEXT, {"prompt": []}, "prompt"),
     (TEXT, {"prompt": 5}, "prompt"), (TEXT, {"prompt": ["a", 1]}, "prompt[1]"),
     (TEXT, {"prompt": [[1], [300]]}, "prompt"), (TEXT, {"prompt": [-1]}, "prompt[0]"),
-    (TEXT, {"prompt": [True]}, "prompt[0]"), (TEXT, {"prompt": [1.0]}, "prompt[0]"),
+    (TEXT, {"prompt": [True]}, "prompt[0]"), (TEXT, {"prompt": [1.5]}, "prompt[0]"),
     (TEXT, {"prompt": "a", "temperature": -1}, "temperature"),
     (TEXT, {"prompt": "a", "temperature": "hot"}, "temperature"),
     (TEXT, {"prompt": "a", "top_p": 1.1}, "top_p"), (TEXT, {"prompt": "a", "top_k": 0}, "top_k"),

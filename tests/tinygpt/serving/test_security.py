@@ -8,6 +8,7 @@ from tinygpt.serving.security import (
     Refusal,
     check_key,
     check_origin,
+    check_type,
     is_loopback,
     make_key,
 )
@@ -81,12 +82,12 @@ def test_a_page_of_somebody_else_may_not_ask(method, origin, host, ours):
     ("text/plain; application/json", False), ("application/jsonx", False),
 ])
 def test_a_body_must_say_that_it_is_json(kind, right):
-    headers = {"host": "localhost", "content-type": kind}
     if right:
-        OPEN.check("POST", "/tokenize", headers, "127.0.0.1")
+        check_type({"content-type": kind})
         return
-    with pytest.raises(Refusal, match="must be JSON"):
-        OPEN.check("POST", "/tokenize", headers, "127.0.0.1")
+    with pytest.raises(Refusal, match="must be JSON") as refused:
+        check_type({"content-type": kind})
+    assert refused.value.status == 415
 
 
 @pytest.mark.parametrize(("given", "right"), [
@@ -116,9 +117,8 @@ def test_a_key_in_an_address_is_refused(query):
 
 
 def test_a_compressed_body_is_refused():
-    headers = {"host": "localhost", **JSON, "content-encoding": "gzip"}
     with pytest.raises(Refusal, match="compressed"):
-        OPEN.check("POST", "/tokenize", headers, "127.0.0.1")
+        check_type({**JSON, "content-encoding": "gzip"})
 
 
 @pytest.mark.parametrize(("host", "alone"), [
