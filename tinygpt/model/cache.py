@@ -1,11 +1,13 @@
 """What generation remembers: the keys and values of the last positions, layer by layer.
 
-Without it each new token would recompute all earlier ones: T^2/2 steps of work instead of T. The
-arrays are allocated once, for as many positions as a query sees (the context, or a window), and
-attention reads the filled part in place.
+Without it each new token would recompute all earlier ones: T^2/2 steps of work instead of T.
+Attention reads the filled part in place.
 
 Each is a ring: position p lies at place p mod places. A text that goes on beyond the context
-(ModelShape.slides) overwrites the oldest key with the newest, and nothing is moved.
+(ModelShape.slides) overwrites the oldest key with the newest, and nothing is moved. There are as
+many places as a query sees (the context, or a window) only when a text is that long: until then the
+arrays grow with it, twice as large each time, so that a context of 40,960 tokens costs what is said
+in it. No position has come round in an array that still grows, so growing is one copy.
 
 Bytes: 2 (keys, values) * 4 * layers * batch * places * Hkv D, for M (6 x 256 x 192): 2.4 MB.
 """
@@ -18,6 +20,9 @@ import numpy as np
 
 from tinygpt.errors import UserError
 from tinygpt.model.shape import ModelShape
+
+FEWEST = 256  # places to begin with; a shorter context has fewer
+PAGE = 4096  # bytes
 
 
 class LayerCache:
@@ -51,19 +56,49 @@ class KVCache:
     length: positions taken in, one number for all layers. It grows when the last layer has written,
     so a forward pass that is cut short (Ctrl-C) leaves the cache as if it had not begun, unless it
     has overwritten what a repetition would read: `ahead` is for those.
+    arrays: keys and values, (L, B, places, Hkv, D) float32 each, others when `reserve` finds them
+        too small; one name, so that they are replaced both or not at all.
     """
 
     def __init__(self, shape: ModelShape, batch: int = 1):
+        self.shape, self.length = shape, 0
         _, kv_heads, head = shape.heads
-        size = (2, shape.n_layers, batch, shape.sight, kv_heads, head)
+        none = np.zeros((shape.n_layers, batch, 0, kv_heads, head), np.float32)
+        self.arrays = none, none
+        self.reserve(FEWEST)
+
+    @property
+    def keys(self) -> np.ndarray:
+        return self.arrays[0]
+
+    @property
+    def values(self) -> np.ndarray:
+        return self.arrays[1]
+
+    def reserve(self, positions: int) -> None:
+        """Have places for that many more positions, as far as a query sees.
+
+        Raises UserError where there is not so much memory.
+        """
+        sight, places = self.shape.sight, self.keys.shape[2]
+        wanted = min(self.length + positions, sight)
+        if wanted > places:
+            self._grow(min(_whole_pages(max(wanted, 2 * places), self.keys), sight))
+
+    def _grow(self, places: int) -> None:
+        layers, batch, _, *head = self.keys.shape
+        size = (2, layers, batch, places, *head)
         try:
-            self.keys, self.values = np.zeros(size, dtype=np.float32)  # (L, B, places, Hkv, D) each
+            keys, values = np.zeros(size, dtype=np.float32)
         except (MemoryError, ValueError) as error:  # the second for more bytes than can be counted
             raise UserError(
-                f"the keys and values of {shape.sight} tokens take {4 * math.prod(size) / 1e9:.0f} "
-                "GB, more than there is. Give the model a shorter context in its config.json."
+                f"the keys and values of {places} tokens take {4 * math.prod(size) / 1e9:.1f} GB, "
+                "more than there is. Write a shorter text, or give the model a shorter context in "
+                "its config.json."
             ) from error
-        self.length = 0
+        for larger, filled in zip((keys, values), self.arrays, strict=True):
+            larger[:, :, : self.length] = filled[:, :, : self.length]
+        self.arrays = keys, values
 
     def layer(self, index: int) -> LayerCache:
         """One layer's part, for one forward pass."""
@@ -76,15 +111,24 @@ class KVCache:
     def ahead(self, positions: int) -> KVCache:
         """A cache to take that many more positions in, while this one stays as it is.
 
-        It shares the arrays where what is written to them is not seen from here: in places that are
-        empty, or by one position, which never sees the one that it overwrites.
+        It has the places for them, and shares the arrays where what is written to them is not seen
+        from here: in places that are empty, or by one position, which never sees the one that it
+        overwrites.
         """
         other = object.__new__(type(self))  # copy.copy, which takes a tenth of a step
         vars(other).update(vars(self))
-        if positions > 1 and self.length + positions > self.keys.shape[2]:
-            other.keys, other.values = self.keys.copy(), self.values.copy()
+        other.reserve(positions)
+        overwrites = self.length + positions > other.keys.shape[2]
+        if overwrites and positions > 1 and other.arrays is self.arrays:
+            other.arrays = self.keys.copy(), self.values.copy()
         return other
 
     def clear(self) -> None:
         """Forget everything; the memory is kept."""
         self.length = 0
+
+
+def _whole_pages(places: int, keys: np.ndarray) -> int:
+    """At least so many places, of which one row and layer fills whole pages."""
+    step = PAGE // math.gcd(PAGE, math.prod(keys.shape[3:]) * keys.itemsize)
+    return -(-places // step) * step

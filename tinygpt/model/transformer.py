@@ -94,6 +94,8 @@ class Stack(nn.Module):
         positions: as of `placed`.  memory: of a source, what each layer reads (CrossBlock).
         recomputed: keep what goes into each block alone (LanguageModel.recompute).
         """
+        if cache is not None:
+            cache.reserve(x.shape[1])
         branch, stream = self.placed(x, positions), None
         if self.shape.norm_place == "post":  # the first half reads what was normed, as all others
             branch, _ = self.norm.add_norm(branch, None)

@@ -1,0 +1,109 @@
+"""What the cache remembers, and how much memory it takes for that."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import minigrad
+from tinygpt.config import structure
+from tinygpt.errors import UserError
+from tinygpt.inference.decoder import Decoder
+from tinygpt.model import KVCache, ModelShape, build, cache
+
+LONG = ModelShape(vocab_size=31, context=40_960, n_layers=2, n_heads=4, d_model=32,
+                  positions="rope", n_kv_heads=2)
+
+
+def bytes_of(memory):
+    return sum(part.nbytes for part in memory.arrays)
+
+
+@pytest.fixture
+def two_places(monkeypatch):
+    """Caches that begin with room for two positions, and grow by single ones."""
+    monkeypatch.setattr(cache, "FEWEST", 2)
+    monkeypatch.setattr(cache, "PAGE", 4)
+
+
+def test_a_long_context_takes_the_memory_of_what_is_said_in_it():
+    memory, one = KVCache(LONG), 4 * 2 * 2 * 2 * 8  # bytes of a position
+    assert bytes_of(memory) == 256 * one
+    memory.reserve(300)
+    assert bytes_of(memory) == 512 * one
+    memory.advance(512)
+    memory = memory.ahead(1)
+    assert bytes_of(memory) == 1024 * one
+    memory.reserve(40_448)
+    assert bytes_of(memory) == 40_960 * one
+    assert KVCache(dataclasses.replace(LONG, window=100)).keys.shape[2] == 100
+
+
+def test_places_grow_by_whole_pages():
+    memory = KVCache(dataclasses.replace(LONG, head_dim=12, n_kv_heads=1))
+    memory.reserve(300)  # a position takes 48 bytes, 256 of them three pages
+    assert memory.keys.shape[2] == 512
+    memory.reserve(1100)
+    assert memory.keys.shape[2] == 1280
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "c"])
+@pytest.mark.parametrize("way", ["kernel", "forward"])
+@pytest.mark.parametrize("values", [
+    {}, {"positions": "rope", "n_kv_heads": 2}, {"positions": "alibi", "window": 7},
+    {"positions": "relative"},
+], ids=str)
+def test_logits_are_the_same_bits_whatever_the_cache_began_with(
+    values, way, backend, monkeypatch, two_places
+):
+    """Two texts at once, beyond the context."""
+    try:
+        minigrad.use(backend)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    sizes = {"vocab_size": 31, "context": 20, "n_layers": 2, "n_heads": 4, "d_model": 32}
+    shape = structure(ModelShape, {**sizes, **values}, "model.")
+    model = build(shape, np.random.default_rng(0)).eval()
+    ids = np.random.default_rng(1).integers(0, 31, (2, 50))
+
+    def written():
+        decoder = Decoder(model, batch=2)
+        if way == "forward":
+            decoder._network = None
+        found, places = [decoder.feed(ids[:, :3])], set()
+        for t in range(3, 50):
+            found.append(decoder.step(ids[:, t]))
+            places.add(decoder.cache.keys.shape[2])
+        return np.stack(found), places
+
+    try:
+        grown, places = written()
+        assert min(places) < max(places) == shape.sight
+        monkeypatch.setattr(cache, "FEWEST", shape.sight)
+        at_once, places = written()
+        assert places == {shape.sight}
+        np.testing.assert_array_equal(grown, at_once)
+    finally:
+        minigrad.use()
+
+
+def test_a_cache_that_was_read_ahead_of_stays_as_it_was(two_places):
+    memory = KVCache(LONG)
+    memory.keys[:] = 1
+    memory.advance(2)
+    other = memory.ahead(1)
+    other.keys[:] = 2
+    assert other.keys.shape[2] > 2 == memory.keys.shape[2]
+    assert (memory.keys == 1).all()
+
+
+def test_more_keys_than_there_is_memory_for_are_refused_in_words(monkeypatch):
+    memory = KVCache(LONG)
+
+    def no_memory(*size, **more):
+        raise MemoryError
+
+    monkeypatch.setattr(cache.np, "zeros", no_memory)
+    with pytest.raises(UserError, match="512 tokens take"):
+        memory.reserve(300)
+    assert memory.keys.shape[2] == 256
