@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kernels import packing
+from kernels.gguf_blocks import Rows as Rows
 from kernels.gguf_blocks import pack_q4_0 as pack_q4_0
 from kernels.gguf_blocks import pack_q4_1 as pack_q4_1
 from kernels.gguf_blocks import pack_q8_0 as pack_q8_0

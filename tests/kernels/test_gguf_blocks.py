@@ -1,6 +1,7 @@
 """GGUF's blocks in panels: the weights that the bytes stand for, to the bit."""
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -62,6 +63,26 @@ def test_rows_may_lie_in_a_read_only_mapping_at_any_address(kind):
     pack = getattr(gguf_blocks, f"pack_{kind}")
     np.testing.assert_array_equal(pack(raw).codes, pack(rows).codes)
     np.testing.assert_array_equal(pack(raw).scale, pack(rows).scale)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_rows_taken_some_at_a_time_are_laid_as_all_at_once(kind, monkeypatch):
+    rows = blocks(kind, 53, 3)
+    pack = getattr(gguf_blocks, f"pack_{kind}")
+    whole = pack(rows)
+    monkeypatch.setattr(gguf_blocks, "AT_ONCE", 1)
+    np.testing.assert_array_equal(pack(rows).codes, whole.codes)
+    np.testing.assert_array_equal(pack(rows).scale, whole.scale)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_packing_takes_the_memory_of_what_it_gives_and_little_more(kind):
+    rows = blocks(kind, 1000, 200)  # 3.6 to 6.8 MB
+    tracemalloc.start()
+    packed = getattr(gguf_blocks, f"pack_{kind}")(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < packed.nbytes + 8 * gguf_blocks.AT_ONCE
 
 
 @pytest.mark.parametrize("kind", FORMS)

@@ -13,7 +13,7 @@ Read first: gguf.py, gguf_architectures.py, gguf_tokenizer.py.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.nn import QuantizedEmbedding, QuantizedLinear
-from minigrad.nn.quantized import pack_q4_0, pack_q4_1, pack_q8_0, quantize
+from minigrad.nn.quantized import Rows, pack_q4_0, pack_q4_1, pack_q8_0, quantize
 from minigrad.ops.decode import Packed
 from tinygpt.exchange import gguf_blocks
 from tinygpt.exchange.errors import ExchangeError
@@ -47,7 +47,7 @@ from tinygpt.storage.reading import FormatError
 from tinygpt.tokenizer import Tokenizer, TokenizerError
 
 FLOATS = ("F32", "F16", "BF16")
-AS_THEY_ARE: dict[str, Callable[[np.ndarray], Packed]] = {
+AS_THEY_ARE: dict[str, Callable[[Rows], Packed]] = {
     "Q4_0": pack_q4_0, "Q4_1": pack_q4_1, "Q8_0": pack_q8_0,
 }
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7}  # general.file_type
@@ -76,13 +76,13 @@ def open_model(path: str | Path, whole: bool = False) -> Opened:
     try:
         file = open_gguf(path)
         architecture, shape = read_shape(file.keys, file.tensors)
+        model = build(shape, None)  # takes no memory yet; the heap is not in pieces yet either
         tokenizer = read_tokenizer(file.keys)
         if tokenizer.vocab_size != shape.vocab_size:
             raise ExchangeError(
                 f"its tokenizer has {tokenizer.vocab_size:,} ids, its embedding "
                 f"{shape.vocab_size:,} rows. Convert the model again."
             )
-        model = build(shape, None)
         filling = _Filling(file, model, whole)
         for ours, parts in layout(shape, architecture):
             filling.fill(ours, parts)
@@ -127,22 +127,31 @@ class _Filling:
             if not self.whole:
                 self._count(parts, self.floats[ours].nbytes, 0.0)
         elif kind in AS_THEY_ARE:
-            rows = [_turned(self.file.blocks(part.name), part) for part in parts]
-            self._install(name, _packed(kind, np.concatenate(rows), parts[0].name))
+            self._install(name, _packed(kind, _Rows(self.file, parts), parts[0].name))
         else:
             self._round(name, parts)
-        self.file.forget()
 
     def _copy(self, into: np.ndarray, parts: tuple[Part, ...]) -> None:
         at = 0
         for part in parts:
+            for values in self._values(part):
+                if not np.isfinite(values).all():
+                    raise ExchangeError(
+                        f"its tensor {part.name} holds nan or infinity. Download the file again."
+                    )
+                into[at : at + len(values)] = values
+                at += len(values)
+
+    def _values(self, part: Part) -> Iterator[np.ndarray]:
+        """A tensor as float32, in our order, some rows at a time."""
+        entry = self.file.tensors[part.name]
+        if len(entry.shape) == 1:
             values = self.file.read(part.name)
-            if not np.isfinite(values).all():
-                raise ExchangeError(
-                    f"its tensor {part.name} holds nan or infinity. Download the file again."
-                )
-            into[at : at + len(values)] = _turned(values, part)
-            at += len(values)
+            yield values[half_apart(len(values), part.heads)] if part.heads else values
+            return
+        rows, some = _Rows(self.file, (part,)), max(1, gguf_blocks.AT_ONCE // entry.shape[1])
+        for at in range(0, rows.shape[0], some):
+            yield gguf_blocks.dequantize(rows[at : at + some], entry.kind)
 
     def _round(self, name: str, parts: tuple[Part, ...]) -> None:
         values = np.empty(self.modules[name].weight.shape, np.float32)
@@ -191,16 +200,38 @@ class _Filling:
         return tuple(found)
 
 
-def _packed(kind: str, rows: np.ndarray, name: str) -> Packed:
+class _Rows:
+    """The blocks of tensors one below the other, (N, bytes) uint8 in our order.
+
+    They are read from the file when they are asked for, and the file's pages are given back then:
+    beside what is made of it a file takes no memory.
+    """
+
+    def __init__(self, file: GGUF, parts: tuple[Part, ...]):
+        self.file, self.dtype = file, np.dtype(np.uint8)
+        self.parts = [(file.blocks(part.name), part.heads) for part in parts]
+        counts = [len(blocks) for blocks, _ in self.parts]
+        self.shape: tuple[int, ...] = (sum(counts), self.parts[0][0].shape[1])
+        self.starts = np.cumsum([0, *counts[:-1]]).tolist()
+
+    def __getitem__(self, some: slice) -> np.ndarray:
+        found = []
+        for start, (blocks, heads) in zip(self.starts, self.parts, strict=True):
+            here = slice(max(0, some.start - start), max(0, some.stop - start))
+            if heads:
+                found.append(blocks[half_apart(len(blocks), heads)[here]])
+            else:
+                found.append(blocks[here])
+        rows = np.concatenate(found)
+        self.file.forget()
+        return rows
+
+
+def _packed(kind: str, rows: _Rows, name: str) -> Packed:
     try:
         return AS_THEY_ARE[kind](rows)
     except ValueError as error:  # a scale that is no number
         raise ExchangeError(f"its tensor {name} is damaged ({error}).") from error
-
-
-def _turned(rows: np.ndarray, part: Part) -> np.ndarray:
-    """Rows of theirs in our order."""
-    return rows[half_apart(len(rows), part.heads)] if part.heads else rows
 
 
 # --- writing ------------------------------------------------------------------------------------

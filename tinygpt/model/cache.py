@@ -21,7 +21,7 @@ import numpy as np
 from tinygpt.errors import UserError
 from tinygpt.model.shape import ModelShape
 
-FEWEST = 256  # places to begin with; a shorter context has fewer
+FEWEST = 64  # places to begin with; a shorter context has fewer
 PAGE = 4096  # bytes
 
 

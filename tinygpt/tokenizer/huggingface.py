@@ -15,6 +15,7 @@ converters to GGUF do, "[PAD151665]"; in a tokenizer.json they are left out.
 from __future__ import annotations
 
 import json
+from itertools import accumulate
 from typing import Any
 
 from tinygpt.tokenizer import huggingface_char
@@ -234,19 +235,25 @@ def _read_vocab(
     """The id of each token that is not special, by its bytes and as they spell it."""
     if not isinstance(vocab, dict):
         raise TokenizerError("'vocab' is missing. Restore the file.")
-    by_bytes, by_text = {}, {}
+    by_text = {}
     for text, token in vocab.items():
         if type(token) is not int or not 0 <= token < LARGEST_ID:
             raise TokenizerError(f"the token {text!r:.40} has no valid id: {token!r:.40}.")
-        if specials.get(text) == token:
-            continue
-        try:
-            by_bytes[unspell(text)] = by_text[text] = token
-        except KeyError:
-            raise TokenizerError(
-                f"the token {text!r} is not spelled in the byte-level alphabet, so this is not "
-                "byte-level BPE."
-            ) from None
+        if specials.get(text) != token:
+            by_text[text] = token
+    try:
+        spelled = unspell("".join(by_text))  # at once: a character is a byte
+    except KeyError as error:
+        wrong = next(text for text in by_text if error.args[0] in text)
+        raise TokenizerError(
+            f"the token {wrong!r} is not spelled in the byte-level alphabet, so this is not "
+            "byte-level BPE."
+        ) from None
+    ends = accumulate(map(len, by_text))
+    by_bytes, start = {}, 0
+    for end, token in zip(ends, by_text.values(), strict=True):
+        by_bytes[spelled[start:end]] = token
+        start = end
     return by_bytes, by_text
 
 
@@ -256,8 +263,8 @@ def _read_merges(merges: Any, by_text: dict[str, int]) -> tuple[list[Pair], list
         parts = joined.split(" ") if isinstance(joined, str) else joined
         if not isinstance(parts, list) or len(parts) != 2:
             raise TokenizerError(f"merge {rank} ({joined!r}) is not a pair. Restore the file.")
+        left, right = parts
         try:
-            left, right = parts
             pairs.append((by_text[left], by_text[right]))
             merged.append(by_text[left + right])
         except (KeyError, TypeError):

@@ -45,8 +45,9 @@ def as_merges(merges: Sequence[Any] | np.ndarray) -> np.ndarray:
     if len(merges) and (pairs.ndim != 2 or pairs.shape[1] != 2):
         raise TokenizerError("the merges of this tokenizer are not pairs of ids. Restore its file.")
     pairs = _in_range(pairs, "the merges").reshape(-1, 2)
-    _, first, back = np.unique(pairs[:, 0] << 32 | pairs[:, 1], True, True)
-    if len(first) < len(pairs):
+    keys = pairs[:, 0] << 32 | pairs[:, 1]
+    if len(np.unique(keys, return_index=True)[0]) < len(pairs):
+        _, first, back = np.unique(keys, return_index=True, return_inverse=True)
         rank = int(np.flatnonzero(first[back] != np.arange(len(pairs)))[0])
         raise TokenizerError(
             f"merge {rank} of this tokenizer joins the pair {tuple(pairs[rank].tolist())}, which "

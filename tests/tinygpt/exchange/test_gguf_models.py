@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from kernels import gguf_blocks as kernel_blocks
 from tests.tinygpt.exchange import made as made_by_hand
 from tests.tinygpt.exchange.models import tokenizer_of
 from tinygpt.config import structure
@@ -118,6 +119,15 @@ def test_smaller_kinds_are_near(tmp_path, kind, near):
     opened, exact = open_model(tmp_path / "f"), model(IDS).data
     off = np.sqrt(((opened.model(IDS).data - exact) ** 2).mean() / exact.var())
     assert 0 < off < near
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0", "Q4_0"])
+def test_a_file_read_some_rows_at_a_time_is_the_same_model(tmp_path, kind, monkeypatch):
+    write_gguf(tmp_path / "f", made(family="llama", **KV), TOKENIZER, kind)
+    at_once = open_model(tmp_path / "f").model(IDS).data
+    for module in (gguf_blocks, kernel_blocks):
+        monkeypatch.setattr(module, "AT_ONCE", 1)
+    np.testing.assert_array_equal(open_model(tmp_path / "f").model(IDS).data, at_once)
 
 
 def in_other_kinds(path, to, kinds):
