@@ -1,5 +1,6 @@
 """`python -m tests.fuzz --count 10000 --seed 0`: damage files, read them, count the verdicts.
 
+    --kind TEXT  only kinds of files whose name begins so; repeatable
     --only N     one case again, with all that it said
     --keep DIR   keep what a FAULT was given
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", action="append", default=[])
     parser.add_argument("--only", type=int)
     parser.add_argument("--keep", type=Path)
     chosen = parser.parse_args()
@@ -50,7 +52,7 @@ def main() -> None:
     room = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     results = []
     with tempfile.TemporaryDirectory(dir=room) as folder:
-        fuzzer = Fuzzer(Path(folder), chosen.seed)
+        fuzzer = Fuzzer(Path(folder), chosen.seed, tuple(chosen.kind) or ("",))
         for number in numbers:
             result = fuzzer.run(number, chosen.keep)
             results.append(result)

@@ -95,11 +95,12 @@ PLACES = (_become_folder, _become_missing, _become_link, _become_pipe, _become_e
 
 
 class Fuzzer:
-    """A world in `folder` and the cases of a seed."""
+    """A world in `folder` and the cases of a seed.  kinds: what names of subjects begin with."""
 
-    def __init__(self, folder: Path, seed: int):
+    def __init__(self, folder: Path, seed: int, kinds: tuple[str, ...] = ("",)):
         self.folder, self.seed, self._whole = folder, seed, {}
         self.world, self.subjects = folder / "world", subjects()
+        self.drawn = [subject for subject in self.subjects if subject.name.startswith(kinds)]
         import_everything()
         self.world.mkdir()
         make_world(self.world, lambda arguments: self._run(arguments, b"")[0])
@@ -107,8 +108,8 @@ class Fuzzer:
     def run(self, number: int, keep: Path | None = None) -> Result:
         """One case.  keep: where the unit of a FAULT is kept."""
         chance = random.Random(f"{self.seed} {number}")
-        name = chance.choice(sorted({subject.name for subject in self.subjects}))
-        subject = chance.choice([s for s in self.subjects if s.name == name])
+        name = chance.choice(sorted({subject.name for subject in self.drawn}))
+        subject = chance.choice([s for s in self.drawn if s.name == name])
         unit = self._fresh(subject.unit)
         case = self._damage(number, subject, unit, unit.parent / subject.path, chance)
         code, said, seconds, size = self._command(case.command, unit)

@@ -1,4 +1,4 @@
-"""The tokenizer in a GGUF: its own lists <-> BPETokenizer.
+"""The tokenizer in a GGUF: its own lists <-> BPETokenizer, SentencePieceTokenizer.
 
 A file holds the tokens, what sort each is of, and the merges, spelled in GPT-2's printable alphabet
 as in a tokenizer.json, but it holds no pattern: `tokenizer.ggml.pre` names one that llama.cpp has
@@ -32,9 +32,12 @@ from tinygpt.runs.chat_form import ChatForm
 from tinygpt.tokenizer import (
     END_OF_TEXT,
     BPETokenizer,
+    SentencePieceTokenizer,
     Tokenizer,
+    TokenizerError,
     huggingface,
     sentencepiece_files,
+    sentencepiece_write,
 )
 from tinygpt.tokenizer.huggingface import SINGLE_DIGITS, UNUSED
 from tinygpt.tokenizer.pretokenize import PATTERNS
@@ -128,6 +131,8 @@ def _texts(keys: Mapping[str, Any], name: str) -> list[str]:
 
 def difference(tokenizer: Tokenizer) -> str:
     """Where llama.cpp's ids will not be ours, as a sentence; "" for nowhere."""
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return sentencepiece_write.difference(tokenizer)
     if getattr(tokenizer, "pattern", "") != "cl100k":
         return ""
     return (
@@ -164,6 +169,8 @@ def write_tokenizer(
 
     Raises ExchangeError for one whose ids llama.cpp would not give.
     """
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        return _write_pieces(tokenizer, form)
     if not isinstance(tokenizer, BPETokenizer):
         raise ExchangeError(
             "GGUF has no tokenizer of this kind. Train with tokenizer.kind=bpe and "
@@ -195,13 +202,33 @@ def write_tokenizer(
         for left, right in tokenizer.merges
     ]
     form = form or ChatForm(bos=END_OF_TEXT, eos=END_OF_TEXT, ends=ENDS)
-    keys = {
+    return {
         "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre,
         "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types,
         "tokenizer.ggml.merges": merges, "tokenizer.ggml.add_bos_token": form.opens,
-        **_ends(tokenizer.special_tokens, form),
+        **_ends(tokenizer.special_tokens, form), **_template(form),
     }
-    return keys if form.template is None else {**keys, "tokenizer.chat_template": form.template}
+
+
+def _write_pieces(tokenizer: SentencePieceTokenizer, form: ChatForm | None) -> dict[str, Any]:
+    """The keys of a tokenizer of scored pieces."""
+    try:
+        lists = sentencepiece_write.to_lists(tokenizer)
+    except TokenizerError as error:
+        raise ExchangeError(str(error)) from error
+    form = form or ChatForm(bos="<s>", eos="</s>", ends=("</s>",), opens=True)
+    ends = _ends(tokenizer.special_tokens, form)
+    return {
+        "tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": lists["tokens"],
+        "tokenizer.ggml.scores": np.array(lists["scores"], np.float32),
+        "tokenizer.ggml.token_type": np.array(lists["token_type"], np.int32),
+        "tokenizer.ggml.add_space_prefix": lists["add_space_prefix"],
+        "tokenizer.ggml.add_bos_token": form.opens, **ends, **_template(form),
+    }
+
+
+def _template(form: ChatForm) -> dict[str, str]:
+    return {} if form.template is None else {"tokenizer.chat_template": form.template}
 
 
 def _ends(specials: Mapping[str, int], form: ChatForm) -> dict[str, Unsigned]:

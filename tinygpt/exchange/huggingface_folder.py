@@ -34,9 +34,11 @@ from tinygpt.tokenizer import (
     END_OF_TEXT,
     BPETokenizer,
     CharTokenizer,
+    SentencePieceTokenizer,
     Tokenizer,
     TokenizerError,
     huggingface_char,
+    sentencepiece_write,
 )
 from tinygpt.tokenizer import huggingface as tokenizer_files
 from tinygpt.tokenizer.wordpiece import WordPieceTokenizer
@@ -231,12 +233,18 @@ def _tokenizer_text(tokenizer: Tokenizer, form: ChatForm) -> str:
         return huggingface_char.write(tokenizer)
     if isinstance(tokenizer, WordPieceTokenizer):
         return tokenizer.to_json()
+    opening = form.bos if form.opens else None
+    if isinstance(tokenizer, SentencePieceTokenizer):
+        try:
+            return sentencepiece_write.to_huggingface(tokenizer, opening)
+        except TokenizerError as error:
+            raise ExchangeError(str(error)) from error
     if not isinstance(tokenizer, BPETokenizer):
         raise ExchangeError(
             f"a {type(tokenizer).__name__} is none of the tokenizers that are written as "
             'tokenizer.json here. Train with tokenizer.kind = "bpe".'
         )
-    return tokenizer_files.write(tokenizer, form.bos if form.opens else None)
+    return tokenizer_files.write(tokenizer, opening)
 
 
 def _json(values: dict[str, Any]) -> str:

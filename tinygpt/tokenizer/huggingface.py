@@ -106,7 +106,7 @@ def write(tokenizer: BPETokenizer, opening: str | None = None) -> str:
             "type": "Sequence",
             "pretokenizers": [split | {"invert": False}, _byte_level(use_regex=False)],
         },
-        "post_processor": None if opening is None else _opening(
+        "post_processor": None if opening is None else opening_step(
             opening, tokenizer.special_id(opening)
         ),
         "decoder": _byte_level(use_regex=True),
@@ -126,7 +126,7 @@ def write(tokenizer: BPETokenizer, opening: str | None = None) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
 
-def _opening(name: str, token: int) -> dict[str, Any]:
+def opening_step(name: str, token: int) -> dict[str, Any]:
     """The step that puts a token before a text."""
     first = {"SpecialToken": {"id": name, "type_id": 0}}
     text = {"Sequence": {"id": "A", "type_id": 0}}

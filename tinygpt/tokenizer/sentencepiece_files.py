@@ -36,6 +36,7 @@ _PIECE, _SCORE, _TYPE = 1, 2, 3
 _MODEL_TYPE, _SPACE_IS_SUFFIX, _BYTE_FALLBACK = 3, 24, 35
 _CHARSMAP, _PREFIX, _EXTRA, _ESCAPE = 2, 3, 4, 5
 _KINDS: dict[int, Kind] = {1: "unigram", 2: "bpe"}
+ENDS = r"\A +|[ ▁]+\z"  # what a tokenizer.json of ours takes away
 _GGUF_KINDS: dict[str, Kind] = {"llama": "bpe", "t5": "unigram"}
 
 
@@ -261,7 +262,10 @@ def _read_steps(normalizer: Any, pre_tokenizer: Any) -> tuple[Normalizer, bool]:
                 found["escape_whitespaces"] = True
             case {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " " | "\u2581"}:
                 found["remove_extra_whitespaces"] = True
-            case {"type": "Strip", "strip_right": True}:
+            case (
+                {"type": "Strip", "strip_right": True}
+                | {"type": "Replace", "pattern": {"Regex": r"\A +|[ ▁]+\z"}, "content": ""}
+            ):
                 found["remove_extra_whitespaces"] = True
             case _:
                 raise TokenizerError(f"its normalizer {step!r:.80} is none of SentencePiece's.")

@@ -17,7 +17,7 @@ from tinygpt.exchange.gguf_models import open_model, write_gguf
 from tinygpt.exchange.gguf_write import Unsigned, write
 from tinygpt.model import ModelShape, build
 from tinygpt.storage.durable import replacing
-from tinygpt.tokenizer import BPETokenizer
+from tinygpt.tokenizer import BPETokenizer, SentencePieceTokenizer
 
 SMALL = {"vocab_size": 300, "context": 32, "n_layers": 2, "n_heads": 4, "d_model": 64, "d_ff": 96}
 KV = {"n_kv_heads": 2, "rope_theta": 77.0, "eps": 3e-3}
@@ -277,18 +277,24 @@ def test_a_vocabulary_of_another_size_than_the_embedding_is_refused(written, tmp
         open_model(path)
 
 
-def with_pieces(path, to):
-    """A file again with a tokenizer of SentencePiece's kind."""
+def with_pieces(path, to, prefix=True):
+    """A file again with a tokenizer of SentencePiece's kind.
+
+    prefix: whether a space stands before a text; if not, 12345 is a user-defined token.
+    """
     words = "\u2581 a b c d e h n o r s t he \u2581t \u2581the at \u2581c \u2581cat re".split()
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     pieces += [f"[PAD{i}]" for i in range(len(pieces), 300)]
     types = np.full(300, 5, np.int32)
     types[:3], types[3:259], types[259 : 259 + len(words)] = (2, 3, 3), 6, 1
+    if not prefix:
+        pieces[-1], types[-1] = "12345", 4
     lists = {"tokens": pieces, "scores": -np.arange(300, dtype=np.float32), "token_type": types}
     return copied(path, to, {
         "tokenizer.ggml.model": "llama", "tokenizer.ggml.merges": None, "tokenizer.ggml.pre": None,
         "tokenizer.ggml.add_bos_token": None, "tokenizer.ggml.bos_token_id": Unsigned(1),
         "tokenizer.ggml.eos_token_id": Unsigned(2), "tokenizer.ggml.eot_token_id": None,
+        "tokenizer.ggml.add_space_prefix": prefix,
         **{f"tokenizer.ggml.{name}": value for name, value in lists.items()},
     })
 
@@ -300,6 +306,21 @@ def test_a_tokenizer_of_scored_pieces_comes_along(written, tmp_path):
     assert tokenizer.decode(ids) == "the cat \u00e9"
     assert ids[:2] == [273, 276] and ids[-2:] == [3 + 0xC3, 3 + 0xA9]
     assert (form.bos, form.eos, form.ends, form.opens) == ("<s>", "</s>", ("</s>",), True)
+
+
+def test_a_tokenizer_of_scored_pieces_goes_out_again(written, tmp_path):
+    opened = open_model(with_pieces(written("llama")[1], tmp_path / "f"))
+    form = gguf_models.read_form_of(tmp_path / "f")
+    assert write_gguf(tmp_path / "g", opened.model, opened.tokenizer, form=form) == []
+    again = open_model(tmp_path / "g")
+    assert again.tokenizer.to_json() == opened.tokenizer.to_json()
+    assert gguf_models.read_form_of(tmp_path / "g") == form
+    changed = SentencePieceTokenizer(
+        opened.tokenizer.pieces, opened.tokenizer.scores, opened.tokenizer.types, "unigram"
+    )
+    with pytest.raises(ExchangeError, match=r"unigram\), which llama.cpp"):
+        write_gguf(tmp_path / "h", opened.model, changed)
+    assert not (tmp_path / "h").exists()
 
 
 @pytest.mark.parametrize(("changes", "words"), [

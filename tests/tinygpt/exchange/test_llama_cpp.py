@@ -3,9 +3,6 @@
 Runs where `xllamacpp` is installed, which is llama.cpp in a wheel.
 """
 
-import json
-import urllib.request
-
 import numpy as np
 import pytest
 
@@ -16,30 +13,11 @@ from tinygpt.inference.sampling import Sampling
 from tinygpt.tokenizer import BPETokenizer
 from tinygpt.tokenizer.huggingface import SINGLE_DIGITS
 
-llama = pytest.importorskip("xllamacpp")
+pytest.importorskip("xllamacpp")
+from bench.peers.llama_cpp import serve, tokenized, told
+from bench.smollm2 import WORDS
+
 PROMPTS = ("the cat sat", "a red hat under the tree", "12 dogs ran", "night")
-
-
-def serve(path, context=128):
-    """llama.cpp's server of a file: float32 keys and values, no flash attention, one thread."""
-    settings = llama.CommonParams()
-    settings.model.path, settings.n_ctx, settings.n_parallel = str(path), context, 1
-    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
-    settings.warmup = settings.fit_params = False
-    settings.verbosity = -1
-    settings.cache_type_k = settings.cache_type_v = llama.ggml_type.GGML_TYPE_F32
-    settings.flash_attn_type = llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    return llama.Server(settings)
-
-
-def told(server, ids, count=1, **settings):
-    """What it writes after a prompt, token by token: [(id, {id: log-probability})]."""
-    answer = server.handle_completions({
-        "prompt": list(map(int, ids)), "n_predict": count, "temperature": 0.0, "n_probs": 1000,
-        "ignore_eos": True, "cache_prompt": False, **settings,
-    })
-    steps = (answer["choices"][0]["logprobs"] or {}).get("content", [])
-    return [(s["id"], {e["id"]: e["logprob"] for e in s["top_logprobs"]}) for s in steps]
 
 
 def log_softmax(logits):
@@ -75,25 +53,9 @@ def test_what_it_writes_greedily_is_what_we_write(tmp_path):
     assert [token for token, _ in told(serve(path), ids, 64)] == ours
 
 
-WORDS = (
-    "", " ", "  ", "\n", "\r\n", " \n \n", "the", "cat", "Ünï", "日本語", "🙂🙃", "it's", "IT'S",
-    "12345", "1 2", "don't", "...", "?!", "a\tb", "_x_", "x=1;", "<|end|", "\u00a0", "é", "\u200b",
-)
-
-
 def some_texts(count):
     rng = np.random.default_rng(3)
     return ["".join(rng.choice(WORDS, rng.integers(1, 12))) for _ in range(count)]
-
-
-def tokenized(server, text):
-    """The ids that it gives a text, over its own HTTP on this machine."""
-    request = urllib.request.Request(
-        f"{server.listening_address}/tokenize", json.dumps({"content": text}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)["tokens"]
 
 
 @pytest.mark.parametrize(("pattern", "whole"), [
@@ -109,9 +71,14 @@ def test_ids_of_a_text_are_llama_cpps(tmp_path, pattern, whole):
         assert tokenized(server, text) == tokenizer.encode(text, disallowed_special=()), text
 
 
-def test_ids_of_scored_pieces_are_llama_cpps(tmp_path):
+@pytest.mark.parametrize("prefix", [True, False])
+def test_ids_of_scored_pieces_are_llama_cpps_read_and_written(tmp_path, prefix):
     write_gguf(tmp_path / "bpe", made(**SHAPES["llama"][1]), TOKENIZER)
-    path = with_pieces(tmp_path / "bpe", tmp_path / "f.gguf")
-    tokenizer, server = open_model(path).tokenizer, serve(path)
-    for text in some_texts(200):
-        assert tokenized(server, text) == tokenizer.encode(text, disallowed_special=()), text
+    path = with_pieces(tmp_path / "bpe", tmp_path / "f.gguf", prefix)
+    opened = open_model(path)
+    assert write_gguf(tmp_path / "again.gguf", opened.model, opened.tokenizer) == []
+    for file in (path, tmp_path / "again.gguf"):
+        server = serve(file)
+        for text in some_texts(200):
+            ids = opened.tokenizer.encode(text, disallowed_special=())
+            assert tokenized(server, text) == ids, text

@@ -66,12 +66,17 @@ def test_read_and_written_as_float32_it_computes_the_same_to_the_bit(tmp_path, o
 
 
 def test_logits_are_those_of_transformers(whole, opened):
-    """2e-4.  Needs torch, transformers and gguf."""
+    """2e-4.  Needs torch, transformers and gguf, and not `accelerate`."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    pytest.importorskip("gguf")
+    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
     path = Path(FILE)
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(
-        str(path.parent), gguf_file=path.name, dtype=torch.float32
-    )
+    config = transformers.AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name)
+    theirs = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    read = load_gguf_checkpoint(FILE, return_tensors=True, model_to_load=theirs)["tensors"]
+    missing = theirs.load_state_dict(read, strict=False)
+    assert (missing.missing_keys, missing.unexpected_keys) == (["lm_head.weight"], [])  # tied
     for text in TEXTS:
         ids = np.array([opened.tokenizer.encode(text)])
         with torch.no_grad():
@@ -81,7 +86,8 @@ def test_logits_are_those_of_transformers(whole, opened):
 
 def test_ids_and_greedy_text_are_llama_cpps(opened):
     pytest.importorskip("xllamacpp")
-    from tests.tinygpt.exchange.test_llama_cpp import serve, some_texts, tokenized
+    from bench.peers.llama_cpp import serve, tokenized
+    from tests.tinygpt.exchange.test_llama_cpp import some_texts
 
     server = serve(FILE, 512)
     for text in some_texts(300):

