@@ -35,14 +35,17 @@ WORDS = (
     "12345", "1 2", "don't", "...", "?!", "a\tb", "_x_", "x=1;", "<|end|", "\u00a0", "é", "\u200b",
 )
 OPENING = """
-import resource, sys, time
+import sys, time
+
+from tinygpt.inference.generate import generate
+from tinygpt.machine.memory import peak_bytes
 from tinygpt.weights.open import open_model
-imported, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+imported, before = time.process_time(), peak_bytes()
 model, tokenizer = open_model(sys.argv[1])
 opened = time.process_time() - imported
-list(__import__("tinygpt.inference.generate").inference.generate.generate(
-    model, tokenizer.encode("Once upon a time"), max_tokens=16))
-print(imported, opened, memory, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+list(generate(model, tokenizer.encode("Once upon a time"), max_tokens=16))
+print(imported, opened, before, peak_bytes())
 """
 
 
@@ -159,9 +162,9 @@ def opening(file: Path, rounds: int = 5) -> Iterator[str]:
     imported, opened, before, after = np.median(seconds, axis=0)
     size = file.stat().st_size
     yield (
-        f"imports {imported:.2f} s of CPU, opening {opened:.2f} s; at most {after / 1e3:.0f} MB, "
-        f"{before / 1e3:.0f} of them before it is opened: {1024 * after / size:.2f} and "
-        f"{1024 * (after - before) / size:.2f} times the file"
+        f"imports {imported:.2f} s of CPU, opening {opened:.2f} s; at most {after / 1e6:.0f} MB, "
+        f"{before / 1e6:.0f} of them before it is opened: {after / size:.2f} and "
+        f"{(after - before) / size:.2f} times the file"
     )
 
 
