@@ -1,0 +1,102 @@
+"""Put a method into a model, take out what it learned, put that into another, make one of both.
+
+    adapt(model, MethodConfig("lora", rank=8), rng)     in place; only what is new can be trained
+    arrays = adapter_state(model)                       what was trained, by name
+    load_adapter(model, method, arrays)                 into a fresh copy of the base
+    merge(model)                                        in place; no adapter is left
+
+All of it is surgery on the tree of modules (nn.replace_modules): the model knows no method, the
+optimizer takes what has requires_grad, and autograd computes no other gradients.
+
+Read next: lora.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import numpy as np
+
+from minigrad import nn
+from tinygpt.adapters.config import MethodConfig
+from tinygpt.adapters.lora import LoRALinear
+from tinygpt.adapters.targets import Adapted, replace_products
+from tinygpt.errors import UserError
+from tinygpt.model import LanguageModel
+
+Rng = np.random.Generator | None
+Method = Callable[[LanguageModel, MethodConfig, Rng], None]
+
+
+def adapt(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+    """Freeze a model and install what a method trains, in place.
+
+    rng: draws the initial values, and dropout while training; None: zeros, to be loaded.
+    Raises UserError for a method that this model cannot have.
+    """
+    if method.name == "full":
+        _check_float(model, method)
+        return
+    model.requires_grad_(False)
+    METHODS[method.name](model, method, rng)
+
+
+def _lora(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+    replace_products(
+        model, method.targets, lambda base, rows: LoRALinear(base, rows, method, rng)
+    )
+
+
+METHODS: dict[str, Method] = {"lora": _lora}
+
+
+def adapter_state(model: LanguageModel) -> dict[str, np.ndarray]:
+    """Name -> array of what is trained; the arrays themselves, not copies."""
+    return {name: p.data for name, p in model.named_parameters() if p.requires_grad}
+
+
+def load_adapter(
+    model: LanguageModel, method: MethodConfig, state: Mapping[str, np.ndarray]
+) -> None:
+    """Install a method with what `adapter_state` gave, in place.
+
+    Raises UserError for arrays of another base or another method.
+    """
+    adapt(model, method, None)
+    try:
+        nn.copy_arrays(adapter_state(model), state, "model")
+    except ValueError as error:
+        raise UserError(
+            f"this adapter is not of this model and method: {error}\nGive the base that it was "
+            "trained on."
+        ) from error
+
+
+def merge(model: LanguageModel) -> None:
+    """Make plain float matrices of adapted ones, in place: the same model without an adapter.
+
+    Quantized weights become floats, for only so is nothing lost.
+    Raises UserError if there is nothing to merge, or something that is no matrix.
+    """
+    if not any(isinstance(module, Adapted) for module in model.modules()):
+        raise UserError(
+            "this model has no adapter that could become part of its matrices. Give one that was "
+            "adapted by lora, dora, qlora or ia3."
+        )
+    nn.replace_modules(
+        model, lambda _, module: isinstance(module, Adapted),
+        lambda module: cast(Adapted, module).merged(),
+    )
+    model.requires_grad_(True)
+
+
+def _check_float(model: LanguageModel, method: MethodConfig) -> None:
+    """Raise UserError if a method that moves all weights is given rounded ones."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.QuantizedLinear | nn.QuantizedEmbedding):
+            raise UserError(
+                f"method {method.name} moves every weight, and {name} is "
+                f"{module.packed.scheme}: rounded weights cannot move. Give the float model that "
+                "it was made of, or choose the method lora."
+            )
