@@ -121,7 +121,7 @@ class SelfAttention(Module):
             return None, None
         return self.q_norm.weight, self.k_norm.weight
 
-    def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, (H + 2 Hkv) D) -> q (B, T, H, D), k and v (B, T, Hkv, D), q and k normed."""
         B, T, _ = qkv.shape
         H, Hkv = self.n_heads, self.n_kv_heads
@@ -135,7 +135,7 @@ class SelfAttention(Module):
         if qkv.requires_grad:
             raise RuntimeError("SelfAttention: use a cache under no_grad()")
         B, T, _ = qkv.shape
-        q, k, v = (part.data for part in self._split(qkv))
+        q, k, v = (part.data for part in self.split(qkv))
         if sight.rotary is not None:  # a key is kept as it stands: turned by its own position
             cos, sin = (table[:, None] for table in sight.rotary)  # (T, 1, R)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)

@@ -27,6 +27,7 @@ from kernels.numpy_ref.matmul_nf4 import nf4_codes
 from kernels.packing import GROUP, Packed
 from kernels.packing import SCHEMES as SCHEMES
 from kernels.packing import check_array as check_array
+from kernels.packing import dequantize as dequantize
 from minigrad.nn.embedding import Embedding
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
@@ -190,7 +191,7 @@ class QuantizedLinear(Module):
 
     def dequantized(self) -> np.ndarray:
         """The whole weight, (N, K) float32."""
-        return packing.dequantize(self.packed)
+        return dequantize(self.packed)
 
 
 class QuantizedEmbedding(Module):
@@ -211,7 +212,7 @@ class QuantizedEmbedding(Module):
         if ids.size and not (0 <= ids.min() and ids.max() < V):
             wrong = int(ids[(ids < 0) | (ids >= V)].flat[0])
             raise IndexError(f"embedding: id {wrong} is outside the table of {V} rows")
-        return Tensor(packing.dequantize(self.packed, ids))
+        return Tensor(dequantize(self.packed, ids))
 
     def attend(self, x: Tensor) -> Tensor:
         """The table as tied output weights: x (..., C) -> (..., V)."""
@@ -224,4 +225,4 @@ class QuantizedEmbedding(Module):
 
     def dequantized(self) -> np.ndarray:
         """The whole table, (V, C) float32."""
-        return packing.dequantize(self.packed)
+        return dequantize(self.packed)

@@ -19,11 +19,16 @@ from typing import cast
 import numpy as np
 
 from minigrad import nn
+from tinygpt.adapters.bottleneck import Bottleneck
 from tinygpt.adapters.config import MethodConfig
+from tinygpt.adapters.dora import DoRALinear
+from tinygpt.adapters.ia3 import ScaledInput, ScaledOutput
 from tinygpt.adapters.lora import LoRALinear
-from tinygpt.adapters.targets import Adapted, replace_products
+from tinygpt.adapters.prefix import Behind, LaterPositions, PrefixAttention
+from tinygpt.adapters.prompt import Prompt
+from tinygpt.adapters.targets import Adapted, Product, Rows, parts, replace_products
 from tinygpt.errors import UserError
-from tinygpt.model import LanguageModel
+from tinygpt.model import GPT, LanguageModel
 
 Rng = np.random.Generator | None
 Method = Callable[[LanguageModel, MethodConfig, Rng], None]
@@ -42,13 +47,80 @@ def adapt(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
     METHODS[method.name](model, method, rng)
 
 
-def _lora(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
-    replace_products(
-        model, method.targets, lambda base, rows: LoRALinear(base, rows, method, rng)
+def _factors(kind: type[LoRALinear]) -> Method:
+    def install(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+        replace_products(
+            model, method.matrices, lambda base, rows: kind(base, rows, method, rng)
+        )
+
+    return install
+
+
+def _qlora(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+    """LoRA on weights of four bits: what is float becomes nf4 first, one matrix at a time."""
+    for name, module in list(model.named_modules()):
+        if type(module) is nn.Linear and parts(name, model.shape):
+            nn.replace_modules(
+                model, lambda _, other: other is module,  # noqa: B023
+                lambda linear: nn.QuantizedLinear.from_linear(cast(nn.Linear, linear), "nf4"),
+            )
+    _factors(LoRALinear)(model, method, rng)
+
+
+def _ia3(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+    def make(base: Product, rows: list[Rows]) -> nn.Module:
+        return ScaledInput(base) if id(base) in last else ScaledOutput(base, rows)
+
+    last = {id(module) for name, module in model.named_modules() if name.endswith("mlp.down")}
+    replace_products(model, method.matrices, make)
+
+
+def _bottleneck(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+    width = model.shape.d_model
+    nn.replace_modules(
+        model, lambda _, module: isinstance(module, HALVES),
+        lambda module: Bottleneck(module, width, method.width, rng),
     )
 
 
-METHODS: dict[str, Method] = {"lora": _lora}
+def _prefix(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+    decoder, n = _decoder(model, method), method.tokens
+    nn.replace_modules(
+        decoder, lambda _, module: isinstance(module, nn.SelfAttention),
+        lambda module: PrefixAttention(cast(nn.SelfAttention, module), n, rng),
+    )
+    decoder.positions = Behind(decoder.positions, n)  # type: ignore[assignment]
+    if decoder.position_embedding is not None:
+        decoder.position_embedding = LaterPositions(decoder.position_embedding, n)  # type: ignore[assignment]
+    decoder.before = n
+
+
+def _prompt(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
+    decoder, n = _decoder(model, method), method.tokens
+    decoder.prompt = Prompt(decoder.token_embedding, (n, model.shape.embedding), rng)
+    decoder.before = n
+
+
+def _decoder(model: LanguageModel, method: MethodConfig) -> GPT:
+    """The model, with room for what is to stand before its texts.  Raises UserError."""
+    if not isinstance(model, GPT):
+        raise UserError(
+            f"method {method.name} stands before what a decoder goes on with, and this model is an "
+            f"{model.shape.assembly}. Choose lora."
+        )
+    if method.tokens >= model.shape.context and not model.shape.slides:
+        raise UserError(
+            f"method.tokens = {method.tokens} leaves no room in a context of {model.shape.context} "
+            "tokens. Choose fewer."
+        )
+    return model
+
+
+HALVES = (nn.SelfAttention, nn.CrossAttention, nn.MLP)
+METHODS: dict[str, Method] = {
+    "lora": _factors(LoRALinear), "dora": _factors(DoRALinear), "qlora": _qlora, "ia3": _ia3,
+    "bottleneck": _bottleneck, "prefix": _prefix, "prompt": _prompt,
+}
 
 
 def adapter_state(model: LanguageModel) -> dict[str, np.ndarray]:

@@ -24,8 +24,9 @@ class MethodConfig:
     rank, alpha, rslora, dropout: of W + s B A.  s is alpha / rank, or alpha / sqrt(rank) (rsLoRA:
         Kalajdzievski 2023), which keeps the size of what is added at any rank. Dropout acts on what
         the factors read.
-    targets: which of MATRICES; those that a model lacks are passed over. All of them by default:
-        it is what matches full fine-tuning (Schulman et al. 2025, "LoRA Without Regret").
+    targets: which of MATRICES; those that a model lacks are passed over. None: all of them, which
+        is what matches full fine-tuning (Schulman et al. 2025, "LoRA Without Regret"); of ia3 the
+        paper's three.
     tokens: of a prefix or a prompt, positions in front of the text.
     width: of a bottleneck's middle.
     """
@@ -35,7 +36,7 @@ class MethodConfig:
     alpha: float = 16.0
     rslora: bool = False
     dropout: float = 0.0
-    targets: tuple[str, ...] = MATRICES[:7]
+    targets: tuple[str, ...] | None = None
     tokens: int = 16
     width: int = 32
 
@@ -44,15 +45,22 @@ class MethodConfig:
             require(getattr(self, name) >= 1, f"method.{name}", getattr(self, name), "at least 1")
         require(self.alpha > 0, "method.alpha", self.alpha, "above 0")
         require(0 <= self.dropout < 1, "method.dropout", self.dropout, "in [0, 1)")
-        for target in self.targets:
+        for target in self.matrices:
             if target not in MATRICES:
                 raise ConfigError(
                     f"method.targets names {target!r}. {_why(target)}Known: {', '.join(MATRICES)}."
                 )
-        if "qkv" in self.targets and {"q", "k", "v"} & set(self.targets):
+        if "qkv" in self.matrices and {"q", "k", "v"} & set(self.matrices):
             raise ConfigError(
                 "method.targets names qkv and one of its parts. Name the whole or the parts."
             )
+
+    @property
+    def matrices(self) -> tuple[str, ...]:
+        """The targets."""
+        if self.targets is not None:
+            return self.targets
+        return ("k", "v", "down") if self.name == "ia3" else MATRICES[:7]
 
     @property
     def scale(self) -> float:

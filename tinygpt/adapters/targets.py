@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from minigrad import nn
+import numpy as np
+
+from minigrad import Tensor, nn, ops
+from minigrad.nn.quantized import dequantize
 from minigrad.ops.linear import GATED
+from minigrad.ops.linear_packed import linear_packed
 from tinygpt.errors import UserError
 from tinygpt.model import LanguageModel, ModelShape
 
 Rows = tuple[int, int]  # from, to
 Product = nn.Linear | nn.QuantizedLinear
+ROWS = 256  # of a quantized matrix that are floats at a time
 
 
 class Adapted(nn.Module):
@@ -78,6 +83,33 @@ def matrix_shape(base: Product) -> tuple[int, int]:
     """(out, in) of a product."""
     out, inner = base.weight.shape if isinstance(base, nn.Linear) else base.packed.shape
     return out, inner
+
+
+def product(base: Product, x: Tensor, activated: bool = False) -> Tensor:
+    """W act(x) without the bias.  activated: x is act(x) already."""
+    activation = None if activated else base.activation
+    if isinstance(base, nn.Linear):
+        return ops.linear(x, base.weight, None, activation)
+    return linear_packed(x, base.packed, None, activation)
+
+
+def row_lengths(base: Product) -> np.ndarray:
+    """Euclidean length of each row of the weight, (out,) float32."""
+    if isinstance(base, nn.Linear):
+        return np.linalg.norm(base.weight.data, axis=1)
+    out, found = matrix_shape(base)[0], []
+    for first in range(0, out, ROWS):  # never all of it as floats
+        some = dequantize(base.packed, np.arange(first, min(first + ROWS, out)))
+        found.append(np.linalg.norm(some, axis=1))
+    return np.concatenate(found)
+
+
+def placed(values: Tensor, rows: Sequence[Rows], out: int) -> Tensor:
+    """The values of the parts in their rows, ones elsewhere: (rows of all parts,) -> (out,)."""
+    chosen = np.concatenate([np.arange(start, stop) for start, stop in rows])
+    whole = np.ones(out, values.dtype)
+    whole[chosen] = values.data
+    return Tensor(whole, (values,), lambda dy: (dy[chosen],))
 
 
 def floats(base: Product) -> nn.Linear:

@@ -48,7 +48,7 @@ class Decoder:
 
     def __init__(self, model: LanguageModel, batch: int = 1):
         self.model = model
-        self.context, self.slides = model.shape.context, model.shape.slides
+        self.context, self.slides = model.shape.context - model.before, model.shape.slides
         self._network = network_of(model)  # None: step by the model's own forward
         self._held = (np.zeros((batch, 0), dtype=np.int64), model.make_cache(batch))
 

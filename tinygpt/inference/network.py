@@ -26,7 +26,7 @@ def network_of(model: LanguageModel) -> Network | None:
     `forward`, more slowly.
     """
     try:
-        return _network(model) if type(model) is GPT else None
+        return _network(model) if type(model) is GPT and model.prompt is None else None
     except _Unknown:
         return None
 

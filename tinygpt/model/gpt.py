@@ -14,14 +14,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, nn
 from tinygpt.model.cache import KVCache
 from tinygpt.model.shape import ModelShape
 from tinygpt.model.transformer import Transformer
 
 
 class GPT(Transformer):
-    """A decoder-only transformer."""
+    """A decoder-only transformer.
+
+    prompt: (B, T, C) -> (B, n + T, C), vectors in front of every text (tinygpt/adapters/prompt.py).
+    """
+
+    prompt: nn.Module | None = None
 
     def __init__(self, shape: ModelShape, rng: np.random.Generator | None):
         """As `build` (build.py)."""
@@ -29,7 +34,10 @@ class GPT(Transformer):
 
     def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """Embeddings, blocks, norm: (B, T) ids -> (B, T, C); see LanguageModel.hidden."""
-        start, length = 0 if cache is None else cache.length, ids.shape[1]
+        start, x = 0 if cache is None else cache.length, self.token_embedding(ids)
+        if self.prompt is not None and not start:
+            x = self.prompt(x)
+        length = x.shape[1]
         taken = length if self.shape.slides else start + length
         if taken > self.shape.context:
             raise ValueError(
@@ -38,12 +46,11 @@ class GPT(Transformer):
             )
         sight = self.positions.sight(len(ids), start, length)
         x = self.through(
-            self.token_embedding(ids), np.arange(start, start + length), sight, cache,
-            recomputed=self.recompute,
+            x, np.arange(start, start + length), sight, cache, recomputed=self.recompute
         )
         if cache is not None:
             cache.advance(length)
-        return x
+        return x if length == ids.shape[1] else x[:, length - ids.shape[1] :]
 
     def head(self, x: Tensor) -> Tensor:
         return self.scores(x)

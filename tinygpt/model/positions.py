@@ -99,10 +99,10 @@ class Positions(nn.Module):
         return nn.Sight(
             first=self._first(rows, kept, kept + length),
             bias=self.bias(np.arange(1 - length, kept + length)),
-            rotary=self._tables(start, start + length),
+            rotary=self.tables(start, start + length),
         )
 
-    def _tables(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray] | None:
+    def tables(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray] | None:
         """rope's cos and sin of positions start .. end - 1, None for another kind."""
         if self.rates is None:
             return None
