@@ -88,7 +88,7 @@ static void linear_cross_entropy_rows(
 }
 
 /* weights: (rows,) or NULL; cap 0: none; logits: room for (chunk, size); scratch: gemm_scratch(threads); dx NULL:
- * the losses alone. */
+ * the losses alone; dweight NULL: it is frozen. */
 void linear_cross_entropy(
     const float *x, const float *weight, const int64_t *targets, const float *weights,
     float smoothing, float scale, float cap, float *losses, float *dx, float *dweight,
@@ -110,6 +110,7 @@ void linear_cross_entropy(
             .b = weight, .b_inner = width, .b_column = 1, .c = dx + first * width, .c_row = width,
         };
         gemm(&to_x, scratch);
+        if (!dweight) continue;
         gemm_problem to_weight = {
             .rows = size, .columns = width, .inner = n, .a = logits, .a_row = 1, .a_inner = size,
             .b = from, .b_inner = width, .b_column = 1, .c = dweight, .c_row = width,

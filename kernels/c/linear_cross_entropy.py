@@ -20,12 +20,13 @@ def linear_cross_entropy_forward(
 
 
 def linear_cross_entropy_gradients(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None,
+    wants_weight=True,
 ):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
     arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
-    dx, dweight = memory.empty(x.shape), memory.empty(weight.shape)
-    if not len(x):
+    dx, dweight = memory.empty(x.shape), memory.empty(weight.shape) if wants_weight else None
+    if not len(x) and wants_weight:
         dweight[...] = 0
     return _run(*arguments, label_smoothing, softcap, dx, dweight), dx, dweight
 

@@ -17,9 +17,13 @@ def linear_log_probability_forward(x, weight, targets, softcap=None):
     return -row_losses(x, weight, targets, softcap=softcap)
 
 
-def linear_log_probability_backward(dy, x, weight, targets, softcap=None):
+def linear_log_probability_backward(
+    dy, x, weight, targets, softcap=None, wants_weight=True
+):
     """As numpy_ref.linear_log_probability_backward, float32."""
     contract = contracts.linear_log_probability
     (x, weight, targets, dy), (_, _, size) = contract.ready(x, weight, targets, dy)
     targets = ids.checked("linear_log_probability", targets, size)
-    return linear_cross_entropy_gradients(x, weight, targets, weights=-dy, softcap=softcap)[1:]
+    return linear_cross_entropy_gradients(
+        x, weight, targets, weights=-dy, softcap=softcap, wants_weight=wants_weight
+    )[1:]

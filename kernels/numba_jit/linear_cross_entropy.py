@@ -22,13 +22,14 @@ def linear_cross_entropy_forward(
 
 
 def linear_cross_entropy_gradients(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None,
+    wants_weight=True,
 ):
     """As numpy_ref.linear_cross_entropy_gradients, float32."""
     arguments = _checked(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
     x, weight, weights, targets, counted = arguments
     losses, lse = memory.empty(targets.shape), memory.empty(targets.shape)
-    dx, dweight = memory.empty(x.shape), np.zeros_like(weight)
+    dx, dweight = memory.empty(x.shape), np.zeros_like(weight) if wants_weight else None
     smoothing = np.float32(label_smoothing)
     scale = np.float32(1 / max(counted, 1) if weights is None else 1)
     for rows, logits in _chunks(x, weight):
@@ -42,7 +43,8 @@ def linear_cross_entropy_gradients(
         if weights is not None:
             logits *= weights[rows, None]
         np.matmul(logits, weight, out=dx[rows])
-        dweight += logits.T @ x[rows]
+        if wants_weight:
+            dweight += logits.T @ x[rows]
     return _loss(losses, counted, weights), dx, dweight
 
 

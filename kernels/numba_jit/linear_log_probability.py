@@ -17,8 +17,12 @@ def linear_log_probability_forward(x, weight, targets, softcap=None):
     return -row_losses(x, weight, checks.int64(targets), softcap=softcap)
 
 
-def linear_log_probability_backward(dy, x, weight, targets, softcap=None):
+def linear_log_probability_backward(
+    dy, x, weight, targets, softcap=None, wants_weight=True
+):
     """As numpy_ref.linear_log_probability_backward, float32."""
     (x, weight, targets, dy), (*_, size) = _ready(x, weight, targets, dy)
     checks.ids("linear_log_probability", targets, size)
-    return linear_cross_entropy_gradients(x, weight, targets, weights=-dy, softcap=softcap)[1:]
+    return linear_cross_entropy_gradients(
+        x, weight, targets, weights=-dy, softcap=softcap, wants_weight=wants_weight
+    )[1:]

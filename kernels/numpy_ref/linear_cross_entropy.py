@@ -43,18 +43,20 @@ def linear_cross_entropy_forward(
 
 
 def linear_cross_entropy_gradients(
-    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None
+    x, weight, targets, label_smoothing=0.0, ignore_index=None, weights=None, softcap=None,
+    wants_weight=True,
 ):
     """The loss and both its gradients, in one pass over the logits.
 
     Arguments as in linear_cross_entropy_forward.
-    Returns (loss, dx, dweight): loss (), dx (R, C), dweight (V, C), for dloss = 1.
+    wants_weight: whether the table learns; a frozen one's gradient is a third of the work here.
+    Returns (loss, dx, dweight): loss (), dx (R, C), dweight (V, C) or None, for dloss = 1.
     The gradients are the saved state: 4 (R C + V C) bytes. Saving nothing would cost a second
     product with the vocabulary in backward, saving the logits 4 R V bytes.
     Source: the chunked form, Hsu et al. 2024 (Liger kernels).
     """
     _check(x, weight, targets, label_smoothing, ignore_index, weights, softcap)
-    dx, dweight = np.empty_like(x), np.zeros_like(weight)
+    dx, dweight = np.empty_like(x), np.zeros_like(weight) if wants_weight else None
     total, counted = 0.0, max(_count(targets, ignore_index), 1)
     for rows in chunks(len(x)):
         logits = capped(x[rows] @ weight.T, softcap)  # (chunk, V)
@@ -76,7 +78,8 @@ def linear_cross_entropy_gradients(
             dlogits *= 1 - (logits / logits.dtype.type(softcap)) ** 2
         # logits = x W^T   =>   dx = dlogits W,   dW = sum over chunks of dlogits^T x
         dx[rows] = dlogits @ weight
-        dweight += dlogits.T @ x[rows]
+        if wants_weight:
+            dweight += dlogits.T @ x[rows]
     return np.asarray(total, dtype=x.dtype), dx, dweight
 
 

@@ -34,10 +34,13 @@ def linear_log_probability_forward(x, weight, targets, softcap=None):
     return y
 
 
-def linear_log_probability_backward(dy, x, weight, targets, softcap=None):
+def linear_log_probability_backward(
+    dy, x, weight, targets, softcap=None, wants_weight=True
+):
     """Gradients of linear_log_probability_forward.
 
-    dy: (R,); the rest as given to forward.  Returns (dx, dweight): (R, C), (V, C).
+    dy: (R,); the rest as given to forward.  Returns (dx, dweight): (R, C), (V, C)
+    or None if it is not wanted.
     Nothing is saved but the arguments. A loss's one dy only scales its gradients, so forward can
     make them; here every row has a dy of its own that forward does not know. So the logits are
     made again, R V C multiply-adds, rather than kept, 4 R V bytes.
@@ -45,4 +48,6 @@ def linear_log_probability_backward(dy, x, weight, targets, softcap=None):
     contracts.linear_log_probability.check(x, weight, targets, dy)
     checks.ids("linear_log_probability", targets, len(weight))
     # y_r = -loss_r   =>   sum_r dy_r y_r = sum_r (-dy_r) loss_r: cross entropy with weights -dy
-    return linear_cross_entropy_gradients(x, weight, targets, weights=-dy, softcap=softcap)[1:]
+    return linear_cross_entropy_gradients(
+        x, weight, targets, weights=-dy, softcap=softcap, wants_weight=wants_weight
+    )[1:]

@@ -33,7 +33,8 @@ def linear_cross_entropy(
     linear_log_probability is for.
     softcap: logits become cap tanh(logit / cap).
     While a graph is recorded, *forward* computes both gradients too, chunk by chunk while the
-    logits are at hand, and keeps them (as large as x and weight); backward only scales them.
+    logits are at hand, and keeps them (as large as x and weight); backward only scales them. A
+    frozen weight's is left out.
     """
     shape = x.shape
     rows, w = dense(x).reshape(-1, shape[-1]), dense(weight)  # (..., C) -> (R, C)
@@ -42,13 +43,16 @@ def linear_cross_entropy(
     settings = label_smoothing, ignore_index, flat, softcap
     if not (is_grad_enabled() and (x.requires_grad or weight.requires_grad)):
         return Tensor(np.asarray(active.linear_cross_entropy_forward(rows, w, t, *settings)))
-    loss, dx, dweight = active.linear_cross_entropy_gradients(rows, w, t, *settings)
+    loss, dx, dweight = active.linear_cross_entropy_gradients(
+        rows, w, t, *settings, weight.requires_grad
+    )
 
     # It runs once, so the saved gradients may be scaled in place.
     def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         if dy != 1:
             np.multiply(dx, dy, out=dx)
-            np.multiply(dweight, dy, out=dweight)
+            if dweight is not None:
+                np.multiply(dweight, dy, out=dweight)
         return dx.reshape(shape), dweight
 
     return Tensor(np.asarray(loss), (x, weight), backward)

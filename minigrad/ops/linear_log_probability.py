@@ -31,7 +31,7 @@ def linear_log_probability(
 
     def backward(dy: np.ndarray) -> tuple[np.ndarray | None, ...]:
         dx, dweight = active.linear_log_probability_backward(
-            dy.reshape(-1), rows, w, t, softcap
+            dy.reshape(-1), rows, w, t, softcap, weight.requires_grad
         )
         return dx.reshape(shape), dweight
 
