@@ -26,7 +26,7 @@ from tinygpt.adapters.ia3 import ScaledInput, ScaledOutput
 from tinygpt.adapters.lora import LoRALinear
 from tinygpt.adapters.prefix import Behind, LaterPositions, PrefixAttention
 from tinygpt.adapters.prompt import Prompt
-from tinygpt.adapters.targets import Adapted, Product, Rows, parts, replace_products
+from tinygpt.adapters.targets import Adapted, Product, Rows, floats, parts, replace_products
 from tinygpt.errors import UserError
 from tinygpt.model import GPT, LanguageModel
 
@@ -157,10 +157,13 @@ def merge(model: LanguageModel) -> None:
             "adapted by lora, dora, qlora or ia3."
         )
     nn.replace_modules(
-        model, lambda _, module: isinstance(module, Adapted),
-        lambda module: cast(Adapted, module).merged(),
+        model, lambda _, module: isinstance(module, Adapted | nn.QuantizedLinear), _plain
     )
     model.requires_grad_(True)
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    return module.merged() if isinstance(module, Adapted) else floats(cast(Product, module))
 
 
 def _check_float(model: LanguageModel, method: MethodConfig) -> None:

@@ -17,6 +17,7 @@ Read next: prompt.py.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class PrefixAttention(nn.Module):
         self, x: Tensor, cache: Cache | None = None, sight: nn.Sight = nn.EVERYTHING
     ) -> Tensor:
         """As SelfAttention's; sight: of Behind.  Raises UserError for packed texts or a window."""
-        if sight.first is not None or sight.last is not None:
+        if sight.last is not None or (sight.first is not None and sight.first.any()):
             raise UserError(
                 "a prefix stands before one text a row, and here a row is packed, padded or seen "
                 "through a window. Set packing off, or choose another method."
@@ -94,10 +95,15 @@ class Behind(nn.Module):
 class LaterPositions(nn.Module):
     """A learned table of positions, read n rows further down."""
 
-    def __init__(self, base: nn.Module, tokens: int):
-        self.base, self.tokens = base, tokens
+    def __init__(self, base: Any, tokens: int):
+        self.base, self.tokens, self.rows = base, tokens, len(base.weight.data)
 
     def forward(self, positions: np.ndarray) -> Tensor:
-        """As Embedding's."""
+        """As Embedding's.  Raises ValueError for positions beyond the table."""
+        if len(positions) and positions.max() + self.tokens >= self.rows:
+            raise ValueError(
+                f"GPT: {positions.max() + 1} positions behind a prefix of {self.tokens} do not fit "
+                f"the context of {self.rows} tokens; feed only the last ones"
+            )
         found: Tensor = self.base(positions + self.tokens)
         return found
