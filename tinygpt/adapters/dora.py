@@ -81,6 +81,12 @@ class DoRALinear(LoRALinear):
         squares += ((wide @ (A @ A.T)) * wide).sum(axis=1, dtype=np.float64)
         return np.sqrt(np.maximum(squares, 0)).astype(np.float32)
 
+    def magnitudes(self) -> np.ndarray:
+        """Of all rows, (out,): of those of no part, their lengths."""
+        whole = np.sqrt(self._squares).astype(np.float32)
+        whole[np.concatenate([np.arange(a, b) for a, b in self.rows])] = self.magnitude.data
+        return whole
+
     def merged(self) -> nn.Linear:
         made = super().merged()
         made.weight.data *= self._gain(self.wide()).data[:, None]

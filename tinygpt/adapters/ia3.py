@@ -29,12 +29,15 @@ class ScaledOutput(Adapted):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x: (..., in), residual: (..., out) added at the end.  Returns (..., out)."""
-        y = self.base(x) * placed(self.gain, self.rows, matrix_shape(self.base)[0])
+        y = self.base(x) * self.gains()
         return y if residual is None else y + residual
 
+    def gains(self) -> Tensor:
+        """Of all rows, (out,)."""
+        return placed(self.gain, self.rows, matrix_shape(self.base)[0])
+
     def merged(self) -> nn.Linear:
-        made = floats(self.base)
-        gain = placed(self.gain, self.rows, len(made.weight.data)).data
+        made, gain = floats(self.base), self.gains().data
         made.weight.data *= gain[:, None]
         if made.bias is not None:
             made.bias = nn.Parameter(made.bias.data * gain)

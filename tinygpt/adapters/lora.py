@@ -55,7 +55,7 @@ class LoRALinear(Adapted):
                 f"of {min(sizes)} rows and {inner} columns, which is as much as can change. Choose "
                 "a lower rank."
             )
-        self.base, self.rows = base, tuple(rows)
+        self.base, self.rows, self.method = base, tuple(rows), method
         self.rank, self.scale = method.rank, method.scale
         self.A = nn.init.fan_in_uniform((len(sizes) * method.rank, inner), rng)
         self.B = nn.init.zeros((sum(sizes), method.rank))

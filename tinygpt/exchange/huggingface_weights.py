@@ -119,14 +119,23 @@ class Shards:
         """An array as float32.  Raises ExchangeError for one of whole numbers."""
         file, own = self._where[name]
         kind, array = self._files[file].entries[own]["dtype"], self._files[file].arrays[own]
-        if kind not in FLOATS:
-            raise ExchangeError(
-                f"{self.folder / file} has {own} as {kind}, a quantization that is not read here. "
-                "Use a folder with float weights, or a GGUF file."
-            )
-        if kind == "BF16":
-            return (array.astype(np.uint32) << 16).view(np.float32)
-        return array.astype(np.float32, copy=False)
+        return as_floats(kind, array, f"{self.folder / file} has {own}")
+
+
+def as_floats(kind: str, array: np.ndarray, what: str) -> np.ndarray:
+    """An array of a file as float32.
+
+    kind: its dtype there.  what: how an error begins, "FILE has NAME".
+    Raises ExchangeError for one of whole numbers.
+    """
+    if kind not in FLOATS:
+        raise ExchangeError(
+            f"{what} as {kind}, a quantization that is not read here. Use a folder with float "
+            "weights, or a GGUF file."
+        )
+    if kind == "BF16":
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32, copy=False)
 
 
 def _modern(name: str) -> str:
