@@ -189,6 +189,10 @@ def linear(rng: Rng) -> None:
     wants = (True, False, True) if x is None else tuple(map(bool, rng.integers(0, 2, 3)))
     chosen = None if x is None else chosen
     kernels.active.linear_backward(dy, x, weight, chosen, bias, wants)
+    chosen = activation(rng)
+    halves = 2 * inner if chosen in checks.GATED else inner
+    da, x = Draw(rng, contracts.activate_backward, n=inner, C=halves).arrays
+    kernels.active.activate_backward(da, x, chosen)
 
 
 def attention(rng: Rng) -> None:

@@ -35,7 +35,7 @@ __all__ = [
 # The contract: each backend module exports exactly these names.
 OPS = (
     "matmul_forward", "matmul_backward",
-    "linear_forward", "linear_backward", "activate_forward",
+    "linear_forward", "linear_backward", "activate_forward", "activate_backward",
     "attention_forward", "attention_backward",
     "softmax_forward", "softmax_backward",
     "layernorm_forward", "layernorm_backward",

@@ -334,6 +334,12 @@ def even(gated: bool, x: np.ndarray) -> None:
         raise ValueError(f"activate: x {x.shape} must have rows of two halves, one gates the other")
 
 
+def same_rows(gated: bool, da: np.ndarray, x: np.ndarray) -> None:
+    """Raise ValueError unless da is a gradient of an activation of x."""
+    if x.shape[-1] != da.shape[-1] << gated:
+        raise ValueError(f"activate: da {da.shape} is no gradient of an activation of x {x.shape}")
+
+
 def input_for(wants, x, activation: str | None) -> None:
     """Raise ValueError if linear's backward wants what only x can give and x is None."""
     if x is None and (wants[1] or (wants[0] and activation is not None)):

@@ -22,6 +22,7 @@ linear_gated_backward = Contract(
     "linear", "dy (..., out), x (..., halves) optional, weight (out, in), bias (out) optional"
 )
 activate_forward = Contract("activate", "x (..., C)")
+activate_backward = Contract("activate", "da (..., n), x (..., C)")
 
 attention_forward = Contract(
     "attention",

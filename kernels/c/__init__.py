@@ -27,7 +27,12 @@ from kernels.c.embedding import embedding_backward, embedding_forward
 from kernels.c.gelu import gelu_backward, gelu_forward
 from kernels.c.layernorm import layernorm_backward, layernorm_forward
 from kernels.c.library import available_isas, current_isa, use_isa
-from kernels.c.linear import activate_forward, linear_backward, linear_forward
+from kernels.c.linear import (
+    activate_backward,
+    activate_forward,
+    linear_backward,
+    linear_forward,
+)
 from kernels.c.linear_cross_entropy import (
     linear_cross_entropy_forward,
     linear_cross_entropy_gradients,

@@ -152,6 +152,8 @@ void linear_backward(
 
 void activate_forward(const float *x, int64_t activation, int64_t gated, float *y, int64_t rows,
                       int64_t n);
+void activate_backward(const float *da, const float *x, int64_t activation, int64_t gated, float *dx,
+                       int64_t rows, int64_t n);
 
 /* linear_cross_entropy.c */
 void linear_cross_entropy(

@@ -14,6 +14,8 @@
 #include "parallel.h"
 #include "simd.h"
 
+#include <string.h>
+
 void linear_forward(const float *x, const float *weight, const float *bias, const float *residual,
                     int64_t activation, int64_t gated, float *y, int64_t rows, int64_t inside,
                     int64_t outside, float *scratch) {
@@ -36,6 +38,17 @@ void activate_forward(const float *x, int64_t activation, int64_t gated, float *
             v_store_part(y + row * n + i, a, count);
         }
     }
+}
+
+/* dx, laid out as x, = da act'(x) with da (rows, n). */
+void activate_backward(const float *da, const float *x, int64_t activation, int64_t gated, float *dx,
+                       int64_t rows, int64_t n) {
+    if (!gated) {
+        activation_backward((int)activation, da, x, dx, rows * n);
+        return;
+    }
+    PARALLEL_FOR(row, rows, n) memcpy(dx + row * 2 * n, da + row * n, n * sizeof *da);
+    activation_gate_backward((int)activation, x, dx, rows, n);
 }
 
 enum { BIAS_STRIP = 8 * LANES }; /* columns: whole cache lines, and as many sums at once */

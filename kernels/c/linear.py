@@ -41,6 +41,17 @@ def activate_forward(x, activation):
     return y
 
 
+def activate_backward(da, x, activation):
+    """As numpy_ref.activate_backward, float32."""
+    checks.activation(activation)
+    kind, gated = KINDS[activation]
+    (da, x), (rows, n, _) = contracts.activate_backward.ready(da, x)
+    checks.same_rows(gated, da, x)
+    dx = memory.empty(x.shape)
+    library.lib.activate_backward(pointer(da), pointer(x), kind, gated, pointer(dx), rows, n)
+    return dx
+
+
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """As numpy_ref.linear_backward, float32."""
     checks.activation(activation)

@@ -46,6 +46,21 @@ def activate_forward(x, activation):
     return activate(x, activation, gelu_forward)
 
 
+def activate_backward(da, x, activation):
+    """As numpy_ref.activate_backward, float32."""
+    checks.activation(activation)
+    gated = activation in checks.GATED
+    (da, x), _ = contracts.activate_backward.ready(da, x)
+    checks.same_rows(gated, da, x)
+    if gated:
+        return _gate(_CODES[checks.GATED[activation]], x, da, False)[1]
+    dx = memory.empty(da.shape)
+    dx[...] = da
+    if activation is not None:
+        _activate(_CODES[activation], x, dx, False)
+    return dx
+
+
 def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True, True)):
     """Gradients of linear_forward; see numpy_ref.linear_backward."""
     checks.activation(activation)

@@ -13,7 +13,12 @@ from kernels.numpy_ref.dropout import dropout_backward, dropout_forward
 from kernels.numpy_ref.embedding import embedding_backward, embedding_forward
 from kernels.numpy_ref.gelu import gelu_backward, gelu_forward
 from kernels.numpy_ref.layernorm import layernorm_backward, layernorm_forward
-from kernels.numpy_ref.linear import activate_forward, linear_backward, linear_forward
+from kernels.numpy_ref.linear import (
+    activate_backward,
+    activate_forward,
+    linear_backward,
+    linear_forward,
+)
 from kernels.numpy_ref.linear_cross_entropy import (
     linear_cross_entropy_forward,
     linear_cross_entropy_gradients,

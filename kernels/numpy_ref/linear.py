@@ -56,7 +56,7 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
     dx = dweight = dbias = None
     rows = dy.reshape(R, out)  # (..., out) -> (R, out)
     if wants[0]:
-        dx = activate_backward(dy @ weight, x, activation)
+        dx = activation_gradient(dy @ weight, x, activation)
     if wants[1]:
         dweight = rows.T @ activate(x, activation).reshape(R, inner)
     if wants[2] and bias is not None:
@@ -76,6 +76,18 @@ def activate_forward(x, activation):
     return activate(x, activation)
 
 
+def activate_backward(da, x, activation):
+    """The gradient of x, given da, that of act(x).
+
+    da: (..., n), x: (..., n), of a gate (..., 2 n), float.  Returns dx like x.
+    Raises ValueError as activate_forward, and for shapes that do not fit.
+    """
+    checks.activation(activation)
+    contracts.activate_backward.check(da, x)
+    checks.same_rows(activation in checks.GATED, da, x)
+    return activation_gradient(da, x, activation)
+
+
 def activate(x, activation, gelu=gelu_forward):
     """act(x), element by element.  gelu: another backend's gelu_forward."""
     if activation in checks.GATED:
@@ -86,8 +98,8 @@ def activate(x, activation, gelu=gelu_forward):
     return x if activation is None else activate_with_derivative(x, activation)[0]
 
 
-def activate_backward(da, x, activation):
-    """The gradient of x, given da (..., in), that of act(x)."""
+def activation_gradient(da, x, activation):
+    """activate_backward of arrays that are known to fit."""
     if activation is None:
         return da
     if activation in checks.GATED:

@@ -86,6 +86,9 @@ CALLS = {
     "activate_forward": (
         contracts.activate_forward, {"x": f(3, 8)}, {"activation": "swiglu"}
     ),
+    "activate_backward": (
+        contracts.activate_backward, {"da": f(3, 4), "x": f(3, 8)}, {"activation": "swiglu"}
+    ),
     "gelu_forward": (contracts.gelu_forward, {"x": f(3, 7)}, {}),
     "gelu_backward": (contracts.gelu_backward, {"dy": f(3, 7), "x": f(3, 7) + 1}, {}),
     "cross_entropy_forward": (

@@ -26,6 +26,7 @@ import numpy as np
 
 from minigrad import Tensor, nn, ops
 from minigrad.ops.linear import activate
+from minigrad.ops.linear_lora import linear_lora
 from tinygpt.adapters.config import MethodConfig
 from tinygpt.adapters.targets import Adapted, Product, Rows, floats, matrix_shape
 from tinygpt.errors import UserError
@@ -63,7 +64,11 @@ class LoRALinear(Adapted):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x: (..., in), residual: (..., out) added at the end.  Returns (..., out)."""
-        return ops.linear(self.thin(x), self.wide(), None, None, self.base(x, residual))
+        base = self.base
+        if self.dropout.p and self.training:
+            return ops.linear(self.thin(x), self.wide(), None, None, base(x, residual))
+        weight = base.weight if isinstance(base, nn.Linear) else base.packed
+        return linear_lora(x, weight, base.bias, self.A, self.wide(), base.activation, residual)
 
     def thin(self, x: Tensor) -> Tensor:
         """A x of each part, after what the product does to x: (..., in) -> (..., P r)."""

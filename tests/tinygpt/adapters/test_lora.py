@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from minigrad import Tensor, nn
+from minigrad import Tensor, nn, ops
 from minigrad.gradcheck import check_grads
+from minigrad.nn.quantized import quantize
 from minigrad.ops.linear import active
+from minigrad.ops.linear_lora import linear_lora
+from minigrad.ops.linear_packed import linear_packed
+from minigrad.testing import certify
 from tests.tinygpt.adapters.test_methods import IDS, method, moved
 from tests.tinygpt.exchange.models import made
 from tinygpt.adapters import MethodConfig, adapt
@@ -15,6 +19,7 @@ from tinygpt.adapters.targets import placed
 from tinygpt.errors import UserError
 
 ROWS = [(0, 4), (5, 8)]
+FOUND = certify.backends()
 
 
 def draw(*shape):
@@ -67,6 +72,52 @@ def test_dora_s_lengths_are_constants_in_backward():
     scaled, thin = dy[:, [0, 1, 2, 3, 5, 6, 7]] * gain, made.thin(x).data
     right = 8 * np.concatenate([scaled[:, :4].T @ thin[:, :2], scaled[:, 4:].T @ thin[:, 2:]])
     np.testing.assert_allclose(made.B.grad, right, rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", [b for b, state in FOUND.items() if state == "ready"])
+@pytest.mark.parametrize("activation", [None, "gelu", "relu2", "swiglu"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_fused_operation_is_its_parts(packed, activation, backend):
+    """Values and all gradients, beside those of linear, or linear_packed, and two thin linears."""
+    inner, names = 70, ("x", "bias", "A", "U", "residual")
+    shapes = ((4, 3, inner * (2 if activation == "swiglu" else 1)), (37,), (5, inner), (37, 5),
+              (4, 3, 37))
+    W, dy = draw(37, inner), Tensor(draw(4, 3, 37))
+
+    def gradients(function):
+        leaves = [Tensor(draw(*shape), requires_grad=True) for shape in shapes]
+        with certify.running(backend):
+            y = function(*leaves)
+            (y * dy).sum().backward()
+        return [y.data, *(leaf.grad for leaf in leaves)]
+
+    weight = quantize(W, "nf4") if packed else Tensor(W)
+    plain = linear_packed if packed else ops.linear
+
+    def parts(x, bias, A, U, residual):
+        thin = ops.linear(x, A, None, activation)
+        return ops.linear(thin, U, None, None, plain(x, weight, bias, activation, residual))
+
+    fused = gradients(lambda x, b, A, U, r: linear_lora(x, weight, b, A, U, activation, r))
+    for name, got, right in zip(("y", *names), fused, gradients(parts), strict=True):
+        assert np.abs(got - right).max() <= 4e-6 * np.abs(right).max(), name
+
+
+@pytest.mark.parametrize("activation", [None, "gelu", "swiglu"])
+def test_gradients_of_the_fused_operation_agree_with_differences(activation):
+    W = Tensor(draw(5, 6).astype(np.float64))
+    shapes = ((3, 12 if activation == "swiglu" else 6), (5,), (2, 6), (5, 2), (3, 5))
+    arrays = tuple(draw(*shape).astype(np.float64) for shape in shapes)
+    report = check_grads(
+        lambda x, b, A, U, r: linear_lora(x, W, b, A, U, activation, r), arrays
+    )
+    assert report.passed, str(report)
+
+
+def test_a_weight_that_learns_is_refused_by_the_fused_operation():
+    x, A, U = (Tensor(draw(*shape)) for shape in ((3, 6), (2, 6), (5, 2)))
+    with pytest.raises(ValueError, match="must be frozen"):
+        linear_lora(x, Tensor(draw(5, 6), requires_grad=True), None, A, U)
 
 
 def test_gradients_of_the_block_diagonal_and_of_placed_rows():
