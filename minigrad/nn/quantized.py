@@ -24,10 +24,16 @@ from kernels.gguf_blocks import pack_q8_0 as pack_q8_0
 from kernels.numpy_ref.matmul_int4 import int4_codes
 from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes
-from kernels.packing import GROUP, Packed
+from kernels.packing import GROUP as GROUP
+from kernels.packing import NF4_LEVELS as NF4_LEVELS
 from kernels.packing import SCHEMES as SCHEMES
+from kernels.packing import Packed as Packed
 from kernels.packing import check_array as check_array
 from kernels.packing import dequantize as dequantize
+from kernels.packing import pack_4bit as pack_4bit
+from kernels.packing import scale_panels as scale_panels
+from kernels.packing import scale_rows as scale_rows
+from kernels.packing import unpack_4bit as unpack_4bit
 from minigrad.nn.embedding import Embedding
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
@@ -75,19 +81,19 @@ def _int4(weight: np.ndarray) -> Packed:
         scale = np.where(loss < best, trial, scale)
         best = np.minimum(loss, best)
     codes = _rows(int4_codes(groups, scale), weight)
-    panels = packing.scale_panels(scale[..., 0])
+    panels = scale_panels(scale[..., 0])
     kept = ((panels.view(np.uint32) >> 16).astype(np.uint16),)
-    return packing.pack_4bit("int4", codes, panels, kept)
+    return pack_4bit("int4", codes, panels, kept)
 
 
 def _nf4(weight: np.ndarray) -> Packed:
     """NormalFloat levels, groups of 64, the scales themselves rounded to 8 bits (QLoRA, 3)."""
     groups = _groups(weight, GROUP["nf4"])  # (N, G, 64)
-    kept = double_quantize(packing.scale_panels(np.abs(groups).max(axis=-1)))
+    kept = double_quantize(scale_panels(np.abs(groups).max(axis=-1)))
     panels = double_dequantize(*kept)
-    scale = packing.scale_rows(panels, len(weight))[..., None]
+    scale = scale_rows(panels, len(weight))[..., None]
     codes = _rows(nf4_codes(groups, scale), weight)
-    return packing.pack_4bit("nf4", codes, panels, kept)
+    return pack_4bit("nf4", codes, panels, kept)
 
 
 def _q4_1(weight: np.ndarray) -> Packed:
@@ -97,8 +103,8 @@ def _q4_1(weight: np.ndarray) -> Packed:
     step = _float16((groups.max(axis=-1) - least) / 15)
     safe = np.where(step == 0, 1, step).astype(np.float32)[..., None]
     codes = np.rint((groups - least[..., None]) / safe).clip(0, 15).astype(np.uint8)
-    panels = np.stack([packing.scale_panels(step), packing.scale_panels(least)], axis=2)
-    return packing.pack_4bit("q4_1", _rows(codes, weight), panels)
+    panels = np.stack([scale_panels(step), scale_panels(least)], axis=2)
+    return pack_4bit("q4_1", _rows(codes, weight), panels)
 
 
 def _q8_0(weight: np.ndarray) -> Packed:
@@ -107,7 +113,7 @@ def _q8_0(weight: np.ndarray) -> Packed:
     scale = _float16(np.abs(groups).max(axis=-1) / 127)
     safe = np.where(scale == 0, 1, scale).astype(np.float32)[..., None]
     codes = np.rint(groups / safe).clip(-127, 127).astype(np.int8)
-    return packing.pack_q8_0(_rows(codes, weight), packing.scale_panels(scale))
+    return packing.pack_q8_0(_rows(codes, weight), scale_panels(scale))
 
 
 def _float16(x: np.ndarray) -> np.ndarray:
