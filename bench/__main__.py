@@ -35,6 +35,7 @@ COMMANDS = {
     "golden": "Whether two checkouts leave the same bytes.",
     "sanitizers": "Every C kernel under ASan, UBSan and TSan, on drawn calls.",
     "families": "Every switch of the model's shape at equal budgets: loss, parameters, time.",
+    "peft": "Methods of fine-tuning: parameters, memory, time, beside torch + peft.",
     "encoder": "An encoder's tasks: text into classes, stories of one plot.",
     "numbers": "An encoder-decoder's task: numbers by name and by digits, exact or not.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",

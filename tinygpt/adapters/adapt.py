@@ -43,6 +43,7 @@ def adapt(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
     if method.name == "full":
         _check_float(model, method)
         return
+    model.zero_grad()  # of an earlier training: what is frozen keeps none
     model.requires_grad_(False)
     METHODS[method.name](model, method, rng)
 

@@ -55,6 +55,13 @@ def test_only_what_is_new_learns_and_all_of_it(name, family):
         assert p.grad is None or np.abs(p.grad).max() > 0, n
 
 
+def test_gradients_of_an_earlier_training_are_forgotten():
+    model = made("llama")
+    model.loss(IDS, IDS).backward()
+    adapt(model, method("lora"), np.random.default_rng(0))
+    assert all(p.grad is None for p in model.parameters())
+
+
 def test_only_what_learns_has_moments():
     model, *_ = moved("lora")
     optimizer = make_optimizer(model, TrainingConfig(optimizer="adamw8bit"))
