@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,7 +41,14 @@ FORM = {
     "quant_type": one_of("nf4"), "blocksize": one_of(SIZE), "shape": (COUNT, COUNT),
     "nested_blocksize?": one_of(NESTED), "nested_offset?": NUMBER, str: ANYTHING,
 }
-State = Mapping[str, np.ndarray]
+
+
+class State(Protocol):
+    """Arrays by name: a dict, or the files of a folder."""
+
+    def __contains__(self, name: str, /) -> bool: ...
+
+    def __getitem__(self, name: str, /) -> np.ndarray: ...
 
 
 def dynamic_map() -> np.ndarray:
@@ -80,6 +87,12 @@ def read_nf4(state: State, name: str) -> Packed:
     scale = _scales(state, name, N * K // SIZE, values).reshape(N, K // SIZE)
     both = np.stack([codes >> 4, codes & 15], axis=1).reshape(N, K)
     return pack_4bit("nf4", both, scale_panels(scale))
+
+
+def nf4_shape(state: State, name: str) -> tuple[int, int]:
+    """(N, K) of a matrix of theirs.  Raises ExchangeError as read_nf4."""
+    N, K = _values(state, name)["shape"]
+    return N, K
 
 
 def write_nf4(packed: Packed, name: str) -> dict[str, np.ndarray]:
@@ -142,7 +155,7 @@ def _state(
 
 def _values(state: State, name: str) -> dict[str, Any]:
     """What the state's JSON says.  Raises ExchangeError."""
-    text = state.get(f"{name}.{STATE}")
+    text = state[f"{name}.{STATE}"] if f"{name}.{STATE}" in state else None
     if text is None or text.dtype != np.uint8:
         raise ExchangeError(f"{name} has no {STATE}: it is no NF4 of bitsandbytes. Copy it again.")
     try:
@@ -157,7 +170,7 @@ def _values(state: State, name: str) -> dict[str, Any]:
 def _part(
     state: State, name: str, part: str, shape: tuple[int, ...], dtype: type
 ) -> np.ndarray:
-    array = state.get(name + part)
+    array = state[name + part] if name + part in state else None
     if array is None or array.shape != shape or array.dtype != dtype:
         there = "nothing" if array is None else f"{array.shape} {array.dtype}"
         raise ExchangeError(

@@ -140,6 +140,7 @@ def read_config(values: Mapping[str, Any]) -> tuple[str, ModelShape]:
     tied = keys.take("tie_word_embeddings", kind in TIED)
     if kind == "t5":  # transformers 5 calls it tied always, and notes here what the file said
         tied = keys.take("scale_decoder_outputs", tied)
+    _quantization(keys.section("quantization_config"))
     found = READERS[kind](keys)
     found = {
         "family": kind, "vocab_size": keys.number("vocab_size"), "tied": tied, **found,
@@ -149,6 +150,15 @@ def read_config(values: Mapping[str, Any]) -> tuple[str, ModelShape]:
         return kind, structure(ModelShape, found, "model.")
     except ConfigError as error:
         raise ExchangeError(f"config.json contradicts itself: {error}") from error
+
+
+def _quantization(keys: Keys) -> None:
+    """Raise ExchangeError for weights that are rounded in another way than bitsandbytes' NF4."""
+    if keys.take("quant_method") == "bitsandbytes":
+        keys.one_of("bnb_4bit_quant_type", {"nf4": "nf4"}, "fp4")
+        keys.one_of("bnb_4bit_quant_storage", {"uint8": "uint8"}, "uint8")
+    else:
+        keys.finish()
 
 
 def _llama(keys: Keys, kv_heads: int | None = None, positions: int = 2048) -> dict[str, Any]:

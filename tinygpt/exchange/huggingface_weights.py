@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minigrad.nn.quantized import dequantize
+from tinygpt.exchange.bitsandbytes import STATE, nf4_shape, read_nf4
 from tinygpt.exchange.errors import ExchangeError
 from tinygpt.exchange.huggingface_names import (
     SEGMENTS,
@@ -40,6 +42,7 @@ BESIDES = re.compile(
     r"|cls\.predictions\.decoder\.bias)$"
 )
 BASES = ("transformer.", "model.", "bert.", "albert.")  # left out where the head is missing
+PART_OF_NF4 = re.compile(r"\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\..*)$")
 FLOATS = ("F32", "F16", "BF16", "F64")
 
 
@@ -100,7 +103,8 @@ class Shards:
         return self._files[file]
 
     def names(self) -> set[str]:
-        return set(self._where)
+        """Of the weights; what belongs to one of four bits is part of it."""
+        return {name for name in self._where if not PART_OF_NF4.search(name)}
 
     def find(self, name: str) -> str | None:
         """The name under which the folder has an array, None if it has it under none."""
@@ -108,8 +112,15 @@ class Shards:
         return next((known for known in (name, bare) if known in self._where), None)
 
     def shape(self, name: str) -> tuple[int, ...]:
+        return nf4_shape(self, name) if f"{name}.{STATE}" in self else self[name].shape
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._where
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The array as it lies in its file."""
         file, own = self._where[name]
-        return self._files[file].arrays[own].shape
+        return self._files[file].arrays[own]
 
     def values(self) -> int:
         """How many there are in all."""
@@ -117,9 +128,11 @@ class Shards:
 
     def floats(self, name: str) -> np.ndarray:
         """An array as float32.  Raises ExchangeError for one of whole numbers."""
+        if f"{name}.{STATE}" in self:
+            return dequantize(read_nf4(self, name))
         file, own = self._where[name]
-        kind, array = self._files[file].entries[own]["dtype"], self._files[file].arrays[own]
-        return as_floats(kind, array, f"{self.folder / file} has {own}")
+        kind = self._files[file].entries[own]["dtype"]
+        return as_floats(kind, self[name], f"{self.folder / file} has {own}")
 
 
 def as_floats(kind: str, array: np.ndarray, what: str) -> np.ndarray:

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from minigrad.nn.quantized import dequantize, quantize
+from tests.tinygpt.exchange.models import made, tokenizer_of
 from tinygpt.exchange.bitsandbytes import STATE, dynamic_map, quantize_nf4, read_nf4, write_nf4
 from tinygpt.exchange.errors import ExchangeError
+from tinygpt.exchange.huggingface_folder import open_folder, write_folder
+from tinygpt.storage import safetensors
+from tinygpt.storage.durable import replacing
 
 
 def draw(*shape):
@@ -73,6 +77,52 @@ def test_what_their_blocks_cannot_hold_is_refused():
     for packed in (quantize(draw(8, 128), "int4"), quantize(draw(8, 96), "nf4")):
         with pytest.raises(ExchangeError, match="bitsandbytes keeps nf4 in blocks of 64"):
             write_nf4(packed, "w")
+
+
+def rounded_folder(folder):
+    """(a folder whose matrices are theirs, our model of the same values)."""
+    changes = {"n_heads": 4, "head_dim": 16, "d_model": 64, "d_ff": 128}
+    model = made("llama", **changes)
+    write_folder(folder, model, tokenizer_of(model.shape.vocab_size))
+    path, arrays = folder / "model.safetensors", {}
+    for name, array in safetensors.open_tensors(path).arrays.items():
+        rounds = "proj" in name
+        arrays |= quantize_nf4(np.array(array), name) if rounds else {name: np.array(array)}
+    with replacing(path) as file:
+        safetensors.write(file, arrays, {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {
+        "quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": "float32",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return model, arrays
+
+
+def test_a_folder_of_four_bits_is_opened(tmp_path):
+    _, arrays = rounded_folder(tmp_path)
+    model, _ = open_folder(tmp_path)
+    down = dequantize(read_nf4(arrays, "model.layers.1.mlp.down_proj.weight"))
+    np.testing.assert_array_equal(model.blocks[1].mlp.down.weight.data, down)
+    k = dequantize(read_nf4(arrays, "model.layers.0.self_attn.k_proj.weight"))
+    np.testing.assert_array_equal(model.blocks[0].attention.qkv.weight.data[64:96], k)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"bnb_4bit_quant_type": "fp4"}, "bnb_4bit_quant_type = 'fp4', which is not one of nf4"),
+        ({"quant_method": "gptq", "bits": 4}, "quantization_config"),
+    ],
+)
+def test_other_roundings_are_refused_by_name(change, what, tmp_path):
+    rounded_folder(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    config["quantization_config"] |= change
+    path.write_text(json.dumps(config))
+    with pytest.raises(ExchangeError, match=what):
+        open_folder(tmp_path)
 
 
 # --- the oracle ---------------------------------------------------------------------------------
