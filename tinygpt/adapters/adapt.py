@@ -4,6 +4,7 @@
     arrays = adapter_state(model)                       what was trained, by name
     load_adapter(model, method, arrays)                 into a fresh copy of the base
     merge(model)                                        in place; no adapter is left
+    remove(model)                                       in place; the base as it was
 
 All of it is surgery on the tree of modules (nn.replace_modules): the model knows no method, the
 optimizer takes what has requires_grad, and autograd computes no other gradients.
@@ -14,7 +15,7 @@ Read next: lora.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -117,6 +118,7 @@ def _decoder(model: LanguageModel, method: MethodConfig) -> GPT:
     return model
 
 
+AROUND = (Adapted, Bottleneck, PrefixAttention, Behind, LaterPositions)  # each has a `base`
 HALVES = (nn.SelfAttention, nn.CrossAttention, nn.MLP)
 METHODS: dict[str, Method] = {
     "lora": _factors(LoRALinear), "dora": _factors(DoRALinear), "qlora": _qlora, "ia3": _ia3,
@@ -144,6 +146,26 @@ def load_adapter(
             f"this adapter is not of this model and method: {error}\nGive the base that it was "
             "trained on."
         ) from error
+
+
+def remove(model: LanguageModel) -> None:
+    """Take a method out of a model, in place: what is left is its base, frozen.
+
+    No array is copied, so another adapter of the same base can be installed at once. What qlora
+    rounded stays rounded.
+    Raises UserError if there is none.
+    """
+    prompted = isinstance(model, GPT) and model.prompt is not None
+    if isinstance(model, GPT):
+        model.prompt = None
+    model.before = 0
+    if any(isinstance(module, AROUND) for module in model.modules()):
+        nn.replace_modules(
+            model, lambda _, module: isinstance(module, AROUND),
+            lambda module: cast(Any, module).base,
+        )
+    elif not prompted:
+        raise UserError("this model has no adapter to take out. Give one that was adapted.")
 
 
 def merge(model: LanguageModel) -> None:

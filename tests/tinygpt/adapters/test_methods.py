@@ -6,7 +6,7 @@ import pytest
 from minigrad import optim
 from minigrad.nn import evaluating
 from tests.tinygpt.exchange.models import made
-from tinygpt.adapters import MethodConfig, adapt, adapter_state, load_adapter, merge
+from tinygpt.adapters import MethodConfig, adapt, adapter_state, load_adapter, merge, remove
 from tinygpt.config import ConfigError, TrainingConfig
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
@@ -112,6 +112,23 @@ def test_recomputing_gives_the_same_gradients(name):
 
     for plain, again in zip(gradients(False), gradients(True), strict=True):
         np.testing.assert_array_equal(plain, again)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_taken_out_it_leaves_the_base_and_room_for_another(name):
+    model, before, logits = moved(name)
+    state = {n: array.copy() for n, array in adapter_state(model).items()}
+    remove(model)
+    if name != "qlora":
+        np.testing.assert_array_equal(model(IDS).data, before)
+    assert set(adapter_state(model)) == set() and model.before == 0
+    load_adapter(model, method("lora"), adapter_state(moved("lora")[0]))
+    remove(model)
+    load_adapter(model, method(name), state)
+    np.testing.assert_array_equal(model(IDS).data, logits)
+    remove(model)
+    with pytest.raises(UserError, match="no adapter to take out"):
+        remove(model)
 
 
 # --- what stands before a text ------------------------------------------------------------------
