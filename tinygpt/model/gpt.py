@@ -12,6 +12,8 @@ Read next: transformer.py, then block.py.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from minigrad import Tensor, nn
@@ -32,8 +34,15 @@ class GPT(Transformer):
         """As `build` (build.py)."""
         super().__init__(shape, rng, causal=True)
 
-    def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
-        """Embeddings, blocks, norm: (B, T) ids -> (B, T, C); see LanguageModel.hidden."""
+    def hidden(
+        self, ids: np.ndarray, cache: KVCache | None = None, starts: np.ndarray | None = None
+    ) -> Tensor:
+        """Embeddings, blocks, norm: (B, T) ids -> (B, T, C); see LanguageModel.hidden.
+
+        starts: (B, T) integers, where in its row the text of each token begins, if rows hold
+            several: none sees another, and each has the positions that it would have alone. No
+            prompt has a place in such rows.
+        """
         start, x = 0 if cache is None else cache.length, self.token_embedding(ids)
         if self.prompt is not None and not start:
             x = self.prompt(x)
@@ -45,8 +54,12 @@ class GPT(Transformer):
                 "feed only the last ones"
             )
         sight = self.positions.sight(len(ids), start, length)
+        positions = np.arange(start, start + length)
+        if starts is not None:
+            seen = starts if sight.first is None else np.maximum(starts, sight.first)
+            sight, positions = dataclasses.replace(sight, first=seen), positions - starts
         x = self.through(
-            x, np.arange(start, start + length), sight, cache, recomputed=self.recompute
+            x, positions, sight, cache, recomputed=self.recompute
         )
         if cache is not None:
             cache.advance(length)

@@ -85,11 +85,23 @@ class LanguageModel(nn.Module):
 
         ids, targets: (B, T) int, targets[b, t] being what follows ids[b, t].  Returns ().
         ignore_index: a target that does not count (padding).
-        The logits of the batch never exist whole (kernels/numpy_ref/linear_cross_entropy.py).
         """
         x = self.hidden(ids)
         rows = x.reshape(-1, x.shape[-1])  # (B, T, C) -> (B T, C)
+        return self.loss_of(rows, targets.reshape(-1), label_smoothing, ignore_index)
+
+    def loss_of(
+        self,
+        x: Tensor,
+        targets: np.ndarray,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+    ) -> Tensor:
+        """Mean cross entropy of what `hidden` made: x (..., C), targets (...) int.
+
+        The logits of the batch never exist whole (kernels/numpy_ref/linear_cross_entropy.py).
+        """
         return ops.linear_cross_entropy(
-            rows, self.head_weight(), targets.reshape(-1), label_smoothing,
-            ignore_index=ignore_index, softcap=self.shape.softcap,
+            x, self.head_weight(), targets, label_smoothing, ignore_index=ignore_index,
+            softcap=self.shape.softcap,
         )
