@@ -46,6 +46,7 @@ OBJECTIVES = {
     "masked": "tinygpt.pretraining.masked:Masked",
     "classification": "tinygpt.finetuning.classification:Classification",
     "seq2seq": "tinygpt.seq2seq.objective:Seq2Seq",
+    "finetuning": "tinygpt.finetuning.objective:Finetuning",
 }
 
 T = TypeVar("T")

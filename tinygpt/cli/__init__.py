@@ -19,6 +19,7 @@ from tinygpt.machine.terminal import command
 COMMANDS = {
     "quickstart": ("tinygpt.cli.quickstart:quickstart", "Train a GPT in two minutes and read it."),
     "train": ("tinygpt.cli.training:train", "Train a GPT on stories, python or your own text."),
+    "finetune": ("tinygpt.cli.finetuning:finetune", "Teach a model to answer."),
     "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
     "chat": ("tinygpt.cli.inference:chat", "Talk with a trained model."),
     "serve": ("tinygpt.cli.serving:serve", "OpenAI's API and a chat page for trained models."),

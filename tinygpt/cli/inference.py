@@ -112,6 +112,7 @@ CHAT_HELP = """/reset             forgets the conversation
 /temperature 0.7   changes the temperature
 /quit, Ctrl-D      leave
 Ctrl-C             stops an answer"""
+NO_TEMPLATE = "this model was taught no template to answer in: it goes on with the text"
 BASE_MODEL = """This is a base model: it does not answer, it goes on with the text that you and \
 it write in turns. Begin something and see what it makes of it."""
 
@@ -125,27 +126,30 @@ it write in turns. Begin something and see what it makes of it."""
     is_flag=True,
     help="For a model taught to answer: mark who speaks by <|user|>, <|assistant|>.",
 )
+@click.option("--once", metavar="QUESTION", help="Print the answer to this and end.")
 @sampling_options
-def chat(model, max_tokens, roles, seed, stop, **options):
+def chat(model, max_tokens, roles, once, seed, stop, **options):
     """Talk with a trained model; the conversation is remembered as far as the context reaches.
 
-    RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote. What comes
-    out of `tinygpt train` goes on with the text, up to an empty line (change that with --stop).
-    With --roles an answer ends where the model says so. A model from elsewhere that brings a chat
-    template is spoken to by it, and its own tokens end an answer.
+    RUN is the --out folder of `tinygpt train` or `finetune`; FILE is what `tinygpt quantize` wrote.
+    A model that was taught to answer, here or elsewhere, is spoken to by the template that it
+    learned, and its own tokens end an answer. What comes out of `tinygpt train` was taught none and
+    goes on with the text, up to an empty line (change that with --stop).
     """
     import numpy as np
 
     from tinygpt.config import find_objective
     from tinygpt.errors import UserError
     from tinygpt.inference.chat import Conversation
-    from tinygpt.screens.console import ModelText, Screen, warn
+    from tinygpt.screens.console import Screen, warn
     from tinygpt.weights.open import form_of, objective_of, open_model
 
     sampling = _sampling(options)
     form = form_of(model)
     taught = form is not None and form.template is not None
-    if roles and not find_objective(objective_of(model)).teaches_roles:
+    if once is not None and not once.strip():
+        raise click.UsageError("the question is empty. Give it after --once.")
+    if roles and not taught and not find_objective(objective_of(model)).teaches_roles:
         raise click.UsageError(
             f"{model} was never taught who speaks: its rows for <|user|> and <|assistant|> are "
             "untrained, and what they call up is noise. Leave --roles out."
@@ -156,6 +160,11 @@ def chat(model, max_tokens, roles, seed, stop, **options):
         stop=stop or (() if roles or taught else ("\n\n",)), rng=np.random.default_rng(seed),
     )
     screen = Screen()
+    if once is not None:
+        if not roles and not taught:
+            warn(NO_TEMPLATE)
+        _answer(talk, once)
+        return
     if not roles and not taught:
         screen.say(BASE_MODEL)
     screen.say(CHAT_HELP)
@@ -171,15 +180,21 @@ def chat(model, max_tokens, roles, seed, stop, **options):
         if not line.strip():
             continue
         try:
-            with ModelText() as write:
-                for piece in talk.say(line):
-                    write(piece)
+            _answer(talk, line)
         except KeyboardInterrupt:
-            click.echo(" ...", nl=False)
+            click.echo(" ...")
         except UserError as error:
             screen.say(str(error))
-            continue
-        click.echo()
+
+
+def _answer(talk, text: str) -> None:
+    """Print what the model answers, as it comes."""
+    from tinygpt.screens.console import ModelText
+
+    with ModelText() as write:
+        for piece in talk.say(text):
+            write(piece)
+    click.echo()
 
 
 def _said(prompt: str):

@@ -12,25 +12,37 @@ from tinygpt.cli.paths import Place, one_text
 # Heavy modules are imported inside the functions, so that --help answers at once.
 
 
+def training_options(command):
+    """What is said of any training: --set, --resume, --fit, and how it is to behave."""
+    for option in reversed((
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                     help="Change one setting, as in training.steps=30. May be repeated."),
+        click.option("--resume", "go_on", is_flag=True, help="Go on with the run in --out."),
+        click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows."),
+        click.option("--deterministic", is_flag=True,
+                     help="The same bytes with any number of threads."),
+        click.option("--tensorboard", is_flag=True,
+                     help="Also write event files for TensorBoard."),
+        click.option("--nice", is_flag=True, help="Let every other program go first."),
+        click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day."),
+        click.option("--max-hours", type=float, help="Save and stop after so many hours."),
+        click.option("--max-temperature", type=float, metavar="CELSIUS",
+                     help="Pause when hotter."),
+        click.option("--pause-on-battery", is_flag=True,
+                     help="Pause while the laptop is not plugged in."),
+    )):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("config", required=False)
 @click.option("--data", multiple=True, callback=one_text,
               help="A text file or folder, - for stdin, or: stories, python, python+tests.")
 @click.option("--out", default="run", type=Place(), show_default=True,
               help="Folder for everything it leaves.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-              help="Change one setting, as in training.steps=30. May be repeated.")
-@click.option("--resume", "go_on", is_flag=True, help="Go on with the run in --out.")
-@click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
-@click.option("--deterministic", is_flag=True, help="The same bytes with any number of threads.")
-@click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard.")
-@click.option("--nice", is_flag=True, help="Let every other program go first.")
-@click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day.")
-@click.option("--max-hours", type=float, help="Save and stop after so many hours.")
-@click.option("--max-temperature", type=float, metavar="CELSIUS", help="Pause when hotter.")
-@click.option("--pause-on-battery", is_flag=True, help="Pause while the laptop is not plugged in.")
-def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, nice, stop_at,
-          max_hours, max_temperature, pause_on_battery):
+@training_options
+def train(config, data, out, overrides, go_on, **how):
     """Train a GPT on stories, on Python's own library, or on your text.
 
     CONFIG is a TOML file or the name of one that ships: S, M, B, L (0.8 to 10.7 million
@@ -43,20 +55,43 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
     tinygpt train B --data python --set training.steps=1000 --out night --nice
     tinygpt train --out run --resume
     """
-    from tinygpt.config import load_config
+    from tinygpt.config import from_dict, load_config, override
+
+    def asked():
+        return with_data(load_config(config, settings(overrides, how)), data)
+
+    def changed(own):
+        if config is None:
+            values = override(own.to_dict(), settings(overrides, how))
+            return with_data(from_dict(values), data)
+        return as_fitted(own, asked())
+
+    return carry_out(out, asked, changed if go_on else None, how)
+
+
+def settings(overrides, how):
+    """What --set and --deterministic say."""
+    return (*overrides, *(["training.deterministic=true"] if how["deterministic"] else []))
+
+
+def carry_out(out, asked, changed, how) -> int:
+    """Train a new run, or go on with one.  Returns the exit code.
+
+    asked: makes the configuration.  changed: makes it from the run's own, None for a new run.
+    how: the values of training_options.
+    """
     from tinygpt.machine import manners
     from tinygpt.runs.lock import sole_writer
     from tinygpt.runs.run import Run, new_run
     from tinygpt.screens.console import Screen
-    from tinygpt.training.begin import begin
+    from tinygpt.training.begin import begin, resume
 
-    stops = [manners.stop_at(stop_at)] if stop_at else []
-    stops += [manners.max_hours(max_hours)] if max_hours is not None else []
-    pauses = [manners.cool(max_temperature)] if max_temperature is not None else []
-    pauses += [manners.plugged_in()] if pause_on_battery else []
-    if deterministic:
-        overrides = (*overrides, "training.deterministic=true")
-    if nice:
+    hours, hot = how["max_hours"], how["max_temperature"]
+    stops = [manners.stop_at(how["stop_at"])] if how["stop_at"] else []
+    stops += [manners.max_hours(hours)] if hours is not None else []
+    pauses = [manners.cool(hot)] if hot is not None else []
+    pauses += [manners.plugged_in()] if how["pause_on_battery"] else []
+    if how["nice"]:
         manners.give_way()
     screen = Screen()
 
@@ -64,18 +99,17 @@ def train(config, data, out, overrides, go_on, fit, deterministic, tensorboard, 
         def say(text):
             busy.aside(screen.say, text)
 
-        busy("reading the run" if go_on else "reading the text")
-        if go_on:
-            session = _resumed(config, data, out, overrides, say)
+        busy("reading the run" if changed else "reading the text")
+        if changed:
+            session = resume(out, changed, say)
         else:
-            chosen = _with_data(load_config(config, overrides), data)
-            session = begin(chosen, out, busy, _approval(fit, say))
+            session = begin(asked(), out, busy, _approval(how["fit"], say))
         busy("making a few trial steps")
         _announce_time(session, say)
         return session
 
-    with sole_writer(Run.open(out).path) if go_on else new_run(Path(out)):
-        return _trained(begun, screen, tensorboard, stops, pauses)
+    with sole_writer(Run.open(out).path) if changed else new_run(Path(out)):
+        return _trained(begun, screen, how["tensorboard"], stops, pauses)
 
 
 def _trained(begun, screen, tensorboard, stops, pauses) -> int:
@@ -100,8 +134,11 @@ def _trained(begun, screen, tensorboard, stops, pauses) -> int:
     return _conclude(screen, session, outcome)
 
 
-def _with_data(config, data):
-    """`config` with the --data that was given, paths made absolute for a later --resume."""
+def with_data(config, data, names=None):
+    """`config` with the --data that was given, paths made absolute for a later --resume.
+
+    names: what is no path, None for those of corpora.
+    """
     if data is None:
         return config
     from tinygpt.config import ConfigError
@@ -111,29 +148,20 @@ def _with_data(config, data):
 
     if not hasattr(config, "data"):
         raise ConfigError(f"--data {data}: {config.objective} reads no text. Leave it out.")
-    if data not in (*CORPORA, *STDIN):
+    if data not in (names or (*CORPORA, *STDIN)):
         path = expand(data)
         kind(path)  # a link that leads nowhere is named before it is followed
         data = os.path.abspath(path) if is_stream(path) else os.path.realpath(path)
     return config.replace("data", source=data)
 
 
-def _resumed(config, data, out, overrides, say):
-    """The Session of a run that goes on, with what the command line wants changed."""
-    from tinygpt.config import from_dict, load_config, override
-    from tinygpt.training.begin import resume
-
-    def wanted(own):
-        if config is None:
-            return _with_data(from_dict(override(own.to_dict(), overrides)), data)
-        asked = _with_data(load_config(config, overrides), data)
-        old, new = own.training, asked.training
-        if old.batch_size * old.accumulation == new.batch_size * new.accumulation:
-            split = {"batch_size": old.batch_size, "accumulation": old.accumulation}
-            asked = asked.replace("training", **split, recompute=old.recompute)  # as --fit chose
+def as_fitted(own, asked):
+    """`asked`, the effective batch of a run's own cut as --fit has cut it there."""
+    old, new = own.training, asked.training
+    if old.batch_size * old.accumulation != new.batch_size * new.accumulation:
         return asked
-
-    return resume(out, wanted, say)
+    split = {"batch_size": old.batch_size, "accumulation": old.accumulation}
+    return asked.replace("training", **split, recompute=old.recompute)
 
 
 def _approval(fit, say):
@@ -189,18 +217,24 @@ def plan(config, data, out, overrides, fit):
     The model is tried for a few seconds in a process of its own. Exits 2 if the memory is too
     small, naming the largest setting that fits; --fit chooses it.
     """
-    import tempfile
-
-    from tinygpt.config import ConfigError, find_objective, load_config
-    from tinygpt.planning import plan as plans
-    from tinygpt.planning.probe import warm_runtime
-    from tinygpt.screens.console import Progress, Screen
-    from tinygpt.screens.plan import show
+    from tinygpt.config import load_config
     from tinygpt.storage.paths import check_folder
 
     if out:
         check_folder(out)
-    chosen = _with_data(load_config(config, overrides), data)
+    show_plan(with_data(load_config(config, overrides), data), out, fit)
+
+
+def show_plan(chosen, out, fit):
+    """Print what a training needs.  Raises ConfigError if the memory is too small."""
+    import tempfile
+
+    from tinygpt.config import ConfigError, find_objective
+    from tinygpt.planning import plan as plans
+    from tinygpt.planning.probe import warm_runtime
+    from tinygpt.screens.console import Progress, Screen
+    from tinygpt.screens.plan import show
+
     with tempfile.TemporaryDirectory() as folder:
         with Progress() as busy:
             busy("reading the text")
@@ -239,8 +273,12 @@ def _conclude(screen, session, outcome) -> int:
             unit = session.objective.loss_unit
             held_out = f", held-out loss {outcome.val_loss:.4f} {unit}".rstrip()
         say(f"Done: {outcome.step} steps{held_out}, {session.state.seconds:.0f} s of training.")
+        for line in session.objective.closing(session.model):
+            say(line)
     if outcome.saved:
-        if session.objective.writes:
+        if session.objective.teaches_roles:
+            screen.shell(command("chat", path), "Talk to it:  ")
+        elif session.objective.writes:
             screen.shell(generate(path), "Read it:     ")
             screen.shell(command("diagnose", path), "Examine it:  ")
         screen.copyable(f"Its curves:  {path / 'report.html'}, in any browser")

@@ -37,23 +37,28 @@ def render(form: ChatForm, messages: Messages, opened: bool = True) -> str:
     messages: {"role", "content"} each.  opened: the model is to speak next.
     Raises UserError for a template that objects, or that needs jinja2 where it is not installed.
     """
-    names = {
-        "messages": [dict(message) for message in messages], "add_generation_prompt": opened,
-        "bos_token": form.bos or "", "eos_token": form.eos or "",
-    }
     try:
-        try:
-            text = render_plainly(form.template or "", names)
-        except Unsupported as reason:
-            text = _render_by_jinja(form.template or "", names, str(reason))
-        if not text:
-            raise TemplateError("it makes nothing of them")
-        return text
+        return text_of(form, messages, opened)
     except TemplateError as error:
         raise UserError(
             f"the model's chat template cannot make a prompt of this: {error}. Say something else, "
             "or use `tinygpt generate`."
         ) from error
+
+
+def text_of(form: ChatForm, messages: Messages, opened: bool) -> str:
+    """As render, but raises TemplateError where the template objects."""
+    names = {
+        "messages": [dict(message) for message in messages], "add_generation_prompt": opened,
+        "bos_token": form.bos or "", "eos_token": form.eos or "",
+    }
+    try:
+        text = render_plainly(form.template or "", names)
+    except Unsupported as reason:
+        text = _render_by_jinja(form.template or "", names, str(reason))
+    if not text:
+        raise TemplateError("it makes nothing of them")
+    return text
 
 
 def _render_by_jinja(template: str, names: dict[str, Any], reason: str) -> str:
@@ -80,10 +85,10 @@ def _render_by_jinja(template: str, names: dict[str, Any], reason: str) -> str:
 
 def prompt_ids(form: ChatForm, tokenizer: Tokenizer, messages: Messages) -> list[int]:
     """The ids of a conversation in which the model speaks next.  Errors as render."""
-    return _Guard(tokenizer).ids(render(form, _Guard(tokenizer).guarded(messages)))
+    return Guard(tokenizer).ids(render(form, Guard(tokenizer).guarded(messages)))
 
 
-class _Guard:
+class Guard:
     """Keeps what is said apart from the template's special tokens."""
 
     def __init__(self, tokenizer: Tokenizer):
@@ -100,6 +105,11 @@ class _Guard:
     def guard(self, text: str) -> str:
         return self._any.sub(lambda found: self._stand_ins.get(found[0], ""), text)
 
+    def first_special(self, text: str) -> tuple[str | None, int]:
+        """(the first special token's name in a rendered text, where), (None, 0) for none."""
+        match = self._any.search(text)
+        return (match[0], match.start()) if match else (None, 0)
+
     def ids(self, text: str) -> list[int]:
         """The ids of a rendered text: names that stand in it by now are the template's own."""
         found: list[int] = []
@@ -111,6 +121,8 @@ class _Guard:
         return found + self._ordinary(text[at:])
 
     def _ordinary(self, text: str) -> list[int]:
+        if not text:
+            return []
         return self._tokenizer.encode(text.translate(self._names), disallowed_special=())
 
 
@@ -121,7 +133,7 @@ class Dialogue:
     """
 
     def __init__(self, form: ChatForm, tokenizer: Tokenizer, system: str | None = None):
-        self._form, self._guard, self._system = form, _Guard(tokenizer), system
+        self._form, self._guard, self._system = form, Guard(tokenizer), system
         self.reset()
 
     def reset(self) -> None:

@@ -43,7 +43,9 @@ from tinygpt.storage.reading import (
 )
 from tinygpt.tokenizer import Tokenizer
 
-SIGNED = ("tokenizer.json", "baselines.json", "pairs.jsonl")  # written once, when the run is made
+SIGNED = (  # written once, when the run is made
+    "tokenizer.json", "baselines.json", "pairs.jsonl", "conversations.jsonl", "chat.json",
+)
 CONFIG_FILE = {"sha256?": TEXT, "files?": {str: TEXT}, str: ANYTHING}
 
 

@@ -66,7 +66,7 @@ class Objective(ABC):
     `prepare` or `reopen` has its data too, and can be trained.
     loss_unit, loss_note: of its losses, for screens.
     writes: whether its models write text, so that `generate` is what comes after.
-    teaches_roles: whether its models learn who speaks, by <|user|>, <|assistant|> and <|end|>.
+    teaches_roles: whether its models learn who speaks, so that `chat` is what comes after.
     """
 
     Config: ClassVar[type[Config]]
@@ -176,6 +176,10 @@ class Objective(ABC):
 
     def notes(self) -> list[str]:
         """Sentences about the data that whoever trains on it should hear once."""
+        return []
+
+    def closing(self, model: Any) -> list[str]:
+        """Sentences on what a model that is trained to its end can do."""
         return []
 
     def data_tokens(self) -> tuple[int, int]:

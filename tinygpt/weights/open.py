@@ -18,6 +18,7 @@ from tinygpt.storage.paths import PathError, expand, kind, shown
 from tinygpt.tokenizer import Tokenizer
 from tinygpt.weights.quantized import (
     PRETRAINING,
+    as_floats,
     load_quantized,
     quantized_form,
     quantized_objective,
@@ -36,7 +37,7 @@ def open_model(
 
     warn: told of damaged checkpoints that are passed over, and of what a foreign file's weights
         became here.
-    whole: weights of a GGUF file as float32, to be trained or quantized anew.
+    whole: weights of a GGUF or quantized file as float32, to be trained or quantized anew.
     Raises UserError if it is none of them, or damaged.
     """
     path = Path(expand(path))
@@ -47,7 +48,8 @@ def open_model(
             warn(note)
         return opened.model, opened.tokenizer
     if there == "file":
-        return check_fit(path, *load_quantized(path))
+        model, tokenizer = check_fit(path, *load_quantized(path))
+        return (as_floats(model) if whole else model), tokenizer
     if not there:
         raise PathError(
             f"there is no {shown(path)}. Give the --out folder of a `tinygpt train`, or a file "

@@ -118,6 +118,17 @@ def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
     return model, tokenizer
 
 
+def as_floats(model: LanguageModel) -> LanguageModel:
+    """A model of float32 weights that are what a quantized one's round to, to be trained."""
+    arrays: Arrays = dict(model.state_dict())
+    for name, module in model.named_modules():
+        if isinstance(module, QuantizedLinear | QuantizedEmbedding):
+            arrays[f"{name}.weight"] = module.dequantized()
+    whole = build(model.shape, None)
+    nn.copy_arrays(whole.state_dict(), arrays, "model")
+    return whole.eval()
+
+
 def described(path: Path) -> tuple[ModelShape, set[str]]:
     """(shape, schemes of the matrices) of a file, as its header says.  Raises UserError."""
     metadata = _open(path).metadata

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tinygpt.cli import COMMANDS, main
-from tinygpt.cli.training import _with_data
+from tinygpt.cli.training import with_data
 from tinygpt.config import from_dict
 
 
@@ -94,8 +94,8 @@ def test_doctor_says_what_runs():
 def test_data_is_a_corpus_by_name_or_a_path_made_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("stories", "python", "python+tests"):
-        assert _with_data(from_dict({}), name).data.source == name
-    assert _with_data(from_dict({}), "my.txt").data.source == str(tmp_path / "my.txt")
+        assert with_data(from_dict({}), name).data.source == name
+    assert with_data(from_dict({}), "my.txt").data.source == str(tmp_path / "my.txt")
 
 
 def test_quickstart_refuses_a_run_before_it_writes_anything(tmp_path):

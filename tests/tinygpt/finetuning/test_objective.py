@@ -1,0 +1,267 @@
+"""A model learns to answer: from a base or from nothing, stopped, resumed, asked, refused."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import tinygpt
+from tests.tinygpt.training.test_objectives import final_bytes
+from tinygpt.cli.finetuning import finetune
+from tinygpt.cli.inference import chat, quantize
+from tinygpt.cli.training import export, train
+from tinygpt.config import ConfigError, from_dict
+from tinygpt.errors import UserError
+from tinygpt.finetuning.base import with_rows, with_turns
+from tinygpt.finetuning.objective import Finetuning
+from tinygpt.inference.answers import answers
+from tinygpt.runs.chat_form import chat_form
+from tinygpt.runs.run import Run
+from tinygpt.text.files import DataError
+from tinygpt.tokenizer import CharTokenizer
+from tinygpt.training.begin import begin, resume
+from tinygpt.training.trainer import Trainer
+from tinygpt.weights.open import form_of, open_model
+
+CALL = CliRunner().invoke
+WORDS = "cat dog hat mat sat ran tree red old by it on".split()
+
+
+def call(*arguments):
+    return CALL(*arguments, catch_exceptions=False, standalone_mode=False)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory):
+    """Words, and the same in capitals."""
+    path = tmp_path_factory.mktemp("talk") / "capitals.jsonl"
+    turns = [{"question": f"say {a} {b}", "answer": f"{a} {b}".upper()}
+             for a in WORDS for b in WORDS if a != b]
+    path.write_text("".join(json.dumps(turn) + "\n" for turn in turns))
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(talk):
+    return from_dict({
+        "objective": "finetuning",
+        "model": {"n_layers": 2, "n_heads": 2, "d_model": 16, "context": 64, "dropout": 0.1},
+        "data": {"source": str(talk)},
+        "training": {"steps": 20, "batch_size": 4, "lr": 1e-2, "min_lr": 1e-3, "warmup_steps": 5,
+                     "eval_every": 10, "checkpoint_every": 7, "sample_every": 20},
+    })
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, talk):
+    """A run of pretraining on the same characters."""
+    path = tmp_path_factory.mktemp("base") / "run"
+    text = path.parent / "text.txt"
+    text.write_text(talk.read_text() * 3)
+    tinygpt.train(from_dict({
+        "model": {"n_layers": 1, "n_heads": 2, "d_model": 16, "context": 48},
+        "data": {"source": str(text)}, "training": {"steps": 5, "batch_size": 2},
+    }), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    """A finished run from new weights, for reading only."""
+    path = tmp_path_factory.mktemp("answers") / "run"
+    Trainer(begin(config, path)).run()
+    return path
+
+
+def test_a_stopped_run_ends_in_the_bytes_of_an_undisturbed_one(config, run, tmp_path):
+    session = begin(config, tmp_path / "stopped")
+    for stop in (3, 11):
+        at = [lambda stop=stop, session=session: "x" if session.state.step >= stop else None]
+        Trainer(session, stops=at).run()
+        session = resume(tmp_path / "stopped")
+    Trainer(session).run()
+    assert final_bytes(tmp_path / "stopped") == final_bytes(run)
+
+
+def test_a_run_goes_on_with_its_own_conversations_and_refuses_others(config, run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    objective = Finetuning.reopen(Run.open(copy), print)
+    assert objective.data == begin(config, tmp_path / "other").objective.data
+    kept = copy / "conversations.jsonl"
+    kept.write_text(kept.read_text().replace("cat", "cot"))
+    with pytest.raises(UserError, match=r"conversations\.jsonl was altered"):
+        resume(copy)
+    (copy / "chat.json").write_text("{}")
+    with pytest.raises(UserError, match=r"chat\.json was altered|conversations"):
+        resume(copy)
+
+
+def test_it_learns_to_answer_and_to_stop(config, tmp_path):
+    recipe = {"steps": 80, "batch_size": 8, "optimizer": "muon", "eval_every": None}
+    longer = config.replace("training", **recipe, sample_every=None)
+    longer = longer.replace("model", d_model=32, dropout=0.0)
+    session = begin(longer, tmp_path / "run")
+    Trainer(session).run()
+    score = session.objective.score(session.model)
+    assert score.asked == 13 and score.right >= 10 and score.ended == 13
+    opened = tinygpt.open(tmp_path / "run")
+    (answer,) = answers(opened.model, opened.tokenizer, opened.form,
+                        [[{"role": "user", "content": "say cat dog"}]])
+    assert answer == ("CAT DOG", True)
+    result = call(chat, [str(tmp_path / "run"), "--once", "say cat dog", "--temperature", "0"])
+    assert result.exit_code == 0 and result.output == "CAT DOG\n"
+    assert "held-out questions answered rightly" in session.objective.closing(session.model)[0]
+
+
+def test_with_the_end_masked_it_does_not_stop(config, tmp_path):
+    """The test of the test: what is not in the mask is not learned."""
+    recipe = {"steps": 30, "batch_size": 8, "optimizer": "muon", "eval_every": None}
+    longer = config.replace("training", **recipe, sample_every=None)
+    session = begin(longer.replace("model", dropout=0.0), tmp_path / "run")
+    for sample in session.objective.samples:
+        sample.learned[-1] = False
+    Trainer(session).run()
+    assert session.objective.score(session.model).ended == 0
+
+
+def test_evaluation_is_of_all_that_is_held_out(config, tmp_path):
+    objective = Finetuning.prepare(config, tmp_path, None)
+    model = objective.build(np.random.default_rng(0)).eval()
+    whole = objective.evaluate(model)
+    apart = dataclasses.replace(config, data=dataclasses.replace(config.data, packed=False))
+    padded = Finetuning.prepare(apart, tmp_path, None)
+    assert padded.evaluate(model) == pytest.approx(whole, rel=1e-5)
+    assert objective.evaluate(model, limit=40) != whole
+    alone = Finetuning.prepare(config.replace("data", held_out=0.0), tmp_path, None)
+    assert alone.evaluate(model) is None and alone.write(model, 1) is None
+    assert alone.closing(model) == []
+
+
+def test_a_base_of_characters_learns_whose_turn_it_is(base, talk, tmp_path):
+    out = tmp_path / "out"
+    done = call(finetune, [str(base), "--data", str(talk), "--out", str(out),
+                           "--set", "training.steps=3"])
+    assert done.exit_code == 0, done.output
+    assert "Done: 3 steps" in done.output and "tinygpt chat" in done.output
+    assert "held-out questions answered rightly" in done.output
+    before, old = open_model(base)
+    after, new = open_model(out)
+    assert new.vocab_size == old.vocab_size + 6 and new.characters == old.characters
+    assert after.shape == dataclasses.replace(before.shape, vocab_size=new.vocab_size)
+    moved = after.state_dict()["token_embedding.weight"][: old.vocab_size]
+    assert 0 < np.abs(moved - before.state_dict()["token_embedding.weight"]).max() < 0.01
+    assert "<|assistant|>" in form_of(out).template
+    config = Run.open(out).config
+    assert config.base == str(base) and config.method.name == "full"
+    again = call(finetune, ["--out", str(out), "--resume", "--set", "training.steps=5"])
+    assert again.exit_code == 0 and "Done: 5 steps" in again.output
+
+
+def test_new_rows_are_as_large_as_the_old():
+    tokenizer = with_turns(CharTokenizer("abc", ("<|end|>",)))
+    assert list(tokenizer.special_tokens)[0] == "<|end|>" and tokenizer.vocab_size == 3 + 6
+    old = {"token_embedding.weight": np.random.default_rng(0).normal(2, 3, (50, 40))}
+    new = with_rows(old, 90, seed=1)["token_embedding.weight"]
+    np.testing.assert_array_equal(new[:50], old["token_embedding.weight"])
+    assert abs(new[50:].mean() - 2) < 0.3 and abs(new[50:].std() - 3) < 0.3
+
+
+def test_what_a_run_learned_goes_wherever_its_model_goes(run, tmp_path):
+    form = chat_form(run)
+    file = str(tmp_path / "small.tgpt")
+    measured = call(quantize, [str(run), "--to", "int8", "--out", file]).output
+    held_out = Finetuning.reopen(Run.open(run), print).held_out_ids()
+    assert f"measured on {len(held_out) - 1} held-out tokens" in measured
+    assert form_of(file) == form
+    call(export, [str(run), "--to", "hf", "--out", str(tmp_path / "hf")])
+    assert form_of(tmp_path / "hf").template == form.template
+    out = tmp_path / "again"  # and from there it is taught on
+    done = call(finetune, [file, "--data", str(Run.open(run).config.data.source), "--out",
+                           str(out), "--set", "training.steps=1"])
+    assert done.exit_code == 0 and form_of(out) == form
+
+
+def test_chat_says_when_no_template_was_taught(base, run):
+    untaught = call(chat, [str(base), "--once", "say cat", "--max-tokens", "3"])
+    assert untaught.exit_code == 0 and "taught no template" in untaught.stderr
+    taught = call(chat, [str(run), "--once", "say cat", "--roles"])
+    assert taught.exit_code == 0 and not taught.stderr
+    assert "the question is empty" in CALL(chat, [str(run), "--once", " "]).output
+
+
+def test_a_sample_is_shown_as_it_is_read(base, talk):
+    shown = call(finetune, [str(base), "--data", str(talk), "--show", "1"]).output
+    objective = Finetuning.prepare(
+        from_dict({"objective": "finetuning", "base": str(base), "data": {"source": str(talk)}}),
+        base, None,
+    )
+    question, answer = (m.content for m in objective.data.train[0].messages)
+    assert f"<|user|>{question}<|end|><|assistant|>[{answer}<|end|>]" in shown
+    ids = objective.samples[0].ids.tolist()
+    assert " ".join(map(str, ids)) in shown.replace("[", "").replace("]", "")
+    assert f"{len(ids)} tokens, {len(answer) + 1} learned" in shown
+
+
+def test_plan_report_and_samples_know_it(base, talk, run, tmp_path):
+    planned = call(finetune, [str(base), "--data", str(talk), "--plan"])
+    assert planned.exit_code == 0 and "132 conversations" not in planned.output
+    assert "119 conversations to learn from, 13 held out" in planned.output
+    toml = tmp_path / "c.toml"
+    toml.write_text(f'objective = "finetuning"\nbase = "{base}"\n[data]\nsource = "{talk}"\n')
+    done = call(train, [str(toml), "--out", str(tmp_path / "out"), "--set", "training.steps=2"])
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert done.exit_code == 0 and "A GPT that answers" in page and "capitals.jsonl" in page
+    assert "of 13 held-out questions answered rightly" in (run / "samples.jsonl").read_text()
+
+
+def test_epochs_are_counted_in_rows(config, tmp_path):
+    made = Finetuning.prepare(config.replace("data", epochs=2.0), tmp_path, None)
+    batches = made.batches(None, np.random.default_rng(0))
+    seen = sum(next(batches).tokens for _ in range(made.config.training.steps))
+    assert seen == pytest.approx(2 * made.data_tokens()[0], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"length": 8}, r"line \d+ of .* is \d+ tokens long, and data.length 8 \(\d+ more"),
+        ({"length": 65}, "data.length = 65 is more than the model's context of 64"),
+        ({"held_out": 0.999}, "132 of them held out, leave none"),
+        ({"source": ""}, "there are no conversations. Name a file"),
+        ({"template": "llama3"}, "which this model's vocabulary lacks"),
+    ],
+)
+def test_data_that_cannot_be_learned(config, data, said, tmp_path):
+    with pytest.raises(DataError, match=said):
+        Finetuning.prepare(config.replace("data", **data), tmp_path, None)
+
+
+def test_a_turn_longer_than_the_context_is_named_by_its_line(base, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(f"question,answer\nsay cat,CAT\nsay it,{'IT ' * 30}\n")
+    with pytest.raises(DataError, match=r"line 3 of .* long, and the model's context 48\. Short"):
+        call(finetune, [str(base), "--data", str(path), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_character_that_the_base_never_saw_is_named_by_its_line(base, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer\nsay cat,CAT\nsay ß,SS\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 3 of .*'ß'"):
+        call(finetune, [str(base), "--data", str(path), "--out", str(tmp_path / "out")])
+
+
+def test_what_cannot_be_a_base(config, tmp_path):
+    with pytest.raises(ConfigError, match='"encoder" cannot answer'):
+        from_dict({"objective": "finetuning", "model": {"family": "bert"}})
+    tinygpt.train(from_dict({
+        "objective": "seq2seq", "data": {"source": "numbers", "count": 30},
+        "model": {"family": "t5", "n_layers": 1, "d_model": 16, "n_heads": 2, "context": 80},
+        "training": {"steps": 1},
+    }), tmp_path / "t5")
+    with pytest.raises(UserError, match="is of the kind encoder-decoder, and what answers"):
+        Finetuning.prepare(dataclasses.replace(config, base=str(tmp_path / "t5")), tmp_path, None)
+    assert "Give a BASE" in CALL(finetune, ["--data", "a.jsonl"]).output

@@ -1,0 +1,355 @@
+"""Fine-tuning: a model that goes on with texts learns to answer, from conversations.
+
+The loss is that of pretraining, over the tokens of the answers alone (Ouyang et al. 2022, the
+supervised stage): a question is read, and nobody asks that the model could have written it. Each
+batch weighs as many tokens as are learned in it, so a step's mean is over tokens however it is cut.
+
+Read first: ../training/objective.py, rendering.py, packing.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad import Tensor, nn
+from minigrad.nn import evaluating
+from tinygpt.errors import UserError
+from tinygpt.finetuning.base import (
+    Arrays,
+    new_tokenizer,
+    open_base,
+    place_of,
+    with_rows,
+    with_turns,
+)
+from tinygpt.finetuning.config import FinetuningConfig
+from tinygpt.finetuning.conversations import KEPT, Conversations, load
+from tinygpt.finetuning.packing import (
+    IGNORE,
+    AnswerBatch,
+    PackedRows,
+    batch_of,
+    in_rows,
+    size,
+)
+from tinygpt.finetuning.rendering import Renderer, Sample, form_for, rendered
+from tinygpt.inference.answers import answers
+from tinygpt.model import LanguageModel
+from tinygpt.model.activations import activation_bytes
+from tinygpt.pretraining.whole import WholeModel
+from tinygpt.runs.chat_form import ChatForm, chat_form
+from tinygpt.runs.run import Run
+from tinygpt.storage.durable import replace_file
+from tinygpt.storage.paths import shown
+from tinygpt.storage.reading import FormatError, read_bytes
+from tinygpt.text.files import DataError
+from tinygpt.text.tasks import TASKS, exact
+from tinygpt.tokenizer import CharTokenizer, Tokenizer
+from tinygpt.training.objective import Say
+from tinygpt.weights.open import form_of
+
+USUAL = 512  # tokens in a row, where the data needs no more
+SHOWN, TRIED = 3, 32  # held-out questions in a sample, and answered for it
+
+
+class Taught(NamedTuple):
+    """What a model is asked in, and by: the tokenizer and the form of its conversations."""
+
+    tokenizer: Tokenizer
+    form: ChatForm
+
+
+class Score(NamedTuple):
+    """How many of `asked` held-out questions were answered rightly, and ended by the model.
+
+    wrong: some of the others, in words.
+    """
+
+    asked: int
+    right: int
+    ended: int
+    wrong: list[str]
+
+    def __str__(self) -> str:
+        asked = max(1, self.asked)
+        return (
+            f"{self.right:,} of {self.asked:,} held-out questions answered rightly "
+            f"({self.right / asked:.1%}), {self.ended / asked:.1%} of the answers ended"
+        )
+
+
+class Finetuning(WholeModel):
+    """A model learns to write the answers of conversations."""
+
+    Config = FinetuningConfig
+    loss_unit = "nats per token"
+    loss_note = (
+        "Loss is the model's surprise at each token of an answer, given the question and the "
+        "tokens before it, in nats: lower is better."
+    )
+    model_name = "A GPT that answers"
+    teaches_roles = True
+
+    def __init__(
+        self, config: FinetuningConfig, data: Conversations | None = None,
+        taught: Taught | None = None, begin_with: Arrays | None = None,
+    ):
+        """begin_with: the base's weights, for the first model that is built."""
+        super().__init__(config)
+        self._data, self._taught, self._begin_with = data, taught, begin_with
+
+    # A run begins, or goes on.
+
+    @classmethod
+    def prepare(cls, config: FinetuningConfig, folder: Path, say: Say | None) -> Finetuning:
+        data, weights, own = load(config), None, None
+        if config.base is not None:
+            model, tokenizer = open_base(config.base, say)
+            own, weights = form_of(config.base), model.state_dict()
+            config = dataclasses.replace(config, model=model.shape, base=place_of(config.base))
+            if isinstance(tokenizer, CharTokenizer) and config.data.template is None:
+                tokenizer = with_turns(tokenizer)
+                weights = with_rows(weights, tokenizer.vocab_size, config.training.seed)
+                config = config.replace("model", vocab_size=tokenizer.vocab_size)
+        else:
+            tokenizer = new_tokenizer(config, data)
+            config = config.replace("model", vocab_size=tokenizer.vocab_size)
+        renderer = Renderer(form_for(tokenizer, own, config.data.template), tokenizer)
+        samples = rendered(renderer, [*data.train, *data.held_out])
+        config = _settled_length(config, data, samples)
+        made = cls(config, data, Taught(tokenizer, renderer.form), weights)
+        made.samples = samples
+        epochs = config.data.epochs
+        if epochs is not None:
+            made.config = config.replace("training", steps=made.steps_of(epochs))
+        return made
+
+    @classmethod
+    def reopen(cls, run: Run, say: Say) -> Finetuning:
+        """With the conversations that the run began with; the base only without a checkpoint."""
+        try:
+            data = Conversations.from_text(read_bytes(run.check(KEPT)).decode())
+        except (FormatError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{run.path / KEPT} is damaged: {error}. Bring it back, or begin another run."
+            ) from error
+        form, weights = chat_form(run.check("chat.json").parent), None
+        assert form is not None  # `check` has seen it
+        if run.config.base is not None and run.newest_good() is None:
+            weights = open_base(run.config.base, say)[0].state_dict()
+        return cls(run.config, data, Taught(run.tokenizer, form), weights)
+
+    @classmethod
+    def settled(cls, own: FinetuningConfig, wanted: FinetuningConfig) -> FinetuningConfig:
+        if wanted.data.length is None:
+            wanted = wanted.replace("data", length=own.data.length)
+        if wanted.data.epochs is not None and own.data == wanted.data:
+            wanted = wanted.replace("training", steps=own.training.steps)
+        if wanted.base is not None:
+            return dataclasses.replace(wanted, model=own.model, base=place_of(wanted.base))
+        return wanted.replace("model", vocab_size=own.model.vocab_size)
+
+    def leave(self, folder: Path) -> None:
+        """The tokenizer, the form, and the conversations: what they came from may change."""
+        self.taught.tokenizer.save(folder / "tokenizer.json")
+        self.taught.form.leave(folder)
+        replace_file(folder / KEPT, self.data.to_text())
+
+    def identity(self) -> dict[str, Any]:
+        digest = hashlib.sha256(self.data.to_text().encode())
+        return {"conversations": digest.hexdigest()}
+
+    @property
+    def data(self) -> Conversations:
+        """The conversations.  Raises RuntimeError where this was made without."""
+        if self._data is None:
+            raise RuntimeError("this Finetuning has no conversations: make it by prepare or reopen")
+        return self._data
+
+    @property
+    def taught(self) -> Taught:
+        """How the model is asked.  Raises RuntimeError as `data`."""
+        if self._taught is None:
+            raise RuntimeError("this Finetuning has no tokenizer: make it by prepare or reopen")
+        return self._taught
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """All conversations in ids, those held out last."""
+        renderer = Renderer(self.taught.form, self.taught.tokenizer)
+        return rendered(renderer, [*self.data.train, *self.data.held_out])
+
+    @property
+    def length(self) -> int:
+        """Tokens in a row at most."""
+        return self.config.data.length or min(self.config.model.context, USUAL)
+
+    @property
+    def _row(self) -> int | None:
+        return self.length if self.config.data.packed else None
+
+    def steps_of(self, epochs: float) -> int:
+        """Optimizer steps in which every conversation is learned from so often."""
+        recipe = self.config.training
+        rows = len(in_rows(self.samples[: len(self.data.train)], self._row))
+        return max(1, math.ceil(epochs * rows / (recipe.batch_size * recipe.accumulation)))
+
+    # Learning.
+
+    def build(self, rng: np.random.Generator | None) -> LanguageModel:
+        model = super().build(rng)
+        if self._begin_with is not None and rng is not None:
+            nn.copy_arrays(model.state_dict(), self._begin_with, "the base")
+            self._begin_with = None  # a copy is enough
+        return model
+
+    def batches(self, model: LanguageModel, rng: np.random.Generator) -> PackedRows:
+        train = self.samples[: len(self.data.train)]
+        return PackedRows(train, self.config.training.batch_size, self._row, rng)
+
+    def loss(self, model: Any, batch: AnswerBatch) -> tuple[Tensor, dict[str, float]]:
+        return answer_loss(model, batch, self.config.training.label_smoothing), {}
+
+    def evaluate(self, model: LanguageModel, limit: int | None = None) -> float | None:
+        """Mean loss of the held-out answers' tokens, None without any."""
+        samples = self.samples[len(self.data.train) :]
+        if limit is not None:
+            count = int(limit / max(1.0, float(np.mean([size(s) for s in samples] or [1]))))
+            samples = samples[:: max(1, len(samples) // max(1, count))]
+        rows, total, weight = in_rows(samples, self._row), 0.0, 0
+        with evaluating(model):
+            for at in range(0, len(rows), self.config.training.batch_size):
+                chosen = rows[at : at + self.config.training.batch_size]
+                batch = batch_of([[samples[i] for i in row] for row in chosen])
+                total += batch.weight * answer_loss(model, batch).item()
+                weight += batch.weight
+        return total / weight if weight else None
+
+    def held_out_ids(self) -> np.ndarray:
+        """The held-out conversations one after the other, questions and all, (T,) int64."""
+        samples = self.samples[len(self.data.train) :]
+        return np.concatenate([np.empty(0, np.int64), *(sample.ids for sample in samples)])
+
+    def score(self, model: LanguageModel, most: int | None = None) -> Score:
+        """Ask the held-out questions, at most so many, and compare what is answered."""
+        chosen = self.data.held_out[:most]
+        right = TASKS[self.config.data.source].right if self._task else exact
+        questions = [
+            [{"role": m.role, "content": m.content} for m in one.messages[:-1]] for one in chosen
+        ]
+        longest = max((size(s) for s in self.samples), default=0)
+        with evaluating(model):
+            found = answers(
+                model, *self.taught, questions, max_tokens=min(longest, self.length)
+            )
+        pairs = list(zip(chosen, found, strict=True))
+        wrong = [
+            f"{_short(one.messages[-2].content)} -> {_short(answer.text)}"
+            f" (not {_short(one.messages[-1].content)})"
+            for one, answer in pairs if not right(one, answer.text)
+        ]
+        ended = sum(answer.ended for answer in found)
+        return Score(len(chosen), len(chosen) - len(wrong), ended, wrong)
+
+    @property
+    def _task(self) -> bool:
+        return self.config.data.source in TASKS
+
+    def write(self, model: LanguageModel, step: int) -> str | None:
+        """Some held-out questions with the model's answers."""
+        if not self.data.held_out:
+            return None
+        score = self.score(model, TRIED)
+        return "\n".join([str(score), *score.wrong[:SHOWN]])
+
+    # Before and after.
+
+    def example(self, rng: np.random.Generator) -> AnswerBatch:
+        shape, width = self.config.model, self.length - (not self.config.data.packed)
+        ids = rng.integers(0, shape.vocab_size, (self.config.training.batch_size, width))
+        return AnswerBatch(ids, ids, np.zeros_like(ids), ids.size)
+
+    def activation_bytes(self) -> int:
+        recipe = self.config.training
+        shape = dataclasses.replace(self.config.model, context=self.length)
+        return activation_bytes(shape, recipe.batch_size, recipe.recompute)
+
+    def describe_data(self) -> str:
+        return shown(Path(self.config.data.source).name)
+
+    def notes(self) -> list[str]:
+        train = self.samples[: len(self.data.train)]
+        rows = in_rows(train, self._row)
+        learned = sum(int(s.learned[1:].sum()) for s in train)
+        places = sum(map(size, train))
+        return [
+            f"{len(train):,} conversations to learn from, {len(self.data.held_out):,} held out; "
+            f"{learned:,} of {places:,} tokens are learned; {len(rows):,} rows of "
+            f"{self.length} tokens, {places / (len(rows) * self.length):.0%} full"
+        ]
+
+    def closing(self, model: LanguageModel) -> list[str]:
+        """How many held-out questions it answers rightly: all of a task, TRIED of others."""
+        if not self.data.held_out:
+            return []
+        return [f"{self.score(model, None if self._task else TRIED)}."]
+
+    def data_tokens(self) -> tuple[int, int]:
+        sizes = [size(sample) for sample in self.samples]
+        count = len(self.data.train)
+        return sum(sizes[:count]), sum(sizes[count:])
+
+
+def answer_loss(model: LanguageModel, batch: AnswerBatch, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross entropy of a batch's learned tokens, ().
+
+    The vocabulary is scored at their places alone: what nobody asks for costs no product.
+    """
+    x = model.hidden(batch.ids, starts=batch.starts)  # type: ignore[call-arg]  # it is a decoder
+    targets = batch.targets.reshape(-1)
+    asked = np.flatnonzero(targets != IGNORE)
+    rows = x.reshape(-1, x.shape[-1])[asked]  # (B, T, C) -> (R, C)
+    return model.loss_of(rows, targets[asked], label_smoothing)
+
+
+def _settled_length(
+    config: FinetuningConfig, data: Conversations, samples: Sequence[Sample]
+) -> FinetuningConfig:
+    """With data.length filled in.  Raises DataError for a conversation that is longer than it may
+    be, naming the first."""
+    context = config.model.context
+    longest = max(map(size, samples))
+    length = config.data.length or min(context, max(USUAL, longest))
+    if length > context:
+        raise DataError(
+            f"data.length = {length} is more than the model's context of {context} tokens. Set "
+            f"data.length={context}."
+        )
+    long = [i for i, sample in enumerate(samples) if size(sample) > length]
+    if long:
+        places = [*data.train, *data.held_out]
+        first = min(long, key=lambda i: _number(places[i].where))
+        what = "the model's context" if length == context else "data.length"
+        more = f" ({len(long) - 1} more are too long)" if len(long) > 1 else ""
+        raise DataError(
+            f"{places[first].where or 'a conversation'} is {size(samples[first]) + 1} tokens long, "
+            f"and {what} {length}{more}. Shorten it, or leave it out."
+        )
+    return config.replace("data", length=length)
+
+
+def _number(where: str) -> int:
+    digits = "".join(c for c in where.split(" of ")[0] if c.isdigit())
+    return int(digits or 0)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"...{text[-57:]}")
