@@ -27,8 +27,14 @@ def test_sums_are_worked_out_from_the_last_digit():
         a, b = map(int, question.split(" + "))
         backwards, total = answer.split(" -> ")
         assert int(total) == a + b and backwards == total[::-1]
-    with pytest.raises(ValueError, match="1000001 of 1000000 sums"):
-        TASKS["addition"].make(1_000_001, 0)
+    with pytest.raises(ValueError, match="200001 of 200000 sums"):
+        TASKS["addition"].make(200_001, 0)
+
+
+def test_sums_are_of_numbers_of_every_length():
+    first = [len(question.split(" + ")[0]) for question, _ in pairs("addition", 2000)]
+    shares = [first.count(digits) / 2000 for digits in (1, 2, 3)]
+    assert min(shares) > 0.25 and len(first) == 2000  # of one digit there are fewer sums
 
 
 def test_the_worlds_answers_are_what_the_text_says():

@@ -13,7 +13,8 @@ import numpy as np
 
 from tinygpt.text.conversations import Conversation, asked
 
-LARGEST = 999
+DIGITS = 3  # of a number at most
+MOST = 200_000  # sums at once
 
 
 def answer(a: int, b: int) -> str:
@@ -27,10 +28,17 @@ def answer(a: int, b: int) -> str:
 
 
 def make(count: int, seed: int) -> list[Conversation]:
-    """`count` different sums, uniform over all.  Raises ValueError for more than there are."""
-    pairs = (LARGEST + 1) ** 2
-    if not 1 <= count <= pairs:
-        raise ValueError(f"addition: {count} of {pairs} sums")
-    chosen = np.random.default_rng(seed).choice(pairs, count, replace=False)
-    both = (divmod(int(n), LARGEST + 1) for n in chosen)
-    return [asked(f"{a} + {b}", answer(a, b)) for a, b in both]
+    """`count` different sums, of numbers of one to DIGITS digits alike.
+
+    Uniform over all, nine numbers of ten would have three digits, and a model would hardly see what
+    to do with others.  Raises ValueError for more than MOST.
+    """
+    if not 1 <= count <= MOST:
+        raise ValueError(f"addition: {count} of {MOST} sums")
+    rng, found = np.random.default_rng(seed), dict[tuple[int, int], None]()
+    while len(found) < count:
+        below = 10 ** rng.integers(1, DIGITS + 1, (count, 2))
+        least = np.where(below == 10, 0, below // 10)
+        drawn = rng.integers(least, below)
+        found.update(dict.fromkeys((int(a), int(b)) for a, b in drawn))
+    return [asked(f"{a} + {b}", answer(a, b)) for a, b in list(found)[:count]]
