@@ -20,6 +20,7 @@ COMMANDS = {
     "quickstart": ("tinygpt.cli.quickstart:quickstart", "Train a GPT in two minutes and read it."),
     "train": ("tinygpt.cli.training:train", "Train a GPT on stories, python or your own text."),
     "finetune": ("tinygpt.cli.finetuning:finetune", "Teach a model to answer."),
+    "merge": ("tinygpt.cli.finetuning:merge", "One model of a base and an adapter."),
     "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
     "chat": ("tinygpt.cli.inference:chat", "Talk with a trained model."),
     "serve": ("tinygpt.cli.serving:serve", "OpenAI's API and a chat page for trained models."),

@@ -47,7 +47,7 @@ def export_model(run, to, out, kind):
     from tinygpt.screens.console import warn
     from tinygpt.weights.open import form_of, objective_of, open_model
 
-    model, tokenizer = open_model(run, warn=warn)
+    model, tokenizer = open_model(run, warn=warn, whole=Path(run).is_dir())
     taught = find_objective(objective_of(run)).teaches_roles
     form = form_of(run) or own_form(tokenizer, taught)
     if to == "gguf":

@@ -17,6 +17,8 @@ from tinygpt.cli.training import (
     with_data,
 )
 
+METHODS = ("full", "lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "prompt")
+ADAPTED = ("training.lr=1e-3", "training.min_lr=1e-4")  # the few that train want larger steps
 EPOCHS = 3.0  # unless training.steps or data.epochs is set
 
 
@@ -25,7 +27,9 @@ EPOCHS = 3.0  # unless training.steps or data.epochs is set
 @click.option("--data", multiple=True, callback=one_text, metavar="FILE",
               help="Conversations: .jsonl, .json, .csv, .tsv, .txt, a folder of texts, or: "
               "addition, world, couplets.")
-@click.option("--method", type=click.Choice(["full"]), default="full", show_default=True)
+@click.option("--method", type=click.Choice(METHODS), default="full", show_default=True,
+              help="What is trained: every weight, or an adapter beside a base that stays.")
+@click.option("--rank", type=int, help="Of lora, dora and qlora.  [8]")
 @click.option("--out", default="finetuned", type=Place(), show_default=True,
               help="Folder of the run to make.")
 @click.option("--template", metavar="NAME|FILE",
@@ -35,7 +39,7 @@ EPOCHS = 3.0  # unless training.steps or data.epochs is set
               help="Print N samples as the model reads them, and end.")
 @click.option("--plan", is_flag=True, help="Say what it will need, and end.")
 @training_options
-def finetune(base, data, method, out, template, epochs, show, plan, overrides, go_on, **how):
+def finetune(base, data, method, out, rank, template, epochs, show, plan, overrides, go_on, **how):
     """Teach a model to answer, from a file of conversations.
 
     BASE is the --out folder of a `tinygpt train`, a GGUF or quantized file, or a Hugging Face
@@ -46,7 +50,7 @@ def finetune(base, data, method, out, template, epochs, show, plan, overrides, g
     tinygpt finetune run --data chat.jsonl --out answers
     tinygpt chat answers
     """
-    given = {"data.template": template, "data.epochs": epochs}
+    given = {"data.template": template, "data.epochs": epochs, "method.rank": rank}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     changes = settings((*changes, *overrides), how)
 
@@ -79,6 +83,8 @@ def _config(base, data, method, changes):
     from tinygpt.config import from_dict, override
 
     values = {"objective": "finetuning", "base": base, "method": {"name": method}}
+    if method != "full":
+        changes = (*ADAPTED, *changes)
     keys = {change.partition("=")[0].strip() for change in changes}
     if not keys & {"training.steps", "data.epochs"}:
         changes = (f"data.epochs={EPOCHS}", *changes)
@@ -104,3 +110,27 @@ def _show(config, count):
         busy("reading the conversations")
         objective = find_objective(config.objective).prepare(config, Path(folder), busy)
     show_samples(Screen(), objective, count)
+
+
+@click.command()
+@click.argument("run", type=ModelPlace())
+@click.option("--out", required=True, type=Place(), help="Folder of the run to make.")
+def merge(run, out):
+    """Make one model of a base and what was learned beside it.
+
+    RUN is the --out folder of a `tinygpt finetune` by an adapter. The new run needs no base.
+    """
+    from pathlib import Path
+
+    from tinygpt.errors import UserError
+    from tinygpt.machine.terminal import command
+    from tinygpt.pretraining.adopt import adopt
+    from tinygpt.runs.run import Run
+    from tinygpt.screens.console import Screen, warn
+    from tinygpt.weights.open import form_of, method_of, open_model
+
+    if method_of(Run.open(run)).name == "full":
+        raise UserError(f"{run} has no adapter: it is one model already. Use it as it is.")
+    model, tokenizer = open_model(run, warn, whole=True)
+    made = adopt(model, tokenizer, form_of(run), Path(out))
+    Screen().shell(command("chat", made.path), "Talk to it: ")

@@ -5,26 +5,32 @@ Read next: objective.py.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import numpy as np
 
+from minigrad import nn
+from tinygpt.adapters import MethodConfig
 from tinygpt.errors import UserError
 from tinygpt.finetuning.config import FinetuningConfig
 from tinygpt.finetuning.conversations import Conversations
-from tinygpt.model import LanguageModel
+from tinygpt.model import LanguageModel, build
 from tinygpt.storage.paths import expand, shown
 from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, TRAINERS, CharTokenizer, Tokenizer
 from tinygpt.training.objective import Say
-from tinygpt.weights.open import open_model
-
-Arrays = dict[str, np.ndarray]
+from tinygpt.weights import open as weights
 
 
-def open_base(path: str, say: Say | None) -> tuple[LanguageModel, Tokenizer]:
-    """A base's model in float32, and its tokenizer.  Raises UserError for one that cannot go on
-    with a text."""
-    model, tokenizer = open_model(path, say or (lambda text: None), whole=True)
+def open_base(
+    path: str, method: MethodConfig, say: Say | None
+) -> tuple[LanguageModel, Tokenizer]:
+    """A base's model, rounded weights as they are where the method leaves them so, and its
+    tokenizer.
+
+    Raises UserError for one that cannot go on with a text.
+    """
+    model, tokenizer = weights.open_base(path, method, say or (lambda text: None))
     if model.shape.assembly != "decoder":
         raise UserError(
             f"base = {shown(path)} is of the kind {model.shape.assembly}, and what answers goes on "
@@ -40,15 +46,27 @@ def with_turns(tokenizer: CharTokenizer) -> CharTokenizer:
     )
 
 
-def with_rows(weights: Arrays, rows: int, seed: int) -> Arrays:
-    """A model's arrays with tables of so many rows, new ones drawn as if from those there are."""
-    rng, found = np.random.default_rng(seed), dict(weights)
+def with_rows(
+    model: LanguageModel, rows: int, method: MethodConfig, seed: int
+) -> LanguageModel:
+    """A model with tables of so many rows, new ones drawn as if from those there are.
+
+    Raises UserError for a method that would not train them.
+    """
+    if rows > model.shape.vocab_size and method.name != "full":
+        raise UserError(
+            f"method {method.name} keeps the vocabulary of its base, and a model of characters has "
+            "no tokens that tell turns apart. Choose --method full."
+        )
+    rng, arrays = np.random.default_rng(seed), dict(model.state_dict())
     for name in ("token_embedding.weight", "output.weight"):
-        if name in found:
-            old = found[name]
+        if name in arrays:
+            old = arrays[name]
             new = rng.normal(old.mean(0), old.std(0), (rows - len(old), old.shape[1]))
-            found[name] = np.concatenate([old, new.astype(old.dtype)])
-    return found
+            arrays[name] = np.concatenate([old, new.astype(old.dtype)])
+    grown = build(dataclasses.replace(model.shape, vocab_size=rows), None)
+    nn.copy_arrays(grown.state_dict(), arrays, "model")
+    return grown
 
 
 def place_of(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from tinygpt.adapters import MethodConfig
 from tinygpt.config import Config, ConfigError, TrainingConfig, require
 from tinygpt.model.shape import ModelShape
 from tinygpt.pretraining.config import TokenizerConfig
@@ -80,13 +81,6 @@ class ConversationsConfig:
 
 
 @dataclass(frozen=True)
-class MethodConfig:
-    """How a base is changed: "full" changes every weight."""
-
-    name: Literal["full"] = "full"
-
-
-@dataclass(frozen=True)
 class FinetuningRecipe(TrainingConfig):
     """The recipe, with gentler defaults: what the base knows is to be kept."""
 
@@ -121,4 +115,9 @@ class FinetuningConfig(Config):
             raise ConfigError(
                 f'model.assembly = "{self.model.assembly}" cannot answer: what answers goes on '
                 'with a text. Set model.assembly = "decoder", or choose another base.'
+            )
+        if self.method.name != "full" and self.base is None:
+            raise ConfigError(
+                f'method.name = "{self.method.name}" adapts a base, and there is none. Name one '
+                'with base, or set method.name = "full".'
             )

@@ -21,9 +21,9 @@ import numpy as np
 
 from minigrad import Tensor, nn
 from minigrad.nn import evaluating
+from tinygpt.adapters import adapt
 from tinygpt.errors import UserError
 from tinygpt.finetuning.base import (
-    Arrays,
     new_tokenizer,
     open_base,
     place_of,
@@ -46,6 +46,7 @@ from tinygpt.model import LanguageModel
 from tinygpt.model.activations import activation_bytes
 from tinygpt.pretraining.whole import WholeModel
 from tinygpt.runs.chat_form import ChatForm, chat_form
+from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
@@ -54,9 +55,10 @@ from tinygpt.text.files import DataError
 from tinygpt.text.tasks import TASKS, exact
 from tinygpt.tokenizer import CharTokenizer, Tokenizer
 from tinygpt.training.objective import Say
-from tinygpt.weights.open import form_of
+from tinygpt.weights.open import digest, form_of
 
 USUAL = 512  # tokens in a row, where the data needs no more
+ALONE = ("prefix", "prompt")  # methods that stand before one text a row
 SHOWN, TRIED = 3, 32  # held-out questions in a sample, and answered for it
 
 
@@ -100,32 +102,37 @@ class Finetuning(WholeModel):
 
     def __init__(
         self, config: FinetuningConfig, data: Conversations | None = None,
-        taught: Taught | None = None, begin_with: Arrays | None = None,
+        taught: Taught | None = None, base: LanguageModel | None = None,
     ):
-        """begin_with: the base's weights, for the first model that is built."""
+        """base: what the first model that is built begins with, of the shape in [model]."""
         super().__init__(config)
-        self._data, self._taught, self._begin_with = data, taught, begin_with
+        self._data, self._taught, self._base = data, taught, base
+        self._digest = digest(base) if base is not None and self.adapts else None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the base stays as it is, and what is trained stands beside it."""
+        return self.config.method.name != "full"
 
     # A run begins, or goes on.
 
     @classmethod
     def prepare(cls, config: FinetuningConfig, folder: Path, say: Say | None) -> Finetuning:
-        data, weights, own = load(config), None, None
+        data, base, own = load(config), None, None
         if config.base is not None:
-            model, tokenizer = open_base(config.base, say)
-            own, weights = form_of(config.base), model.state_dict()
-            config = dataclasses.replace(config, model=model.shape, base=place_of(config.base))
+            base, tokenizer = open_base(config.base, config.method, say)
+            own = form_of(config.base)
             if isinstance(tokenizer, CharTokenizer) and config.data.template is None:
                 tokenizer = with_turns(tokenizer)
-                weights = with_rows(weights, tokenizer.vocab_size, config.training.seed)
-                config = config.replace("model", vocab_size=tokenizer.vocab_size)
+                base = with_rows(base, tokenizer.vocab_size, config.method, config.training.seed)
+            config = dataclasses.replace(config, model=base.shape, base=place_of(config.base))
         else:
             tokenizer = new_tokenizer(config, data)
             config = config.replace("model", vocab_size=tokenizer.vocab_size)
         renderer = Renderer(form_for(tokenizer, own, config.data.template), tokenizer)
         samples = rendered(renderer, [*data.train, *data.held_out])
         config = _settled_length(config, data, samples)
-        made = cls(config, data, Taught(tokenizer, renderer.form), weights)
+        made = cls(config, data, Taught(tokenizer, renderer.form), base)
         made.samples = samples
         epochs = config.data.epochs
         if epochs is not None:
@@ -141,11 +148,17 @@ class Finetuning(WholeModel):
             raise UserError(
                 f"{run.path / KEPT} is damaged: {error}. Bring it back, or begin another run."
             ) from error
-        form, weights = chat_form(run.check("chat.json").parent), None
+        form, base = chat_form(run.check("chat.json").parent), None
         assert form is not None  # `check` has seen it
-        if run.config.base is not None and run.newest_good() is None:
-            weights = open_base(run.config.base, say)[0].state_dict()
-        return cls(run.config, data, Taught(run.tokenizer, form), weights)
+        config = run.config
+        adapts = config.method.name != "full"
+        if config.base is not None and (adapts or run.newest_good() is None):
+            base, _ = open_base(config.base, config.method, say)
+            if base.shape.vocab_size < config.model.vocab_size:
+                base = with_rows(
+                    base, config.model.vocab_size, config.method, config.training.seed
+                )
+        return cls(config, data, Taught(run.tokenizer, form), base)
 
     @classmethod
     def settled(cls, own: FinetuningConfig, wanted: FinetuningConfig) -> FinetuningConfig:
@@ -164,8 +177,20 @@ class Finetuning(WholeModel):
         replace_file(folder / KEPT, self.data.to_text())
 
     def identity(self) -> dict[str, Any]:
-        digest = hashlib.sha256(self.data.to_text().encode())
-        return {"conversations": digest.hexdigest()}
+        text = hashlib.sha256(self.data.to_text().encode())
+        found = {"conversations": text.hexdigest()}
+        return found if self._digest is None else {**found, "base": self._digest}
+
+    def check(self, saved: Checkpoint) -> None:
+        if not self.adapts:
+            super().check(saved)
+            return
+        saved.check_data(self.identity())
+        if saved.parameters() != self.parameters:
+            raise CheckpointError(
+                f"{saved.path} holds {saved.parameters():,} values, config.json describes "
+                f"{self.parameters:,}. Use the config.json it was trained with."
+            )
 
     @property
     def data(self) -> Conversations:
@@ -194,7 +219,8 @@ class Finetuning(WholeModel):
 
     @property
     def _row(self) -> int | None:
-        return self.length if self.config.data.packed else None
+        alone = self.config.method.name in ALONE
+        return self.length if self.config.data.packed and not alone else None
 
     def steps_of(self, epochs: float) -> int:
         """Optimizer steps in which every conversation is learned from so often."""
@@ -204,11 +230,25 @@ class Finetuning(WholeModel):
 
     # Learning.
 
+    @cached_property
+    def parameters(self) -> int:
+        """Values that training changes."""
+        if not self.adapts:
+            return self.config.model.parameters
+        return sum(p.data.size for p in self.build(None).parameters() if p.requires_grad)
+
     def build(self, rng: np.random.Generator | None) -> LanguageModel:
-        model = super().build(rng)
-        if self._begin_with is not None and rng is not None:
-            nn.copy_arrays(model.state_dict(), self._begin_with, "the base")
-            self._begin_with = None  # a copy is enough
+        base = None
+        if rng is not None:
+            base, self._base = self._base, None  # it is in the model now
+        if not self.adapts:
+            model = super().build(rng)
+            if base is not None:
+                nn.copy_arrays(model.state_dict(), base.state_dict(), "the base")
+            return model
+        model = base if base is not None else super().build(rng)
+        model.recompute = self.config.training.recompute
+        adapt(model, self.config.method, rng)
         return model
 
     def batches(self, model: LanguageModel, rng: np.random.Generator) -> PackedRows:
@@ -282,6 +322,15 @@ class Finetuning(WholeModel):
         shape = dataclasses.replace(self.config.model, context=self.length)
         return activation_bytes(shape, recipe.batch_size, recipe.recompute)
 
+    def frozen_bytes(self) -> int:
+        """What the base takes beside what is trained."""
+        if not self.adapts:
+            return 0
+        model = self.build(None)
+        rounded = sum(m.packed.nbytes for m in model.modules()
+                      if isinstance(m, nn.QuantizedLinear | nn.QuantizedEmbedding))
+        return rounded + sum(p.data.nbytes for p in model.parameters() if not p.requires_grad)
+
     def describe_data(self) -> str:
         return shown(Path(self.config.data.source).name)
 
@@ -313,11 +362,14 @@ def answer_loss(model: LanguageModel, batch: AnswerBatch, label_smoothing: float
 
     The vocabulary is scored at their places alone: what nobody asks for costs no product.
     """
-    x = model.hidden(batch.ids, starts=batch.starts)  # type: ignore[call-arg]  # it is a decoder
+    if model.before:  # one text a row
+        x = model.hidden(batch.ids)
+    else:
+        x = model.hidden(batch.ids, starts=batch.starts)  # type: ignore[call-arg]  # a decoder
     targets = batch.targets.reshape(-1)
     asked = np.flatnonzero(targets != IGNORE)
-    rows = x.reshape(-1, x.shape[-1])[asked]  # (B, T, C) -> (R, C)
-    return model.loss_of(rows, targets[asked], label_smoothing)
+    x = x.reshape(-1, x.shape[-1])[asked]  # (B, T, C) -> (R, C)
+    return model.loss_of(x, targets[asked], label_smoothing)
 
 
 def _settled_length(
@@ -326,6 +378,8 @@ def _settled_length(
     """With data.length filled in.  Raises DataError for a conversation that is longer than it may
     be, naming the first."""
     context = config.model.context
+    if config.method.name in ALONE:
+        context -= config.method.tokens
     longest = max(map(size, samples))
     length = config.data.length or min(context, max(USUAL, longest))
     if length > context:

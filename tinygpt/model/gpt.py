@@ -58,9 +58,7 @@ class GPT(Transformer):
         if starts is not None:
             seen = starts if sight.first is None else np.maximum(starts, sight.first)
             sight, positions = dataclasses.replace(sight, first=seen), positions - starts
-        x = self.through(
-            x, positions, sight, cache, recomputed=self.recompute
-        )
+        x = self.through(x, positions, sight, cache, recomputed=self.recompute)
         if cache is not None:
             cache.advance(length)
         return x if length == ids.shape[1] else x[:, length - ids.shape[1] :]

@@ -88,7 +88,7 @@ def estimate(objective: Objective, runtime: int) -> Memory:
     """Memory by counting alone.  runtime: from warm_runtime()."""
     parameters = objective.parameters
     return Memory(
-        weights=FLOAT * parameters,
+        weights=FLOAT * parameters + objective.frozen_bytes(),
         gradients=FLOAT * parameters,
         moments=int(MOMENT_BYTES[objective.config.training.optimizer] * parameters),
         activations=objective.activation_bytes(),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from tinygpt.adapters import merge
 from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
@@ -23,7 +24,14 @@ from tinygpt.storage.paths import shown
 from tinygpt.text import DataError
 from tinygpt.text.reading import read_text
 from tinygpt.training.objective import Objective, Say
-from tinygpt.weights.open import form_of, is_foreign, model_of, objective_of, open_model
+from tinygpt.weights.open import (
+    form_of,
+    is_foreign,
+    method_of,
+    model_of,
+    objective_of,
+    open_model,
+)
 from tinygpt.weights.quantized import load_quantized, save_quantized
 
 SWEEP_TOKENS = 4_000  # each module is measured on this many at most
@@ -49,7 +57,10 @@ class Source:
     def model(self) -> LanguageModel:
         """A model of its own for each caller."""
         if self._run is not None:
-            return model_of(self._run, self._saved)
+            model = model_of(self._run, self._saved)
+            if method_of(self._run).name != "full":
+                merge(model)
+            return model
         return open_model(self.path, warn, whole=True)[0]
 
     @property

@@ -154,6 +154,10 @@ class Objective(ABC):
         """What a batch's activations take, counted; 0 if only a trial can tell."""
         return 0
 
+    def frozen_bytes(self) -> int:
+        """What weights take that training does not change."""
+        return 0
+
     @cached_property
     def parameters(self) -> int:
         """Values that training changes."""

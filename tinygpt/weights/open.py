@@ -5,9 +5,14 @@ Read next: quantized.py.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from pathlib import Path
 
+import numpy as np
+
+from minigrad import nn
+from tinygpt.adapters import MethodConfig, load_adapter, merge
 from tinygpt.errors import UserError
 from tinygpt.exchange import gguf, gguf_models, huggingface_folder
 from tinygpt.model import LanguageModel, ModelShape, build
@@ -37,7 +42,8 @@ def open_model(
 
     warn: told of damaged checkpoints that are passed over, and of what a foreign file's weights
         became here.
-    whole: weights of a GGUF or quantized file as float32, to be trained or quantized anew.
+    whole: weights of a GGUF or quantized file as float32, to be trained or quantized anew, and of
+        a run of adapters merged.
     Raises UserError if it is none of them, or damaged.
     """
     path = Path(expand(path))
@@ -58,7 +64,38 @@ def open_model(
     if is_foreign(path):
         return huggingface_folder.open_folder(path)
     run = Run.open(path)
-    return check_fit(path, load_model(run, warn=warn), run.tokenizer)
+    model = load_model(run, warn=warn)
+    if whole and method_of(run).name != "full":
+        merge(model)
+    return check_fit(path, model, run.tokenizer)
+
+
+def open_base(
+    path: str | Path, method: MethodConfig, warn: Warn = _warn
+) -> tuple[LanguageModel, Tokenizer]:
+    """(model, tokenizer) for a method to be put into: rounded weights stay so for qlora alone.
+
+    Errors as open_model.
+    """
+    return open_model(path, warn, whole=method.name != "qlora")
+
+
+def method_of(run: Run) -> MethodConfig:
+    """How a run was trained: "full" unless it is one of adapters."""
+    found: MethodConfig = getattr(run.config, "method", MethodConfig(name="full"))
+    return found
+
+
+def digest(model: LanguageModel) -> str:
+    """A hash of all of a model's values: an adapter is of one base and no other."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, array in model.state_dict().items():
+        found.update(name.encode() + np.ascontiguousarray(array).data)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.QuantizedLinear | nn.QuantizedEmbedding):
+            found.update(name.encode() + np.ascontiguousarray(module.packed.codes).data)
+            found.update(np.ascontiguousarray(module.packed.scale).data)
+    return found.hexdigest()
 
 
 def is_foreign(path: str | Path) -> bool:
@@ -98,7 +135,12 @@ def load_model(run: Run, which: str | int = "last", warn: Warn = _warn) -> Langu
 
 def model_of(run: Run, saved: Checkpoint) -> LanguageModel:
     """The model in a checkpoint of a run, dropout off.  Raises UserError as load_model."""
-    shape = _shape(run)
+    shape, method = _shape(run), method_of(run)
+    if method.name != "full":
+        model, _ = open_base(run.config.base, method)
+        saved.check_data({"base": digest(model)})
+        load_adapter(model, method, saved.tensors("model"))
+        return model.eval()
     check_size(saved, shape)
     model = build(shape, None)
     saved.copy_to(model.state_dict())

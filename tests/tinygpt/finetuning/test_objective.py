@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 import tinygpt
 from tests.tinygpt.training.test_objectives import final_bytes
-from tinygpt.cli.finetuning import finetune
+from tinygpt.adapters import MethodConfig
+from tinygpt.cli.finetuning import finetune, merge
 from tinygpt.cli.inference import chat, quantize
 from tinygpt.cli.training import export, train
 from tinygpt.config import ConfigError, from_dict
@@ -18,6 +19,7 @@ from tinygpt.errors import UserError
 from tinygpt.finetuning.base import with_rows, with_turns
 from tinygpt.finetuning.objective import Finetuning
 from tinygpt.inference.answers import answers
+from tinygpt.model import ModelShape, build
 from tinygpt.runs.chat_form import chat_form
 from tinygpt.runs.run import Run
 from tinygpt.text.files import DataError
@@ -163,10 +165,12 @@ def test_a_base_of_characters_learns_whose_turn_it_is(base, talk, tmp_path):
 def test_new_rows_are_as_large_as_the_old():
     tokenizer = with_turns(CharTokenizer("abc", ("<|end|>",)))
     assert list(tokenizer.special_tokens)[0] == "<|end|>" and tokenizer.vocab_size == 3 + 6
-    old = {"token_embedding.weight": np.random.default_rng(0).normal(2, 3, (50, 40))}
-    new = with_rows(old, 90, seed=1)["token_embedding.weight"]
-    np.testing.assert_array_equal(new[:50], old["token_embedding.weight"])
-    assert abs(new[50:].mean() - 2) < 0.3 and abs(new[50:].std() - 3) < 0.3
+    model = build(ModelShape(vocab_size=50, d_model=40), np.random.default_rng(0))
+    old = model.state_dict()["token_embedding.weight"]
+    old += 2
+    new = with_rows(model, 90, MethodConfig("full"), 1).state_dict()["token_embedding.weight"]
+    np.testing.assert_array_equal(new[:50], old)
+    assert abs(new[50:].mean() - 2) < 0.1 and 0.5 < new[50:].std() / old.std() < 2
 
 
 def test_what_a_run_learned_goes_wherever_its_model_goes(run, tmp_path):
@@ -265,3 +269,67 @@ def test_what_cannot_be_a_base(config, tmp_path):
     with pytest.raises(UserError, match="is of the kind encoder-decoder, and what answers"):
         Finetuning.prepare(dataclasses.replace(config, base=str(tmp_path / "t5")), tmp_path, None)
     assert "Give a BASE" in CALL(finetune, ["--data", "a.jsonl"]).output
+
+
+METHODS = ("lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "prompt")
+
+
+@pytest.fixture(scope="module")
+def able(config, tmp_path_factory):
+    """A base that has the tokens to tell turns apart."""
+    path = tmp_path_factory.mktemp("able") / "run"
+    tinygpt.train(config.replace("training", steps=2).replace("model", dropout=0.0), path)
+    return path
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_adapter_is_trained_kept_and_opened_with_its_base(method, able, talk, tmp_path):
+    out = tmp_path / "out"
+    call_of = [str(able), "--data", str(talk), "--method", method, "--out", str(out),
+               "--rank", "2", "--set", "training.steps=3", "--set", "method.tokens=4",
+               "--set", "method.width=4"]
+    done = call(finetune, call_of)
+    assert done.exit_code == 0, done.output
+    run, saved = Run.open(out), Run.open(out).find("last")
+    objective = Finetuning.reopen(run, print)
+    assert saved.parameters() == objective.parameters < 0.5 * run.config.model.parameters
+    session = resume(out)
+    session.model.eval()
+    ids = np.array([[1, 2, 3]])
+    opened, _ = open_model(out)
+    np.testing.assert_array_equal(opened(ids).data, session.model(ids).data)
+    again = call(finetune, ["--out", str(out), "--resume", "--set", "training.steps=4"])
+    assert again.exit_code == 0 and "Done: 4 steps" in again.output
+    assert call(chat, [str(out), "--once", "say cat", "--max-tokens", "3"]).exit_code == 0
+
+
+def test_a_merged_adapter_needs_no_base(able, talk, tmp_path):
+    out = tmp_path / "out"
+    call(finetune, [str(able), "--data", str(talk), "--method", "lora", "--rank", "2", "--out",
+                    str(out), "--set", "training.steps=3"])
+    assert call(merge, [str(out), "--out", str(tmp_path / "one")]).exit_code == 0
+    ids = np.array([[1, 2, 3]])
+    one, _ = open_model(tmp_path / "one")
+    np.testing.assert_allclose(one(ids).data, open_model(out)[0](ids).data, atol=1e-5)
+    assert form_of(tmp_path / "one") == form_of(out)
+    with pytest.raises(UserError, match="has no adapter: it is one model already"):
+        call(merge, [str(able), "--out", str(tmp_path / "two")])
+
+
+def test_an_adapter_of_another_base_is_refused(able, talk, config, tmp_path):
+    base = shutil.copytree(able, tmp_path / "base")
+    out = tmp_path / "out"
+    call(finetune, [str(base), "--data", str(talk), "--method", "lora", "--out", str(out),
+                    "--set", "training.steps=2"])
+    shutil.rmtree(base)
+    tinygpt.train(config.replace("training", steps=3).replace("model", dropout=0.0), base)
+    for opening in (open_model, resume):
+        with pytest.raises(UserError, match="base was .* and is"):
+            opening(out)
+
+
+def test_adapters_and_what_they_cannot_do(base, talk, config):
+    with pytest.raises(ConfigError, match='"lora" adapts a base, and there is none'):
+        from_dict({"objective": "finetuning", "method": {"name": "lora"}})
+    with pytest.raises(UserError, match="method lora keeps the vocabulary of its base"):
+        call(finetune, [str(base), "--data", str(talk), "--method", "lora", "--show", "1"])
