@@ -13,6 +13,8 @@ from tinygpt.config import Config, ConfigError, TrainingConfig, require
 from tinygpt.model.shape import ModelShape
 from tinygpt.pretraining.config import TokenizerConfig
 
+ALONE = ("prefix", "prompt")  # methods that stand before one text a row
+
 
 @dataclass(frozen=True)
 class LabelledConfig:

@@ -6,11 +6,14 @@ Read next: objective.py.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tinygpt.finetuning.config import FinetuningConfig
+from tinygpt.finetuning.config import ALONE, FinetuningConfig
+from tinygpt.finetuning.packing import size
+from tinygpt.finetuning.rendering import Sample
 from tinygpt.storage.reading import TEXT, one_of, parse_json
 from tinygpt.text.conversations import Conversation, Message, read_conversations
 from tinygpt.text.files import DataError
@@ -21,6 +24,7 @@ LINE = {
     "messages": [{"role": TEXT, "content": TEXT, "learned": one_of(True, False)}], "where": TEXT,
     "held_out": one_of(True, False),
 }
+USUAL = 512  # tokens in a row, where the data needs no more
 
 
 class Conversations(NamedTuple):
@@ -71,3 +75,36 @@ def load(config: FinetuningConfig) -> Conversations:
     order = np.random.default_rng(seed).permutation(len(found)).tolist()
     shuffled = [found[i] for i in order]
     return Conversations(shuffled[count:], shuffled[:count])
+
+
+def with_length(
+    config: FinetuningConfig, data: Conversations, samples: Sequence[Sample]
+) -> FinetuningConfig:
+    """With data.length filled in.  Raises DataError for a conversation that is longer than it may
+    be, naming the first."""
+    context = config.model.context
+    if config.method.name in ALONE:
+        context -= config.method.tokens
+    longest = max(map(size, samples))
+    length = config.data.length or min(context, max(USUAL, longest))
+    if length > context:
+        raise DataError(
+            f"data.length = {length} is more than the model's context of {context} tokens. Set "
+            f"data.length={context}."
+        )
+    long = [i for i, sample in enumerate(samples) if size(sample) > length]
+    if long:
+        places = [*data.train, *data.held_out]
+        first = min(long, key=lambda i: _number(places[i].where))
+        what = "the model's context" if length == context else "data.length"
+        more = f" ({len(long) - 1} more are too long)" if len(long) > 1 else ""
+        raise DataError(
+            f"{places[first].where or 'a conversation'} is {size(samples[first]) + 1} tokens long, "
+            f"and {what} {length}{more}. Shorten it, or leave it out."
+        )
+    return config.replace("data", length=length)
+
+
+def _number(where: str) -> int:
+    digits = "".join(c for c in where.split(" of ")[0] if c.isdigit())
+    return int(digits or 0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,8 +29,8 @@ from tinygpt.finetuning.base import (
     with_rows,
     with_turns,
 )
-from tinygpt.finetuning.config import FinetuningConfig
-from tinygpt.finetuning.conversations import KEPT, Conversations, load
+from tinygpt.finetuning.config import ALONE, FinetuningConfig
+from tinygpt.finetuning.conversations import KEPT, USUAL, Conversations, load, with_length
 from tinygpt.finetuning.packing import (
     IGNORE,
     AnswerBatch,
@@ -51,14 +50,11 @@ from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import FormatError, read_bytes
-from tinygpt.text.files import DataError
 from tinygpt.text.tasks import TASKS, exact
 from tinygpt.tokenizer import CharTokenizer, Tokenizer
 from tinygpt.training.objective import Say
 from tinygpt.weights.open import digest, form_of
 
-USUAL = 512  # tokens in a row, where the data needs no more
-ALONE = ("prefix", "prompt")  # methods that stand before one text a row
 SHOWN, TRIED = 3, 32  # held-out questions in a sample, and answered for it
 
 
@@ -131,7 +127,7 @@ class Finetuning(WholeModel):
             config = config.replace("model", vocab_size=tokenizer.vocab_size)
         renderer = Renderer(form_for(tokenizer, own, config.data.template), tokenizer)
         samples = rendered(renderer, [*data.train, *data.held_out])
-        config = _settled_length(config, data, samples)
+        config = with_length(config, data, samples)
         made = cls(config, data, Taught(tokenizer, renderer.form), base)
         made.samples = samples
         epochs = config.data.epochs
@@ -370,39 +366,6 @@ def answer_loss(model: LanguageModel, batch: AnswerBatch, label_smoothing: float
     asked = np.flatnonzero(targets != IGNORE)
     x = x.reshape(-1, x.shape[-1])[asked]  # (B, T, C) -> (R, C)
     return model.loss_of(x, targets[asked], label_smoothing)
-
-
-def _settled_length(
-    config: FinetuningConfig, data: Conversations, samples: Sequence[Sample]
-) -> FinetuningConfig:
-    """With data.length filled in.  Raises DataError for a conversation that is longer than it may
-    be, naming the first."""
-    context = config.model.context
-    if config.method.name in ALONE:
-        context -= config.method.tokens
-    longest = max(map(size, samples))
-    length = config.data.length or min(context, max(USUAL, longest))
-    if length > context:
-        raise DataError(
-            f"data.length = {length} is more than the model's context of {context} tokens. Set "
-            f"data.length={context}."
-        )
-    long = [i for i, sample in enumerate(samples) if size(sample) > length]
-    if long:
-        places = [*data.train, *data.held_out]
-        first = min(long, key=lambda i: _number(places[i].where))
-        what = "the model's context" if length == context else "data.length"
-        more = f" ({len(long) - 1} more are too long)" if len(long) > 1 else ""
-        raise DataError(
-            f"{places[first].where or 'a conversation'} is {size(samples[first]) + 1} tokens long, "
-            f"and {what} {length}{more}. Shorten it, or leave it out."
-        )
-    return config.replace("data", length=length)
-
-
-def _number(where: str) -> int:
-    digits = "".join(c for c in where.split(" of ")[0] if c.isdigit())
-    return int(digits or 0)
 
 
 def _short(text: str) -> str:
