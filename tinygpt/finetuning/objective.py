@@ -269,11 +269,6 @@ class Finetuning(WholeModel):
                 weight += batch.weight
         return total / weight if weight else None
 
-    def held_out_ids(self) -> np.ndarray:
-        """The held-out conversations one after the other, questions and all, (T,) int64."""
-        samples = self.samples[len(self.data.train) :]
-        return np.concatenate([np.empty(0, np.int64), *(sample.ids for sample in samples)])
-
     def score(self, model: LanguageModel, most: int | None = None) -> Score:
         """Ask the held-out questions, at most so many, and compare what is answered."""
         chosen = self.data.held_out[:most]

@@ -177,8 +177,7 @@ def test_what_a_run_learned_goes_wherever_its_model_goes(run, tmp_path):
     form = chat_form(run)
     file = str(tmp_path / "small.tgpt")
     measured = call(quantize, [str(run), "--to", "int8", "--out", file]).output
-    held_out = Finetuning.reopen(Run.open(run), print).held_out_ids()
-    assert f"measured on {len(held_out) - 1} held-out tokens" in measured
+    assert "measured on what was held out" in measured
     assert form_of(file) == form
     call(export, [str(run), "--to", "hf", "--out", str(tmp_path / "hf")])
     assert form_of(tmp_path / "hf").template == form.template
