@@ -156,11 +156,10 @@ class Told:
     """A generator whose uniform numbers are told in advance."""
 
     def __init__(self, *numbers):
-        self.numbers = np.array(numbers)[:, None]
+        self.numbers = iter(numbers)
 
-    def random(self, shape):
-        assert shape == self.numbers.shape
-        return self.numbers
+    def random(self):
+        return next(self.numbers)
 
 
 def test_a_draw_takes_the_first_token_beyond_its_number():
@@ -203,3 +202,15 @@ def test_frequency_and_presence_penalties_count_what_was_drawn():
     assert sample(LOGITS, Sampling(temperature=0, presence_penalty=2.0), rng, None, [[0]]) == [1]
     with pytest.raises(UserError, match="presence_penalty is nan"):
         Sampling(presence_penalty=float("nan"))
+
+
+def test_top_k_put_aside_first_draws_what_it_would_among_all():
+    """Ties with the last one kept are kept, and numbers fall where they would in the whole row."""
+    rng = np.random.default_rng(0)
+    logits = np.round(rng.normal(size=(40, 50)), 1).astype(np.float32)  # many are equal
+    for k in (1, 3, 49, 50, 60):
+        sampling = Sampling(temperature=0.7, top_k=k, top_p=0.9)
+        got = sample(logits, sampling, np.random.default_rng(1))
+        p, numbers = probabilities(logits, sampling), np.random.default_rng(1).random(40)
+        right = [int((np.cumsum(row) <= u).sum()) for row, u in zip(p, numbers, strict=True)]
+        assert got.tolist() == right
