@@ -259,6 +259,12 @@ def adamw(rng: Rng) -> None:
     kernels.active.sum_of_squares(lists[1])
 
 
+def muon(rng: Rng) -> None:
+    drawn = [Draw(rng, contracts.muon).arrays for _ in range(rng.integers(0, 4))]
+    lists = [list(column) for column in zip(*drawn, strict=True)] or [[], [], []]
+    kernels.active.muon_update(*lists, lr=0.1, momentum=0.9, weight_decay=0.1)
+
+
 def adamw8bit(rng: Rng) -> None:
     n = int(rng.choice([0, 1, 255, 256, 257, 1000, 5000]))
     arrays = Draw(rng, contracts.adamw8bit, R=n, blocks=-(-n // 256)).arrays
@@ -380,8 +386,8 @@ CALLS: dict[str, Callable[[Rng], None]] = {
         *Draw(rng, contracts.dropout).arrays, 0.5, int(rng.integers(0, 2**63))
     ),
     "attention": attention, "losses": losses, "projected": projected, "embedding": embedding,
-    "adamw": adamw, "adamw8bit": adamw8bit, "quantized": quantized, "decode": decode,
-    "tokenizer": tokenizer,
+    "adamw": adamw, "adamw8bit": adamw8bit, "muon": muon, "quantized": quantized,
+    "decode": decode, "tokenizer": tokenizer,
 }
 
 

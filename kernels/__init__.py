@@ -46,7 +46,7 @@ OPS = (
     "linear_log_probability_forward", "linear_log_probability_backward",
     "embedding_forward", "embedding_backward",
     "dropout_forward", "dropout_backward",
-    "adamw_update", "adamw8bit_update", "sum_of_squares",
+    "adamw_update", "adamw8bit_update", "muon_update", "sum_of_squares",
     "quantize_rows", "matmul_int8",
     "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward",
     "linear_q4_1_forward", "linear_q8_0_forward", "linear_packed_backward",

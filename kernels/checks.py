@@ -267,6 +267,27 @@ def apart(op: str, written: dict[str, Any], read: dict[str, Any]) -> None:
             )
 
 
+def lists_apart(op: str, written: dict[str, Any], read: dict[str, Any]) -> None:
+    """Raise ValueError if an array of the written lists shares memory with any other.
+
+    All are C-contiguous: intervals of memory, looked at from the lowest address on.
+    """
+    named = [(f"{name}[{i}]", x, name in read) for name, arrays in (written | read).items()
+             for i, x in enumerate(arrays)]
+    begins = [(x.__array_interface__["data"][0], *each) for each in named if (x := each[1]).size]
+    furthest, furthest_written = (0, ""), (0, "")  # where what came before ends, and its name
+    for begin, name, x, reader in sorted(begins, key=lambda each: each[0]):
+        end, other = furthest_written if reader else furthest
+        if begin < end:
+            raise ValueError(
+                f"{op}: {name} shares memory with {other}, and the step writes there; give each "
+                "parameter and its state memory of its own, once"
+            )
+        mine = (begin + x.nbytes, name)
+        furthest = max(furthest, mine)
+        furthest_written = furthest_written if reader else max(furthest_written, mine)
+
+
 @lru_cache(maxsize=1024)
 def own_places(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
     """Whether no two elements of a view lie in one place: each axis steps over the inner ones.

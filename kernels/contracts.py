@@ -81,6 +81,7 @@ adamw8bit = Contract(
     "param (...) written, grad (...), m (R) int8 written, m_scale (blocks) written, "
     "v (R) uint8 written, v_scale (blocks) written",
 )
+muon = Contract("muon", "param (M, N) written, grad (M, N), momentum (M, N) written")
 sum_of_squares = Contract("sum_of_squares", "x (...)")
 
 # K and N are the packed weight's.

@@ -204,6 +204,24 @@ void linear_q8_0_forward(const float *x, const uint8_t *codes, const uint16_t *s
                          const float *bias, const float *residual, float *y, int64_t rows,
                          int64_t n, int64_t k, void *scratch);
 
+/* muon.c */
+typedef struct {
+    float *param;
+    const float *grad;
+    float *momentum;
+    int64_t rows, columns;
+    float rate; /* of this shape */
+} muon_matrix;
+typedef struct {
+    float grad_scale, momentum, decay, tiny;
+    const float *rounds; /* (count, 3): a, b, c of each */
+    int64_t count;
+} muon_factors;
+int muon_overlap(const muon_matrix *matrices, int64_t count); /* two of them, one written? */
+int64_t muon_scratch(const muon_matrix *matrices, int64_t count);
+void muon_update(const muon_matrix *matrices, int64_t count, const muon_factors *factors,
+                 float *scratch);
+
 /* rmsnorm.c */
 void rmsnorm_forward(
     const float *x, const float *residual, const float *weight, float eps, float *s, float *y,

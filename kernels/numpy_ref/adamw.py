@@ -35,25 +35,8 @@ def adamw_update(
 
 
 def check_apart(params, grads, ms, vs):
-    """Raise ValueError if a param, m or v shares memory with another array of the four lists.
-
-    All are C-contiguous: intervals of memory, looked at from the lowest address on.
-    """
-    lists = {"params": params, "grads": grads, "ms": ms, "vs": vs}
-    named = [(f"{name}[{i}]", x) for name, arrays in lists.items() for i, x in enumerate(arrays)]
-    begins = [(x.__array_interface__["data"][0], name, x) for name, x in named if x.size]
-    furthest, furthest_written = (0, ""), (0, "")  # where what came before ends, and its name
-    for begin, name, x in sorted(begins, key=lambda each: each[0]):
-        reader = name.startswith("grads")
-        end, other = furthest_written if reader else furthest
-        if begin < end:
-            raise ValueError(
-                f"adamw: {name} shares memory with {other}, and the step writes there; give each "
-                "parameter and its state memory of its own, once"
-            )
-        mine = (begin + x.nbytes, name)
-        furthest = max(furthest, mine)
-        furthest_written = furthest_written if reader else max(furthest_written, mine)
+    """Raise ValueError if a param, m or v shares memory with another array of the four lists."""
+    checks.lists_apart("adamw", {"params": params, "ms": ms, "vs": vs}, {"grads": grads})
 
 
 def _step(param, grad, m, v, lr, beta1, beta2, eps, weight_decay, step, grad_scale):

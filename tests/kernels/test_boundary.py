@@ -39,6 +39,8 @@ def decode_arrays():
 
 
 ADAMW = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.1, "step": 1}
+MUON = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
+LISTS = ("adamw_update", "muon_update", "sum_of_squares")  # ops of lists of arrays
 NETWORK = network("float32")
 X, W = f(4, 6), f(9, 6)
 
@@ -127,6 +129,9 @@ CALLS = {
         {"param": f(300), "grad": f(300) + 1, "m": np.ones(300, np.int8), "m_scale": abs(f(2)),
          "v": np.ones(300, np.uint8), "v_scale": abs(f(2)) + 1}, ADAMW,
     ),
+    "muon_update": (
+        contracts.muon, {"param": f(3, 4), "grad": f(3, 4) + 1, "momentum": f(3, 4) - 1}, MUON,
+    ),
     "sum_of_squares": (contracts.sum_of_squares, {"x": f(3, 4)}, {}),
     "quantize_rows": (contracts.quantize_rows, {"x": f(3, 7)}, {}),
     "matmul_int8": (
@@ -160,7 +165,7 @@ def module(request):
 def call(module, op, arrays):
     """The op's results as a list, and the arrays that it wrote."""
     settings = CALLS[op][2]
-    if op in ("adamw_update", "sum_of_squares"):
+    if op in LISTS:
         results = getattr(module, op)(*([array] for array in arrays.values()), **settings)
     else:
         results = getattr(module, op)(**arrays, **settings)
@@ -346,13 +351,13 @@ def test_what_is_written_shares_no_memory(module, op):
             arrays[name] = arrays[other].reshape(-1)[: names[name].size].reshape(names[name].shape)
             with pytest.raises(ValueError, match="shares memory"):
                 call(module, op, arrays)
-    if op == "adamw_update":
+    if op in LISTS:
         one, two = copies(op), copies(op)
         memory = f(20)
         one["param"], two["param"] = memory[:12].reshape(3, 4), memory[8:].reshape(3, 4)
         lists = [[a, b] for a, b in zip(one.values(), two.values(), strict=True)]
         with pytest.raises(ValueError, match=r"params\[1\] shares memory with params\[0\]"):
-            module.adamw_update(*lists, **ADAMW)
+            getattr(module, op)(*lists, **CALLS[op][2])
 
 
 def test_two_parameters_may_have_one_gradient(module):

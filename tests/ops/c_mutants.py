@@ -1,4 +1,4 @@
-"""Mistakes planted by hand in the C source of six operations, compiled, and run.
+"""Mistakes planted by hand in the C source of six operations and of Muon, compiled, and run.
 
 Each edit is one that a person could make: a tail loop that stores zeros, a sign, a term left out,
 a factor, rows written in the order of the transpose. All edits of one kind go into one compilation
@@ -35,6 +35,8 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
                           "v_store_part(dx + i, v_mul(v_sub(p, uniform), factor), n - i);",
                           "v_store_part(dx + i, v_zero(), n - i);"),
         "embedding": ("embedding.c", "to[i] += from[i];", "to[i] = 0;"),
+        "muon": ("symmetric.h", "v_store(row, v_select(below, square[r], v_load(row)));",
+                 "v_store(row, v_select(below, v_zero(), v_load(row)));"),
     },
     "sign": {
         "softmax": ("softmax.c", "vf gradient = v_sub(v_load_part(g + i, n), dot);",
@@ -48,6 +50,8 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;",
                           "dx[target] += (1 - smoothing) * scale;"),
         "embedding": ("embedding.c", "to[i] += from[i];", "to[i] -= from[i];"),
+        "muon": ("muon.c", "v_sub(v_mul(v_load_part(param, n), v_set1(decay)), step)",
+                 "v_add(v_mul(v_load_part(param, n), v_set1(decay)), step)"),
     },
     "dropped": {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
@@ -58,6 +62,8 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "rmsnorm": ("rmsnorm.c", "v_set1(rstd * rstd * b)", "v_zero()"),
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;", ";"),
         "embedding": ("embedding.c", "to[i] += from[i];", "to[i] = from[i];"),
+        "muon": ("muon.c", "v_store_part(ahead + i, v_fma(held, keep, g), n);",
+                 "v_store_part(ahead + i, held, n);"),
     },
     "scaled": {
         "softmax": ("softmax.c", "vf dot = v_set1(softmax_row_dot(g, p, columns));",
@@ -71,6 +77,7 @@ EDITS: dict[str, dict[str, tuple[str, str, str]]] = {
         "cross_entropy": ("cross_entropy.c", "dx[target] -= (1 - smoothing) * scale;",
                           "dx[target] -= 1.001f * (1 - smoothing) * scale;"),
         "embedding": ("embedding.c", "to[i] += from[i];", "to[i] += 1.001f * from[i];"),
+        "muon": ("muon.c", ".shift = round[0]", ".shift = 1.001f * round[0]"),
     },
 }
 
@@ -125,7 +132,7 @@ TRANSPOSED = {
     ),
 }
 KINDS = (*EDITS, "transposed")
-OPERATIONS = tuple(TRANSPOSED)
+OPERATIONS = (*TRANSPOSED, "muon")
 
 
 def edited(kind: str) -> dict[str, str]:
@@ -144,6 +151,7 @@ def edited(kind: str) -> dict[str, str]:
     for file, old, new in EDITS.get(kind, {}).values():
         change(file, old, new)
     if kind == "transposed":
+        change("symmetric.h", "v_transpose(square);", "")  # of Muon: the mirror
         for name, (parameters, arguments, which) in TRANSPOSED.items():
             change(f"{name}.c", f"void {name}_backward(", f"static void {name}_right(")
             helper = TRANSPOSE if name == "cross_entropy" else ""  # the first to be included
@@ -195,6 +203,8 @@ def is_caught(name: str) -> bool:
 
     from minigrad.testing import REGISTRY, RandomSource, certify
 
+    if name == "muon":
+        return muon_is_caught()
     op = REGISTRY[name]
     for seed in range(30):
         case = op.sample(RandomSource(np.random.default_rng(seed), telling=True))
@@ -202,3 +212,20 @@ def is_caught(name: str) -> bool:
         if not error <= allowed:
             return True
     return False
+
+
+def muon_is_caught() -> bool:
+    """The same for Muon's step, which has no gradient: on three matrices, each way round."""
+    import numpy as np
+
+    from kernels import c, numpy_ref
+
+    c.use_isa("generic")
+    rng, settings = np.random.default_rng(0), {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.3}
+    ours = [[rng.standard_normal(shape).astype(np.float32) for shape in ((9, 30), (30, 20), (5, 5))]
+            for _ in range(3)]
+    exact = [[array.astype(np.float64) for array in arrays] for arrays in ours]
+    c.muon_update(*ours, **settings)
+    numpy_ref.muon_update(*exact, **settings)
+    pairs = zip(ours[0], exact[0], strict=True)
+    return not all(np.abs(a - b).max() <= 1e-5 for a, b in pairs)
