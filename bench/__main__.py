@@ -22,6 +22,7 @@ from tinygpt.cli.lazy import LazyGroup
 COMMANDS = {
     "train": "Training steps, ours and PyTorch's: tokens/s, MFU, memory, time to the first step.",
     "profile": "Where a training step of ours goes, op by op.",
+    "shares": "Where a training step of ours goes, phase by phase, by optimizer.",
     "matmul": "Matrix products on GPT shapes against NumPy's and PyTorch's.",
     "attention": "Attention, forward and backward, against scaled_dot_product_attention.",
     "ops": "Elementwise and norm kernels against the copy bandwidth.",

@@ -122,11 +122,15 @@ def empty(shape, dtype=np.float32):
     """
     if type(shape) is not tuple:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    dtype = np.dtype(dtype)
-    nbytes = prod(shape) * dtype.itemsize
+    nbytes = _bytes_of(shape, dtype)
     if nbytes < SMALLEST:
         return np.empty(shape, dtype)
     return pool.take(nbytes).lend(shape, dtype)
+
+
+@lru_cache(maxsize=1024)  # a training step asks for the same few
+def _bytes_of(shape, dtype):
+    return prod(shape) * np.dtype(dtype).itemsize
 
 
 def is_view(array):

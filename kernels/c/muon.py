@@ -3,11 +3,11 @@
 from kernels import checks, contracts, memory
 from kernels.c import library
 from kernels.c.library import pointer
-from kernels.numpy_ref.muon import QUINTIC, TINY, factors
+from kernels.numpy_ref.muon import BEST, TINY, factors
 
 
 def muon_update(
-    params, grads, momenta, *, lr, momentum, weight_decay, rounds=(QUINTIC,) * 5, grad_scale=1.0
+    params, grads, momenta, *, lr, momentum, weight_decay, rounds=BEST, grad_scale=1.0
 ):
     """As numpy_ref.muon_update, float32."""
     rows = contracts.muon.ready_rows(params, grads, momenta)

@@ -8,11 +8,11 @@ import numpy as np
 
 from kernels import checks, contracts, memory
 from kernels.numba_jit.jit import parallel, prange
-from kernels.numpy_ref.muon import QUINTIC, factors, orthogonalize
+from kernels.numpy_ref.muon import BEST, factors, orthogonalize
 
 
 def muon_update(
-    params, grads, momenta, *, lr, momentum, weight_decay, rounds=(QUINTIC,) * 5, grad_scale=1.0
+    params, grads, momenta, *, lr, momentum, weight_decay, rounds=BEST, grad_scale=1.0
 ):
     """As numpy_ref.muon_update, float32."""
     rows = contracts.muon.ready_rows(params, grads, momenta)

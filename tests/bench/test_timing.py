@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from bench import timing
 from bench.__main__ import COMMANDS, main
+from bench.shares import measure
 from bench.train import flops_per_step, read_spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,3 +138,20 @@ def test_an_encoder_is_asked_for_the_tokens_that_it_reads():
         asked = targets != -1
         assert abs(asked.mean() - 0.15) < 0.005
         assert (targets[asked] == ids[asked]).all()
+
+
+def test_the_shares_of_a_step_are_those_of_its_phases():
+    done = CliRunner().invoke(main, ["shares", "--config", "S", "--rounds", "1", "--steps", "1",
+                                     "--optimizer", "muon", "--threads", "1"])
+    assert done.exit_code == 0, done.output
+    line = done.output.splitlines()[-1]
+    shares = [float(word) for word in re.findall(r"([\d.]+) \[", line)]
+    assert line.startswith("S muon") and len(shares) == 5
+    assert sum(shares) == pytest.approx(100, abs=0.3)
+
+
+def test_turns_are_taken_in_order_and_the_first_does_not_count():
+    calls = []
+    turns = {name: lambda steps, name=name: calls.append(name) or len(calls) for name in "ab"}
+    assert measure(turns, rounds=2, steps=1) == {"a": [3, 5], "b": [4, 6]}
+    assert calls == list("ababab")

@@ -6,7 +6,7 @@ from judge import floats
 
 import kernels
 from kernels import numpy_ref
-from kernels.numpy_ref.muon import QUINTIC, orthogonalize, whiten
+from kernels.numpy_ref.muon import BEST, LAST, LEAST, orthogonalize, rounds_of, whiten
 
 SETTINGS = {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.3, "grad_scale": 0.5}
 # Around a block of 8, 16 or 32 columns, on either side; two pieces of a long side; real ones.
@@ -43,21 +43,21 @@ def off(fast, shapes, **settings):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_one_step_agrees(fast, shape):
     error, held = off(fast, [shape])
-    assert error < 3e-5 and held < 1e-6
+    # A vector's one singular value is 1, where the first round has a slope of 24.
+    assert error < (5e-4 if min(shape) == 1 else 6e-5) and held < 1e-6
 
 
 def test_other_rounds_agree(fast):
-    for rounds in [(QUINTIC,), ((2.0, -1.5, 0.5), (1.875, -1.25, 0.375))]:
+    for rounds in [BEST[:1], ((2.0, -1.5, 0.5), LAST)]:
         error, _ = off(fast, [(40, 20), (9, 30)], rounds=rounds)
         assert error < 3e-6
 
 
 def test_a_square_matrix_is_as_near_as_float32_allows(fast):
     """Small singular values are the differences of large numbers; no rounding may grow on them."""
-    error, _ = off(fast, [(128, 128)])
-    assert error < 1e-4
-    error, _ = off(numpy_ref, [(128, 128)])
-    assert error < 1e-4
+    for version in (numpy_ref, fast):
+        error, _ = off(version, [(128, 128)])
+        assert error < 2e-5
 
 
 def test_a_list_is_updated_as_its_matrices_one_by_one(fast):
@@ -129,7 +129,7 @@ def test_one_round_is_the_quintic_of_each_singular_value():
         x = floats(3, *shape).astype(np.float64)
         u, s, vt = np.linalg.svd(x, full_matrices=False)
         s = s / np.sqrt((s * s).sum())
-        for rounds in [(QUINTIC,), ((2.0, -1.5, 0.5), (1.5, -0.5, 0.0), (3.0, -3.0, 1.0))]:
+        for rounds in [BEST[:1], ((2.0, -1.5, 0.5), (1.5, -0.5, 0.0), (3.0, -3.0, 1.0))]:
             bent = s
             for a, b, c in rounds:
                 bent = a * bent + b * bent**3 + c * bent**5
@@ -139,5 +139,32 @@ def test_one_round_is_the_quintic_of_each_singular_value():
 def test_every_product_on_the_way_is_symmetric():
     """What the fast versions rely on: with the upper triangle mirrored, nothing changes."""
     x = floats(5, 12, 40).astype(np.float64)
-    w = whiten(x @ x.T, (QUINTIC,) * 5)
+    w = whiten(x @ x.T, BEST)
     np.testing.assert_allclose(w, w.T, atol=1e-9)
+
+
+def test_each_round_is_the_best_for_what_the_one_before_leaves():
+    """Chebyshev: no quintic does better than one that errs equally, by turns, at four points."""
+    low, high = LEAST, 1.0
+    for a, b, c in BEST:
+        s = np.linspace(max(low, high / 40), high, 100_001)
+        p = a * s + b * s**3 + c * s**5
+        turns = np.flatnonzero(np.diff(np.sign(np.diff(p)))) + 1
+        centre = (p.max() + p.min()) / 2  # above 1 where the lower end was lifted
+        errors = p[[0, *turns, -1]] - centre
+        by_turns = np.abs(errors).max() * np.array([-1, 1, -1, 1])
+        np.testing.assert_allclose(errors, by_turns, rtol=1e-3)
+        whole = np.append(p, a * low + b * low**3 + c * low**5)
+        low, high = whole.min(), whole.max()
+        np.testing.assert_allclose(low + high, 2, rtol=1e-4)
+    np.testing.assert_allclose([low, high], [0.79, 1.21], atol=5e-3)
+
+
+def test_more_rounds_than_four_converge():
+    s = np.geomspace(LEAST, 1, 50)
+    for a, b, c in rounds_of(8):
+        s = a * s + b * s**3 + c * s**5
+    np.testing.assert_allclose(s, 1, atol=1e-9)
+    assert rounds_of(2) == BEST[:2]
+    with pytest.raises(ValueError, match="0 rounds leave nothing"):
+        rounds_of(0)

@@ -23,8 +23,8 @@ def test_orthogonalize_brings_singular_values_near_one(shape):
 
 def test_orthogonalize_keeps_the_singular_directions():
     u, _, vt = np.linalg.svd(RNG.standard_normal((12, 30)), full_matrices=False)
-    spectrum = np.geomspace(1, 0.05, 12)  # in the range that five iterations lift
-    found = orthogonalize((u * spectrum) @ vt, iterations=5)
+    spectrum = np.geomspace(1, 0.05, 12)  # in the range that four iterations lift
+    found = orthogonalize((u * spectrum) @ vt, iterations=4)
     off_diagonal = u.T @ found @ vt.T
     np.fill_diagonal(off_diagonal, 0)
     assert np.abs(off_diagonal).max() < 1e-8
@@ -73,7 +73,7 @@ def test_the_state_resumes_to_the_bit():
 
 
 def plain_muon(weight, grads, lr, momentum, decay, scale):
-    """The published rule in float64, with an exact U V^T in place of the quintic."""
+    """The published rule in float64, with an exact U V^T in place of the rounds."""
     gathered = np.zeros_like(weight)
     for grad in grads:
         gathered = momentum * gathered + scale * grad
@@ -85,7 +85,7 @@ def plain_muon(weight, grads, lr, momentum, decay, scale):
 
 @pytest.mark.parametrize("shape", [(6, 6), (5, 9), (9, 5)])
 def test_momentum_nesterov_and_decay_follow_the_rule(shape):
-    """The quintic only comes near U V^T; a rule without momentum or decay ends further off."""
+    """The rounds only come near U V^T; a rule without momentum or decay ends further off."""
     rng = np.random.default_rng(7)
     weight = rng.standard_normal(shape)
     grads = [3.0**i * rng.standard_normal(shape) for i in (0, 2, 1)]  # sizes that momentum weighs
@@ -146,10 +146,10 @@ def test_matrices_of_all_sizes_move_in_one_step():
 def test_the_defaults_are_the_documented_ones():
     muon = Muon([tensor(2, 2)], [{"params": [tensor(3)]}])
     matrices, others = muon.param_groups
-    assert (muon.momentum, muon.iterations) == (0.9, 5)
+    assert (muon.momentum, len(muon.rounds)) == (0.9, 4)
     assert (matrices["lr"], matrices["betas"], matrices["eps"]) == (1e-2, (0.9, 0.99), 1e-8)
     assert matrices["weight_decay"] == others["weight_decay"] == 0.0
     spread = np.diag(np.geomspace(1, 1e-3, 6))
-    five = orthogonalize(spread, iterations=5)
-    np.testing.assert_array_equal(orthogonalize(spread), five)
-    assert np.abs(orthogonalize(spread, iterations=6) - five).max() > 0.01
+    four = orthogonalize(spread, iterations=4)
+    np.testing.assert_array_equal(orthogonalize(spread), four)
+    assert np.abs(orthogonalize(spread, iterations=5) - four).max() > 0.01
