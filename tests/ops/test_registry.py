@@ -12,9 +12,10 @@ WITHOUT_GRADIENT = {
     "matmul_int8", "decode_step",
 }
 # Kernels of ops.linear_packed, whose weight is no array and fits no sampler: its gradients are
-# certified in tests/minigrad/test_quantized_gradients.py.
+# certified in tests/minigrad/test_quantized_gradients.py, the activations in
+# tests/kernels/test_activate.py.
 OF_PACKED_WEIGHTS = {
-    "activate_forward",
+    "activate_forward", "activate_backward",
     "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward",
     "linear_q4_1_forward", "linear_q8_0_forward", "linear_packed_backward",
 }
