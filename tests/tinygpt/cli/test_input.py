@@ -213,7 +213,8 @@ def test_a_text_is_the_same_text_in_every_form(tinygpt, run_and_text, form):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (gzip.compress(b"the cat", mtime=0), "packed by gzip"), ("café".encode("latin-1"), "iconv -f ISO"),
+        (gzip.compress(b"the cat", mtime=0), "packed by gzip"),
+        ("café".encode("latin-1"), "iconv -f ISO"),
         ("the cat".encode("utf-16-le"), "looks like UTF-16LE"), (bytes(99), "is binary"),
     ],
 )
