@@ -18,7 +18,7 @@
  *
  * A block on the diagonal is computed whole, and its lower half too is overwritten by the upper. It
  * has to be: a is read as a^T, so that a c which is symmetric only but for rounding would be another
- * matrix for the next product, and over the rounds of muon.c such differences grow a hundredfold
+ * matrix for the next product, and over the rounds of muon.c such differences grow tenfold and more
  * (largest error of U V^T against float64, 128 x 128: 1.1e-4; with exact symmetry 8e-6, as of a b).
  *
  * The tile is gemm_tile.h's. A block is SYMMETRIC_TILES of them, whose rows are as equal as they can
