@@ -39,14 +39,14 @@ class Forms:
         if not self._ends:
             raise wrong("response_format", "cannot be promised: no token of this model ends a text")
         key = json.dumps(asked, sort_keys=True)
-        if key not in self._kept:
+        # States are met for ever: of texts nested in yet another way. Those under way keep theirs.
+        if key not in self._kept or self._kept[key].automaton.crowded:
             if self._vocabulary is None:
                 self._vocabulary = Vocabulary(self._tokenizer, self._size)
             try:
                 self._kept[key] = Constraint(_grammar(asked), self._vocabulary, self._ends)
-            except (FormError, RecursionError) as error:
-                deep = "the schema is nested too deeply"
-                what = deep if isinstance(error, RecursionError) else str(error).removesuffix(".")
+            except FormError as error:
+                what = str(error).removesuffix(".")
                 raise wrong("response_format", f"cannot be promised: {what}") from error
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from tinygpt.errors import UserError
 
 MOST_REPEATS = 1000  # each is a copy of what is repeated
+MOST_DEPTH = 64  # of groups in groups, of schemas in schemas
 Ranges = tuple[tuple[int, int], ...]  # of code points, both ends included
 SURROGATES = (0xD800, 0xDFFF)  # code points that no UTF-8 has
 LAST = 0x10FFFF
@@ -157,10 +158,15 @@ def united(ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 def without(ranges: Iterable[tuple[int, int]], holes: Iterable[tuple[int, int]]) -> Ranges:
     """The code points of `ranges` that are in none of `holes`."""
-    left = list(united(ranges))
-    for low, high in holes:
-        parts = []
-        for start, end in left:
-            parts += [(start, min(end, low - 1)), (max(start, high + 1), end)]
-        left = [(start, end) for start, end in parts if start <= end]
-    return united(left)
+    return tuple(_others([*_others(ranges), *holes]))
+
+
+def _others(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The code points that are in none of the ranges."""
+    at = 0
+    for start, end in united(ranges):
+        if start > at:
+            yield at, start - 1
+        at = end + 1
+    if at <= LAST:
+        yield at, LAST

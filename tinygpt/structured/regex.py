@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from tinygpt.structured.grammar import (
     LAST,
+    MOST_DEPTH,
     Choice,
     FormError,
     Grammar,
@@ -29,6 +30,7 @@ from tinygpt.structured.grammar import (
     without,
 )
 
+MOST_CHARACTERS = 1000  # of a pattern
 ANY: Ranges = ((0, LAST),)
 SETS: dict[str, Ranges] = {
     "d": ((48, 57),),
@@ -47,6 +49,11 @@ def regex(pattern: str) -> Grammar:
 
 def parse(pattern: str, character: Callable[[Ranges], Node] = utf8) -> Node:
     """The form of a pattern.  character: how one of some code points is spelled."""
+    if len(pattern) > MOST_CHARACTERS:
+        raise FormError(
+            f"the pattern has {len(pattern):,} characters, and may have {MOST_CHARACTERS:,}. "
+            "Shorten it."
+        )
     return _Parser(pattern, character).whole()
 
 
@@ -54,7 +61,7 @@ class _Parser:
     """Recursive descent: a choice of sequences of repeated atoms."""
 
     def __init__(self, pattern: str, character: Callable[[Ranges], Node]):
-        self.pattern, self.at, self.character = pattern, 0, character
+        self.pattern, self.at, self.character, self.depth = pattern, 0, character, 0
 
     def whole(self) -> Node:
         self.takes("^")
@@ -106,9 +113,13 @@ class _Parser:
         if sign == "(":
             if self.takes("?") and not self.takes(":"):
                 raise self.wrong("of groups with ? only (?: ) is known")
+            self.depth += 1
+            if self.depth > MOST_DEPTH:
+                raise self.wrong(f"more than {MOST_DEPTH} groups lie in one another")
             node = self.choice()
             if not self.takes(")"):
                 raise self.wrong("a group is not closed")
+            self.depth -= 1
             return node
         if sign == "[":
             return self.one_of(self.set())

@@ -22,6 +22,7 @@ from typing import Any
 
 from tinygpt.structured.grammar import (
     LAST,
+    MOST_DEPTH,
     Bytes,
     FormError,
     Grammar,
@@ -73,7 +74,7 @@ CHARACTER = either(
 
 
 def string(least: int = 0, most: int | None = None) -> Node:
-    return seq(text('"'), repeat(CHARACTER, least, most), text('"'))
+    return seq(text('"'), repeat(Rule("character"), least, most), text('"'))
 
 
 def _list(item: Node, least: int, most: int | None) -> Node:
@@ -87,6 +88,7 @@ def _list(item: Node, least: int, most: int | None) -> Node:
 
 _pair = seq(string(), COLON, Rule("value"))
 JSON: dict[str, Node] = {
+    "character": CHARACTER,  # named, so that a thousand of them are a thousand parts and no more
     "value": either(
         Rule("object"), _list(Rule("value"), 0, None), string(), NUMBER,
         text("true"), text("false"), text("null"),
@@ -113,9 +115,21 @@ class _Reader:
     def __init__(self, root: Mapping[str, Any]):
         self.root = root
         self.rules: dict[str, Node] = dict(JSON)
+        self.depth = 0
 
     def node(self, wanted: Any, where: str) -> Node:
         """The form of one schema within the whole."""
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            raise FormError(
+                f"the schema is more than {MOST_DEPTH} deep, by its own schemas and by $ref. Make "
+                "it flatter."
+            )
+        found = self.read(wanted, where)
+        self.depth -= 1
+        return found
+
+    def read(self, wanted: Any, where: str) -> Node:
         if wanted is True or wanted == {}:
             return Rule("value")
         if not isinstance(wanted, Mapping):
@@ -128,6 +142,12 @@ class _Reader:
                 self.refuse(beside, f"{where} beside {key}")
                 return read(wanted[key], where)
         return self.typed(wanted, where)
+
+    def named(self, node: Node, where: str) -> Node:
+        """A form that is written down once, for those who use it more than once."""
+        name = f"{len(self.rules)}, {where}"
+        self.rules[name] = node
+        return Rule(name)
 
     def refuse(self, keys: set[str], where: str) -> None:
         if keys:
@@ -197,14 +217,16 @@ class _Reader:
         pattern = wanted["pattern"]
         if not isinstance(pattern, str):
             raise FormError(f"pattern of {where} is {pattern!r}. It must be a text.")
-        anything = repeat(CHARACTER, 0, None)  # a pattern may stand anywhere in a string
+        anything = repeat(Rule("character"), 0, None)  # a pattern may stand anywhere in a string
         before = seq() if pattern.startswith("^") else anything
         after = seq() if pattern.endswith("$") and not pattern.endswith("\\$") else anything
         return seq(text('"'), before, parse(pattern, _in_string), after, text('"'))
 
     def array(self, wanted: dict[str, Any], where: str) -> Node:
         least, most = _bounds(wanted, "Items", where)
-        return _list(self.node(wanted.get("items", True), f"items of {where}"), least, most)
+        place = f"items of {where}"
+        item = self.named(self.node(wanted.get("items", True), place), place)
+        return _list(item, least, most)
 
     def object(self, wanted: dict[str, Any], where: str) -> Node:
         properties = wanted.get("properties", {})
@@ -224,19 +246,16 @@ class _Reader:
         """
         first: Node = seq()
         later: Node = seq()
-        for number, name in reversed(list(enumerate(properties))):
+        for name in reversed(list(properties)):
             pair = seq(
                 text(_dumped(str(name), where)), COLON,
                 self.node(properties[name], f"property {name!r} of {where}"),
             )
-            rule = f"{where}, from {number}"  # written down once, and named where it is used
-            self.rules[f"{rule}, pair"] = seq(pair, later)
-            after = Rule(f"{rule}, pair")
+            after = self.named(seq(pair, later), where)
             optional = name not in required
             first = either(after, first) if optional else after
             later = either(seq(COMMA, after), later) if optional else seq(COMMA, after)
-            self.rules[f"{rule}, first"], self.rules[f"{rule}, later"] = first, later
-            first, later = Rule(f"{rule}, first"), Rule(f"{rule}, later")
+            first, later = self.named(first, where), self.named(later, where)
         return first
 
 

@@ -167,7 +167,8 @@ def test_the_shortest_answer_is_as_long_as_it_says():
      ("a{x}", "numbers"), ("*a", "nothing to stand for"), ("a^b", "nothing to stand for"),
      ("a$b", "nothing to stand for"), ("[z-a]", "later one"), (r"\xg0", "hexadecimal"),
      ("\\", "not known"), ("a{1001}", "1,001 times"), (r"[\d-z]{2", "numbers"),
-     ("[]", "not closed"), (r"[^\x00-\U0010ffff]", r"\\U")],
+     ("[]", "not closed"), (r"[^\x00-\U0010ffff]", r"\\U"), ("a" * 1001, "1,001 characters"),
+     ("(" * 70, "more than 64 groups")],
 )
 def test_patterns_outside_the_subset_are_refused(pattern, says):
     with pytest.raises(FormError, match=says):
@@ -209,3 +210,47 @@ def test_a_rule_that_nothing_fits_is_said():
     with pytest.raises(FormError, match="no text"):
         Automaton(Grammar({"start": seq(text("("), Rule("start"))}))
     assert Automaton(regex("a|[^\\x00-\\uffff]")).distance(0) == FAR
+
+
+def nested(depth):
+    wanted = {"type": "null"}
+    for _ in range(depth - 1):
+        wanted = {"type": "array", "items": wanted}
+    return wanted
+
+
+def test_a_form_is_refused_before_it_takes_time():
+    """Short ones that stand for milliards of places, or of nothing, and schemas without a floor."""
+    for pattern in ("((((a{100}){100}){100}){100})", "((((){1000}){1000}){1000}){1000}"):
+        with pytest.raises(FormError, match="more than 100,000 parts"):
+            Automaton(regex(pattern))
+    long = {"type": "string", "pattern": "^[a-z]{900}$"}
+    lists = {"type": "object", "properties": {f"p{i}": long for i in range(200)}}
+    with pytest.raises(FormError, match="more than 100,000 parts"):
+        Automaton(schema(lists))
+    Automaton(schema(nested(64)))
+    chain = {f"a{i}": {"$ref": f"#/$defs/a{i + 1}"} for i in range(90)} | {"a90": {"type": "null"}}
+    for deep in (nested(65), {"$ref": "#/$defs/a0", "$defs": chain}):
+        with pytest.raises(FormError, match="more than 64 deep"):
+            schema(deep)
+
+
+def test_a_form_ends_that_can_be_gone_through_in_too_many_ways():
+    """As many states as there are subsets: found out while it is written, and said."""
+    automaton, rng = Automaton(regex("[ab]*a([ab]|b|a){200}")), np.random.default_rng(0)
+    state = automaton.start
+    with pytest.raises(FormError, match="too many ways"):
+        for _ in range(100_000):
+            state = int(automaton.row(state)[rng.choice([97, 98])])
+    assert automaton.crowded
+
+
+def test_many_rules_are_measured_at_once():
+    """Each is known when the next one is; and what returns to nothing leaves no place behind."""
+    rules = {f"r{i}": seq(text("a"), Rule(f"r{i + 1}")) for i in range(2000)}
+    automaton = Automaton(Grammar({"start": Rule("r0"), **rules, "r2000": text("b")}))
+    state = automaton.start
+    assert automaton.distance(state) == 2001
+    for _ in range(2000):
+        state = int(automaton.row(state)[ord("a")])
+    assert automaton.distance(state) == 1 and not automaton.crowded
