@@ -70,7 +70,10 @@ def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, 
     if print_service:
         from tinygpt.serving.service import unit
 
-        click.echo(unit(models, host, port, key_file), nl=False)
+        if key is not None and key_file is None:
+            raise click.UsageError("everybody can read a unit, and so a key in it. Write it into a "
+                                   "file that root alone reads, and give --key-file FILE.")
+        click.echo(unit(models, host, port, key_file, _others_given()), nl=False)
         return
     gate = Gate(
         key=make_key() if made else key, hosts={name.lower() for name in allowed_host},
@@ -79,6 +82,23 @@ def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, 
     )
     engine = {"slots": slots, "context": context}
     _serve(models, gate, Limits(**limits), host, port, engine, log, made)
+
+
+def _others_given() -> list[str]:
+    """The options of this call that a unit does not set by itself, as words."""
+    context, words = click.get_current_context(), []
+    set_there = {"models", "host", "port", "key", "key_file", "print_service"}
+    for one in context.command.params:
+        given = context.get_parameter_source(one.name) is click.core.ParameterSource.COMMANDLINE
+        if one.name in set_there or not given:
+            continue
+        value = context.params[one.name]
+        if isinstance(value, bool):
+            words.append(one.opts[0] if value else one.secondary_opts[0])
+        else:
+            for each in value if isinstance(value, tuple) else [value]:
+                words += [one.opts[0], str(each)]
+    return words
 
 
 def _first_line(path: str) -> str:

@@ -40,8 +40,7 @@ ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectControlGroups=yes
 NoNewPrivileges=yes
-CapabilityBoundingSet=
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+{capabilities}RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -53,26 +52,40 @@ SystemCallFilter=@system-service
 WantedBy=multi-user.target
 """
 CREDENTIAL = "LoadCredential=key:{file}\n"
+LOW_PORT = 1024  # below it only who has this capability may listen
+CAPABILITIES = "CapabilityBoundingSet={0}\nAmbientCapabilities={0}\n"
 HERE_ALONE = "\n# This machine alone.\nIPAddressDeny=any\nIPAddressAllow=localhost\n"
 
 
-def unit(models: Sequence[str], host: str, port: int, key_file: str | None) -> str:
-    """The unit's text.  Raises UsageError where others reach the address and no key is in a file:
-    one that is made anew at each start would have to be looked for in a log."""
+def unit(
+    models: Sequence[str], host: str, port: int, key_file: str | None, more: Sequence[str] = ()
+) -> str:
+    """The unit's text.  more: options besides.
+
+    Raises UsageError where others reach the address and no key is in a file: one that is made anew
+    at each start would have to be looked for in a log.
+    """
     if key_file is None and not is_loopback(host):
         raise UsageError(
             f"others reach {host}, so the service needs a key that stays. Write one into a file "
             "that root alone reads, and give --key-file FILE."
         )
     places = [str(Path(model).resolve()) for model in models]
-    words = [sys.executable, "-m", "tinygpt", "serve", *places, "--host", host, "--port", str(port)]
-    line = shlex.join(words).replace("%", "%%")  # systemd has a meaning for it
+    words = [sys.executable, "-m", "tinygpt", "serve", *places, "--host", host, "--port", str(port),
+             *more]
+    line = _plain(shlex.join(words))
     if key_file is not None:
         line += " --key-file %d/key"
     needed = [*places, sys.prefix, sys.base_prefix]
     return UNIT.format(
         host=host, port=port, command=line,
-        credential=CREDENTIAL.format(file=Path(key_file).resolve()) if key_file else "",
+        credential=CREDENTIAL.format(file=_plain(Path(key_file).resolve())) if key_file else "",
+        capabilities=CAPABILITIES.format("CAP_NET_BIND_SERVICE" if 0 < port < LOW_PORT else ""),
         home="read-only" if any(p.startswith(("/home/", "/root/")) for p in needed) else "yes",
         network=HERE_ALONE if is_loopback(host) else "",
     )
+
+
+def _plain(text: object) -> str:
+    """A text in which systemd finds no specifier."""
+    return str(text).replace("%", "%%")

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import time
+from collections import Counter
 
 import pytest
 
@@ -123,8 +124,10 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_wrong(page, locked):
     page.open(f"{locked.url}/?again")
     page.until("document.querySelector('#model').options.length == 2")
     say(page, "The cat")
-    asked = [one["request"]["url"] for one in page.told("Network.requestWillBeSent")]
-    assert len(asked) <= 24 and all(url.startswith(f"{locked.url}/") for url in asked)
+    asked = page.told("Network.requestWillBeSent")
+    loads = Counter(one["loaderId"] for one in asked)  # the page was opened twice
+    assert len(loads) >= 2 and max(loads.values()) <= 12
+    assert all(one["request"]["url"].startswith(f"{locked.url}/") for one in asked)
     logged = [one["entry"] for one in page.told("Log.entryAdded")]
     assert not [one for one in logged if one["timestamp"] > since]
     assert not page.told("Runtime.exceptionThrown")

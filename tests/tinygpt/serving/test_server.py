@@ -1,6 +1,7 @@
 """tinygpt.serving.server and `tinygpt serve`: what is counted, described, printed and refused."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,7 +93,40 @@ def test_the_unit_runs_the_command_as_nobody(tmp_path):
     text = unit(["run"], "0.0.0.0", 80, str(tmp_path / "key"))
     assert " --key-file %d/key\n" in text and "IPAddress" not in text
     assert f"LoadCredential=key:{tmp_path / 'key'}\n" in text
+    assert text.count("=CAP_NET_BIND_SERVICE\n") == 2  # for a port that else only root may take
     assert all("{" not in line for line in text.splitlines())
+
+
+def printed_unit(capsys, model, *arguments):
+    with pytest.raises(SystemExit) as left:
+        main(["serve", str(model), "--print-service", *arguments])
+    assert not left.value.code
+    return capsys.readouterr().out
+
+
+def test_the_unit_has_the_options_that_were_given(model, capsys):
+    given = ["--slots", "3", "--no-log", "--allowed-host", "a", "--allowed-host", "b",
+             "--queue", "7"]
+    (line,) = (line for line in printed_unit(capsys, model, *given).splitlines()
+               if line.startswith("ExecStart="))
+    words = line.partition("--port 8000 ")[2].split()
+    assert sorted(words) == sorted(given) and "--key" not in line
+    code, said = refusal(capsys, model, "--print-service", "--key", "tg-12345678")
+    assert code == 2 and "--key-file" in said
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+@pytest.mark.parametrize("arguments", [[], ["--host", "0.0.0.0", "--port", "80", "--key-file"]])
+def test_systemd_finds_nothing_wrong_with_the_unit(model, tmp_path, capsys, arguments):
+    (tmp_path / "a key of 100 %").write_text("tg-a-long-key\n")
+    if arguments:
+        arguments = [*arguments, str(tmp_path / "a key of 100 %")]
+    printed = printed_unit(capsys, model, *arguments)
+    (tmp_path / "tinygpt.service").write_text(printed)
+    verify = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "tinygpt.service")]
+    done = subprocess.run(verify, capture_output=True, text=True)
+    assert done.returncode == 0  # what it does not know it only says
+    assert not [line for line in done.stderr.splitlines() if "tinygpt.service" in line]
 
 
 def test_the_description_is_what_requests_are_held_against(room):
