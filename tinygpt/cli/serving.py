@@ -109,14 +109,14 @@ def _first_line(path: str) -> str:
 
 def _serve(models, gate, limits, host, port, engine, log, made):
     from tinygpt.screens.console import Screen, warn
-    from tinygpt.serving.run import run
+    from tinygpt.serving.run import address_of, run
     from tinygpt.serving.served import open_all
 
     served = open_all(models, warn, engine)
     screen = Screen(stderr=True)
 
     def ready(port: int) -> None:
-        name = f"[{host}]" if ":" in host else host
+        name = address_of(host)
         screen.say(f"{', '.join(served)}: http://{name}:{port}")
         if made:
             screen.say("Others reach this address, so a key is needed. It is:")

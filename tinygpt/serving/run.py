@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Callable
 from types import FrameType
 
@@ -49,6 +50,21 @@ async def _run(
         signal.signal(number, stop)
     ready(server.port)
     await server.serve()
+
+
+def address_of(host: str) -> str:
+    """Where others find a server that listens at `host`, as it stands in an address.
+
+    0.0.0.0 and :: are every address of this machine, and none that a phone could open.
+    """
+    if host in ("0.0.0.0", "::"):
+        family, elsewhere = (
+            (socket.AF_INET6, "2001:db8::1") if host == "::" else (socket.AF_INET, "192.0.2.1")
+        )
+        with socket.socket(family, socket.SOCK_DGRAM) as asked, contextlib.suppress(OSError):
+            asked.connect((elsewhere, 9))  # sends nothing: the system chooses the way there
+            host = asked.getsockname()[0]
+    return f"[{host}]" if ":" in host else host
 
 
 def _allow_files(count: int) -> None:

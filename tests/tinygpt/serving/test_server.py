@@ -14,6 +14,7 @@ from tinygpt.cli import main
 from tinygpt.inference.generate import stream_text
 from tinygpt.inference.sampling import GREEDY
 from tinygpt.serving.parameters import CHAT, REFUSED
+from tinygpt.serving.run import address_of
 from tinygpt.serving.schemas import problem
 from tinygpt.serving.service import unit
 from tinygpt.weights.open import open_model
@@ -127,6 +128,19 @@ def test_systemd_finds_nothing_wrong_with_the_unit(model, tmp_path, capsys, argu
     done = subprocess.run(verify, capture_output=True, text=True)
     assert done.returncode == 0  # what it does not know it only says
     assert not [line for line in done.stderr.splitlines() if "tinygpt.service" in line]
+
+
+def test_the_address_that_is_printed_is_one_to_open(monkeypatch):
+    assert address_of("127.0.0.1") == "127.0.0.1" and address_of("::1") == "[::1]"
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: None)
+    monkeypatch.setattr(socket.socket, "getsockname", lambda _: ("192.168.1.20", 9))
+    assert address_of("0.0.0.0") == "192.168.1.20"
+
+    def no_way_out(*_):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", no_way_out)
+    assert address_of("0.0.0.0") == "0.0.0.0"
 
 
 def test_the_description_is_what_requests_are_held_against(room):
