@@ -337,8 +337,11 @@ def _event(value: Any) -> bytes:
 
 
 def _failed(stream: Stream) -> Refusal:
-    said = stream.answer.error if stream.answer is not None else ""
-    return Refusal(500, said or "the model failed at this answer. The server's log says why.")
+    error = stream.answer.error if stream.answer is not None else None
+    if isinstance(error, FormError):  # one that only writing could find too large
+        return wrong("response_format", f"cannot be kept to: {str(error).removesuffix('.')}")
+    said = str(error or "the model failed at this answer. The server's log says why.")
+    return Refusal(500, said)
 
 
 def _usage(streams: Sequence[Stream], n: int) -> Usage:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tinygpt.errors import UserError
 from tinygpt.inference.sampling import Sampling
 from tinygpt.structured import Constraint
 
@@ -70,6 +71,6 @@ class Answer:
     echoed: list[Scored] | None = None
     drawn: deque[Scored] = field(default_factory=deque)
     reason: Reason | None = None
-    error: str | None = None
+    error: UserError | None = None
     reused: int = 0
     cancelled: bool = False

@@ -191,7 +191,7 @@ class Engine:
             drawn = text.ids[len(asked.prompt) :]
             token = int(sample(weighed[None], asked.sampling, text.rng, [text.ids], [drawn])[0])
         except UserError as error:
-            text.answer.error = str(error)
+            text.answer.error = error
             self._end(text, "failed")
             return
         if token in asked.stop:

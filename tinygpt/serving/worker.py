@@ -179,7 +179,7 @@ class Worker:
         try:
             stream.answer = stream.served.engine.add(stream.asked)
         except UserError as error:
-            stream.answer = Answer(stream.asked, reason="failed", error=str(error))
+            stream.answer = Answer(stream.asked, reason="failed", error=error)
         if stream.cancelled:  # between the last two lines
             stream.answer.cancelled = True
         self._streams.append(stream)

@@ -202,7 +202,7 @@ def test_a_damaged_model_fails_the_request_and_not_the_server():
     engine = Engine(model, slots=1)
     answer = engine.add(Asked((1,), 5))
     run(engine)
-    assert answer.reason == "failed" and "damaged" in answer.error
+    assert answer.reason == "failed" and "damaged" in str(answer.error)
 
 
 def test_models_that_read_otherwise_are_refused():

@@ -41,6 +41,16 @@ def test_a_form_that_met_too_many_states_begins_anew(monkeypatch):
     assert np.array_equal(second.allowed(second.start, 50), first.allowed(first.start, 50))
 
 
+def test_a_form_that_only_writing_finds_too_large_is_the_clients_fault(room, monkeypatch):
+    """Not the server's, whose 500 would have it asked again."""
+    monkeypatch.setattr(automaton, "MOST_BYTES", 50_000)
+    form = {"type": "regex", "pattern": "[ab]*a([ab]|a|b){30}"}
+    asked = {"prompt": "The", "max_tokens": 50, "response_format": form}
+    refused = room.post("/v1/completions", 400, **asked)["error"]
+    assert refused["param"] == "response_format" and "too many ways" in refused["message"]
+    room.post("/v1/completions", prompt="The", max_tokens=2)
+
+
 @pytest.mark.parametrize(("form", "says"), [
     ({"type": "regex", "pattern": "((((a{100}){100}){100}){100})"}, "100,000 parts"),
     ({"type": "regex", "pattern": "(" * 900}, "64 groups"),
