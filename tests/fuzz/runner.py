@@ -34,6 +34,7 @@ from tests.fuzz.subjects import COMMANDS, STEPS, Subject, make_world, subjects
 SECONDS, GIGABYTE = 10, 1 << 30
 PATIENCE = 120.0  # seconds of the clock: the machine may be busy, a reader must not wait for ever
 VERDICTS = ("refused", "warned", "harmless", "FAULT")
+MODELS = {".tgpt", "GGUF"}  # subjects that are a model in one file
 WARNING = re.compile(r"going back to|left out|Preparing the text again|damaged")
 BARE = re.compile(r"Traceback|--debug|Warning:|Exception ignored|^\w*Error:", re.MULTILINE)
 
@@ -144,9 +145,11 @@ class Fuzzer:
             return Case(number, subject, command, become.__name__.lstrip("_"), signed)
         whole = path.read_bytes()
         if kind < 0.1:
-            # A file that stands alone may be another whole one of its kind: nobody could tell.
+            # A file that stands alone may be another whole one of its kind, and a model's of either
+            # kind: what it is stands in its first bytes. Nobody could tell.
+            alike = {subject.name} | (MODELS if subject.name in MODELS else set())
             others = [self.world / s.path for s in self.subjects
-                      if subject.name != s.name or subject.path != subject.unit]
+                      if s.name not in alike or subject.path != subject.unit]
             how, content = "exchanged", chance.choice(others).read_bytes()
         else:
             structured = subject.structured if kind < 0.65 else ()

@@ -1,8 +1,11 @@
 """tinygpt/config.py: defaults <- TOML <- --set, with every mistake named."""
 
+import dataclasses
+
 import pytest
 
 from tinygpt.config import ConfigError, from_dict, load_config, shipped
+from tinygpt.errors import UserError
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -74,3 +77,20 @@ def test_broken_toml_names_the_file(tmp_path):
     path.write_text("[model\n")
     with pytest.raises(ConfigError, match=r"mine\.toml is not valid TOML"):
         load_config(path)
+
+
+@pytest.mark.parametrize("value", [[], {}, [["gpt"]], {"a": 1}, True, 1e400, "", None, -1])
+@pytest.mark.parametrize("objective", ["pretraining", "seq2seq", "classification", "finetuning"])
+def test_a_value_of_any_kind_is_taken_or_refused_in_words(objective, value):
+    """In every field: a file's configuration may hold whatever JSON can."""
+    whole = dataclasses.asdict(from_dict({"objective": objective}))
+    for section, fields in whole.items():
+        for name in fields if isinstance(fields, dict) else ():
+            try:
+                from_dict({"objective": objective, section: {name: value}})
+            except UserError as error:
+                assert name in str(error) or section in str(error)
+        try:
+            from_dict({"objective": objective, section: value})
+        except UserError:
+            pass

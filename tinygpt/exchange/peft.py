@@ -142,7 +142,7 @@ def _decoder(model: LanguageModel) -> str:
 
 def _check(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise ExchangeError for a key that changes what is computed and is not known here."""
-    if config["peft_type"] not in INSTALL:
+    if config["peft_type"] not in list(INSTALL):  # whatever a file may hold, also a list
         raise ExchangeError(
             f"{folder} is an adapter of type {config['peft_type']!r:.40}. Known here: "
             f"{', '.join(INSTALL)}."

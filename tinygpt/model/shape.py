@@ -51,7 +51,7 @@ class ModelShape:
     def fill(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """`values` with its family's row below them (config.structure asks)."""
         family = values.get("family", "gpt")
-        if family not in FAMILIES:
+        if not isinstance(family, str) or family not in FAMILIES:
             near = difflib.get_close_matches(str(family), FAMILIES, n=1, cutoff=0.5)
             advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(FAMILIES)}."
             raise ConfigError(f"unknown model.family {family!r}. {advice}")
