@@ -109,7 +109,8 @@ def decode_step(
     in_order = slots is None
     slots = table.in_order if in_order else slots
     pieces = not in_order and len(np.unique(slots)) < len(slots)
-    if pieces or scored is not None or not table.takes(ids, positions, slots):
+    taken = not pieces and table.takes(ids, positions, slots)
+    if not taken or not (scored is None or 0 <= scored <= len(ids)):
         check_decode(ids, network, keys, values, positions, None if in_order else slots, scored)
         ids, positions, slots = map(checks.int64, (ids, positions, slots))
     scored = len(ids) if scored is None else scored

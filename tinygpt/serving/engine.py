@@ -21,7 +21,7 @@ Read next: slots.py, ../inference/sampling.py.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,12 +38,12 @@ from tinygpt.structured import Constraint
 
 @dataclass(eq=False)
 class _Text:
-    """An answer under way: its slot holds `read` of its ids."""
+    """An answer under way."""
 
     answer: Answer
     slot: int
+    held: list[int]  # what the slot holds: the beginning of `ids`
     ids: list[int]  # the prompt and what was drawn
-    read: int
     rng: np.random.Generator
     scored: list[Scored] = field(default_factory=list)  # the prompt's tokens, where asked for
     state: int = Constraint.start  # of its form
@@ -51,6 +51,11 @@ class _Text:
     @property
     def asked(self) -> Asked:
         return self.answer.asked
+
+    @property
+    def read(self) -> int:
+        """How many of its ids have keys and values."""
+        return len(self.held)
 
 
 class Engine:
@@ -136,10 +141,8 @@ class Engine:
             self._slots.keys, self._slots.values, positions,
             np.array([text.slot for text in texts]), sum(wanted for _, _, wanted in rows),
         )
-        for text, position, _ in rows:
-            text.read = max(text.read, position + 1)
-        for text in dict.fromkeys(texts):
-            self._slots.ids[text.slot] = text.ids[: text.read]
+        for text, count in Counter(texts).items():
+            text.held += text.ids[text.read : text.read + count]
         for i, row in enumerate(logits):
             self._hear(texts[i], int(positions[i]), row)
         return True
@@ -157,9 +160,9 @@ class Engine:
             answer = self._waiting.popleft()
             asked = answer.asked
             slot = self._slots.take(asked.prompt, self._reuse and not asked.echo)
-            answer.reused = len(self._slots.ids[slot])
-            rng = np.random.default_rng(asked.seed)
-            self._texts.append(_Text(answer, slot, list(asked.prompt), answer.reused, rng))
+            held, rng = self._slots.ids[slot], np.random.default_rng(asked.seed)
+            answer.reused = len(held)
+            self._texts.append(_Text(answer, slot, held, list(asked.prompt), rng))
 
     def _compose(self) -> list[tuple[_Text, int, bool]]:
         """The tokens of one step: text, position, whether its logits are wanted."""
@@ -183,7 +186,7 @@ class Engine:
             self._echo(text, position, logits)
         if position != len(text.ids) - 1:
             return
-        if len(text.ids) - len(asked.prompt) >= asked.max_tokens:
+        if self._left(text) == 0:  # the prompt alone was asked for
             self._end(text, "length")
             return
         try:
