@@ -135,7 +135,21 @@ class Torch:
         return f"PyTorch {self.torch.__version__} eager"
 
 
-class CTranslate2:
+class _Whole:
+    """A peer that is asked for whole texts: what a token costs is the difference of two."""
+
+    def _write(self, prompt: int, count: int) -> float:
+        """Seconds for `count` tokens after a prompt of so many."""
+        raise NotImplementedError
+
+    def decode(self, count: int) -> float:
+        return (self._write(PROMPT, count + 1) - self._write(PROMPT, 1)) / count
+
+    def prefill(self, count: int) -> float:
+        return self._write(count, 1)
+
+
+class CTranslate2(_Whole):
     """CTranslate2's Generator, greedy; the time of the prompt is taken off."""
 
     def __init__(self, spec: dict[str, Any]):
@@ -162,17 +176,11 @@ class CTranslate2:
         )
         return time.perf_counter() - start
 
-    def decode(self, count: int) -> float:
-        return (self._write(PROMPT, count + 1) - self._write(PROMPT, 1)) / count
-
-    def prefill(self, count: int) -> float:
-        return self._write(count, 1)
-
     def describe(self) -> str:
         return f"CTranslate2 {self.version}"
 
 
-class LlamaCpp:
+class LlamaCpp(_Whole):
     """llama.cpp's server in this process, greedy, on SmolLM2's file; without a cache of prompts."""
 
     def __init__(self, spec: dict[str, Any]):
@@ -197,12 +205,6 @@ class LlamaCpp:
             "ignore_eos": True, "cache_prompt": False,
         })
         return time.perf_counter() - start
-
-    def decode(self, count: int) -> float:
-        return (self._write(PROMPT, count + 1) - self._write(PROMPT, 1)) / count
-
-    def prefill(self, count: int) -> float:
-        return self._write(count, 1)
 
     def describe(self) -> str:
         return f"llama.cpp (xllamacpp {self.version})"

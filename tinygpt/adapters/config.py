@@ -14,7 +14,6 @@ Name = Literal["full", "lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "
 # What a block multiplies by: queries, keys, values, the way back, the MLP's two or three; "qkv" is
 # the first three under one pair of factors, as GPT-2's c_attn has them.
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down", "qkv")
-FACTORED = ("lora", "dora", "qlora")  # methods of the form W + s B A
 
 
 @dataclass(frozen=True)
