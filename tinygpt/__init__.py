@@ -7,9 +7,9 @@ the command line starts at once.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinygpt.library import Opened, open, train
+    from tinygpt.library import Opened, inspect, open, train
 
-__all__ = ["Opened", "open", "train"]
+__all__ = ["Opened", "inspect", "open", "train"]
 
 
 def __getattr__(name: str) -> Any:

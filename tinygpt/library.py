@@ -6,6 +6,7 @@
     for text in run.generate("Once"):
         print(text, end="", flush=True)
     print(run.loss("Once upon a time"))
+    print(tinygpt.inspect(run, "Once upon a time").weights.at(layer=0, head=1))
 
 Read next: what it calls, training/trainer.py and inference/generate.py. docs/library.md shows more.
 """
@@ -26,6 +27,7 @@ from tinygpt.inference.prompt import opening
 from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.inference.scoring import mean_loss
 from tinygpt.inference.translate import translate
+from tinygpt.inspection.inspect import Inspection
 from tinygpt.model import EncoderDecoder, LanguageModel
 from tinygpt.runs.chat_form import ChatForm
 from tinygpt.screens.report import HtmlReport
@@ -107,6 +109,18 @@ def open(path: str | Path) -> Opened:
     Raises UserError if it is none of them.
     """
     return Opened(*open_model(path), form_of(path))
+
+
+def inspect(opened: Opened | str | Path, text: str) -> Inspection:
+    """Look inside a model while it reads a text (inspection/inspect.py).
+
+    opened: of `open`, or what that takes.
+    Raises UserError for a text that is empty, longer than the context or of unknown characters, and
+    for an encoder-decoder, which reads two.
+    """
+    model = opened if isinstance(opened, Opened) else open(opened)
+    ids = model.tokenizer.encode(text, disallowed_special=())
+    return Inspection(model.model, model.tokenizer, ids)
 
 
 def train(

@@ -37,15 +37,28 @@ def attention_forward(
     cos, sin = rotary or (None, None)
     sizes = contracts.attention_forward.check(q, k, v, first, last, bias, cos, sin)
     checks.attention(sizes, first, last)
+    _, p, lse = attention_weights(q, k, causal, scale, first, last, bias, rotary)
+    y = p @ _repeated(v, q.shape[2])  # (B, H, Tq, D)
+    return np.ascontiguousarray(y.swapaxes(1, 2)), lse
+
+
+def attention_weights(
+    q, k, causal=True, scale=None, first=None, last=None, bias=None, rotary=None
+):
+    """What attention_forward weighs values by, stored whole: to look at, not to train with.
+
+    Arguments as of attention_forward, unchecked.
+    Returns (scores, p, lse): scores (B, H, Tq, Tk), -inf where a query does not see a key; p, the
+    same shape, rows of sum 1, or of zeros where no key is seen; lse (B, H, Tq).
+    """
     q, k = turned(q, k, rotary)
-    scores, k_heads, v_heads = _scores(q, k, v, causal, scale, first, last, bias)  # (B, H, Tq, Tk)
+    scores = _scores(q, k, causal, scale, first, last, bias)
     peak = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     e = np.exp(scores - np.where(np.isneginf(peak), 0, peak))
     total = e.sum(axis=-1, keepdims=True)
-    y = (e / np.where(total == 0, 1, total)) @ v_heads  # (B, H, Tq, D)
     with np.errstate(divide="ignore"):
         lse = (np.log(total) + peak)[..., 0]
-    return np.ascontiguousarray(y.swapaxes(1, 2)), lse
+    return scores, e / np.where(total == 0, 1, total), lse
 
 
 def attention_backward(
@@ -69,7 +82,8 @@ def attention_backward(
     group = H // Hkv
     factor = q.dtype.type(1 / math.sqrt(D) if scale is None else scale)
     q, k = turned(q, k, rotary)
-    scores, k_heads, v_heads = _scores(q, k, v, causal, scale, first, last, bias)
+    k_heads, v_heads = _repeated(k, H), _repeated(v, H)
+    scores = _scores(q, k, causal, scale, first, last, bias)
     p = np.exp(scores - np.where(np.isneginf(lse), 0, lse)[..., None])  # recomputed, (B, H, Tq, Tk)
     dy_heads, q_heads = dy.swapaxes(1, 2), q.swapaxes(1, 2)  # (B, H, Tq, D)
     # y_i = sum_j p_ij v_j                =>   dv_j = sum_i p_ij dy_i,   dp_ij = dy_i . v_j
@@ -129,14 +143,17 @@ def turned(q, k, rotary, back=False):
     return rotate(q, cos[Tk - Tq :], sin[Tk - Tq :]), rotate(k, cos, sin)
 
 
-def _scores(q, k, v, causal, scale, first, last, bias):
-    """Masked scores (B, H, Tq, Tk), and k, v as (B, H, Tk, D) with grouped heads repeated."""
+def _repeated(x, H):
+    """Keys or values (B, Tk, Hkv, D) -> (B, H, Tk, D), each for its group of query heads."""
+    return np.repeat(x.swapaxes(1, 2), H // x.shape[2], axis=1)
+
+
+def _scores(q, k, causal, scale, first, last, bias):
+    """Masked scores (B, H, Tq, Tk)."""
     Tq, H, D = q.shape[1:]
-    Tk, Hkv = k.shape[1:3]
-    k_heads = np.repeat(k.swapaxes(1, 2), H // Hkv, axis=1)
-    v_heads = np.repeat(v.swapaxes(1, 2), H // Hkv, axis=1)
+    Tk = k.shape[1]
     factor = q.dtype.type(1 / math.sqrt(D) if scale is None else scale)
-    scores = q.swapaxes(1, 2) @ k_heads.swapaxes(-1, -2) * factor
+    scores = q.swapaxes(1, 2) @ _repeated(k, H).swapaxes(-1, -2) * factor
     if bias is not None:
         scores = scores + bias[:, _distances(Tq, Tk)]
     keys, visible = np.arange(Tk), np.ones((1, 1, Tq, Tk), bool)  # visible: (B or 1, 1, Tq, Tk)
@@ -146,7 +163,7 @@ def _scores(q, k, v, causal, scale, first, last, bias):
         visible = visible & (keys >= first[:, None, :, None])
     if last is not None:
         visible = visible & (keys < last[:, None, :, None])
-    return np.where(visible, scores, q.dtype.type(-np.inf)), k_heads, v_heads
+    return np.where(visible, scores, q.dtype.type(-np.inf))
 
 
 def _distances(Tq, Tk):

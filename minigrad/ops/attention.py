@@ -8,11 +8,11 @@ import numpy as np
 
 from kernels import active
 from kernels.memory import empty
-from kernels.numpy_ref.attention import rotate
+from kernels.numpy_ref.attention import attention_weights, rotate
 from minigrad.ops.dense import dense
 from minigrad.tensor import Tensor
 
-__all__ = ["Rotary", "attention", "rotate", "self_attention"]
+__all__ = ["Rotary", "attention", "attention_weights", "rotate", "self_attention"]
 
 Rotary = tuple[np.ndarray, np.ndarray]  # cos, sin, each (positions, R)
 

@@ -1,0 +1,73 @@
+"""A weight matrix seen from outside: how its values lie, what it stretches, what rounding costs it.
+
+Read next: inspect.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigrad import nn
+from minigrad.nn.quantized import SCHEMES, dequantize, quantize
+from tinygpt.errors import UserError
+from tinygpt.model import LanguageModel
+
+
+@dataclass(frozen=True)
+class MatrixSeen:
+    """shape: (out, in).  counts, edges: of a histogram of its values, (bins,) and (bins + 1,).
+    singular: its singular values, largest first.  effective: exp of the entropy of their squares'
+    shares, as many equal ones would be as spread out (Roy and Vetterli 2007).
+    errors: by scheme, |rounded - weight| / |weight|, both as Frobenius norms."""
+
+    shape: tuple[int, int]
+    counts: np.ndarray
+    edges: np.ndarray
+    singular: np.ndarray
+    effective: float
+    errors: dict[str, float]
+
+
+def matrix_names(model: LanguageModel) -> list[str]:
+    """The names of a model's weights that are matrices, floats or rounded, in its order."""
+    return [name for name, module in model.named_modules() if _matrix(module) is not None]
+
+
+def matrix_of(model: LanguageModel, name: str) -> np.ndarray:
+    """The values of the matrix in the module `name`, (out, in) float32.  Raises UserError."""
+    found = dict(model.named_modules()).get(name)
+    values = None if found is None else _matrix(found)
+    if values is None:
+        raise UserError(
+            f"{name!r} is no matrix of this model. There are: {', '.join(matrix_names(model))}."
+        )
+    return values
+
+
+def look_at(weight: np.ndarray, bins: int = 41) -> MatrixSeen:
+    """weight: (out, in) float32."""
+    reach = float(np.abs(weight).max(initial=0.0)) or 1.0
+    counts, edges = np.histogram(weight, bins=bins, range=(-reach, reach))
+    singular = np.linalg.svd(weight.astype(np.float64), compute_uv=False)
+    shares = singular**2 / max(float((singular**2).sum()), 1e-300)
+    spread = float(np.exp(-(shares * np.log(np.maximum(shares, 1e-300))).sum()))
+    return MatrixSeen(
+        weight.shape, counts, edges, singular, spread,
+        {scheme: rounding_error(weight, scheme) for scheme in SCHEMES},
+    )
+
+
+def rounding_error(weight: np.ndarray, scheme: str) -> float:
+    """What a scheme of `tinygpt quantize` changes in a matrix, as a part of the matrix."""
+    rounded = dequantize(quantize(weight, scheme))
+    return float(np.linalg.norm(rounded - weight) / max(float(np.linalg.norm(weight)), 1e-300))
+
+
+def _matrix(module: nn.Module) -> np.ndarray | None:
+    if isinstance(module, nn.QuantizedLinear | nn.QuantizedEmbedding):
+        return module.dequantized()
+    if isinstance(module, nn.Linear | nn.Embedding):
+        return module.weight.data
+    return None

@@ -1,0 +1,49 @@
+"""How sure a model was at each position, and what else it held possible.
+
+Read next: lens.py, which asks the same of every layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygpt.inference.sampling import Sampling, probabilities, softmax
+from tinygpt.inspection.lens import likeliest
+from tinygpt.inspection.watch import Seen
+
+PLAIN = Sampling()  # the model's own distribution
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The likeliest tokens of each row of logits, with what drawing makes of them.
+
+    tokens: (T, k).  before: their probabilities as the model has them.  after: as they are drawn,
+    0 where a filter left one out.
+    """
+
+    tokens: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+def losses(seen: Seen) -> np.ndarray:
+    """(T,) float64 nats: of each token given those before it; nan for the first, which has none."""
+    p = softmax(seen.logits[:-1].astype(np.float64))
+    given = np.take_along_axis(p, seen.ids[1:, None], axis=-1)[:, 0]
+    with np.errstate(divide="ignore"):
+        return np.concatenate([[np.nan], -np.log(given)])
+
+
+def candidates(logits: np.ndarray, sampling: Sampling = PLAIN, k: int = 10) -> Candidates:
+    """logits: (T, V).  sampling: how one would be drawn; temperature 0 takes the first."""
+    top = likeliest(logits, min(k, logits.shape[-1]))
+    before = np.take_along_axis(softmax(logits.astype(np.float64)), top, axis=-1)
+    if sampling.temperature == 0:
+        after = np.zeros_like(before)
+        after[:, 0] = 1
+    else:
+        after = np.take_along_axis(probabilities(logits, sampling), top, axis=-1)
+    return Candidates(top, before, after)
