@@ -43,10 +43,12 @@ def limit_options(command):
               help="Tokens of a prompt and its answer; less than the model's takes less memory.")
 @click.option("--log/--no-log", default=True, show_default=True,
               help="A line for each request: who, when, how long, never what.")
+@click.option("--train/--no-train", default=False, show_default=True,
+              help="Let the pages stop and resume the training of a run that is served.")
 @click.option("--print-service", is_flag=True, help="Print a systemd unit that runs this, and end.")
 @limit_options
 def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, context, log,
-          print_service, **limits):
+          train, print_service, **limits):
     """Serve models to programs that speak OpenAI's API, and to people on a page.
 
     \b
@@ -81,7 +83,7 @@ def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, 
         free={"/health", *files()},  # the page holds nothing; it asks for the key
     )
     engine = {"slots": slots, "context": context}
-    _serve(models, gate, Limits(**limits), host, port, engine, log, made)
+    _serve(models, gate, Limits(**limits), host, port, engine, log, made, train)
 
 
 def _others_given() -> list[str]:
@@ -107,7 +109,7 @@ def _first_line(path: str) -> str:
     return read_text(path).partition("\n")[0].strip()
 
 
-def _serve(models, gate, limits, host, port, engine, log, made):
+def _serve(models, gate, limits, host, port, engine, log, made, train):
     from tinygpt.screens.console import Screen, warn
     from tinygpt.serving.run import address_of, run
     from tinygpt.serving.served import open_all
@@ -124,4 +126,4 @@ def _serve(models, gate, limits, host, port, engine, log, made):
             screen.copyable(f"  http://{name}:{port}/#key={gate.key}")
         sys.stderr.flush()
 
-    run(served, gate, limits, host, port, engine["slots"], log, ready)
+    run(served, gate, limits, host, port, engine["slots"], log, ready, train)

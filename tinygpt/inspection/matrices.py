@@ -32,13 +32,13 @@ class MatrixSeen:
 
 def matrix_names(model: LanguageModel) -> list[str]:
     """The names of a model's weights that are matrices, floats or rounded, in its order."""
-    return [name for name, module in model.named_modules() if _matrix(module) is not None]
+    return [name for name, module in model.named_modules() if values_of(module) is not None]
 
 
 def matrix_of(model: LanguageModel, name: str) -> np.ndarray:
     """The values of the matrix in the module `name`, (out, in) float32.  Raises UserError."""
     found = dict(model.named_modules()).get(name)
-    values = None if found is None else _matrix(found)
+    values = None if found is None else values_of(found)
     if values is None:
         raise UserError(
             f"{name!r} is no matrix of this model. There are: {', '.join(matrix_names(model))}."
@@ -65,7 +65,8 @@ def rounding_error(weight: np.ndarray, scheme: str) -> float:
     return float(np.linalg.norm(rounded - weight) / max(float(np.linalg.norm(weight)), 1e-300))
 
 
-def _matrix(module: nn.Module) -> np.ndarray | None:
+def values_of(module: nn.Module) -> np.ndarray | None:
+    """The matrix that a module holds itself, (out, in) float32; None for one that holds none."""
     if isinstance(module, nn.QuantizedLinear | nn.QuantizedEmbedding):
         return module.dequantized()
     if isinstance(module, nn.Linear | nn.Embedding):

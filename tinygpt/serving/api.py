@@ -53,7 +53,7 @@ class Api:
         await reply.whole(200, as_json({"object": "list", "data": data}))
 
     async def model(self, request: Request, reply: Connection) -> None:
-        one = self._model({"model": unquote(request.path).removeprefix("/v1/models/")})
+        one = self.model_of({"model": unquote(request.path).removeprefix("/v1/models/")})
         await reply.whole(200, as_json(self._described(one)))
 
     async def completions(self, request: Request, reply: Connection) -> None:
@@ -93,7 +93,7 @@ class Api:
 
     async def embeddings(self, request: Request, reply: Connection) -> None:
         asked = read(request.body, parameters.EMBEDDINGS)
-        served = self._model(asked)
+        served = self.model_of(asked)
         sources = _listed(asked["input"])
         self._check_length(sources, "input")
         packed = asked["encoding_format"] == "base64"
@@ -115,7 +115,7 @@ class Api:
         """A text's ids. Here alone the name of a special token in it is that token: whoever
         prepares ids for /v1/completions (lm-evaluation-harness) asks so for the end of a text."""
         asked = read(request.body, parameters.TOKENIZE)
-        served, text = self._model(asked), asked["prompt"]
+        served, text = self.model_of(asked), asked["prompt"]
         self._check_length([text], "prompt")
         ids = await self._in_text_thread(
             lambda: served.tokenizer.encode(text, allowed_special="all")
@@ -128,13 +128,13 @@ class Api:
 
     async def detokenize(self, request: Request, reply: Connection) -> None:
         asked = read(request.body, parameters.DETOKENIZE)
-        served, ids = self._model(asked), asked["tokens"]
+        served, ids = self.model_of(asked), asked["tokens"]
         self._check_ids(served, ids, "tokens")
         text = await self._in_text_thread(lambda: served.tokenizer.decode(ids))
         await reply.whole(200, as_json({"prompt": text}))
 
     async def tokenizer_info(self, request: Request, reply: Connection) -> None:
-        served = self._model({})
+        served = self.model_of({})
         form = served.form
         await reply.whole(200, as_json({
             "tokenizer_class": type(served.tokenizer).__name__,
@@ -150,7 +150,8 @@ class Api:
                 "owned_by": "tinygpt", "max_model_len": served.context,
                 "answers": served.taught, "writes": served.writes}
 
-    def _model(self, asked: dict[str, Any]) -> Served:
+    def model_of(self, asked: dict[str, Any]) -> Served:
+        """The model that a request names; without a name the only one.  Raises Refusal."""
         name = asked.get("model")
         if name is None and len(self._served) > 1:
             raise wrong("model", f"is missing. There are: {', '.join(self._served)}", "missing")
@@ -163,7 +164,7 @@ class Api:
         return found
 
     def _writer(self, asked: dict[str, Any]) -> Served:
-        served = self._model(asked)
+        served = self.model_of(asked)
         if not served.writes:
             raise wrong("model", f"{served.name} makes vectors and does not write. Ask "
                         "/v1/embeddings of it")

@@ -23,21 +23,22 @@ from tinygpt.serving.server import Server
 
 def run(
     served: dict[str, Served], gate: Gate, limits: Limits, host: str, port: int, slots: int,
-    log: bool, ready: Callable[[int], object],
+    log: bool, ready: Callable[[int], object], train: bool = False,
 ) -> None:
-    """Serve until a signal.  ready: is called with the port once clients can come.
+    """Serve until a signal.  ready: is called with the port once clients can come.  train: whether
+    pages may start and stop trainings.
 
     In the main thread.  Raises UserError where it cannot listen.
     """
     _allow_files(limits.connections + 64)
-    asyncio.run(_run(served, gate, limits, host, port, slots, log, ready))
+    asyncio.run(_run(served, gate, limits, host, port, slots, log, ready, train))
 
 
 async def _run(
     served: dict[str, Served], gate: Gate, limits: Limits, host: str, port: int, slots: int,
-    log: bool, ready: Callable[[int], object],
+    log: bool, ready: Callable[[int], object], train: bool,
 ) -> None:
-    server = await Server.listen(served, gate, limits, host, port, slots, log)
+    server = await Server.listen(served, gate, limits, host, port, slots, log, train)
     loop, asked = asyncio.get_running_loop(), []
 
     def stop(number: int, frame: FrameType | None) -> None:

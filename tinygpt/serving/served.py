@@ -37,9 +37,11 @@ class Served:
     context: tokens of a prompt with its answer.  ends: ids that end an answer.
     opening: ids that stand before every text.  forms: what answers can be held to.
     engine: runs it, in the computing thread alone; None for a model that does not write.
+    path: where it was opened, None for one that is of no file.
     """
 
     engine: Engine | None
+    path: Path | None = None
 
     def __init__(
         self, name: str, model: LanguageModel, tokenizer: Tokenizer, form: ChatForm | None = None,
@@ -67,7 +69,10 @@ class Served:
         if form is None and find_objective(objective_of(path)).teaches_roles:
             form = ChatForm(OWN_TEMPLATE, ends=tuple(tokenizer.special_tokens))
         where = Path(path).resolve()
-        return cls(where.stem if where.is_file() else where.name, model, tokenizer, form, settings)
+        name = where.stem if where.is_file() else where.name
+        found = cls(name, model, tokenizer, form, settings)
+        found.path = where
+        return found
 
     def renew(self) -> None:
         """Begin anew: nothing is under way, nothing is remembered."""

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import visible
 from tinygpt.serving.api import Api
+from tinygpt.serving.inside.routes import Inside
 from tinygpt.serving.limits import Busy, Limits, Places
 from tinygpt.serving.metrics import Metrics
 from tinygpt.serving.openapi import description
@@ -37,7 +38,8 @@ class Server:
     """
 
     def __init__(
-        self, served: dict[str, Served], gate: Gate, limits: Limits, slots: int, log: bool
+        self, served: dict[str, Served], gate: Gate, limits: Limits, slots: int, log: bool,
+        train: bool = False,
     ):
         self.limits, self.draining = limits, False
         self.connections: set[Connection] = set()
@@ -47,6 +49,7 @@ class Server:
         self._places = Places(limits, slots)
         self._worker = Worker(served.values(), self._metrics, limits.unread)
         self._api = Api(served, limits, self._worker, self._places, self._metrics)
+        self._inside = Inside(self._api.model_of, limits, self._worker, self._places, train)
         self._files = files()
         self._stop = asyncio.Event()
         self._routes = self._table()
@@ -55,10 +58,13 @@ class Server:
     @classmethod
     async def listen(
         cls, served: dict[str, Served], gate: Gate, limits: Limits, host: str, port: int,
-        slots: int = 8, log: bool = False,
+        slots: int = 8, log: bool = False, train: bool = False,
     ) -> Server:
-        """A server at an address; port 0 takes a free one.  Raises UserError where it cannot."""
-        server = cls(served, gate, limits, slots, log)
+        """A server at an address; port 0 takes a free one.  Raises UserError where it cannot.
+
+        train: whether its pages may start and stop trainings.
+        """
+        server = cls(served, gate, limits, slots, log, train)
         loop = asyncio.get_running_loop()
         try:
             server._listener = await loop.create_server(
@@ -90,6 +96,7 @@ class Server:
         for connection in list(self.connections):
             connection.abort()
         self._worker.end()
+        self._inside.end()
 
     def stop(self) -> None:
         """Stop soon."""
@@ -156,6 +163,7 @@ class Server:
             "/tokenize": {"POST": api.tokenize},
             "/detokenize": {"POST": api.detokenize},
             "/tokenizer_info": {"GET": api.tokenizer_info},
+            **self._inside.table(),
             **dict.fromkeys(self._files, {"GET": self._show_file}),
             **{f"/v1/models/{name}": {"GET": api.model} for name in self._served},
         }

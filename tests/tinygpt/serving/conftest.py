@@ -33,8 +33,8 @@ def make_served(name="tiny", context=CONTEXT, seed=0, form=None, slots=8):
 class Room:
     """A running server, and a client of it.  limits, gate: as Server has them."""
 
-    def __init__(self, served, limits=None, gate=None, host="127.0.0.1", slots=8):
-        self._slots = slots
+    def __init__(self, served, limits=None, gate=None, host="127.0.0.1", slots=8, train=False):
+        self._slots, self._train = slots, train
         self.served, self.limits = {one.name: one for one in served}, limits or Limits()
         self._gate, self._host = gate or Gate(free={"/health"}), host
         self._ready = threading.Event()
@@ -44,7 +44,8 @@ class Room:
 
     async def _run(self):
         self.server = await Server.listen(
-            self.served, self._gate, self.limits, self._host, 0, slots=self._slots
+            self.served, self._gate, self.limits, self._host, 0, slots=self._slots,
+            train=self._train,
         )
         self.loop, self.port = asyncio.get_running_loop(), self.server.port
         self._ready.set()

@@ -1,0 +1,51 @@
+"""What may be asked of a screen: its parameters as JSON Schema, held against every request.
+
+Read next: looks.py.
+"""
+
+from __future__ import annotations
+
+from tinygpt.serving.parameters import MODEL, TEXT
+from tinygpt.serving.schemas import Schema
+
+PLACE: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31}
+HEAD: Schema = {"type": "array", "items": PLACE, "minItems": 2, "maxItems": 2,
+                "description": "a layer and a head"}
+WHOM: dict[str, Schema] = {
+    **MODEL, "step": {**PLACE, "description": "of a checkpoint; the last where it is left out"},
+}
+READ: dict[str, Schema] = {**WHOM, "text": TEXT}
+OFF: dict[str, Schema] = {
+    "silenced": {"type": "array", "items": HEAD, "maxItems": 4096, "default": []},
+}
+
+
+def _asked(*required: str, **properties: Schema) -> Schema:
+    """required: the names that must be there."""
+    return {"type": "object", "required": list(required), "additionalProperties": False,
+            "properties": properties}
+
+
+ASKED: dict[str, Schema] = {
+    "model": _asked(**WHOM),
+    "tokens": _asked("text", **READ),
+    "merges": _asked("text", **READ, size=PLACE),
+    "next": _asked(
+        "text", **READ, **OFF, k={**PLACE, "minimum": 1, "maximum": 50, "default": 10},
+        temperature={"type": "number", "minimum": 0, "maximum": 2, "default": 1},
+        top_k={**PLACE, "minimum": 1}, top_p={"type": "number", "minimum": 0, "maximum": 1},
+    ),
+    "hidden": _asked("text", "position", **READ, position=PLACE),
+    "attention": _asked("text", **READ, **OFF, half={
+        "type": "string", "enum": ["self", "source", "cross"], "default": "self"}, written=TEXT),
+    "head": _asked("text", "layer", "head", **READ, **OFF, layer=PLACE, head=PLACE, half={
+        "type": "string", "enum": ["self", "source", "cross"], "default": "self"}, written=TEXT),
+    "habits": _asked(**WHOM),
+    "lens": _asked("text", **READ, **OFF,
+                   k={**PLACE, "minimum": 1, "maximum": 50, "default": 10}),
+    "account": _asked("text", "position", **READ, **OFF, position=PLACE, token=PLACE),
+    "embeddings": _asked(**WHOM, of={"type": "string", "enum": ["tokens", "positions"],
+                                     "default": "tokens"}),
+    "neighbours": _asked("token", **WHOM, token=PLACE),
+    "matrix": _asked(**WHOM, name=TEXT),
+}

@@ -1,0 +1,308 @@
+"""The numbers behind each screen: what `inspection` found, in the form that a browser reads.
+
+A large array is {"shape": [...], "f32": base64} (little-endian float32) or {"shape", "u8"} (weights
+of 0 to 1 as 0 to 255, for pictures). Each answer names under "by" the functions that made it;
+source.py shows them.
+
+Read next: models.py.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygpt.errors import UserError
+from tinygpt.inference.prompt import ids_of, marks
+from tinygpt.inference.sampling import Sampling
+from tinygpt.inspection import Seen, matrices, vectors, watch, watch_pair
+from tinygpt.inspection import habits as habit
+from tinygpt.inspection.account import account, check_sums
+from tinygpt.inspection.lens import lens
+from tinygpt.inspection.surprise import candidates, losses
+from tinygpt.inspection.watch import AttentionSeen
+from tinygpt.model import Encoder, EncoderDecoder, LanguageModel
+from tinygpt.tokenizer import MASK, BPETokenizer, Tokenizer
+from tinygpt.tokenizer.inspection import derive, show
+
+Asked = dict[str, Any]
+Look = Callable[[LanguageModel, Tokenizer, Asked], dict[str, Any]]
+MOST_TOKENS = 4096  # drawn of a table of vectors: those that come first
+
+
+def packed(array: np.ndarray) -> dict[str, Any]:
+    """An array as little-endian float32."""
+    data = np.ascontiguousarray(array, "<f4").tobytes()
+    return {"shape": list(array.shape), "f32": base64.b64encode(data).decode()}
+
+
+def shades(array: np.ndarray) -> dict[str, Any]:
+    """An array of 0 to 1 as 256 shades."""
+    data = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8).tobytes()
+    return {"shape": list(array.shape), "u8": base64.b64encode(data).decode()}
+
+
+def about(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """What there is to look at."""
+    shape = model.shape
+    try:
+        check_sums(model)
+        no_account = None
+    except UserError as error:
+        no_account = str(error)
+    return {
+        "assembly": shape.assembly, "layers": shape.n_layers, "heads": shape.n_heads,
+        "width": shape.d_model, "context": shape.context - model.before,
+        "vocab_size": shape.vocab_size, "positions": shape.positions,
+        "parameters": model.count_parameters() or shape.parameters, "no_account": no_account,
+        "masked": isinstance(model, Encoder) and MASK in tokenizer.special_tokens,
+        "merges": len(tokenizer.merges) if isinstance(tokenizer, BPETokenizer) else None,
+    }
+
+
+def tokens(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """A text as its tokens, and how each came to be."""
+    ids = encoded(tokenizer, asked["text"])
+    trees = {}
+    if isinstance(tokenizer, BPETokenizer):
+        special = set(tokenizer.special_tokens.values())
+        trees = {one: _tree(derive(tokenizer, one)) for one in {*ids} - special}
+    return {
+        "tokens": [_token(tokenizer, one) for one in ids], "trees": trees,
+        "context": model.shape.context - model.before,
+        "by": ["tinygpt.tokenizer.inspection:derive"],
+    }
+
+
+def merges(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """The text in the vocabulary that training had reached at some size."""
+    if not isinstance(tokenizer, BPETokenizer):
+        raise UserError(
+            "this tokenizer has no merges to replay: it is no byte-level BPE. Look at its tokens."
+        )
+    most = 256 + len(tokenizer.merges)
+    size = max(256, min(asked.get("size", most), most))
+    small = BPETokenizer(
+        tokenizer.merges[: size - 256], tokenizer.pattern, byte_ids=tokenizer.byte_ids,
+        merged_ids=tokenizer.merged_ids[: size - 256],
+    )
+    return {
+        "tokens": [_token(small, one) for one in encoded(small, asked["text"])],
+        "size": size, "least": 256, "most": most, "by": ["tinygpt.tokenizer.bpe:merge"],
+    }
+
+
+def next_token(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """At each position: how surprising its token was, and what may come next."""
+    model.check_writes()
+    seen = _seen(model, tokenizer, asked)
+    sampling = Sampling(
+        temperature=asked["temperature"], top_k=asked.get("top_k"), top_p=asked.get("top_p") or None
+    )
+    found = candidates(seen.logits, sampling, asked["k"])
+    return {
+        "tokens": [_token(tokenizer, one) for one in seen.ids.tolist()],
+        "losses": [None if np.isnan(x) else float(x) for x in losses(seen)],
+        "candidates": _candidates(tokenizer, found.tokens),
+        "before": found.before.tolist(), "after": found.after.tolist(),
+        "by": ["tinygpt.inspection.surprise:losses", "tinygpt.inspection.surprise:candidates",
+               "tinygpt.inference.sampling:probabilities"],
+    }
+
+
+def hidden_token(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """What an encoder puts in the place of one token of a text that it does not see."""
+    if not isinstance(model, Encoder) or MASK not in tokenizer.special_tokens:
+        raise UserError("this model fills no gaps: it is no encoder that learned so. Look at what "
+                        "it expects next.")
+    ids = np.array(encoded(tokenizer, asked["text"]), np.int64)
+    _check_position(asked["position"], len(ids))
+    ids[asked["position"]] = tokenizer.special_tokens[MASK]
+    found = candidates(watch(model, ids).logits[asked["position"]][None], k=10)
+    return {
+        "candidates": _candidates(tokenizer, found.tokens)[0], "before": found.before[0].tolist(),
+        "by": ["tinygpt.inspection.surprise:candidates"],
+    }
+
+
+def attention(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """Every head's map, in shades."""
+    seen = _seen(model, tokenizer, asked)
+    each = [one.maps()[1] for one in _attentions(seen, asked["half"])]
+    read, written = (seen.source or seen).ids, seen.ids
+    queries = read if asked["half"] == "source" else written
+    keys = written if asked["half"] == "self" else read
+    return {
+        "queries": [_token(tokenizer, one) for one in queries.tolist()],
+        "keys": [_token(tokenizer, one) for one in keys.tolist()],
+        "maps": shades(np.stack(each)), "by": ["kernels.numpy_ref.attention:attention_weights"],
+    }
+
+
+def head(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """One head's map and the scores that it came from, in full precision."""
+    seen = _seen(model, tokenizer, asked)
+    layers = _attentions(seen, asked["half"])
+    if asked["layer"] >= len(layers) or asked["head"] >= model.shape.n_heads:
+        raise UserError(
+            f"there is no head {asked['head']} in layer {asked['layer']}: this model has "
+            f"{len(layers)} layers of {model.shape.n_heads} heads, counted from 0. Choose another."
+        )
+    one = layers[asked["layer"]]
+    scores, weights = (part[asked["head"]] for part in one.maps())
+    masked = np.isneginf(scores)
+    return {
+        "scores": packed(np.where(masked, 0, scores)), "masked": shades(masked),
+        "weights": packed(weights), "divisor": float(np.sqrt(one.heads[2])),
+        "by": ["kernels.numpy_ref.attention:attention_weights"],
+    }
+
+
+def habits(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """What each head does as a rule."""
+    found = habit.habits(model)
+    return {"habits": list(habit.HABITS), "scores": found.tolist(), "names": habit.names(found),
+            "by": ["tinygpt.inspection.habits:scores", "tinygpt.inspection.habits:places"]}
+
+
+def layers(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """What each layer would have said at each position."""
+    seen = _seen(model, tokenizer, asked)
+    found = lens(model, seen, asked["k"])  # type: ignore[arg-type]
+    return {
+        "tokens": [_token(tokenizer, one) for one in seen.ids.tolist()],
+        "likeliest": found.tokens.tolist(), "probabilities": found.probabilities.tolist(),
+        "entropy": found.entropy.tolist(), "rank": found.rank.tolist(),
+        "texts": {one: show(tokenizer.decode_bytes([one]))
+                  for one in np.unique(found.tokens).tolist()},
+        "by": ["tinygpt.inspection.lens:lens", "tinygpt.inspection.lens:lens_logits"],
+    }
+
+
+def sums(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """Who wrote one logit."""
+    check_sums(model)
+    seen = _seen(model, tokenizer, asked)
+    _check_position(asked["position"], len(seen.ids))
+    token = asked.get("token", int(seen.logits[asked["position"]].argmax()))
+    if token >= model.shape.vocab_size:
+        raise UserError(
+            f"there is no token {token}: the model knows 0 to {model.shape.vocab_size - 1}. "
+            "Choose one of them."
+        )
+    found = account(model, seen, asked["position"], token)  # type: ignore[arg-type]
+    return {
+        "token": _token(tokenizer, token), "logit": found.logit, "start": found.start,
+        "heads": found.heads.tolist(), "rest": found.rest.tolist(), "mlps": found.mlps.tolist(),
+        "norm": found.norm, "rounding": found.rounding,
+        "by": ["tinygpt.inspection.account:account", "tinygpt.inspection.account:frozen_norm"],
+    }
+
+
+def embeddings(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """A table of vectors as a map; of positions also who resembles whom."""
+    if asked["of"] == "positions":
+        if model.shape.positions != "learned":
+            raise UserError(
+                f'this model has no table of positions (positions = "{model.shape.positions}"). '
+                "Look at its tokens."
+            )
+        rows = _table(getattr(model, "position_embedding", None))
+        places, shares = vectors.principal_map(rows)
+        alike = {"similarity": packed(vectors.similarity(rows))}
+        names = [str(i) for i in range(len(rows))]
+    else:
+        rows = _table(model.token_embedding)[:MOST_TOKENS]  # type: ignore[attr-defined]
+        places, shares = vectors.principal_map(rows)
+        alike, names = {}, [show(tokenizer.decode_bytes([i])) for i in range(len(rows))]
+    return {"places": packed(places), "shares": shares.tolist(), "names": names, **alike,
+            "by": ["tinygpt.inspection.vectors:principal_map"]}
+
+
+def neighbours(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """The tokens whose vectors point where one's does."""
+    if asked["token"] >= model.shape.vocab_size:
+        raise UserError(f"there is no token {asked['token']}: the model knows "
+                        f"{model.shape.vocab_size}. Choose one of them.")
+    rows = _table(model.token_embedding)  # type: ignore[attr-defined]
+    ids, cosines = vectors.nearest(rows, asked["token"])
+    return {"token": _token(tokenizer, asked["token"]),
+            "near": [_token(tokenizer, one) for one in ids.tolist()], "cosines": cosines.tolist(),
+            "by": ["tinygpt.inspection.vectors:nearest"]}
+
+
+def matrix(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+    """A weight matrix from outside; without a name, which there are."""
+    names = matrices.matrix_names(model)
+    if "name" not in asked:
+        return {"names": names, "by": ["tinygpt.inspection.matrices:matrix_names"]}
+    found = matrices.look_at(matrices.matrix_of(model, asked["name"]))
+    return {
+        "names": names, "shape": list(found.shape), "counts": found.counts.tolist(),
+        "edges": found.edges.tolist(), "singular": found.singular.tolist(),
+        "effective": found.effective, "errors": found.errors,
+        "by": ["tinygpt.inspection.matrices:look_at", "tinygpt.inspection.matrices:rounding_error"],
+    }
+
+
+LOOKS: dict[str, Look] = {
+    "model": about, "tokens": tokens, "merges": merges, "next": next_token,
+    "hidden": hidden_token, "attention": attention, "head": head, "habits": habits,
+    "lens": layers, "account": sums, "embeddings": embeddings, "neighbours": neighbours,
+    "matrix": matrix,
+}
+
+
+def encoded(tokenizer: Tokenizer, text: str) -> list[int]:
+    """A text's ids; names of special tokens in it are ordinary characters.  Raises UserError."""
+    return tokenizer.encode(text, disallowed_special=())
+
+
+def _seen(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> Seen:
+    ids = encoded(tokenizer, asked["text"])
+    off = [(layer, head) for layer, head in asked.get("silenced", ())]
+    if isinstance(model, EncoderDecoder):
+        written = [marks(tokenizer)[1], *encoded(tokenizer, asked.get("written") or "")]
+        return watch_pair(model, ids_of(tokenizer, asked["text"]), written, off)
+    return watch(model, ids, off)
+
+
+def _attentions(seen: Seen, half: str) -> list[AttentionSeen]:
+    """The attention of each layer: of the text to itself, of a source to itself, or across."""
+    where = seen.source if half == "source" else seen
+    if where is None or (half == "cross" and seen.source is None):
+        raise UserError("this model reads no source, so nothing looks across. Look at the text's "
+                        "attention to itself.")
+    if half == "cross":
+        return [layer.cross for layer in where.layers if layer.cross is not None]
+    return [layer.attention for layer in where.layers]
+
+
+def _table(embedding: Any) -> np.ndarray:
+    """All rows of a table of vectors, floats or rounded.  Raises UserError for none."""
+    rows = None if embedding is None else matrices.values_of(embedding)
+    if rows is None:
+        raise UserError("this model has no such table of vectors. Look at its weights.")
+    return rows
+
+
+def _token(tokenizer: Tokenizer, token: int) -> dict[str, Any]:
+    data = tokenizer.decode_bytes([token])
+    return {"id": token, "text": show(data), "bytes": data.hex()}
+
+
+def _candidates(tokenizer: Tokenizer, found: np.ndarray) -> list[list[dict[str, Any]]]:
+    return [[_token(tokenizer, one) for one in row] for row in found.tolist()]
+
+
+def _tree(found: Any) -> dict[str, Any]:
+    return {"id": found.token, "text": show(found.bytes), "parts": [_tree(p) for p in found.parts]}
+
+
+def _check_position(position: int, length: int) -> None:
+    if position >= length:
+        raise UserError(f"there is no position {position}: the text has {length} tokens, counted "
+                        "from 0. Choose one of them.")
