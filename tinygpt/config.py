@@ -83,6 +83,7 @@ class TrainingConfig:
     eval_tokens: int | None = 100_000  # held-out tokens looked at while training; None is all
     checkpoint_every: int | None = 500  # steps
     checkpoint_seconds: float | None = 60.0  # and one more when the last is so old: nothing is lost
+    history_every: int | None = None  # steps: weights kept for good, to be looked at
     sample_every: int | None = 500  # steps
     sample_prompt: str = "\n"
     seed: int = 1337
@@ -97,7 +98,7 @@ class TrainingConfig:
             (("cosine_step", "cosine_lr"), lambda x: x is None or x >= 0, "0 or more, or none"),
             (("beta1", "beta2", "label_smoothing"), lambda x: 0 <= x < 1, "in [0, 1)"),
             (
-                ("eval_every", "eval_tokens", "checkpoint_every", "sample_every"),
+                ("eval_every", "eval_tokens", "checkpoint_every", "history_every", "sample_every"),
                 lambda x: x is None or x >= 1,
                 "at least 1, or none",
             ),

@@ -1,6 +1,6 @@
-"""The files of the chat page, read once: small enough to be kept, packed for a weak Wi-Fi.
+"""The files of the pages, read once: small enough to be kept, packed for a weak Wi-Fi.
 
-Read next: page/main.js.
+Read next: page/main.js (chat), page/look.js (the screens of ../inside).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "page"
+ADDRESSES = {"index.html": "/", "look.html": "/look"}  # of pages; the rest is at /page/
 KINDS = {
     ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
@@ -28,13 +29,13 @@ class File:
 
 
 def files() -> dict[str, File]:
-    """By the path of their address; the page itself is at /."""
+    """By the path of their address; pages have one of their own."""
     found = {}
     for path in sorted(FOLDER.iterdir()):
         if path.suffix in KINDS:
             content = path.read_bytes()
             tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-            where = "/" if path.name == "index.html" else f"/page/{path.name}"
+            where = ADDRESSES.get(path.name, f"/page/{path.name}")
             packed = gzip.compress(content, 9, mtime=0)
             found[where] = File(KINDS[path.suffix], content, packed, tag)
     return found

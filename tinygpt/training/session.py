@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 import minigrad
-from minigrad import nn
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.checkpoint import Checkpoint, CheckpointError
 from tinygpt.runs.metrics import StepMetrics
 from tinygpt.runs.run import Run
 from tinygpt.storage.reading import COUNT, NUMBER, check, one_of
+from tinygpt.training.arrays import trained_arrays
 from tinygpt.training.objective import Objective
 from tinygpt.training.optimizer import make_optimizer
 from tinygpt.training.schedule import schedule_of
@@ -122,12 +122,6 @@ def _pending(saved: Checkpoint, state: dict[str, Any]) -> StepMetrics | None:
     if values["step"] != saved.step:
         raise ValueError(f"its pending step is {values['step']}")
     return StepMetrics(**{f.name: values[f.name] for f in dataclasses.fields(StepMetrics)})
-
-
-def trained_arrays(model: nn.Module) -> dict[str, np.ndarray]:
-    """Name -> array of everything that training changes: not what is frozen."""
-    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
-    return {name: array for name, array in model.state_dict().items() if name not in frozen}
 
 
 def fix_order() -> None:

@@ -22,7 +22,7 @@ from tinygpt.runs.lock import sole_writer
 from tinygpt.runs.metrics import StepMetrics
 from tinygpt.training.loop import train
 from tinygpt.training.session import Session
-from tinygpt.training.watch import LogFile, MetricsFile, SamplesFile, Watcher
+from tinygpt.training.watch import HistoryFiles, LogFile, MetricsFile, SamplesFile, Watcher
 
 PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
 RATE_AFTER_ROLLBACK = 0.5  # factor on the learning rate
@@ -70,6 +70,8 @@ class Trainer:
             SamplesFile(folder / "samples.jsonl", self._warn),
             LogFile(folder / "log.txt", self._warn),
         ]
+        if every := session.config.training.history_every:
+            self.watchers.append(HistoryFiles(folder, every, self._warn))
         self._signals = StopSignals(self._explain)
         self._doing = STEPPING
         self._saved_step: int | None = None

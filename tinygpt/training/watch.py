@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygpt.errors import UserError
+from tinygpt.runs.history import forget, keep
 from tinygpt.runs.metrics import MetricsLog, StepMetrics, rewind
 from tinygpt.storage.durable import AppendLog
+from tinygpt.training.arrays import trained_arrays
 
 if TYPE_CHECKING:
     from tinygpt.training.session import Session
@@ -77,6 +79,33 @@ class SamplesFile(Watcher):
 
     def sample(self, step: int, text: str) -> None:
         self._log.line(json.dumps({"step": step, "text": text}))
+
+
+class HistoryFiles(Watcher):
+    """The model's weights every so many steps, to be looked at later (../runs/history.py).
+
+    A disk that refuses is warned about once, and training goes on.
+    """
+
+    def __init__(self, run: Path, every: int, warn: Warn):
+        self._run, self._every, self._warn = run, every, warn
+
+    def start(self, session: Session) -> None:
+        self._session = session
+        forget(self._run, after=session.state.step)
+        if session.state.step == 0:
+            self._keep(0)
+
+    def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
+        if metrics.step % self._every == 0:
+            self._keep(metrics.step)
+
+    def _keep(self, step: int) -> None:
+        try:
+            keep(self._run, step, trained_arrays(self._session.model))
+        except OSError as error:
+            self._warn(f"cannot keep the weights of step {step} to look at: {error.strerror}")
+            self._warn = lambda text: None
 
 
 class LogFile(Watcher):

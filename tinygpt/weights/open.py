@@ -16,6 +16,7 @@ from tinygpt.adapters import MethodConfig, load_adapter, merge
 from tinygpt.errors import UserError
 from tinygpt.exchange import gguf, gguf_models, huggingface_folder
 from tinygpt.model import LanguageModel, ModelShape, build
+from tinygpt.runs import history
 from tinygpt.runs.chat_form import ChatForm, chat_form
 from tinygpt.runs.checkpoint import Checkpoint, CheckpointError, Warn
 from tinygpt.runs.run import Run
@@ -146,6 +147,27 @@ def model_of(run: Run, saved: Checkpoint) -> LanguageModel:
     saved.copy_to(model.state_dict())
     model.eval()
     return model
+
+
+def kept_model(run: Run, step: int) -> LanguageModel:
+    """The model as its history keeps it (runs/history.py), dropout off.
+
+    Raises UserError as load_model.
+    """
+    shape, method = _shape(run), method_of(run)
+    arrays = history.weights(run.path, step)
+    if method.name != "full":
+        model, _ = open_base(run.config.base, method)
+        load_adapter(model, method, arrays)
+        return model.eval()
+    model = build(shape, None)
+    try:
+        nn.copy_arrays(model.state_dict(), arrays, "model")
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"step {step} of {shown(run.path)} does not fit: {error}. Look at another."
+        ) from error
+    return model.eval()
 
 
 def _shape(run: Run) -> ModelShape:

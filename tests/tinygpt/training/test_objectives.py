@@ -18,9 +18,9 @@ from tinygpt.config import ConfigError, find_objective, from_dict
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
+from tinygpt.training.arrays import trained_arrays
 from tinygpt.training.begin import begin, resume
 from tinygpt.training.optimizer import make_optimizer
-from tinygpt.training.session import trained_arrays
 from tinygpt.training.state import TrainState
 from tinygpt.training.trainer import Trainer
 from tinygpt.training.trouble import RECENT, WINDOW, drifting, judge_norms

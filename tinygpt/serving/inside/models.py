@@ -14,10 +14,11 @@ from pathlib import Path
 from tinygpt.errors import UserError
 from tinygpt.model import LanguageModel
 from tinygpt.runs import checkpoint as checkpoints
+from tinygpt.runs import history
 from tinygpt.runs.run import Run
 from tinygpt.serving.served import Served
 from tinygpt.storage.paths import kind
-from tinygpt.weights.open import is_foreign, load_model
+from tinygpt.weights.open import is_foreign, kept_model, load_model
 
 OPEN = 4  # checkpoints
 
@@ -42,7 +43,8 @@ class Models:
                 f"{served.name} has no checkpoints: it is no folder of a run. Leave step out."
             )
         if key not in self._open:
-            self._open[key] = load_model(run, step)
+            kept = step in history.kept(run.path)
+            self._open[key] = kept_model(run, step) if kept else load_model(run, step)
             while len(self._open) > OPEN:
                 self._open.popitem(last=False)
         self._open.move_to_end(key)
@@ -58,10 +60,15 @@ def run_of(served: Served) -> Run | None:
 
 
 def steps_of(served: Served) -> list[int]:
-    """The steps of a run's checkpoints, first to last; none for another kind of model."""
+    """The steps of a run that can be looked at, first to last; none for another kind of model."""
     run = run_of(served)
-    found = [] if run is None else checkpoints.listed(run.checkpoints)
-    return sorted(one.step for one in found)
+    return [] if run is None else steps_in(run.path)
+
+
+def steps_in(folder: Path) -> list[int]:
+    """As steps_of, in a run's folder: checkpoints, and what its history keeps."""
+    saved = {one.step for one in checkpoints.listed(folder / "checkpoints")}
+    return sorted(saved | {*history.kept(folder)})
 
 
 def folder_of(served: Served) -> Path:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from tinygpt.errors import UserError
-from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs.lock import sole_writer
 from tinygpt.runs.metrics import LINE
+from tinygpt.serving.inside.models import steps_in
 from tinygpt.storage.reading import COUNT, TEXT, FormatError, parse_json
 
 CURVES = ("loss", "val_loss", "lr", "grad_norm", "tokens_per_second")
@@ -88,7 +88,7 @@ class Watched:
             found.append(("steps", curves(lines)))
         if samples := self._samples.read()[-SAMPLES:]:
             found.append(("samples", samples))
-        steps = sorted(one.step for one in checkpoints.listed(self._folder / "checkpoints"))
+        steps = steps_in(self._folder)
         if steps != self._steps:
             self._steps = steps
             found.append(("checkpoints", steps))

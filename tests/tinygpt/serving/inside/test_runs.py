@@ -162,3 +162,22 @@ def until(events, holds):
         if holds(event, value):
             return
     raise AssertionError("the stream ended")
+
+
+def test_the_history_keeps_what_checkpoints_do_not(tiny_text, tmp_path):
+    folder = tmp_path / "kept"
+    settings = [
+        f"data.source={tiny_text}", *SMALL, "training.eval_every=none",
+        "training.sample_every=none", "training.history_every=10",
+    ]
+    tinygpt.train("S", folder, [*settings, "training.steps=30"])
+    served = Served.open(str(folder), lambda text: None, {})
+    assert steps_of(served) == [0, 10, 20, 30]
+    models, ids = Models(), np.arange(8)[None]
+    logits = [models.at(served, step)(ids).data for step in steps_of(served)]
+    assert np.array_equal(logits[3], served.model(ids).data)
+    assert len({x.tobytes() for x in logits}) == 4
+    whole = (folder / "history" / "step-00000010.safetensors").read_bytes()
+    (folder / "history" / "step-00000010.safetensors").write_bytes(whole[:-8])
+    with pytest.raises(UserError, match="Look at another step"):
+        Models().at(served, 10)
