@@ -37,7 +37,7 @@ export async function* events(chunks) {
   }
 }
 
-async function* chunksOf(body) {
+export async function* chunksOf(body) {
   const reader = body.getReader();
   try {
     for (;;) {

@@ -31,6 +31,10 @@ export function digits(value, count = 3) {
   return Math.abs(value) >= 1e5 ? value.toExponential(2) : value.toFixed(count);
 }
 
+// A token's text as something to be seen: white space alone has a sign.
+export const visible = (text) => (text.trim() ? text : text.replaceAll(" ", "␣") || "(empty)")
+  .replaceAll("\\n", "↵");
+
 export const percent = (p) => `${(100 * p).toFixed(p < 0.001 ? 3 : 1)} %`;
 
 export function table(caption, head, rows) {
@@ -39,9 +43,9 @@ export function table(caption, head, rows) {
     : make("td", {}, value));
   return make(
     "table", {}, make("caption", {}, caption),
-    make("thead", {}, make("tr", {}, ...head.map((one) => make("th", { scope: "col" }, one)))),
+    make("thead", {}, make("tr", {}, ...head.map((one) => make("th", { scope: "col" }, visible(one))))),
     make("tbody", {}, ...rows.map((row) => make(
-      "tr", {}, make("th", { scope: "row" }, String(row[0])), ...row.slice(1).map(cell),
+      "tr", {}, make("th", { scope: "row" }, visible(String(row[0]))), ...row.slice(1).map(cell),
     ))),
   );
 }
@@ -141,7 +145,7 @@ export function heatmap({ name, values, exact, rows, columns, pick }) {
     choose(row + step[event.key][0], column + step[event.key][1]);
   });
   const numbersOf = () => table(
-    name, ["", ...columns],
+    name, ["from", ...columns],
     rows.map((label, r) => [label, ...columns.map((_, c) => (
       exact ? exact[r * columns.length + c] : values[r * columns.length + c] / 255))]),
   );
@@ -166,7 +170,7 @@ export function bars(rows, label) {
     if (signed) bar.style.left = value < 0 ? `${50 - width}%` : "50%";
     found.append(make(
       "div", { role: "listitem", class: "line" },
-      make("span", { class: "name" }, name),
+      make("span", { class: "name" }, typeof name === "string" ? visible(name) : name),
       make("div", { class: signed ? "space" : "", "aria-hidden": "true" }, bar),
       make("span", {}, words ?? digits(value)),
     ));
@@ -248,10 +252,9 @@ export function tokenLine(tokens, { much = [], pick, pressed = -1, ids = false, 
   return make("p", { class: "text-line" }, ...tokens.map((token, i) => {
     const button = make("button", {
       type: "button", class: "tok", "aria-pressed": String(i === pressed),
-      onclick: () => pick?.(i),
-    }, token.text.replaceAll("\\n", "↵"), ids ? make("small", {}, String(token.id)) : null);
+      onclick: () => pick?.(i), title: say?.(i),
+    }, visible(token.text), ids ? make("small", {}, String(token.id)) : null);
     if (much[i] !== undefined) button.style.setProperty("--much", Math.min(1, much[i]).toFixed(2));
-    if (say) button.setAttribute("aria-label", `${token.text}: ${say(i)}`);
     return button;
   }));
 }

@@ -1,4 +1,4 @@
-import { digits, heatmap, make, numbers, percent, shaded } from "/page/draw.js";
+import { digits, heatmap, make, numbers, percent, shaded, visible } from "/page/draw.js";
 import { go, silenced, state } from "/page/place.js";
 import { candidates } from "/page/see_next.js";
 
@@ -60,7 +60,7 @@ async function head(side, place, found, asked, [layer, number], names) {
   const [rows, columns] = one.weights.shape;
   const line = make("p", { class: "text-line" });
   const words = make("p", { role: "status" }, "Move over the map, or use the arrow keys on it.");
-  const pieces = found.keys.map((token) => make("span", { class: "tok" }, token.text));
+  const pieces = found.keys.map((token) => make("span", { class: "tok" }, visible(token.text)));
   line.append(...pieces);
   const pick = (r, c) => {
     const at = r * columns + c;

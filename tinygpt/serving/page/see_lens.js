@@ -1,4 +1,4 @@
-import { bars, digits, make, percent } from "/page/draw.js";
+import { bars, digits, make, percent, visible } from "/page/draw.js";
 import { go, link, silenced } from "/page/place.js";
 
 export const title = "Lens";
@@ -16,7 +16,7 @@ export async function show(side, place, now) {
     const button = make("button", {
       type: "button", onclick: () => go({ at: t, row: r }),
       "aria-pressed": String(r === row && t === at),
-    }, found.texts[found.likeliest[r][t][0]]);
+    }, visible(found.texts[found.likeliest[r][t][0]]));
     button.style.setProperty("--p", found.probabilities[r][t][0]);
     return make("td", {}, button);
   };
@@ -29,7 +29,7 @@ export async function show(side, place, now) {
   const lens = make(
     "table", { class: "lens" }, make("caption", {}, "The likeliest next token, layer by layer"),
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "layer"),
-      ...found.tokens.map((token) => make("th", { scope: "col" }, token.text)))),
+      ...found.tokens.map((token) => make("th", { scope: "col" }, visible(token.text))))),
     make("tbody", {}, ...body),
   );
   place.append(

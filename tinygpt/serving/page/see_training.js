@@ -1,4 +1,4 @@
-import { events } from "/page/client.js";
+import { chunksOf, events } from "/page/client.js";
 import { curves, make } from "/page/draw.js";
 import { go } from "/page/place.js";
 
@@ -11,16 +11,12 @@ const CURVES = {
   tokens_per_second: "Tokens a second",
 };
 
-async function* pieces(body) {
-  const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
-  }
-}
-
 export async function show(side, place) {
+  if (!side.info.run) {
+    place.append(make("p", {}, "This model is no folder of a run, so no training of it is known. "
+      + "Serve one that `tinygpt train --out` made."));
+    return undefined;
+  }
   const stop = new AbortController();
   const reply = await side.post("/look/training", {}, stop.signal);
   const seen = { step: [], loss: [], val_loss: [], lr: [], grad_norm: [], tokens_per_second: [] };
@@ -38,11 +34,17 @@ export async function show(side, place) {
       words.textContent = error.message;
     }
   };
+  let running = false;
+  const tell = () => {
+    const at = seen.step.length ? ` Step ${seen.step.at(-1)}.` : "";
+    words.textContent = (running ? "It is being trained." : "Nobody trains it now.") + at;
+  };
   const take = ({ event, value }) => {
     if (event === "anew") Object.values(seen).forEach((list) => list.splice(0));
     if (event === "steps") {
       for (const name of Object.keys(seen)) seen[name].push(...value[name]);
       draw(charts, seen);
+      tell();
     }
     if (event === "samples") {
       for (const one of value) {
@@ -57,12 +59,12 @@ export async function show(side, place) {
       }, `step ${step}`)));
     }
     if (event === "state") {
-      const at = seen.step.length ? ` Step ${seen.step.at(-1)}.` : "";
-      words.textContent = (value.running ? "It is being trained." : "Nobody trains it now.") + at;
+      ({ running } = value);
+      tell();
       if (side.info.control) {
         buttons.replaceChildren(make("button", {
-          type: "button", onclick: press(value.running ? "stop" : "resume"),
-        }, value.running ? "Stop and save" : "Go on training"));
+          type: "button", onclick: press(running ? "stop" : "resume"),
+        }, running ? "Stop and save" : "Go on training"));
       }
     }
   };
@@ -71,7 +73,7 @@ export async function show(side, place) {
 }
 
 async function follow(reply, take) {
-  for await (const data of events(pieces(reply.body))) take(JSON.parse(data));
+  for await (const data of events(chunksOf(reply.body))) take(JSON.parse(data));
 }
 
 function draw(charts, seen) {

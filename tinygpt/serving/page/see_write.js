@@ -1,20 +1,11 @@
-import { events } from "/page/client.js";
-import { bars, digits, make, percent, tokenLine } from "/page/draw.js";
+import { chunksOf, events } from "/page/client.js";
+import { bars, digits, make, percent, tokenLine, visible } from "/page/draw.js";
 import { go } from "/page/place.js";
 
 export const title = "Write";
 export const about = "The model goes on with your text, one token after the other. The thicker the "
   + "line under a token, the less likely it was. Choose one to see the others it was drawn among, "
   + "and choose one of those: what if it had been that?";
-
-async function* pieces(body) {
-  const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
-  }
-}
 
 export async function show(side, place, now) {
   if (side.info.assembly !== "decoder") {
@@ -51,7 +42,7 @@ async function write(side, now, seed, signal, line, detail) {
   const reply = await side.post("/v1/completions", {
     prompt: now.text || " ", max_tokens: 60, logprobs: 10, stream: true, seed, temperature: 0.8,
   }, signal);
-  for await (const data of events(pieces(reply.body))) {
+  for await (const data of events(chunksOf(reply.body))) {
     if (data === "[DONE]") break;
     const choice = JSON.parse(data).choices[0];
     choice?.logprobs?.tokens.forEach((text, i) => drawn.push({
@@ -67,7 +58,7 @@ function chosen(drawn, at, now, seed, detail) {
   const rows = Object.entries(drawn[at].top).sort((a, b) => b[1] - a[1]).map(([text, logprob]) => ({
     name: make("button", {
       type: "button", onclick: () => go({ text: `${now.text ?? ""}${before}${text}`, seed }),
-    }, text), value: Math.exp(logprob), words: percent(Math.exp(logprob)),
+    }, visible(text)), value: Math.exp(logprob), words: percent(Math.exp(logprob)),
   }));
   detail.replaceChildren(
     make("h3", {}, `"${drawn[at].text}" was ${percent(Math.exp(drawn[at].logprob))} likely (${

@@ -109,7 +109,8 @@ def test_habits_embeddings_and_matrices(room):
 def test_what_there_is_to_look_at(room):
     found = room.post("/look/model")
     assert (found["layers"], found["heads"], found["context"]) == (2, 2, 64)
-    assert found["steps"] == [] and found["control"] is False and found["no_account"] is None
+    assert found["steps"] == [] and found["no_account"] is None
+    assert found["run"] is False and found["control"] is False
 
 
 @pytest.mark.parametrize("path, asked, words", [
