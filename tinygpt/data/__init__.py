@@ -8,7 +8,7 @@
 Read in this order: shards.py, prepare.py, batches.py, baselines.py.
 """
 
-from tinygpt.data.baselines import Baselines, baselines
+from tinygpt.data.baselines import Baselines, baselines, by_frequency, rare_share
 from tinygpt.data.batches import BatchLoader, evaluation_batches
 from tinygpt.data.prepare import Dataset, open_dataset, prepare
 from tinygpt.data.shards import Tokens
@@ -19,7 +19,9 @@ __all__ = [
     "Dataset",
     "Tokens",
     "baselines",
+    "by_frequency",
     "evaluation_batches",
     "open_dataset",
     "prepare",
+    "rare_share",
 ]

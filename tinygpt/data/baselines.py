@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_TOKENS = 4_000_000  # counting pairs of more takes seconds and changes little
+RARE = 20  # occurrences below which a token cannot be learned well
 PRIORS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
@@ -45,8 +46,20 @@ def baselines(train: Sequence[int], validation: Sequence[int], vocab_size: int) 
     k = min(
         PRIORS, key=lambda prior: _bigram(fit[:last_tenth], fit[last_tenth:], vocab_size, prior)
     )
-    unigram = -float(np.log(_unigram(fit, vocab_size))[held[1:]].mean())
+    unigram = by_frequency(fit, held[1:], vocab_size)
     return Baselines(uniform, unigram, _bigram(fit, held, vocab_size, k))
+
+
+def by_frequency(fit: Sequence[int], held: Sequence[int], size: int) -> float:
+    """Cross entropy on `held` of how often each of `size` answers occurs in `fit`."""
+    probability = _unigram(np.asarray(fit, np.int64), size)
+    return -float(np.log(probability)[np.asarray(held, np.int64)].mean())
+
+
+def rare_share(tokens: Sequence[int], vocab_size: int) -> float:
+    """Share of the vocabulary that occurs less often than it takes to be learned well."""
+    counts = np.bincount(np.asarray(tokens[:MAX_TOKENS]), minlength=vocab_size)
+    return float(np.mean(counts < RARE))
 
 
 def _unigram(tokens: np.ndarray, vocab_size: int) -> np.ndarray:

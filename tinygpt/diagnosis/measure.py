@@ -1,34 +1,34 @@
 """The doctor for a model: measure a trained run in half a minute and say what is wrong with it.
 
+What can be measured of any training is measured here; what is particular to an objective, its
+rivals and its signs, it says itself (../training/objective.py).
+
 Read next: verdict.py (the rules).
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from minigrad import Tensor, nn, no_grad, optim
+from minigrad import Tensor, nn, optim
+from minigrad.nn import evaluating
 from minigrad.ops.linear import activated
-from tinygpt.data import Dataset, baselines
 from tinygpt.diagnosis.verdict import Findings
-from tinygpt.inference.generate import generate_batch
-from tinygpt.inference.scoring import mean_loss
-from tinygpt.pretraining.objective import Pretraining, only_pretraining, reopened
+from tinygpt.pretraining.objective import reopened
 from tinygpt.runs import metrics as metrics_files
 from tinygpt.runs.run import Run
-from tinygpt.training.objective import Say
+from tinygpt.training.objective import Objective, Say
 from tinygpt.training.session import Session
 from tinygpt.training.step import gradients, update
 
 EVAL_TOKENS = 50_000  # looked at on each split
-SAMPLES, LENGTH = 8, 200  # texts written, tokens each
-COPY = 48  # characters that must match to count as copied
-RARE = 20  # occurrences below which a token cannot be learned well
+NAMES = {"token_embedding": "token embedding", "position_embedding": "positions"}  # of parts
 
 
 def diagnose(
@@ -42,42 +42,88 @@ def diagnose(
     """
     say, warn = say or (lambda text: None), warn or (lambda text: None)
     run = Run.open(path)
-    only_pretraining(run)
     saved = run.find("last", warn)
     session = Session(run, reopened(run, saved))
+    objective, model = session.objective, session.model
+    say("measuring what knows next to nothing")
+    values: dict[str, Any] = objective.rivals(model)
     session.restore(saved)
-    session.model.eval()
+    model.eval()
     say("measuring losses")
-    dataset, model = _text(session), session.model
-    val = session.objective.evaluate(model, EVAL_TOKENS)
-    train = mean_loss(model, dataset.train, EVAL_TOKENS, run.config.training.batch_size)
-    values: dict[str, Any] = {"val_loss": train if val is None else val, "train_loss": train}
+    values["train_loss"], values["dead_units"] = _on_what_it_learned(objective, model)
+    val = objective.evaluate(model, EVAL_TOKENS)
+    values["val_loss"] = values["train_loss"] if val is None else val
     values.update(_history(session, values["val_loss"], warn))
-    say("counting pairs of tokens")
-    held = dataset.train if val is None else dataset.validation
-    values.update(baselines(dataset.train, held, dataset.vocab_size)._asdict())
-    say("reading what it writes")
+    say("looking at what it does")
     values["finite"] = all(np.isfinite(array).all() for array in model.state_dict().values())
-    values.update(_writing(session) if values["finite"] else _NOTHING_WRITTEN)
+    values.update(objective.signs(model) if values["finite"] else {})
     say("looking inside")
-    values["dead_units"] = _dead_units(session)
     norms, values["update_ratio"] = _one_step(session)
-    counts = np.bincount(np.asarray(dataset.train[:4_000_000]), minlength=dataset.vocab_size)
-    recipe, state = run.config.training, session.state
-    findings = Findings(
-        step=state.step, steps=recipe.steps, parameters=model.count_parameters(),
-        train_tokens=len(dataset.train), passes=state.tokens / max(1, len(dataset.train)),
-        skipped=state.skipped, rollbacks=state.rollbacks, lr=recipe.lr * state.lr_scale,
-        vocab_size=dataset.vocab_size, rare_tokens=float(np.mean(counts < RARE)),
-        n_layers=model.shape.n_layers, warmup_steps=recipe.warmup_steps,
-        held_out_tokens=len(dataset.validation), window=model.shape.context + 1, **values,
-    )
-    return session, findings, norms
+    return session, Findings(**_known(session, val is not None), **values), norms
 
 
-def _text(session: Session) -> Dataset:
-    assert isinstance(session.objective, Pretraining)  # `diagnose` opens no other
-    return session.objective.dataset
+def _known(session: Session, judged: bool) -> dict[str, Any]:
+    """What need not be measured.  judged: whether there was something held out."""
+    objective, config, state = session.objective, session.config, session.state
+    recipe, shape = config.training, getattr(config, "model", None)
+    learnt, held_out = objective.data_tokens()
+    return {
+        "step": state.step, "steps": recipe.steps, "parameters": objective.parameters,
+        "train_tokens": learnt, "passes": state.tokens / learnt if learnt else 0.0,
+        "skipped": state.skipped, "rollbacks": state.rollbacks, "lr": recipe.lr * state.lr_scale,
+        "vocab_size": getattr(shape, "vocab_size", 0), "n_layers": getattr(shape, "n_layers", 0),
+        "warmup_steps": recipe.warmup_steps, "least_held_out": objective.least_held_out,
+        "held_out_tokens": held_out or int(judged),
+        "answer": objective.answer, "hold_out": objective.hold_out,
+        "stands_on": config.base, "adapted": bool(objective.frozen_bytes()),
+    }
+
+
+def _on_what_it_learned(objective: Objective, model: Any) -> tuple[float, float | None]:
+    """(loss, share of dead units) on batches as in training, without dropout and smoothing."""
+    plain = objective.with_training(label_smoothing=0.0)
+    batches = plain.batches(model, np.random.default_rng(0))
+    most = min(EVAL_TOKENS, objective.data_tokens()[0])
+    total, weight, tokens = 0.0, 0.0, 0
+    with evaluating(model), _listening(model) as largest:
+        while not weight or tokens < most:
+            batch = next(batches)
+            total += batch.weight * plain.loss(model, batch)[0].item()
+            weight += batch.weight
+            tokens += batch.tokens
+    return total / weight, _dead_share(list(largest.values()))
+
+
+@contextlib.contextmanager
+def _listening(model: nn.Module) -> Iterator[dict[int, np.ndarray]]:
+    """Number of each MLP -> how loud each of its hidden units was at most, heard in a with block."""
+    largest: dict[int, np.ndarray] = {}
+
+    def listen(number: int, down: Any) -> Callable[..., Tensor]:
+        activation = getattr(down, "base", down).activation  # an adapter's is its base's
+
+        def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            answers = np.abs(activated(x.data, activation))
+            peaks = answers.reshape(-1, answers.shape[-1]).max(axis=0)
+            largest[number] = np.maximum(largest.get(number, peaks), peaks)
+            return type(down).forward(down, x, *args, **kwargs)
+
+        return forward
+
+    layers: list[Any] = [module.down for module in model.modules() if isinstance(module, nn.MLP)]
+    for number, down in enumerate(layers):
+        down.forward = listen(number, down)
+    try:
+        yield largest
+    finally:
+        for down in layers:
+            del down.forward
+
+
+def _dead_share(largest: list[np.ndarray], threshold: float = 0.01) -> float | None:
+    """Share of hidden units whose answer stays below 1 % of its layer's; None without layers."""
+    dead = [peaks < threshold * np.median(peaks) + 1e-12 for peaks in largest]
+    return float(np.mean(np.concatenate(dead))) if dead else None
 
 
 def _history(session: Session, val_loss: float, warn: Say) -> dict[str, Any]:
@@ -102,79 +148,6 @@ def _history(session: Session, val_loss: float, warn: Say) -> dict[str, Any]:
     }
 
 
-def _writing(session: Session) -> dict[str, float]:
-    """Repetition in samples and in the text itself, and how much of a sample is copied."""
-    model, dataset = session.model, _text(session)
-    rng = np.random.default_rng(0)
-    length = min(LENGTH, 4 * model.shape.context)
-    # Two tokens of the text and as many after them as are written; a short text begins at 0.
-    starts = rng.integers(0, max(1, len(dataset.train) - length - 2), SAMPLES)
-    prompts = np.stack([dataset.train[s : s + 2] for s in starts]).astype(np.int64)
-    drawn = np.stack(list(generate_batch(model, prompts, max_tokens=length, rng=rng)), axis=1)
-    texts = [dataset.tokenizer.decode(row) for row in drawn]
-    own = [dataset.tokenizer.decode(np.asarray(dataset.train[s : s + length])) for s in starts]
-    known = dataset.tokenizer.decode(np.asarray(dataset.train[:2_000_000]))
-    return {
-        "repetition": float(np.mean([repetition(_words(text)) for text in texts])),
-        "text_repetition": float(np.mean([repetition(_words(text)) for text in own])),
-        "copying": float(np.mean([copied_share(text, known) for text in texts])),
-    }
-
-
-_NOTHING_WRITTEN = {"repetition": 0.0, "text_repetition": 0.0, "copying": 0.0}
-
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-def repetition(items: Sequence[Any], n: int = 4) -> float:
-    """Share of the n-grams of `items` that occurred before in it; 0 for fewer than n."""
-    grams = [tuple(items[i : i + n]) for i in range(len(items) - n + 1)]
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
-
-
-def copied_share(text: str, known: str, length: int = COPY) -> float:
-    """Share of `text` covered by stretches of `length` characters that stand in `known`."""
-    if len(text) < length:
-        return 0.0
-    covered = np.zeros(len(text), bool)
-    step = length // 4
-    for i in range(0, len(text) - length + 1, step):
-        if text[i : i + length] in known:
-            covered[i : i + length] = True
-    return float(covered.mean())
-
-
-def _dead_units(session: Session, threshold: float = 0.01) -> float:
-    """Share of hidden units whose answer stays below 1 % of its layer's over held-out text."""
-    model = session.model
-    tokens = _text(session).train
-    rows = [tokens[i * model.shape.context :][: model.shape.context] for i in range(8)]
-    ids = np.stack([np.asarray(row) for row in rows if len(row) == model.shape.context])
-    largest: list[np.ndarray] = []
-
-    def listen(down: nn.Linear) -> Callable[..., Tensor]:
-        def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-            answers = activated(x.data, down.activation)
-            largest.append(np.abs(answers).reshape(-1, x.shape[-1]).max(axis=0))
-            return type(down).forward(down, x, *args, **kwargs)
-
-        return forward
-
-    layers = [block.mlp.down for block in model.blocks]
-    for down in layers:
-        down.forward = listen(down)
-    try:
-        with no_grad():
-            model.hidden(ids.astype(np.int64))
-    finally:
-        for down in layers:
-            del down.forward
-    dead = [peaks < threshold * np.median(peaks) + 1e-12 for peaks in largest]
-    return float(np.mean(np.concatenate(dead)))
-
-
 def _one_step(session: Session) -> tuple[dict[str, float], float]:
     """Gradient norm of each part on one batch, and |change| / |weight| of one step at peak rate.
 
@@ -182,14 +155,12 @@ def _one_step(session: Session) -> tuple[dict[str, float], float]:
     """
     model, optimizer, recipe = session.model, session.optimizer, session.config.training
     gradients(model, [next(session.batches)], session.objective.loss, optimizer)
-    norms: dict[str, float] = {}
-    for name, part in itertools.chain(
-        [("token embedding", model.token_embedding), ("positions", model.position_embedding)],
-        ((f"block {i}", block) for i, block in enumerate(model.blocks)),
-    ):
-        if part is not None:  # a shape may have no table of positions
-            norms[name] = optim.global_norm(part.parameters())
-    matrices = [p for p in model.parameters() if p.data.ndim == 2]
+    parts: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parts.setdefault(part_of(name), []).append(parameter)
+    norms = {name: optim.global_norm(part) for name, part in parts.items()}
+    matrices = [p for part in parts.values() for p in part if p.data.ndim == 2]
     before = [p.data.copy() for p in matrices]
     norm = optim.global_norm(optimizer.parameters())
     update(optimizer, recipe.lr * session.state.lr_scale, norm, recipe.clip)
@@ -197,5 +168,18 @@ def _one_step(session: Session) -> tuple[dict[str, float], float]:
         float(np.linalg.norm(p.data - old) / max(np.linalg.norm(old), 1e-12))
         for p, old in zip(matrices, before, strict=True)
     ]
-    ratio = float(np.median(ratios))
+    ratio = float(np.median(ratios)) if ratios else 0.0
     return norms, ratio if math.isfinite(ratio) else 0.0
+
+
+def part_of(name: str) -> str:
+    """The part of a model that a parameter belongs to, for a reader.
+
+        blocks.3.mlp.up.weight -> block 3        decoder.blocks.0.norm1.weight -> decoder block 0
+        token_embedding.weight -> token embedding
+    """
+    inside = re.match(r"(?:(.*)\.)?blocks\.(\d+)\.", name)
+    if inside:
+        return f"{inside[1]} block {inside[2]}" if inside[1] else f"block {inside[2]}"
+    *owners, _ = name.split(".")
+    return " ".join(NAMES.get(owner, owner.replace("_", " ")) for owner in owners) or name

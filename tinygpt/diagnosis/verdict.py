@@ -9,6 +9,7 @@ Read next: measure.py, which measures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,23 +17,30 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Findings:
-    """What measure.py measured.  Losses are in nats per token; shares are in 0..1.
+    """What measure.py measured.  Losses are in nats an answer; shares are in 0..1.
 
-    val_loss, train_loss: now, on held-out and on training text.  best_val_loss, best_step: of the
-    evaluations on the way.  uniform, unigram, bigram: losses of models without a network.
+    None is what does not apply to a run: an objective says what does.
+
+    answer: what an answer is, a token or a class.
+    val_loss, train_loss: now, on what was held out and on what is learned from.  best_val_loss,
+    best_step: of the evaluations on the way.  uniform, unigram, bigram: losses of models without a
+    network; base: of the model before it was taught.
     still_falling: by how much the held-out loss fell over the last fifth of training.
     rose: by how much the smoothed training loss lies above its lowest point.
-    passes: how often the training text was seen.  skipped: steps thrown away.
+    passes: how often what is learned from was seen.  skipped: steps thrown away.
     finite: all weights are numbers.  lr: peak rate, as far as rollbacks left it.
     rare_tokens: share of the vocabulary seen fewer than 20 times in the training text.
+    right: share of held-out answers that are right; guessed: that the commonest alone has right.
+    ended: share of answers that the model ended, in place of writing until it was stopped.
     repetition: share of a sample's 4-grams that had occurred in it before.  text_repetition: the
     same of the training text.
     copying: share of a sample that stands word for word in the training text.
     dead_units: share of hidden units that never answer.  update_ratio: |change| / |weight| of a
     step at the peak rate, median over matrices.  clipped: share of steps whose gradient was cut.
-    held_out_tokens: where they are fewer than a window of training takes, nothing held out was
-    measured: val_loss is train_loss, and the other models are judged on the training text too.
-    run: its folder.
+    held_out_tokens: where they are fewer than least_held_out, nothing held out was measured:
+    val_loss is train_loss, and the other models are judged on the training text too.
+    hold_out: the setting that holds out more.
+    stands_on: the base whose shape and tokenizer the model has; adapted: whether that stays.
     """
 
     step: int
@@ -43,38 +51,63 @@ class Findings:
     train_loss: float
     best_val_loss: float
     best_step: int
-    uniform: float
-    unigram: float
-    bigram: float
     still_falling: float
     rose: float
     passes: float
     skipped: int
     rollbacks: int
-    rare_tokens: float
-    repetition: float
-    copying: float
-    dead_units: float
     update_ratio: float
     clipped: float
     lr: float
     finite: bool
     vocab_size: int
-    text_repetition: float
     n_layers: int = 4
     warmup_steps: int = 100
     held_out_tokens: int = 1
-    window: int = 1
+    least_held_out: int = 1
+    uniform: float | None = None
+    unigram: float | None = None
+    bigram: float | None = None
+    base: float | None = None
+    dead_units: float | None = None
+    rare_tokens: float | None = None
+    repetition: float | None = None
+    text_repetition: float | None = None
+    copying: float | None = None
+    right: float | None = None
+    guessed: float | None = None
+    ended: float | None = None
+    answer: str = "token"
+    hold_out: str = "data.split=0.8,0.2,0"
+    stands_on: str | None = None
+    adapted: bool = False
 
     @property
     def judged(self) -> bool:
         """Was enough held out to tell learning from remembering?"""
-        return self.held_out_tokens >= self.window
+        return self.held_out_tokens >= self.least_held_out
 
     @property
     def gap(self) -> float:
-        """Held-out loss above training loss, nats per token."""
+        """Held-out loss above training loss, nats an answer."""
         return self.val_loss - self.train_loss
+
+    @property
+    def floor(self) -> tuple[float, str]:
+        """(loss, in words): what is had before anything is learned; infinite if unknown."""
+        known = [
+            (self.unigram, f"knowing how often each {self.answer} occurs"),
+            (self.base, "the base was before it was taught"),
+        ]
+        return min(
+            ((loss, words) for loss, words in known if loss is not None),
+            default=(math.inf, "nothing"),
+        )
+
+    @property
+    def untaught(self) -> bool:
+        """Is the loss no lower than without any learning?"""
+        return self.val_loss >= self.floor[0] - 0.02
 
 
 @dataclass(frozen=True)
@@ -106,16 +139,20 @@ def verdict_on(f: Findings) -> Verdict:
     """The first rule that holds, or "healthy"."""
     for rule in (
         _broken, _one_symbol, _rate_too_high, _nothing_learned, _overfitting, _tokenizer_too_large,
-        _too_few_steps, _dead, _nothing_held_out, _too_small, _repeats,
+        _too_few_steps, _dead, _nothing_held_out, _never_ends, _too_small, _repeats,
     ):
         verdict = rule(f)
         if verdict is not None:
             return verdict
+    rivals = {"the bigram's": f.bigram, "the base's": f.base, "mere frequencies'": f.unigram}
+    name, loss = next(((n, v) for n, v in rivals.items() if v is not None), ("", math.inf))
+    below = f" is {'well ' * (f.val_loss < 0.9 * loss)}below {name} {loss:.3f}," * bool(name)
     return Verdict(
         "healthy",
-        f"The held-out loss {f.val_loss:.3f} is well below the bigram's {f.bigram:.3f}, training "
-        f"and held-out text are {f.gap:.3f} apart, and nothing that was measured is out of place.",
-        "For a lower loss give it more of everything: more text, more steps, then a larger model.",
+        f"The held-out loss {f.val_loss:.3f}{below or ' and'} training and held-out loss are "
+        f"{f.gap:.3f} apart, and nothing that was measured is out of place.",
+        "For a lower loss give it more of everything: more to learn from, more steps, then a "
+        "larger model.",
     )
 
 
@@ -132,18 +169,18 @@ def _broken(f: Findings) -> Verdict | None:
 
 
 def _one_symbol(f: Findings) -> Verdict | None:
-    if f.vocab_size > 1:
+    if f.uniform != 0:
         return None
     return Verdict(
         "nothing to learn",
-        "The text is made of a single symbol, and whoever knows that knows all of it.",
-        "Give it a text with more than one.",
+        f"There is a single {f.answer}, and whoever knows that knows all of it.",
+        "Give it data with more than one.",
     )
 
 
 def _rate_too_high(f: Findings) -> Verdict | None:
     shaky = f.rollbacks > 0 or f.skipped > 0.02 * max(f.step, 1)
-    stuck = f.step >= 200 and f.val_loss > f.unigram - 0.02
+    stuck = f.step >= 200 and f.untaught
     risen = f.rose > 0.12 * max(f.best_val_loss, 0.1) and f.rose > 0.15
     # A text of nothing but noise is stuck too, but with small steps.
     if not (shaky or risen or (stuck and f.update_ratio > 0.02)):
@@ -155,7 +192,7 @@ def _rate_too_high(f: Findings) -> Verdict | None:
     if risen:
         signs.append(f"the training loss ended {f.rose:.2f} above its lowest point")
     if stuck:
-        signs.append(f"after {f.step} steps the loss is still that of mere frequencies")
+        signs.append(f"after {f.step} steps the loss is no better than {f.floor[1]}")
     if f.update_ratio > 0.01:
         signs.append(f"a step changes the weights by {f.update_ratio:.1%} (0.1 % is usual)")
     return Verdict(
@@ -167,22 +204,22 @@ def _rate_too_high(f: Findings) -> Verdict | None:
 
 
 def _nothing_learned(f: Findings) -> Verdict | None:
-    if f.val_loss < f.unigram - 0.02:
+    if not f.untaught:
         return None
+    floor = f"{f.floor[1]} ({f.floor[0]:.3f})"
     if f.step < f.steps or f.step < 200:
         return Verdict(
             "too few steps",
-            f"After {f.step} steps the loss {f.val_loss:.3f} is no better than knowing how often "
-            f"each token occurs ({f.unigram:.3f}); that is the first thing any model learns.",
+            f"After {f.step} steps the loss {f.val_loss:.3f} is no better than {floor}.",
             f"Train on with --resume (training.steps={max(2000, 5 * f.step)}).",
             Action("resume", {"training.steps": max(2000, 5 * f.step)}),
         )
     return Verdict(
         "nothing to learn, or a rate too low",
-        f"After {f.step} steps the loss {f.val_loss:.3f} is that of mere frequencies "
-        f"({f.unigram:.3f}). Either the order of tokens in this text is random, or the steps are "
-        f"too small (they change the weights by {f.update_ratio:.2%}).",
-        "Look at the text; if it is in order, train again with a higher rate "
+        f"After {f.step} steps the loss {f.val_loss:.3f} is no better than {floor}. Either what is "
+        "asked does not follow from what is read (the order of the text is random), or the steps "
+        f"are too small (they change the weights by {f.update_ratio:.2%}).",
+        "Look at the data; if it is in order, train again with a higher rate "
         f"(training.lr={4 * f.lr:.1e}).",
         Action("again", {"training.lr": 4 * f.lr}),
     )
@@ -192,23 +229,37 @@ def _overfitting(f: Findings) -> Verdict | None:
     past_best = f.val_loss > 1.01 * f.best_val_loss and f.best_step < 0.9 * f.step
     if not (f.gap > 0.12 * f.val_loss and (past_best or f.gap > 0.3 * f.val_loss)):
         return None
-    copied = f" and {f.copying:.0%} of what it writes stands word for word in the text" * (
-        f.copying > 0.3
+    copying = f.copying or 0.0
+    copied = f" and {copying:.0%} of what it writes stands word for word in the text" * (
+        copying > 0.3
     )
     best = f"The best was {f.best_val_loss:.3f} at step {f.best_step}. " * past_best
     return Verdict(
         "overfitting",
-        f"It knows its training text by heart: loss {f.train_loss:.3f} there and {f.val_loss:.3f} "
-        f"on text it has not seen{copied}. {best}The text was seen {f.passes:.0f} times by "
-        f"{f.parameters / 1e6:.1f} million parameters.",
-        "Give it more text; if there is no more, train again with dropout, or a smaller model, or "
-        f"stop at step {f.best_step}.",
-        Action("again", {"model.dropout": 0.2}),
+        f"It knows by heart what it learned from: loss {f.train_loss:.3f} there and "
+        f"{f.val_loss:.3f} on what it has not seen{copied}. {best}It was seen {f.passes:.0f} times "
+        f"by {f.parameters / 1e6:.1f} million parameters.",
+        *_less_of_it(f),
+    )
+
+
+def _less_of_it(f: Findings) -> tuple[str, Action]:
+    """What to do about a model that has too much room: that of a base cannot be made smaller."""
+    if f.stands_on is None:
+        return (
+            "Give it more data; if there is no more, train again with dropout, or a smaller "
+            f"model, or stop at step {f.best_step}.", Action("again", {"model.dropout": 0.2}),
+        )
+    steps = f.best_step if 0 < f.best_step < 0.9 * f.step else max(1, f.step // 2)
+    less = "a lower method.rank" if f.adapted else "an adapter (method.name=lora)"
+    return (
+        "Give it more data; if there is no more, train again for fewer steps (training.steps="
+        f"{steps}), or with {less}.", Action("again", {"training.steps": steps}),
     )
 
 
 def _tokenizer_too_large(f: Findings) -> Verdict | None:
-    if f.rare_tokens < 0.5 or f.vocab_size < 300:
+    if f.rare_tokens is None or f.rare_tokens < 0.5 or f.vocab_size < 300:
         return None
     return Verdict(
         "tokenizer too large for the data",
@@ -223,32 +274,31 @@ def _tokenizer_too_large(f: Findings) -> Verdict | None:
 
 def _too_few_steps(f: Findings) -> Verdict | None:
     falling = f.still_falling > 0.02 * f.val_loss
-    early = f.val_loss > f.bigram and f.passes < 20
+    bigram = math.inf if f.bigram is None else f.bigram
+    early = f.val_loss > bigram and f.passes < 20
     if f.step < f.steps:
         reason = f"Training stopped at step {f.step} of {f.steps}"
     elif falling:
         reason = f"The loss was still falling ({f.still_falling:.3f} over the last fifth)"
     else:
-        reason = f"The text was seen only {f.passes:.1f} times"
+        reason = f"What it learns from was seen only {f.passes:.1f} times"
     if not (falling or early):
         return None
-    bigram = (
-        f", and {f.val_loss:.3f} is not yet below what a table of pairs reaches ({f.bigram:.3f})"
-        if f.val_loss > f.bigram
-        else ""
-    )
+    above = (
+        f", and {f.val_loss:.3f} is not yet below what a table of pairs reaches ({bigram:.3f})"
+    ) * (f.val_loss > bigram)
     goal = f.steps if f.step < f.steps else 2 * f.steps
     change, more = ({}, "") if goal == f.steps else (
         {"training.steps": goal}, f" (training.steps={goal})"
     )
     return Verdict(
-        "too few steps", f"{reason}{bigram}.", f"Train on with --resume{more}.",
+        "too few steps", f"{reason}{above}.", f"Train on with --resume{more}.",
         Action("resume", change),
     )
 
 
 def _dead(f: Findings) -> Verdict | None:
-    if f.dead_units < 0.3:
+    if f.dead_units is None or f.dead_units < 0.3:
         return None
     return Verdict(
         "dead units",
@@ -263,29 +313,56 @@ def _dead(f: Findings) -> Verdict | None:
 def _nothing_held_out(f: Findings) -> Verdict | None:
     if f.judged:
         return None
+    held_out = f"{f.held_out_tokens:,} tokens were" if f.held_out_tokens else "Nothing was"
+    takes = f", and a window of this model takes {f.least_held_out:,}" * (f.least_held_out > 1)
     return Verdict(
         "too little text to measure",
-        f"{f.held_out_tokens:,} tokens were held out, and a window of this model takes "
-        f"{f.window:,}: whether it learned or remembers cannot be told. Its loss on the training "
-        f"text is {f.train_loss:.3f}.",
-        "Give it more text, or hold out more of this one: --set data.split=0.8,0.2,0",
+        f"{held_out} held out{takes}: whether it learned or remembers cannot be told. Its loss on "
+        f"what it learned from is {f.train_loss:.3f}.",
+        f"Give it more data, or hold out more of this: --set {f.hold_out}",
+    )
+
+
+def _never_ends(f: Findings) -> Verdict | None:
+    if f.ended is None or f.ended >= 0.95:
+        return None
+    return Verdict(
+        "answers that do not end",
+        f"Only {f.ended:.0%} of its answers end by themselves: it writes on until it is stopped. "
+        "The token that ends an answer is one of many that it learns, and is learned late.",
+        f"Train on with --resume (training.steps={2 * f.steps}).",
+        Action("resume", {"training.steps": 2 * f.steps}),
     )
 
 
 def _too_small(f: Findings) -> Verdict | None:
     if f.passes < 5 or f.gap > 0.03 * f.val_loss or f.still_falling > 0.01 * f.val_loss:
         return None
+    if f.right is not None and f.right > 0.95:
+        return None  # it holds what there is
     return Verdict(
         "model too small",
-        f"The loss no longer falls, and it is the same on training text ({f.train_loss:.3f}) and "
-        f"on held-out text ({f.val_loss:.3f}) although the text was seen {f.passes:.0f} times: "
-        f"{f.parameters / 1e6:.1f} million parameters hold no more of it.",
+        "The loss no longer falls, and it is the same on what it learned from "
+        f"({f.train_loss:.3f}) and on what was held out ({f.val_loss:.3f}) although that was seen "
+        f"{f.passes:.0f} times: {f.parameters / 1e6:.1f} million parameters hold no more of it.",
+        *_more_room(f),
+    )
+
+
+def _more_room(f: Findings) -> tuple[str, Action | None]:
+    """What to do about a model that is full."""
+    if f.stands_on is not None:
+        more = "let more of it change (a higher method.rank, or method.name=full), or " * f.adapted
+        return f"Train again: {more}give it a larger base.", None
+    return (
         "Train a larger model: half as many layers again, or a width half again as large.",
         Action("again", {"model.n_layers": f.n_layers + -(-f.n_layers // 2)}),
     )
 
 
 def _repeats(f: Findings) -> Verdict | None:
+    if f.repetition is None or f.text_repetition is None:
+        return None
     if f.repetition < 0.3 or f.repetition < 2 * f.text_repetition:
         return None
     return Verdict(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -23,6 +24,7 @@ import numpy as np
 from minigrad import Tensor, nn, no_grad, ops
 from minigrad.nn import evaluating
 from tinygpt import tokenizer as tokenizers
+from tinygpt.data import by_frequency, rare_share
 from tinygpt.data.batches import RandomRows
 from tinygpt.errors import UserError
 from tinygpt.finetuning.config import ClassificationConfig
@@ -86,6 +88,7 @@ class Classification(Objective):
     loss_unit = "nats per text"
     loss_note = "Loss is the model's surprise at the class of a text, in nats: lower is better."
     writes = False
+    answer = "class"
 
     def __init__(
         self, config: ClassificationConfig, examples: Sequence[Labelled] = (),
@@ -214,7 +217,7 @@ class Classification(Objective):
         classes, wrong, count = self.config.head.classes, [], 0
         for chosen, batch in self.held_out():
             count += batch.weight
-            guesses = probabilities(model, batch.ids, batch.lengths).argmax(axis=1)
+            guesses = self._guesses(model, batch)
             wrong += [
                 f"{example.text[:60]!r} is {example.label}, not {classes[guess]}"
                 for example, guess, label in zip(chosen, guesses, batch.labels, strict=True)
@@ -253,6 +256,45 @@ class Classification(Objective):
         if not cut:
             return []
         return [f"{cut} of {len(self.examples)} texts are longer than the {context} tokens read"]
+
+    def data_tokens(self) -> tuple[int, int]:
+        context = self.config.model.context
+        sizes = [len(as_ids(self.tokenizer, e.text, context)) for e in self.examples]
+        return sum(sizes[: self._learned]), sum(sizes[self._learned :])
+
+    def rivals(self, model: Any) -> dict[str, float]:
+        fit, held = self._labels()
+        count = len(self.config.head.classes)
+        return {"uniform": math.log(count), "unigram": by_frequency(fit, held, count)}
+
+    def signs(self, model: Classifier) -> dict[str, float]:
+        """How many held-out texts are right, and how many the commonest class alone has right."""
+        fit, held = self._labels()
+        found = {"guessed": float(np.mean(held == np.bincount(fit).argmax()))}
+        if self._learned < len(self.examples):
+            right = sum(
+                int((self._guesses(model, batch) == batch.labels).sum())
+                for _, batch in self.held_out()
+            )
+            found["right"] = right / len(held)
+        if self.config.base is None:  # else the tokens are the base's
+            context, texts = self.config.model.context, self.examples[: self._learned]
+            ids = [as_ids(self.tokenizer, example.text, context) for example in texts]
+            found["rare_tokens"] = rare_share(np.concatenate(ids), self.tokenizer.vocab_size)
+        return found
+
+    def _labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the classes of what is learned from, and of what was held out, or without
+        any of the same again."""
+        classes = self.config.head.classes
+        labels = np.array([classes.index(example.label) for example in self.examples])
+        fit, held = labels[: self._learned], labels[self._learned :]
+        return fit, held if len(held) else fit
+
+    @staticmethod
+    def _guesses(model: Classifier, batch: Texts) -> np.ndarray:
+        """(B,) the number of the likeliest class."""
+        return probabilities(model, batch.ids, batch.lengths).argmax(axis=1)
 
 
 def probabilities(model: Classifier, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:

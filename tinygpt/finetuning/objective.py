@@ -21,6 +21,7 @@ import numpy as np
 from minigrad import Tensor, nn
 from minigrad.nn import evaluating
 from tinygpt.adapters import adapt
+from tinygpt.data import baselines, rare_share
 from tinygpt.errors import UserError
 from tinygpt.finetuning.base import (
     new_tokenizer,
@@ -29,7 +30,7 @@ from tinygpt.finetuning.base import (
     with_rows,
     with_turns,
 )
-from tinygpt.finetuning.config import ALONE, FinetuningConfig
+from tinygpt.finetuning.config import ALONE, FinetuningConfig, FinetuningRecipe
 from tinygpt.finetuning.conversations import KEPT, USUAL, Conversations, load, with_length
 from tinygpt.finetuning.packing import (
     IGNORE,
@@ -56,6 +57,7 @@ from tinygpt.training.objective import Say
 from tinygpt.weights.open import digest, form_of
 
 SHOWN, TRIED = 3, 32  # held-out questions in a sample, and answered for it
+BASE_TOKENS = 20_000  # of held-out answers, that a base is judged on for `diagnose`
 
 
 class Taught(NamedTuple):
@@ -94,6 +96,7 @@ class Finetuning(WholeModel):
         "tokens before it, in nats: lower is better."
     )
     model_name = "A GPT that answers"
+    answer = "token"
     teaches_roles = True
 
     def __init__(
@@ -160,7 +163,8 @@ class Finetuning(WholeModel):
     def settled(cls, own: FinetuningConfig, wanted: FinetuningConfig) -> FinetuningConfig:
         if wanted.data.length is None:
             wanted = wanted.replace("data", length=own.data.length)
-        if wanted.data.epochs is not None and own.data == wanted.data:
+        unasked = wanted.training.steps == FinetuningRecipe.steps
+        if wanted.data.epochs is not None and own.data == wanted.data and unasked:
             wanted = wanted.replace("training", steps=own.training.steps)
         if wanted.base is not None:
             return dataclasses.replace(wanted, model=own.model, base=place_of(wanted.base))
@@ -346,6 +350,29 @@ class Finetuning(WholeModel):
         sizes = [size(sample) for sample in self.samples]
         count = len(self.data.train)
         return sum(sizes[:count]), sum(sizes[count:])
+
+    def rivals(self, model: LanguageModel) -> dict[str, float]:
+        """Of answers alone; and the base, where it stays what it was."""
+        count, vocab_size = len(self.data.train), self.config.model.vocab_size
+        train, held = self.samples[:count], self.samples[count:]
+        fit, judge = (
+            np.concatenate([sample.ids[1:][sample.learned[1:]] for sample in samples])
+            for samples in (train, held or train)
+        )
+        found = baselines(fit, judge, vocab_size)._asdict()
+        before = self.evaluate(model, BASE_TOKENS) if self.adapts else None
+        return found if before is None else {**found, "base": before}
+
+    def signs(self, model: LanguageModel) -> dict[str, float]:
+        """How many held-out questions are answered rightly, and how many answers end."""
+        found = {}
+        if self.config.base is None:  # else the tokens are the base's
+            ids = np.concatenate([sample.ids for sample in self.samples[: len(self.data.train)]])
+            found["rare_tokens"] = rare_share(ids, self.config.model.vocab_size)
+        if not self.data.held_out:
+            return found
+        score = self.score(model, TRIED)
+        return {**found, "right": score.right / score.asked, "ended": score.ended / score.asked}
 
 
 def answer_loss(model: LanguageModel, batch: AnswerBatch, label_smoothing: float = 0.0) -> Tensor:

@@ -13,6 +13,7 @@ Read next: ../model/encoder.py.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -21,7 +22,8 @@ import numpy as np
 
 from minigrad import Tensor, no_grad
 from minigrad.nn import evaluating
-from tinygpt.data import BatchLoader, evaluation_batches
+from tinygpt.data import BatchLoader, by_frequency, evaluation_batches
+from tinygpt.data.baselines import MAX_TOKENS
 from tinygpt.data.batches import RandomRows
 from tinygpt.model.encoder import NOT_ASKED, Bounds, packed
 from tinygpt.pretraining.config import MaskedConfig, MaskingConfig
@@ -29,6 +31,7 @@ from tinygpt.pretraining.objective import TextObjective
 from tinygpt.tokenizer import END_OF_TEXT, MASK, Tokenizer
 
 SAMPLE_TOKENS = 64
+SIGN_TOKENS = 20_000  # in which hidden ones are named for `diagnose`
 FIXED = zlib.crc32(b"held-out masks")  # seeds the masks of held-out text: the same for ever
 
 
@@ -92,6 +95,7 @@ class Masked(TextObjective):
     Config = MaskedConfig
     model_name = "An encoder"
     specials = (END_OF_TEXT, MASK)
+    answer = "hidden token"
     loss_unit = "nats per hidden token"
     loss_note = (
         "Loss is the model's surprise at the tokens hidden from it, in nats: lower is better. It "
@@ -119,15 +123,15 @@ class Masked(TextObjective):
         ), {}
 
     def held_out(self, limit: int | None = None) -> Iterator[MaskedBatch]:
-        """The validation split under masks that are always the same."""
+        """The validation split (or what stands for it) under masks that are always the same."""
         size, context = self.config.training.batch_size, self.config.model.context
         rng, masker = np.random.default_rng(FIXED), self.masker
-        for batch in evaluation_batches(self.dataset.validation, size, context, limit):
+        for batch in evaluation_batches(self.judges, size, context, limit):
             yield masker(batch.ids, rng)
 
     def evaluate(self, model: Any, limit: int | None = None) -> float | None:
         """Loss on hidden tokens of the validation split, None if it is shorter than a window."""
-        if len(self.dataset.validation) <= self.config.model.context:
+        if len(self.dataset.validation) < self.least_held_out:
             return None
         total, count = 0.0, 0
         with evaluating(model):
@@ -158,6 +162,26 @@ class Masked(TextObjective):
         shape, recipe = self.config.model, self.config.training
         asked = self.config.masking.share * recipe.batch_size * shape.context
         return super().activation_bytes() + int(2 * 4 * asked * shape.vocab_size)
+
+    def rivals(self, model: Any) -> dict[str, float]:
+        size, ordinary = self.dataset.vocab_size, self.masker.ordinary
+        fit, held = (
+            part[np.isin(part, ordinary)]
+            for part in (np.asarray(tokens[:MAX_TOKENS]) for tokens in (self.dataset.train,
+                                                                        self.judges))
+        )
+        return {"uniform": math.log(size), "unigram": by_frequency(fit, held, size)}
+
+    def signs(self, model: Any) -> dict[str, float]:
+        """And the share of hidden tokens that are named right."""
+        right = asked = 0
+        with evaluating(model):
+            for batch in self.held_out(SIGN_TOKENS):
+                wanted = batch.targets != NOT_ASKED
+                guesses = model(batch.ids, bounds=batch.bounds).data.argmax(axis=-1)
+                right += int((guesses == batch.targets)[wanted].sum())
+                asked += batch.weight
+        return super().signs(model) | {"right": right / asked}
 
 
 def filled_in(model: Any, tokenizer: Tokenizer, batch: MaskedBatch) -> str:

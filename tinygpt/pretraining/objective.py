@@ -15,8 +15,9 @@ import numpy as np
 
 from minigrad import Tensor
 from tinygpt.config import find_objective
-from tinygpt.data import BatchLoader, Dataset, baselines, open_dataset, prepare
+from tinygpt.data import BatchLoader, Dataset, baselines, open_dataset, prepare, rare_share
 from tinygpt.data.batches import Batch, check_length
+from tinygpt.data.shards import Tokens
 from tinygpt.errors import UserError
 from tinygpt.inference.generate import stream_text
 from tinygpt.inference.prompt import knows
@@ -24,6 +25,7 @@ from tinygpt.inference.sampling import Sampling
 from tinygpt.inference.scoring import mean_loss
 from tinygpt.model import LanguageModel
 from tinygpt.pretraining.config import PretrainingConfig
+from tinygpt.pretraining.likeness import likeness
 from tinygpt.pretraining.whole import WholeModel
 from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
@@ -47,6 +49,8 @@ class TextObjective(WholeModel):
     """
 
     specials: ClassVar[tuple[str, ...]] = ()
+    answer = "token"
+    hold_out = "data.split=0.8,0.2,0"
 
     def __init__(self, config: Any, dataset: Dataset | None = None):
         super().__init__(config)
@@ -114,6 +118,20 @@ class TextObjective(WholeModel):
     def data_tokens(self) -> tuple[int, int]:
         return len(self.dataset.train), len(self.dataset.validation)
 
+    @property
+    def least_held_out(self) -> int:
+        """A window and what follows it."""
+        return self.config.model.context + 1
+
+    @property
+    def judges(self) -> Tokens:
+        """What rivals are judged on: held-out text, or without a window of it what is learned."""
+        data = self.dataset
+        return data.train if len(data.validation) < self.least_held_out else data.validation
+
+    def signs(self, model: LanguageModel) -> dict[str, float]:
+        return {"rare_tokens": rare_share(self.dataset.train, self.dataset.vocab_size)}
+
 
 class Pretraining(TextObjective):
     """A decoder learns to go on with a text."""
@@ -148,7 +166,7 @@ class Pretraining(TextObjective):
     def evaluate(self, model: LanguageModel, limit: int | None = None) -> float | None:
         """Loss on the validation split, None if it is shorter than a window."""
         tokens = self.dataset.validation
-        if len(tokens) <= self.config.model.context:
+        if len(tokens) < self.least_held_out:
             return None
         return mean_loss(model, tokens, limit, self.config.training.batch_size)
 
@@ -168,19 +186,17 @@ class Pretraining(TextObjective):
         ids = rng.integers(0, shape.vocab_size, size)
         return Batch(ids, ids)
 
+    def rivals(self, model: LanguageModel) -> dict[str, float]:
+        return baselines(self.dataset.train, self.judges, self.dataset.vocab_size)._asdict()
+
+    def signs(self, model: LanguageModel) -> dict[str, float]:
+        data = self.dataset
+        return super().signs(model) | likeness(model, data.tokenizer, data.train)
+
 
 def goes_on(run: Run) -> bool:
     """Whether a run's model is judged by next tokens: those of a pretraining."""
     return issubclass(find_objective(run.config.objective), Pretraining)
-
-
-def only_pretraining(run: Run) -> None:
-    """Raise UserError for a run of another objective: its losses are not of next tokens."""
-    if not goes_on(run):
-        raise UserError(
-            f"{run.path} is a run of {run.config.objective}, and only a pretraining can be "
-            "examined. Look at its report.html instead."
-        )
 
 
 def reopened(run: Run, saved: Checkpoint) -> Any:

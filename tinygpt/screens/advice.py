@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinygpt.config import changes, load_config, shipped
+from tinygpt.config import ConfigError, changes, from_dict, load_config, shipped
 from tinygpt.diagnosis.verdict import Action
 from tinygpt.machine.terminal import command
 from tinygpt.runs.run import Run
@@ -31,14 +31,32 @@ def generate(path: Path, *options: str) -> str:
     return command("generate", path, *options)
 
 
-def again(run: Run, settings: Mapping[str, Any]) -> str:
-    """The command that trains anew as `run` was trained, but for `settings`."""
-    base, differing = min(
-        ((name, _differences(name, run)) for name in shipped()), key=lambda pair: len(pair[1])
-    )
-    changed = {**differing, **settings}
+def again(run: Run, settings: Mapping[str, Any]) -> str | None:
+    """The command that trains anew as `run` was trained, but for `settings`; None if only a file
+    of settings can say it."""
     out = free_name(run.path)
-    return command("train", base, "--data", _source(run), *_set(changed), "--out", out)
+    if run.config.objective == "finetuning" and run.config.base is not None:
+        return _taught_again(run, settings, out)
+    known = [found for name in shipped() if (found := _differences(name, run)) is not None]
+    if not known or getattr(run.config, "data", None) is None or run.config.base is not None:
+        return None
+    name, differing = min(known, key=lambda pair: len(pair[1]))
+    changed = {**differing, **settings}
+    return command("train", name, "--data", _source(run), *_set(changed), "--out", out)
+
+
+def _taught_again(run: Run, settings: Mapping[str, Any], out: Path) -> str:
+    """As `again`: the base decides [model] and [tokenizer], and the rates are always said."""
+    config, method = run.config, run.config.method.name
+    plain = from_dict({"objective": "finetuning", "base": config.base, "method": {"name": method}})
+    decided = ("model.", "tokenizer.", "data.source", "data.epochs")
+    rates = {f"training.{name}": getattr(config.training, name) for name in ("lr", "min_lr")}
+    differing = {c.key: c.new for c in changes(plain, config) if not c.key.startswith(decided)}
+    changed = {**rates, "training.steps": config.training.steps, **differing, **settings}
+    return command(
+        "finetune", Path(config.base), "--data", _source(run), "--method", method,
+        *_set(changed), "--out", out,
+    )
 
 
 def free_name(path: Path) -> Path:
@@ -59,8 +77,24 @@ def line_of(action: Action, run: Run) -> str | None:
     return None
 
 
-def _differences(name: str, run: Run) -> dict[str, Any]:
-    return {c.key: c.new for c in changes(load_config(name), run.config) if c.key not in FOUND}
+def _differences(name: str, run: Run) -> tuple[str, dict[str, Any]] | None:
+    """(name, settings that make of that shipped configuration the run's own), None if none do.
+
+    A family fills in what is not said, and an assembly may decide what is learned: they come first.
+    """
+    shape, plain = run.config.model, load_config(name)
+    first = {
+        f"model.{key}": getattr(shape, key) for key in ("family", "assembly")
+        if getattr(shape, key) != getattr(plain.model, key)
+    }
+    try:
+        there = load_config(name, [f"{key}={value}" for key, value in first.items()])
+    except ConfigError:  # it learns by an objective that has no such models
+        return None
+    if there.objective != run.config.objective:
+        return None
+    rest = {c.key: c.new for c in changes(there, run.config) if c.key not in FOUND}
+    return name, first | rest
 
 
 def _source(run: Run) -> str | Path:

@@ -30,8 +30,8 @@ def show(
     screen.print(_losses(f, block, cells))
     if not f.judged:
         screen.say(
-            f"too little text to measure on what was held out: {f.held_out_tokens} tokens, and a "
-            f"window takes {f.window}", style="dim",
+            f"too little to measure on what was held out: {f.held_out_tokens} tokens, and it takes "
+            f"{f.least_held_out}", style="dim",
         )
     screen.print()
     screen.print(_signs(f))
@@ -50,16 +50,17 @@ def show(
 
 def _losses(f: Findings, block: str, cells: int) -> Table:
     table = Table.grid(padding=(0, 2))
-    top = max(f.uniform, f.val_loss) or 1.0  # of a single symbol nobody is unsure
     rows = [
-        ("uniform", f.uniform, "every token alike"), ("unigram", f.unigram, "by frequency"),
-        ("bigram", f.bigram, "by the token before"),
-        ("this model", f.val_loss, "on held-out text"),
-        ("this model", f.train_loss, "on its training text"),
+        ("uniform", f.uniform, f"every {f.answer} alike"), ("unigram", f.unigram, "by frequency"),
+        ("bigram", f.bigram, "by the token before"), ("base", f.base, "before it was taught"),
+        ("this model", f.val_loss if f.judged else None, "on what was held out"),
+        ("this model", f.train_loss, "on what it learned from"),
     ]
-    if not f.judged:
-        rows.pop(3)
+    # Of a single symbol nobody is unsure.
+    top = max(loss for _, loss, _ in rows if loss is not None and math.isfinite(loss)) or 1.0
     for name, loss, note in rows:
+        if loss is None:
+            continue
         own = name == "this model"
         finite = math.isfinite(loss)
         bar = block * max(1, round(cells * loss / top)) if finite else ""
@@ -72,23 +73,32 @@ def _losses(f: Findings, block: str, cells: int) -> Table:
 
 def _signs(f: Findings) -> Table:
     table = Table.grid(padding=(0, 2))
+    by_frequency = "" if f.guessed is None else f"{f.guessed:.0%} by the commonest alone"
     rows = [
-        ("times the text was seen", f"{f.passes:.1f}", "1 to 20 for a small text"),
+        ("times the data was seen", f"{f.passes:.1f}", "1 to 20 where it is little"),
         ("held-out minus training loss", f"{f.gap:+.3f}" if f.judged else "?",
          "below a tenth of the loss"),
         ("fall over the last fifth", f"{f.still_falling:.3f}", "near 0 when done"),
         ("steps skipped, rollbacks", f"{f.skipped}, {f.rollbacks}", "0, 0"),
         ("gradients that were clipped", f"{f.clipped:.0%}", "below 50 % after warmup"),
         ("update to weight, peak rate", f"{f.update_ratio:.2%}", "0.05 to 1 %"),
-        ("hidden units that never answer", f"{f.dead_units:.0%}", "below 10 %"),
-        ("tokens too rare to learn", f"{f.rare_tokens:.0%}", "below 30 %"),
-        ("repetition in what it writes", f"{f.repetition:.0%}",
-         f"{f.text_repetition:.0%} in the text itself"),
-        ("copied from the text", f"{f.copying:.0%}", "below 20 %"),
+        ("hidden units that never answer", _share(f.dead_units), "below 10 %"),
+        ("tokens too rare to learn", _share(f.rare_tokens), "below 30 %"),
+        ("held-out answers that are right", _share(f.right), by_frequency),
+        ("answers that end by themselves", _share(f.ended), "above 99 %"),
+        ("repetition in what it writes", _share(f.repetition),
+         f"{_share(f.text_repetition)} in the text itself"),
+        ("copied from the text", _share(f.copying), "below 20 %"),
     ]
     for name, value, usual in rows:
+        if not value:
+            continue  # does not apply
         table.add_row(name, Text(value, style="bold"), Text(usual, style="dim"))
     return table
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _gradients(gradients: dict[str, float], block: str, cells: int) -> Table:

@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.nn import evaluating
+from tinygpt.data import baselines, rare_share
 from tinygpt.errors import UserError
 from tinygpt.inference.translate import translate
 from tinygpt.model import EncoderDecoder
@@ -51,6 +52,7 @@ class Seq2Seq(WholeModel):
         "before it, in nats: lower is better."
     )
     model_name, layers = "An encoder-decoder", "layers in each half"
+    answer = "token"
     writes = False  # not without a source: `notes` says how
 
     def __init__(
@@ -148,17 +150,23 @@ class Seq2Seq(WholeModel):
     def write(self, model: EncoderDecoder, step: int) -> str | None:
         """Some held-out sources and what they became, and how many of TRIED are exact."""
         pairs = self.directed.held_out
-        rng = np.random.default_rng([self.config.training.seed, step])
-        tried = [pairs[i] for i in rng.permutation(len(pairs))[:TRIED].tolist()]
-        if not tried:
+        if not pairs:
             return None
-        written = translate(model, self.tokenizer, [pair.source for pair in tried])
+        tried = self._tried(model, pairs, np.random.default_rng([self.config.training.seed, step]))
         lines = [
             f"{pair.source} -> {text}" + f" (right: {pair.target})" * (text != pair.target)
-            for pair, text in zip(tried[:SHOWN], written, strict=False)
+            for pair, text in tried[:SHOWN]
         ]
-        right = sum(text == pair.target for pair, text in zip(tried, written, strict=True))
+        right = sum(text == pair.target for pair, text in tried)
         return "\n".join([*lines, f"{right} of {len(tried)} held-out pairs are exact"])
+
+    def _tried(
+        self, model: EncoderDecoder, pairs: Sequence[Pair], rng: np.random.Generator
+    ) -> list[tuple[Pair, str]]:
+        """TRIED random pairs, each with what becomes of its source."""
+        tried = [pairs[i] for i in rng.permutation(len(pairs))[:TRIED].tolist()]
+        written = translate(model, self.tokenizer, [pair.source for pair in tried])
+        return list(zip(tried, written, strict=True))
 
     def example(self, rng: np.random.Generator) -> PairBatch:
         """As long as the context allows: what memory has to be there for."""
@@ -175,6 +183,21 @@ class Seq2Seq(WholeModel):
 
     def data_tokens(self) -> tuple[int, int]:
         return int(self.train.lengths.sum()), int(self.held_out.lengths.sum())
+
+    def rivals(self, model: EncoderDecoder) -> dict[str, float]:
+        """Of targets alone, without their sources."""
+        held = self.held_out if len(self.held_out) else self.train
+        fit, judge = (np.concatenate(part.targets) for part in (self.train, held))
+        return baselines(fit, judge, self.tokenizer.vocab_size)._asdict()
+
+    def signs(self, model: EncoderDecoder) -> dict[str, float]:
+        """How many held-out pairs are exact."""
+        ids = np.concatenate([*self.train.sources, *self.train.targets])
+        found = {"rare_tokens": rare_share(ids, self.tokenizer.vocab_size)}
+        if self.directed.held_out:
+            tried = self._tried(model, self.directed.held_out, np.random.default_rng(0))
+            found["right"] = float(np.mean([text == pair.target for pair, text in tried]))
+        return found
 
 
 def make_tokenizer(config: Seq2SeqConfig, pairs: Pairs) -> Tokenizer:

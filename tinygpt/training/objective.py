@@ -67,6 +67,8 @@ class Objective(ABC):
     loss_unit, loss_note: of its losses, for screens.
     writes: whether its models write text, so that `generate` is what comes after.
     teaches_roles: whether its models learn who speaks, so that `chat` is what comes after.
+    answer: what one answer is, of which its losses are means.
+    hold_out: the setting, with a value, by which more is held out.
     """
 
     Config: ClassVar[type[Config]]
@@ -74,6 +76,8 @@ class Objective(ABC):
     loss_note: ClassVar[str] = "Lower is better."
     writes: ClassVar[bool] = True
     teaches_roles: ClassVar[bool] = False
+    answer: ClassVar[str] = "answer"
+    hold_out: ClassVar[str] = "data.held_out=0.2"
 
     def __init__(self, config: Any):
         self.config = config
@@ -189,3 +193,25 @@ class Objective(ABC):
     def data_tokens(self) -> tuple[int, int]:
         """(tokens to learn from, tokens held out); 0 where there is no such number."""
         return 0, 0
+
+    # What `diagnose` asks (../diagnosis/measure.py measures the rest alike for all).
+
+    @property
+    def least_held_out(self) -> int:
+        """Tokens that have to be held out before `evaluate` can measure."""
+        return 1
+
+    def rivals(self, model: Any) -> dict[str, float]:
+        """Losses of what knows next to nothing, on what was held out (or, without, is learned).
+
+        model: as training began with it.
+        Those that there are of: uniform (all answers alike), unigram (by frequency), bigram (by
+        the token before), base (the model before it was taught).
+        """
+        return {}
+
+    def signs(self, model: Any) -> dict[str, float]:
+        """Shares that tell what a trained model is like and does: those that apply of Findings'
+        (../diagnosis/verdict.py) rare_tokens, repetition, text_repetition, copying, right, guessed
+        and ended."""
+        return {}

@@ -317,7 +317,7 @@ def test_every_command_works_on_next_to_no_text(tinygpt, text, model):
         code, out, err = tinygpt(*command)
         assert code == 0 and "nan" not in out, (command, out, err)
     if len(text) == 3:
-        assert "too little text to measure" in tinygpt("diagnose", "run")[1]
+        assert "too little to measure" in tinygpt("diagnose", "run")[1]
         assert "1 held-out tokens" in tinygpt("quantize", "run")[1]
         code, _, err = tinygpt("quantize", "run", "--sweep")
         assert code == 1 and "too little text to measure" in err

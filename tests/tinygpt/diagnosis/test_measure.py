@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor
-from tinygpt.diagnosis.measure import copied_share, diagnose, repetition
+from tinygpt.diagnosis.measure import diagnose, part_of
 from tinygpt.diagnosis.verdict import Findings, verdict_on
+from tinygpt.pretraining.likeness import copied_share, repetition
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.training.begin import begin
 from tinygpt.training.trainer import Trainer
@@ -42,6 +43,21 @@ HEALTHY = Findings(
         ({"dead_units": 0.5}, "dead units", "warmup"),
         ({"passes": 30.0, "train_loss": 1.87}, "model too small", "larger model"),
         ({"repetition": 0.6}, "repetition", "--temperature"),
+        ({"base": 1.87}, "nothing to learn, or a rate too low", "lr=4.0e"),
+        ({"ended": 0.5, "right": 0.4}, "answers that do not end", "steps=4000"),
+        ({"passes": 30.0, "train_loss": 1.87, "right": 1.0}, "healthy", "more"),
+        (
+            {"passes": 30.0, "train_loss": 1.87, "stands_on": "base", "adapted": True},
+            "model too small", "a higher method.rank",
+        ),
+        (
+            {"train_loss": 0.9, "best_val_loss": 1.6, "best_step": 700, "stands_on": "base"},
+            "overfitting", "training.steps=700",
+        ),
+        (
+            {"held_out_tokens": 0, "hold_out": "data.held_out=0.2"}, "too little text to measure",
+            "--set data.held_out=0.2",
+        ),
     ],
 )
 def test_each_trouble_has_its_name_and_one_thing_to_do(changes, name, advice):
@@ -52,11 +68,11 @@ def test_each_trouble_has_its_name_and_one_thing_to_do(changes, name, advice):
 
 
 def test_what_was_not_held_out_is_not_praised():
-    short = dataclasses.replace(HEALTHY, held_out_tokens=20, window=65)
+    short = dataclasses.replace(HEALTHY, held_out_tokens=20, least_held_out=65)
     verdict = verdict_on(short)
     assert verdict.name == "too little text to measure"
     assert "20 tokens were held out, and a window of this model takes 65" in verdict.why
-    assert verdict_on(dataclasses.replace(short, vocab_size=1)).name == "nothing to learn"
+    assert verdict_on(dataclasses.replace(short, uniform=0.0)).name == "nothing to learn"
 
 
 def test_repetition_counts_ngrams_seen_before():
@@ -81,7 +97,7 @@ def test_a_run_is_measured_and_not_changed(tiny_config, tmp_path):
     assert {p: p.read_bytes() for p in path.rglob("*") if p.is_file()} == before
     assert findings.finite and findings.step == 40
     assert findings.val_loss < findings.uniform
-    assert set(gradients) == {"token embedding", "positions", "block 0", "block 1"}
+    assert set(gradients) == {"token embedding", "positions", "block 0", "block 1", "norm"}
     assert all(norm > 0 for norm in gradients.values())
 
 
