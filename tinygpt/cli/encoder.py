@@ -11,13 +11,13 @@ from tinygpt.cli.paths import Place
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=Place())
+@click.argument("run", metavar="RUN|QUANTIZED", type=Place())
 @click.argument("texts", metavar="TEXT...", nargs=-1, required=True)
 def classify(run, texts):
     """Say which class each TEXT is of, and how sure the model is.
 
-    RUN is the --out folder of a training with objective = "classification". A TEXT of - is read
-    from standard input.
+    RUN is the --out folder of a training with objective = "classification"; QUANTIZED is what
+    `tinygpt quantize` made of it. A TEXT of - is read from standard input.
     """
     from tinygpt.finetuning.classification import open_classifier
     from tinygpt.screens.console import warn

@@ -260,7 +260,8 @@ def quantize(run, scheme, out, text, eval_tokens, sweep):
 
     The file holds weights, configuration and tokenizer: `tinygpt generate FILE` needs no more.
     RUN may be a Hugging Face folder as well, measured on --text. An encoder or an encoder-decoder
-    is measured by the loss it learned by; `tinygpt embed FILE` and `generate FILE` use them.
+    is measured by the loss it learned by; `tinygpt embed FILE`, `classify FILE` and `generate
+    FILE` use them.
     """
     from tinygpt.screens.quantization import Source, print_sweep, quantize_and_report
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from minigrad.nn.quantized import SCHEMES
 from tinygpt.errors import UserError
 from tinygpt.model import LanguageModel
 from tinygpt.weights.quantized import quantizable
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def scheme_of(name: str, scheme: str) -> str:
@@ -44,7 +46,7 @@ def quantized(name: str, module: Any, scheme: str) -> nn.Module:
     return QuantizedEmbedding.from_embedding(module, scheme_of(name, scheme))
 
 
-def quantize_model(model: LanguageModel, scheme: str) -> LanguageModel:
+def quantize_model(model: M, scheme: str) -> M:
     """Replace every matrix of `model`, in place; returns it.  Raises UserError as `quantized`."""
     names = {id(module): name for name, module in quantizable(model).items()}
     if not names:

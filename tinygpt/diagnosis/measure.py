@@ -157,7 +157,7 @@ def _one_step(session: Session) -> tuple[dict[str, float], float]:
     gradients(model, [next(session.batches)], session.objective.loss, optimizer)
     parts: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
+        if parameter.grad is not None:  # neither frozen nor unused (a head that names tokens)
             parts.setdefault(part_of(name), []).append(parameter)
     norms = {name: optim.global_norm(part) for name, part in parts.items()}
     matrices = [p for part in parts.values() for p in part if p.data.ndim == 2]
@@ -181,5 +181,5 @@ def part_of(name: str) -> str:
     inside = re.match(r"(?:(.*)\.)?blocks\.(\d+)\.", name)
     if inside:
         return f"{inside[1]} block {inside[2]}" if inside[1] else f"block {inside[2]}"
-    *owners, _ = name.split(".")
-    return " ".join(NAMES.get(owner, owner.replace("_", " ")) for owner in owners) or name
+    owners = re.sub(r"\.(weight|bias)$", "", name).split(".")
+    return " ".join(NAMES.get(owner, owner.replace("_", " ")) for owner in owners)

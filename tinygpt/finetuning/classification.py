@@ -1,10 +1,9 @@
 """Classification: an encoder learns to say which class a text is of.
 
-The text's tokens become vectors, their mean (or the opening's alone) one vector, and one product a
-score for each class. From a pretrained encoder a few hundred labelled texts are enough, for what
-they have to teach is the product and a turn of the rest (Devlin et al. 2019, 4.1).
+From a pretrained encoder a few hundred labelled texts are enough, for what they have to teach is
+one product and a turn of the rest (Devlin et al. 2019, 4.1).
 
-Read first: ../training/objective.py, ../model/encoder.py, ../inference/embedding.py.
+Read first: ../training/objective.py, ../model/classifier.py, ../inference/embedding.py.
 """
 
 from __future__ import annotations
@@ -28,39 +27,24 @@ from tinygpt.data import by_frequency, rare_share
 from tinygpt.data.batches import RandomRows
 from tinygpt.errors import UserError
 from tinygpt.finetuning.config import ClassificationConfig
-from tinygpt.inference.embedding import as_ids, mean_vector, pad
-from tinygpt.model import ModelShape, build
+from tinygpt.inference.embedding import as_ids, pad
+from tinygpt.model import Classifier, ModelShape
 from tinygpt.model.activations import activation_bytes
 from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
-from tinygpt.storage.paths import expand, shown
+from tinygpt.storage.paths import expand, kind, shown
 from tinygpt.text import DataError
 from tinygpt.text.labelled import Labelled, read_labelled
 from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, END_OF_TEXT, MASK, Tokenizer
 from tinygpt.training.objective import Objective, Say
 from tinygpt.weights.open import check_size, load_model
+from tinygpt.weights.quantized import load_quantized, quantized_objective
 
 EXAMPLES = "examples.jsonl"  # in the run's folder: what it learns from, held-out ones last
 AT_ONCE = 32  # texts in one pass of an evaluation
 SHOWN = 3  # wrong answers in a sample
 Arrays = dict[str, np.ndarray]
-
-
-class Classifier(nn.Module):
-    """An encoder and a score for each class.  pool: "mean" or "first"."""
-
-    def __init__(
-        self, shape: ModelShape, classes: int, pool: str, rng: np.random.Generator | None
-    ):
-        self.encoder: Any = build(shape, rng)
-        self.pool = pool
-        self.head = nn.Linear(shape.d_model, classes, std=0.02, rng=rng)
-
-    def forward(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
-        """ids: (B, T), row b of lengths[b] tokens.  Returns logits (B, classes)."""
-        x = self.encoder.vectors(ids, lengths)  # (B, T, C)
-        return self.head(mean_vector(x, lengths) if self.pool == "mean" else x[:, 0])
 
 
 class Texts(NamedTuple):
@@ -155,24 +139,15 @@ class Classification(Objective):
 
     def check(self, saved: Checkpoint) -> None:
         super().check(saved)
-        check_size(saved, self.config.model, self._head_values)
-
-    @property
-    def _classes(self) -> int:
-        """How many; before there are texts as few as can be."""
-        return max(2, len(self.config.head.classes))
-
-    @property
-    def _head_values(self) -> int:
-        return self._classes * (self.config.model.d_model + 1)
+        check_size(saved, self.config.model, self.config.head.values(self.config.model))
 
     @cached_property
     def parameters(self) -> int:
         """By the shape: a damaged one's need not fit the memory."""
-        return self.config.model.parameters + self._head_values
+        return self.config.model.parameters + self.config.head.values(self.config.model)
 
     def build(self, rng: np.random.Generator | None) -> Classifier:
-        model = Classifier(self.config.model, self._classes, self.config.head.pool, rng)
+        model = Classifier(self.config.model, self.config.head, rng)
         if self._begin_with is not None and rng is not None:
             nn.copy_arrays(model.encoder.state_dict(), self._begin_with, "the encoder")
         model.encoder.recompute = self.config.training.recompute
@@ -315,7 +290,7 @@ class Judge(NamedTuple):
 
         Raises TokenizerError for a character that it never saw.
         """
-        found, context = [], self.model.encoder.shape.context
+        found, context = [], self.model.shape.context
         rows = [as_ids(self.tokenizer, text, context) for text in texts]
         for at in range(0, len(rows), AT_ONCE):
             for p in probabilities(self.model, *pad(rows[at : at + AT_ONCE])):
@@ -325,20 +300,36 @@ class Judge(NamedTuple):
 
 
 def open_classifier(path: str | Path, warn: Say | None = None) -> Judge:
-    """The classifier of a run.  Raises UserError for a run of another objective."""
+    """The classifier of a run, or of what `quantize` made of it.
+
+    Raises UserError for a run of another objective, or another file.
+    """
+    if kind(expand(path)) == "file":
+        model, tokenizer = load_quantized(expand(path))
+        if isinstance(model, Classifier):
+            return Judge(model, tokenizer, model.settings.classes)
+        objective = quantized_objective(Path(expand(path)))
+        raise _no_classes(f"{shown(path)} is a model of {objective}")
     run = Run.open(path)
     if run.config.objective != "classification":
-        raise UserError(
-            f"{run.path} is a run of {run.config.objective}, which learns no classes. Give one of "
-            'objective = "classification".'
-        )
+        raise _no_classes(f"{run.path} is a run of {run.config.objective}")
+    model = classifier_of(run, run.find("last", warn))
+    return Judge(model, run.tokenizer, model.settings.classes)
+
+
+def _no_classes(what: str) -> UserError:
+    return UserError(
+        f'{what}, which learns no classes. Give one of objective = "classification".'
+    )
+
+
+def classifier_of(run: Run, saved: Checkpoint) -> Classifier:
+    """The classifier in a checkpoint of a run, dropout off.  Raises UserError if it is damaged."""
     objective = Classification(run.config, read_labelled(run.path / EXAMPLES), run.tokenizer)
-    saved = run.find("last", warn)
     objective.check(saved)
     model = objective.build(None)
     saved.copy_to(model.state_dict())
-    model.eval()
-    return Judge(model, run.tokenizer, run.config.head.classes)
+    return model.eval()
 
 
 def _place(path: str) -> str:
@@ -360,11 +351,11 @@ def _base(path: str) -> tuple[ModelShape, Tokenizer, Arrays]:
 
 def _tokenizer(config: ClassificationConfig, examples: list[Labelled], kept: int) -> Tokenizer:
     """Of the labelled texts; BPE and Unigram are learned from those that are not held out."""
-    kind = config.tokenizer
-    if kind.kind == "char":
+    wanted = config.tokenizer
+    if wanted.kind == "char":
         seen = set[str]().union(*(example.text for example in examples))
         return tokenizers.CharTokenizer("".join(sorted(seen)), (END_OF_TEXT, MASK))
-    return tokenizers.TRAINERS[kind.kind](
-        [example.text for example in examples[:kept]], kind.vocab_size, pattern=kind.pattern,
+    return tokenizers.TRAINERS[wanted.kind](
+        [example.text for example in examples[:kept]], wanted.vocab_size, pattern=wanted.pattern,
         special_tokens=(*DEFAULT_SPECIAL_TOKENS, MASK),
     )

@@ -6,10 +6,11 @@ Read next: classification.py, objective.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from tinygpt.adapters import MethodConfig
 from tinygpt.config import Config, ConfigError, TrainingConfig, require
+from tinygpt.model.classifier import HeadConfig
 from tinygpt.model.shape import ModelShape
 from tinygpt.pretraining.config import TokenizerConfig
 
@@ -25,14 +26,6 @@ class LabelledConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.held_out < 1, "data.held_out", self.held_out, "in [0, 1)")
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    """What stands on the encoder: one product of a text's vector."""
-
-    pool: Literal["mean", "first"] = "mean"  # over the text's tokens, or its opening's alone
-    classes: tuple[str, ...] = ()  # the data decides
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minigrad import Tensor, no_grad
+from minigrad import no_grad
 from minigrad.nn import evaluating
 from tinygpt.model import LanguageModel
+from tinygpt.model.classifier import mean_vector
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 
 AT_ONCE = 32  # texts in one pass
@@ -43,13 +44,6 @@ def pad(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     for row, line in zip(rows, ids, strict=True):
         line[: len(row)] = row
     return ids, lengths
-
-
-def mean_vector(x: Tensor, lengths: np.ndarray) -> Tensor:
-    """The mean over each row's own tokens: (B, T, C) -> (B, C)."""
-    real = np.arange(x.shape[1]) < lengths[:, None]
-    share = (real / lengths[:, None]).astype(x.dtype)  # (B, T)
-    return (x * Tensor(share[:, :, None])).sum(axis=1)
 
 
 def embed(model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:

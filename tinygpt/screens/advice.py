@@ -37,8 +37,10 @@ def again(run: Run, settings: Mapping[str, Any]) -> str | None:
     out = free_name(run.path)
     if run.config.objective == "finetuning" and run.config.base is not None:
         return _taught_again(run, settings, out)
+    if run.config.base is not None or not {"model", "data"} <= set(run.config.to_dict()):
+        return None
     known = [found for name in shipped() if (found := _differences(name, run)) is not None]
-    if not known or getattr(run.config, "data", None) is None or run.config.base is not None:
+    if not known:
         return None
     name, differing = min(known, key=lambda pair: len(pair[1]))
     changed = {**differing, **settings}

@@ -16,7 +16,8 @@ from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
-from tinygpt.model import LanguageModel
+from tinygpt.finetuning.classification import classifier_of
+from tinygpt.model import Classifier, LanguageModel
 from tinygpt.pretraining.objective import goes_on, reopened
 from tinygpt.runs.run import Run
 from tinygpt.screens.console import Progress, Screen, warn
@@ -54,8 +55,10 @@ class Source:
             self.objective = objective_of(path)
             self.tokenizer = open_model(path, warn, whole=True)[1]
 
-    def model(self) -> LanguageModel:
+    def model(self) -> Any:
         """A model of its own for each caller."""
+        if self._run is not None and self.objective == "classification":
+            return classifier_of(self._run, self._saved)
         if self._run is not None:
             model = model_of(self._run, self._saved)
             if method_of(self._run).name != "full":
@@ -123,7 +126,10 @@ def quantize_and_report(
     screen.say(said)
     rows.insert(0, ["size", f"{float_bytes / 1e6:.2f} MB", small, ratio])
     screen.print(_table(["", "float32", scheme, ""], rows))
-    if out is not None and before.shape.assembly == "encoder":
+    if out is not None and isinstance(before, Classifier):
+        screen.copyable(f"wrote {out}; let it say what a text is:")
+        screen.shell(command("classify", Path(out), "TEXT"))
+    elif out is not None and before.shape.assembly == "encoder":
         screen.copyable(f"wrote {out}; texts as vectors:")
         screen.shell(command("embed", Path(out), "FILE", "--out", "vectors.npy"))
     elif out is not None:
@@ -132,7 +138,7 @@ def quantize_and_report(
 
 
 def _by_loss(
-    judge: Objective, before: LanguageModel, after: LanguageModel, scheme: str, limit: int, say: Say
+    judge: Objective, before: Any, after: Any, scheme: str, limit: int, say: Say
 ) -> tuple[str, list[list[str]]]:
     """(a sentence, rows) of models that do not go on with a text: the loss that they learned by."""
     say("measuring on what was held out")
@@ -140,8 +146,12 @@ def _by_loss(
     if losses[0] is None or losses[1] is None:
         return f"{scheme}; nothing was held out to measure what it costs", []
     change = losses[1] - losses[0]
-    row = [f"loss, {judge.loss_unit}", f"{losses[0]:.4f}", f"{losses[1]:.4f}", f"{change:+.4f}"]
-    return f"{scheme}, measured on what was held out", [row]
+    rows = [[f"loss, {judge.loss_unit}", f"{losses[0]:.4f}", f"{losses[1]:.4f}", f"{change:+.4f}"]]
+    right = [judge.signs(model).get("right") for model in (before, after)]
+    if right[0] is not None and right[1] is not None:
+        change = right[1] - right[0]
+        rows.append(["answers right", f"{right[0]:.1%}", f"{right[1]:.1%}", f"{change:+.1%}"])
+    return f"{scheme}, measured on what was held out", rows
 
 
 def _by_next_tokens(

@@ -55,7 +55,10 @@ def open_model(
             warn(note)
         return opened.model, opened.tokenizer
     if there == "file":
-        model, tokenizer = check_fit(path, *load_quantized(path))
+        model, tokenizer = load_quantized(path)
+        if not isinstance(model, LanguageModel):
+            raise _no_language_model(f"{path} is a model of {quantized_objective(path)}")
+        check_fit(path, model, tokenizer)
         return (as_floats(model) if whole else model), tokenizer
     if not there:
         raise PathError(
@@ -173,11 +176,12 @@ def kept_model(run: Run, step: int) -> LanguageModel:
 def _shape(run: Run) -> ModelShape:
     shape = getattr(run.config, "model", None)
     if shape is None or not run.config.language_model:
-        raise UserError(
-            f"{run.path} is a run of {run.config.objective}, which makes no language model. Give "
-            "one that learned from text."
-        )
+        raise _no_language_model(f"{run.path} is a run of {run.config.objective}")
     return shape
+
+
+def _no_language_model(what: str) -> UserError:
+    return UserError(f"{what}, which makes no language model. Give one that learned from text.")
 
 
 def check_size(saved: Checkpoint, shape: ModelShape, beside: int = 0) -> None:

@@ -35,7 +35,7 @@ from minigrad.nn.quantized import (
 from minigrad.ops.decode import Packed
 from tinygpt.config import ConfigError, structure
 from tinygpt.errors import UserError
-from tinygpt.model import LanguageModel, build
+from tinygpt.model import Classifier, HeadConfig, LanguageModel, build
 from tinygpt.model.shape import ModelShape
 from tinygpt.runs.chat_form import ChatForm
 from tinygpt.storage import safetensors
@@ -46,13 +46,14 @@ from tinygpt.tokenizer import Tokenizer, TokenizerError, from_json
 FORMAT, VERSION = "tinygpt-quantized", "1"
 PRETRAINING = "pretraining"
 Arrays = dict[str, np.ndarray]
+Quantizable = LanguageModel | Classifier
 MATRICES = {str: (one_of(*SCHEMES), COUNT, COUNT)}  # name -> scheme, N, K
 METADATA = {"config": TEXT, "matrices": TEXT, "tokenizer": TEXT, "sha256": TEXT}
 ALIGNMENT = 64  # bytes: a vector of weights does not straddle two cache lines
 
 
 def save_quantized(
-    model: LanguageModel, tokenizer: Tokenizer, path: str | Path, objective: str = PRETRAINING,
+    model: Quantizable, tokenizer: Tokenizer, path: str | Path, objective: str = PRETRAINING,
     form: ChatForm | None = None,
 ) -> int:
     """Write a quantized model; returns the file's size in bytes.
@@ -79,6 +80,8 @@ def save_quantized(
         metadata["objective"] = objective
     if form is not None:
         metadata["chat"] = form.to_json()
+    if isinstance(model, Classifier):
+        metadata["head"] = json.dumps(dataclasses.asdict(model.settings))
     entries = safetensors.describe(tensors, bfloat16)
     metadata["sha256"] = _digest(metadata, entries, tensors.values())
     try:
@@ -91,9 +94,10 @@ def save_quantized(
     return file.size
 
 
-def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
+def load_quantized(path: str | Path) -> tuple[Any, Tokenizer]:
     """(model, tokenizer) of a file that save_quantized wrote, the weights mapped.
 
+    The model is a LanguageModel, or a Classifier where the file has a head of classes.
     Raises UserError for a file of another kind or version, truncated, or altered. A checksum only
     finds accidents, for whoever alters a file can write the right one into it: what the file says
     of its arrays is held against the arrays before anything is built.
@@ -106,8 +110,11 @@ def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
             raise FormatError("was altered after it was written (its checksum is another)")
         shape = structure(ModelShape, parse_json(metadata["config"], {str: ANYTHING}), "model.")
         matrices = parse_json(metadata["matrices"], MATRICES)
-        _check_arrays(shape, matrices, file.arrays)
-        model = build(dataclasses.replace(shape, dropout=0.0), None)
+        head = _head(metadata)
+        beside = 0 if head is None else head.values(shape)
+        _check_arrays(shape.parameters + beside, matrices, file.arrays)
+        shape = dataclasses.replace(shape, dropout=0.0)
+        model = build(shape, None) if head is None else Classifier(shape, head, None)
         _fill(model, matrices, file.arrays)
         tokenizer = from_json(metadata["tokenizer"])
     except FormatError as error:
@@ -116,6 +123,13 @@ def load_quantized(path: str | Path) -> tuple[LanguageModel, Tokenizer]:
         raise _damaged(path, f"its parts do not fit together ({error})") from error
     model.eval()
     return model, tokenizer
+
+
+def _head(metadata: dict[str, str]) -> HeadConfig | None:
+    """What stands on the encoder of a file, None for a model that tells no classes."""
+    if "head" not in metadata:
+        return None
+    return structure(HeadConfig, parse_json(metadata["head"], {str: ANYTHING}), "head.")
 
 
 def as_floats(model: LanguageModel) -> LanguageModel:
@@ -192,7 +206,7 @@ def _digest(metadata: dict[str, str], entries: dict[str, Any], arrays: Any) -> s
     return digest.hexdigest()
 
 
-def quantizable(model: LanguageModel) -> dict[str, Any]:
+def quantizable(model: nn.Module) -> dict[str, Any]:
     """Dotted name -> every Linear and Embedding that is still float, in order."""
     return {
         name: module
@@ -201,7 +215,7 @@ def quantizable(model: LanguageModel) -> dict[str, Any]:
     }
 
 
-def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
+def _tensors(model: nn.Module) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
     """The arrays of the file, and [scheme, N, K] of each quantized module."""
     tensors: dict[str, np.ndarray] = dict(model.state_dict())
     matrices: dict[str, list[Any]] = {}
@@ -223,8 +237,9 @@ def _tensors(model: LanguageModel) -> tuple[dict[str, np.ndarray], dict[str, lis
     return {name: tensors[name] for name in order}, matrices
 
 
-def _check_arrays(shape: ModelShape, matrices: dict[str, list[Any]], tensors: Arrays) -> None:
-    """Raise ValueError unless the arrays are as large as they are said to be, and all of a model.
+def _check_arrays(described: int, matrices: dict[str, list[Any]], tensors: Arrays) -> None:
+    """Raise ValueError unless the arrays are as large as they are said to be, and all of a model
+    of so many values.
 
     A file bounds its arrays; so what is built after this is bounded by the file.
     """
@@ -237,11 +252,11 @@ def _check_arrays(shape: ModelShape, matrices: dict[str, list[Any]], tensors: Ar
     for name, array in left.items():
         check_array(array, array.shape, np.float32, name)
         values += array.size
-    if values != shape.parameters:
-        raise ValueError(f"it holds {values:,} weights, and its shape has {shape.parameters:,}")
+    if values != described:
+        raise ValueError(f"it holds {values:,} weights, and its shape has {described:,}")
 
 
-def _fill(model: LanguageModel, matrices: dict[str, list[Any]], tensors: Arrays) -> None:
+def _fill(model: Quantizable, matrices: dict[str, list[Any]], tensors: Arrays) -> None:
     """Install the file's arrays in a model of zeros."""
     modules: dict[str, Any] = dict(model.named_modules())
     for name, (scheme, n, k) in matrices.items():

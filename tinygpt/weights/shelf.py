@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygpt.config import find_objective
 from tinygpt.errors import UserError
 from tinygpt.exchange import gguf, huggingface_folder
 from tinygpt.exchange.gguf_architectures import read_shape
@@ -29,7 +30,7 @@ from tinygpt.storage import safetensors
 from tinygpt.storage.paths import PathError, expand, kind, shown
 from tinygpt.storage.reading import ANYTHING, FormatError, read_json
 from tinygpt.text.files import is_run
-from tinygpt.weights.quantized import described
+from tinygpt.weights.quantized import described, quantized_objective
 
 SUFFIXES = (".gguf", ".tgpt")
 
@@ -119,15 +120,20 @@ def _gguf(path: Path) -> tuple[ModelShape, str]:
 
 
 def _quantized(path: Path) -> tuple[ModelShape, str]:
+    _check_writes(quantized_objective(path))
     shape, schemes = described(path)
     return shape, ", ".join(sorted(schemes))
 
 
 def _run(path: Path) -> tuple[ModelShape, str]:
     config = Run.open(path).config
-    if not config.language_model:
-        raise UserError(f"it learned by {config.objective}, and writes no text.")
+    _check_writes(config.objective)
     return config.model, "float32"
+
+
+def _check_writes(objective: str) -> None:
+    if not find_objective(objective).Config.language_model:
+        raise UserError(f"it learned by {objective}, and writes no text.")
 
 
 def _hugging_face(path: Path) -> tuple[ModelShape, str]:

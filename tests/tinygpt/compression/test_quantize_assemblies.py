@@ -1,6 +1,7 @@
 """Encoders and encoder-decoders, quantized: the file embeds and translates as the model does."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tinygpt.cli import cli
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.config import from_dict
 from tinygpt.errors import UserError
+from tinygpt.finetuning.classification import open_classifier
 from tinygpt.training.begin import begin
 from tinygpt.training.trainer import Trainer
 
@@ -71,6 +73,49 @@ def test_an_encoder_decoder_translates_from_a_quantized_file(translator, tmp_pat
     texts = ["abc", "dda", "bca"]
     assert file.translate(texts) == run.translate(texts)
     assert call("generate", tmp_path / "m", "--prompt", "abc").strip() == file.translate("abc")[0]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    words = "red blue green".split(), "dog cat cow".split()
+    rows = [{"text": f"we saw a {word} one and a {other} one", "label": label}
+            for label, of in zip(("colour", "animal"), words, strict=True)
+            for word in of for other in of * 3]
+    (folder / "c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return trained(
+        folder / "run", objective="classification", model={**SHAPE, "family": "bert"},
+        data={"source": str(folder / "c.jsonl")},
+    )
+
+
+@pytest.mark.parametrize(("scheme", "off"), [("int8", 0.01), ("int4", 0.15)])
+def test_a_classifier_classifies_from_a_quantized_file(classifier, tmp_path, scheme, off):
+    said = call("quantize", classifier, "--to", scheme, "--out", tmp_path / "m")
+    assert "nats per text" in said and "answers right" in said and "classify" in said
+    texts = ["we saw a red one and a blue one", "we saw a cow one and a cat one", "a dog"]
+    before, after = open_classifier(classifier), open_classifier(tmp_path / "m")
+    for one, other in zip(before.classify(texts), after.classify(texts), strict=True):
+        assert next(iter(one)) == next(iter(other))  # the likeliest
+        for name, share in one.items():
+            assert other[name] == pytest.approx(share, abs=off)
+    told = call("classify", tmp_path / "m", texts[0])
+    assert told.startswith("colour ") and "animal" in told
+    small, whole = (tmp_path / "m").stat().st_size, 4 * before.model.count_parameters()
+    assert small < 0.6 * whole
+
+
+def test_what_classifies_is_not_taken_for_what_writes(classifier, encoder, tmp_path):
+    call("quantize", classifier, "--out", tmp_path / "m")
+    for command in ("generate", "chat", "embed"):
+        words = [command, str(tmp_path / "m")]
+        words += [str(tmp_path / "t"), "--out", "v"] * (command == "embed")
+        result = CliRunner().invoke(cli, words)
+        assert "is a model of classification, which makes no language model" in str(
+            result.exception), (command, result.output)
+    call("quantize", encoder, "--out", tmp_path / "e")
+    with pytest.raises(UserError, match="is a model of masked, which learns no classes"):
+        open_classifier(tmp_path / "e")
 
 
 @pytest.mark.parametrize("option", [["--sweep"], ["--text", "{}"]])

@@ -166,7 +166,6 @@ def test_the_embed_command_writes_a_vector_for_each_line(run, tmp_path):
     [
         (["generate"], "is an encoder.*classify or to embed"),
         (["chat"], "is an encoder.*classify or to embed"),
-        (["diagnose"], "is a run of masked, and only a pretraining"),
         (["quantize", "--text", __file__], "is a run of masked, whose next tokens say nothing"),
         (["classify", "a text"], "is a run of masked, which learns no classes"),
     ],
