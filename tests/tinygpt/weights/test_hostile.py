@@ -201,6 +201,7 @@ def test_a_classifier_for_another_machine_is_counted_and_refused_unbuilt(
 ):
     from tinygpt.config import from_dict
     from tinygpt.finetuning import classification
+    from tinygpt.model import classifier
 
     def built(*arguments):
         raise AssertionError("it was built")
@@ -214,7 +215,7 @@ def test_a_classifier_for_another_machine_is_counted_and_refused_unbuilt(
     session = begin(config, tmp_path / "run")
     assert session.objective.parameters == session.model.count_parameters()
     session.save()
-    monkeypatch.setattr(classification, "build", built)
+    monkeypatch.setattr(classifier, "build", built)
     opened = Run.open(tmp_path / "run")
     opened.write_config(opened.config.replace("model", **change))
     for read in (classification.open_classifier, resume):
