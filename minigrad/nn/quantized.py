@@ -165,6 +165,14 @@ def double_dequantize(codes: np.ndarray, factor: np.ndarray, mean: np.ndarray) -
     return (mean + spread * (codes.astype(np.float32) - 128)).astype(np.float32)
 
 
+def packed_bytes(scheme: str, shape: tuple[int, int]) -> int:
+    """Bytes that a quantized (N, K) matrix takes, as Packed.nbytes counts them."""
+    return sum(
+        math.prod(form) * np.dtype(dtype).itemsize
+        for form, dtype in packing.layout(scheme, shape).values()
+    )
+
+
 def file_layout(scheme: str, shape: tuple[int, int]) -> dict[str, tuple[tuple[int, ...], type]]:
     """Name -> (shape, dtype) of what a file holds of a quantized (N, K) matrix."""
     arrays = packing.layout(scheme, shape)

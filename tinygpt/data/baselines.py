@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_TOKENS = 4_000_000  # counting pairs of more takes seconds and changes little
+Ids = Sequence[int] | np.ndarray
 RARE = 20  # occurrences below which a token cannot be learned well
 PRIORS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
@@ -32,7 +33,7 @@ class Baselines(NamedTuple):
     bigram: float
 
 
-def baselines(train: Sequence[int], validation: Sequence[int], vocab_size: int) -> Baselines:
+def baselines(train: Ids, validation: Ids, vocab_size: int) -> Baselines:
     """Fit on `train`, judge on `validation` (at most MAX_TOKENS of each, from the start).
 
     Judging takes two tokens: with fewer, unigram and bigram are nan.
@@ -50,13 +51,13 @@ def baselines(train: Sequence[int], validation: Sequence[int], vocab_size: int) 
     return Baselines(uniform, unigram, _bigram(fit, held, vocab_size, k))
 
 
-def by_frequency(fit: Sequence[int], held: Sequence[int], size: int) -> float:
+def by_frequency(fit: Ids, held: Ids, size: int) -> float:
     """Cross entropy on `held` of how often each of `size` answers occurs in `fit`."""
     probability = _unigram(np.asarray(fit, np.int64), size)
     return -float(np.log(probability)[np.asarray(held, np.int64)].mean())
 
 
-def rare_share(tokens: Sequence[int], vocab_size: int) -> float:
+def rare_share(tokens: Ids, vocab_size: int) -> float:
     """Share of the vocabulary that occurs less often than it takes to be learned well."""
     counts = np.bincount(np.asarray(tokens[:MAX_TOKENS]), minlength=vocab_size)
     return float(np.mean(counts < RARE))

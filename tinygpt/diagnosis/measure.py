@@ -75,7 +75,7 @@ def _known(session: Session, judged: bool) -> dict[str, Any]:
         "warmup_steps": recipe.warmup_steps, "least_held_out": objective.least_held_out,
         "held_out_tokens": held_out or int(judged),
         "answer": objective.answer, "hold_out": objective.hold_out,
-        "stands_on": config.base, "adapted": bool(objective.frozen_bytes()),
+        "stands_on": config.base, "adapted": objective.frozen_bytes() > 0,
     }
 
 
@@ -96,7 +96,7 @@ def _on_what_it_learned(objective: Objective, model: Any) -> tuple[float, float 
 
 @contextlib.contextmanager
 def _listening(model: nn.Module) -> Iterator[dict[int, np.ndarray]]:
-    """Number of each MLP -> how loud each of its hidden units was at most, heard in a with block."""
+    """Number of each MLP -> the loudest answer of each hidden unit in a with block."""
     largest: dict[int, np.ndarray] = {}
 
     def listen(number: int, down: Any) -> Callable[..., Tensor]:

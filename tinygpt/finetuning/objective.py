@@ -21,6 +21,7 @@ import numpy as np
 from minigrad import Tensor, nn
 from minigrad.nn import evaluating
 from tinygpt.adapters import adapt
+from tinygpt.adapters.count import frozen_bytes, kept_floats, trained_values
 from tinygpt.data import baselines, rare_share
 from tinygpt.errors import UserError
 from tinygpt.finetuning.base import (
@@ -215,7 +216,10 @@ class Finetuning(WholeModel):
     @property
     def length(self) -> int:
         """Tokens in a row at most."""
-        return self.config.data.length or min(self.config.model.context, USUAL)
+        if self.config.data.length is not None:
+            return self.config.data.length
+        method = self.config.method
+        return min(self.config.model.context - method.tokens * (method.name in ALONE), USUAL)
 
     @property
     def _row(self) -> int | None:
@@ -232,15 +236,15 @@ class Finetuning(WholeModel):
 
     @cached_property
     def parameters(self) -> int:
-        """Values that training changes."""
-        if not self.adapts:
-            return self.config.model.parameters
-        return sum(p.data.size for p in self.build(None).parameters() if p.requires_grad)
+        """Values that training changes, by the shape: a damaged one's need not fit the memory."""
+        return trained_values(self.config.model, self.config.method)
 
     def build(self, rng: np.random.Generator | None) -> LanguageModel:
         base = None
         if rng is not None:
             base, self._base = self._base, None  # it is in the model now
+            if base is None and self.adapts and self._data is None:  # a trial (planning/probe.py)
+                base, _ = open_base(self.config.base, self.config.method, None)
         if not self.adapts:
             model = super().build(rng)
             if base is not None:
@@ -313,18 +317,20 @@ class Finetuning(WholeModel):
         return AnswerBatch(ids, ids, np.zeros_like(ids), ids.size)
 
     def activation_bytes(self) -> int:
-        recipe = self.config.training
-        shape = dataclasses.replace(self.config.model, context=self.length)
-        return activation_bytes(shape, recipe.batch_size, recipe.recompute)
+        recipe, method = self.config.training, self.config.method
+        places = self.length + method.tokens * (method.name == "prompt")
+        shape = dataclasses.replace(self.config.model, context=places)
+        beside = kept_floats(shape, method)
+        return activation_bytes(shape, recipe.batch_size, recipe.recompute, beside)
 
     def frozen_bytes(self) -> int:
-        """What the base takes beside what is trained."""
-        if not self.adapts:
-            return 0
-        model = self.build(None)
-        rounded = sum(m.packed.nbytes for m in model.modules()
-                      if isinstance(m, nn.QuantizedLinear | nn.QuantizedEmbedding))
-        return rounded + sum(p.data.nbytes for p in model.parameters() if not p.requires_grad)
+        """What the base takes beside what is trained: one that was rounded before says itself."""
+        if self.adapts and self._base is not None:
+            rounded = [m.packed.nbytes for m in self._base.modules()
+                       if isinstance(m, nn.QuantizedLinear | nn.QuantizedEmbedding)]
+            if rounded:
+                return sum(rounded) + sum(p.data.nbytes for p in self._base.parameters())
+        return frozen_bytes(self.config.model, self.config.method)
 
     def describe_data(self) -> str:
         return shown(Path(self.config.data.source).name)

@@ -12,7 +12,9 @@ FLOAT = 4  # bytes
 LOGITS = 2 * 8 << 20  # bytes of a chunk of logits and of its gradient (linear_cross_entropy)
 
 
-def activation_bytes(shape: ModelShape, batch: int, recompute: bool = False) -> int:
+def activation_bytes(
+    shape: ModelShape, batch: int, recompute: bool = False, beside: int = 0
+) -> int:
     """Bytes alive when backward begins, and backward's own largest work buffers.
 
     Floats a token in one block: two norms keep their input (2 C; their output is made again),
@@ -21,12 +23,13 @@ def activation_bytes(shape: ModelShape, batch: int, recompute: bool = False) -> 
     both halves).  Recomputing keeps two C a block, and one block's in full while it is done.
     An encoder-decoder has all that for a source and for a target, and in the decoder's blocks a
     norm, queries, output and what a head keeps, and the source's keys and values.
+    beside: floats a token that an adapter keeps in a block.
     """
     c, layers, (heads, kv_heads, size) = shape.d_model, shape.n_layers, shape.heads
     first = shape.hidden * (2 if shape.activation in GATED else 1)  # what the MLP keeps
     packed = (heads + 2 * kv_heads) * size
     normed = (heads + kv_heads) * size if shape.qk_norm else 0
-    block = 2 * c + packed + normed + heads * size + heads + first
+    block = 2 * c + packed + normed + heads * size + heads + first + beside
     kept = 2 * c * layers + block if recompute else block * layers
     if shape.assembly == "encoder-decoder":
         across = c + 2 * (heads + kv_heads) * size + heads

@@ -15,8 +15,8 @@ from tinygpt.adapters import merge
 from tinygpt.compression.quality import Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
-from tinygpt.machine.terminal import command
 from tinygpt.finetuning.classification import classifier_of
+from tinygpt.machine.terminal import command
 from tinygpt.model import Classifier, LanguageModel
 from tinygpt.pretraining.objective import goes_on, reopened
 from tinygpt.runs.run import Run

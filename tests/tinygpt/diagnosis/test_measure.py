@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor
-from tinygpt.diagnosis.measure import diagnose, part_of
+from tinygpt.diagnosis.measure import diagnose
 from tinygpt.diagnosis.verdict import Findings, verdict_on
 from tinygpt.pretraining.likeness import copied_share, repetition
 from tinygpt.runs import checkpoint as checkpoints
