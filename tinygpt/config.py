@@ -126,6 +126,14 @@ class Config:
         part = dataclasses.replace(getattr(self, section), **changes)
         return dataclasses.replace(self, **{section: part})  # type: ignore[type-var]
 
+    def with_vocabulary(self: T, size: int) -> T:
+        """With a model of as many tokens as the data's tokenizer has.
+
+        Raises ConfigError if [model] asks for another number.
+        """
+        shape = self.model.with_vocabulary(size)  # type: ignore[attr-defined]
+        return dataclasses.replace(self, model=shape)  # type: ignore[type-var]
+
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as JSON holds them; `from_dict` reads them back."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]

@@ -3,6 +3,7 @@
     python -m bench mutants                       all files of modules.toml
     python -m bench mutants minigrad/optim        those below a folder
     python -m bench mutants --sample 40 --seed 1  at most 40 of each file, drawn
+    python -m bench mutants --planted             the mistakes of planted.toml, made by people
 
 Each mutant stands in a copy of the checkout, where its tests run with -x in a child forked from a
 process that has NumPy, pytest and hypothesis loaded already; subprocesses that the tests start
@@ -196,16 +197,60 @@ def table(places: tuple[str, ...]) -> Iterator[tuple[str, list[str], dict[str, s
             yield file, entry["tests"], entry.get("equivalent", {})
 
 
+@dataclass(frozen=True)
+class Planted:
+    """A mistake that people make: one line of a file, and the tests that must fail by it."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: list[str]
+
+    def text(self) -> str:
+        """The file with the mistake.  Raises LookupError unless the line is there, once."""
+        source = (ROOT / self.file).read_text(encoding="utf-8")
+        if source.count(self.before) != 1:
+            raise LookupError(f"{self.file} has {source.count(self.before)} x {self.before!r}")
+        return source.replace(self.before, self.after)
+
+
+def planted(places: tuple[str, ...] = ()) -> list[Planted]:
+    """Those of planted.toml in files below the places."""
+    path = Path(__file__).parent / "planted.toml"
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    found = [Planted(name, **entry) for name, entry in entries.items()]
+    return [one for one in found if not places or one.file.startswith(places)]
+
+
+def plant(chosen: list[Planted]) -> list[Planted]:
+    """Plant each alone; returns those that their tests did not see."""
+    survivors = []
+    with Copy() as copy:
+        for one in chosen:
+            target = copy.path / one.file
+            original = target.read_text(encoding="utf-8")
+            target.write_text(one.text(), encoding="utf-8")
+            passed, seconds = copy.judge(one.tests, None)
+            target.write_text(original, encoding="utf-8")
+            survivors += [one] * passed
+            click.echo(f"{'SURVIVED' if passed else 'killed':9} {seconds:5.1f} s  {one.name}")
+    return survivors
+
+
 @click.command()
 @click.argument("places", nargs=-1)
+@click.option("--planted", "by_people", is_flag=True, help="Mistakes that people make instead.")
 @click.option("--sample", type=click.IntRange(1), help="At most so many mutants of each file.")
 @click.option("--seed", default=0, show_default=True, help="Of the sample.")
-def command(places: tuple[str, ...], sample: int | None, seed: int):
+def command(places: tuple[str, ...], by_people: bool, sample: int | None, seed: int):
     """Change the code in one place and see whether its tests fail."""
     import hypothesis  # noqa: F401  loaded once, before the forks
     import pytest  # noqa: F401
     import rich.console  # noqa: F401
 
+    if by_people:
+        sys.exit(bool(plant(planted(places))))
     scores = []
     with Copy() as copy:
         for file, tests, equivalent in table(places):

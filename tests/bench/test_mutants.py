@@ -55,3 +55,17 @@ def test_a_test_that_looks_kills_and_one_that_does_not_lets_live(tmp_path, monke
         blind = runner.score_file(copy, "kernels/half.py", ["test_blind.py"], {}, chosen)
     assert (sharp.killed, len(sharp.survivors), sharp.share) == (3, 0, 1.0)
     assert len(blind.survivors) == 3
+
+
+def test_the_lines_that_people_get_wrong_are_there_to_be_spoiled():
+    chosen = runner.planted()
+    assert len(chosen) > 12
+    for one in chosen:
+        compile(one.text(), one.file, "exec")
+        assert all((runner.ROOT / test).exists() for test in one.tests if test.startswith("tests/"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
+def test_what_people_get_wrong_is_seen():
+    assert runner.plant(runner.planted()) == []

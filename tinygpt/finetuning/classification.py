@@ -107,7 +107,7 @@ class Classification(Objective):
             return cls(config, examples, tokenizer, weights)
         kept = len(examples) - round(config.data.held_out * len(examples))
         tokenizer = _tokenizer(config, examples, kept)
-        config = config.replace("model", vocab_size=tokenizer.vocab_size)
+        config = config.with_vocabulary(tokenizer.vocab_size)
         return cls(config, examples, tokenizer)
 
     @classmethod

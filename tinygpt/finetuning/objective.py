@@ -128,7 +128,7 @@ class Finetuning(WholeModel):
             config = dataclasses.replace(config, model=base.shape, base=place_of(config.base))
         else:
             tokenizer = new_tokenizer(config, data)
-            config = config.replace("model", vocab_size=tokenizer.vocab_size)
+            config = config.with_vocabulary(tokenizer.vocab_size)
         renderer = Renderer(form_for(tokenizer, own, config.data.template), tokenizer)
         samples = rendered(renderer, [*data.train, *data.held_out])
         config = with_length(config, data, samples)

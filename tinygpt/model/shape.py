@@ -5,6 +5,7 @@ Read next: families.py (rows of it), gpt.py (the model).
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,6 +143,19 @@ class ModelShape:
         across += {"none": 0, "qkv": packed, "all": packed + c}[self.bias]
         across += 2 * size if self.qk_norm else 0
         return stack + self.blocks * across
+
+    def with_vocabulary(self, size: int) -> ModelShape:
+        """This shape with as many tokens as a tokenizer has.
+
+        Raises ConfigError if another number was asked for: the data decides.
+        """
+        if self.vocab_size not in (ModelShape.vocab_size, size):
+            raise ConfigError(
+                f"model.vocab_size = {self.vocab_size}, but the tokenizer of the data has {size} "
+                "tokens. Leave model.vocab_size out: it follows from the data and "
+                "tokenizer.vocab_size."
+            )
+        return dataclasses.replace(self, vocab_size=size)
 
     def __post_init__(self) -> None:
         for name in POSITIVE:

@@ -67,7 +67,7 @@ class TextObjective(WholeModel):
     def prepare(cls: type[Made], config: Any, folder: Path, say: Say | None) -> Made:
         dataset = prepare_data(config, folder / "tokens", say, specials=cls.specials)
         check_length(dataset.train, config.model.context, "the training text")
-        return cls(config.replace("model", vocab_size=dataset.vocab_size), dataset)
+        return cls(config.with_vocabulary(dataset.vocab_size), dataset)
 
     @classmethod
     def reopen(cls: type[Made], run: Run, say: Say) -> Made:

@@ -93,7 +93,7 @@ class Seq2Seq(WholeModel):
         data, seed = config.data, config.training.seed
         pairs = split_pairs(load_pairs(data.source, data.count, seed), data.held_out, seed)
         tokenizer = make_tokenizer(config, pairs)
-        made = cls(config.replace("model", vocab_size=tokenizer.vocab_size), pairs, tokenizer)
+        made = cls(config.with_vocabulary(tokenizer.vocab_size), pairs, tokenizer)
         _ = made.train, made.held_out  # a text that does not fit the context says so now
         return made
 

@@ -123,6 +123,8 @@ def test_layers_of_a_group_share_their_block():
         ({"positions": "rope", "head_dim": 7}, ["rope", "7"]),
         ({"n_blocks": 3}, ["n_blocks = 3", "n_layers = 2"]),
         ({"family": "lama"}, ["lama", "llama"]),
+        ({"family": "bert", "window": 8}, ["window = 8", 'assembly = "encoder"']),
+        ({"embedding_size": 8}, ["embedding_size = 8", 'assembly = "decoder"']),
     ],
 )
 def test_switches_that_contradict_each_other_name_both(values, both):
@@ -130,3 +132,11 @@ def test_switches_that_contradict_each_other_name_both(values, both):
         structure(ModelShape, {**TINY, **values}, "model.")
     assert all(text in str(error.value) for text in both)
     assert error.value.exit_code == 2
+
+
+def test_a_head_of_another_vocabulary_is_refused_and_not_passed_over():
+    with pytest.raises(ConfigError, match="vocab_size = 1000, but .* has 28") as error:
+        ModelShape(vocab_size=1000).with_vocabulary(28)
+    assert error.value.exit_code == 2
+    assert ModelShape().with_vocabulary(28).vocab_size == 28
+    assert ModelShape(vocab_size=28).with_vocabulary(28).vocab_size == 28
