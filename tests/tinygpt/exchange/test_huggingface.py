@@ -329,7 +329,7 @@ def test_the_rotation_is_read_as_transformers_four_and_as_five_write_it():
 def test_an_eps_that_is_not_said_is_transformers_own(kind):
     values = {
         "model_type": kind, "vocab_size": 10, "hidden_size": 8, "num_attention_heads": 2,
-        "num_hidden_layers": 1, "intermediate_size": 8,
+        "num_hidden_layers": 1, "intermediate_size": 8, "num_key_value_heads": 2,
     }
     assert read_config(values)[1].eps == 1e-6
     assert read_config({**values, "rms_norm_eps": 1e-5})[1].eps == 1e-5
