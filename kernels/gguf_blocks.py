@@ -73,7 +73,7 @@ def _pack(kind: str, scheme: str, rows: Rows) -> Packed:
     forms = layout(scheme, (N, BLOCK * groups))
     codes: np.ndarray = np.empty(*forms["codes"])
     scale: np.ndarray = np.empty(*forms["scale"])
-    words = codes.view(np.uint32).reshape(len(codes), groups, 8 if scheme == "q8_0" else 4, PANEL)
+    words = codes.view("<u4").reshape(len(codes), groups, 8 if scheme == "q8_0" else 4, PANEL)
     some = PANEL * max(1, AT_ONCE // (PANEL * width or 1))  # rows
     for at in range(0, N, some):
         numbers, packed = _split(kind, rows[at : at + some])

@@ -174,7 +174,8 @@ def decode(path, ids, file):
                     f"{file} is no file of {tok.dtype.name} ids: its last one is cut off. Give "
                     "what `encode --out` wrote with this tokenizer."
                 )
-            out.write(tok.decode_bytes(np.frombuffer(data, tok.dtype)).removeprefix(start))
+            ids = np.frombuffer(data, tok.dtype.newbyteorder("<"))
+            out.write(tok.decode_bytes(ids).removeprefix(start))
             start = b""
     else:
         words = ids or read_text("-").split()
@@ -317,7 +318,7 @@ def _write_ids(out: str, parts) -> int:
     try:
         with replacing(Path(out)) as file:
             for ids in parts:
-                file.write(ids.tobytes())
+                file.write(ids.astype(ids.dtype.newbyteorder("<")).tobytes())
                 total += len(ids)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}. Choose another place.") from None

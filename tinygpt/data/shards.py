@@ -55,7 +55,7 @@ class ShardWriter:
     """Appends token arrays to numbered files of at most `shard_tokens` tokens each."""
 
     def __init__(self, folder: Path, name: str, dtype: np.dtype, shard_tokens: int = SHARD_TOKENS):
-        self._folder, self._name, self._dtype = folder, name, dtype
+        self._folder, self._name, self._dtype = folder, name, dtype.newbyteorder("<")
         self._room, self._limit = 0, shard_tokens
         self._file: DurableFile | None = None
         self.files: list[dict[str, Any]] = []
@@ -96,7 +96,7 @@ class Shard:
     """One open file of tokens.  `read` may be called by several threads and forked processes."""
 
     def __init__(self, path: Path, dtype: np.dtype, tokens: int):
-        self.path, self.tokens, self._dtype = path, tokens, dtype
+        self.path, self.tokens, self._dtype = path, tokens, dtype.newbyteorder("<")
         self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def __del__(self) -> None:
@@ -115,7 +115,8 @@ class Shard:
                 f"{self.path} was cut while it was in use: it had {self.tokens} tokens and ends "
                 f"before token {stop}. Delete {self.path.parent} to have it made again."
             )
-        return np.frombuffer(content, self._dtype)
+        ids = np.frombuffer(content, self._dtype)
+        return ids.astype(ids.dtype.newbyteorder("="), copy=False)
 
 
 def _read_at(handle: int, count: int, offset: int) -> bytes:
@@ -177,7 +178,7 @@ def open_tokens(folder: Path, manifest: dict[str, Any], split: str) -> Tokens:
     ids = manifest["vocab_size"]
 
     def look(block: bytes) -> None:
-        largest = int(np.frombuffer(block, dtype).max())
+        largest = int(np.frombuffer(block, dtype.newbyteorder("<")).max())
         if largest >= ids:
             raise FormatError(f"holds the id {largest}, and there are {ids}")
 

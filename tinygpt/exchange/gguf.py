@@ -218,7 +218,7 @@ class _Reader:
     def numbers(self, kind: int, count: int, what: str) -> np.ndarray:
         form = np.dtype(NUMBERS[kind])
         self.need(count, form.itemsize, f"items of {what}")
-        found = np.frombuffer(self.view, form, count, self.at).copy()
+        found = np.frombuffer(self.view, form, count, self.at).astype(form.newbyteorder("="))
         if form.kind == "b" and (found.view(np.uint8) > 1).any():
             self.fail(f"{what}, which is neither true nor false")
         self.at += found.nbytes

@@ -75,6 +75,7 @@ def _value(value: Any) -> bytes:
     if isinstance(value, float):
         return struct.pack("<If", 6, value)
     if isinstance(value, np.ndarray):
+        value = value.astype(value.dtype.newbyteorder("<"))
         return struct.pack("<IIQ", LIST, _TYPES[value.dtype], len(value)) + value.tobytes()
     items = b"".join(map(_text, value))
     return struct.pack("<IIQ", LIST, TEXT, len(value)) + items

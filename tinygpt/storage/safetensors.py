@@ -33,8 +33,9 @@ NAMES = {
     "int16": "I16", "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8",
     "bool": "BOOL",
 }
-DTYPES = {name: np.dtype(kind) for kind, name in NAMES.items()}
-DTYPES["BF16"] = np.dtype(np.uint16)  # the upper half of a float32; NumPy has no such type
+# As the file holds them: the lowest byte first, whatever the machine does.
+DTYPES = {name: np.dtype(kind).newbyteorder("<") for kind, name in NAMES.items()}
+DTYPES["BF16"] = DTYPES["U16"]  # the upper half of a float32; NumPy has no such type
 LONGEST_HEADER = 1 << 25  # bytes; a tokenizer of 200,000 merges takes 3 MB of it
 ENTRY = {"dtype": one_of(*DTYPES), "shape": [COUNT], "data_offsets": (COUNT, COUNT)}
 HEADER = {"__metadata__?": {str: TEXT}, str: ENTRY}
@@ -91,7 +92,8 @@ def write(
     text += b" " * (-(8 + len(text)) % alignment)
     file.write(len(text).to_bytes(8, "little") + text)
     for array in tensors.values():
-        file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
+        file.write(flat.view(np.uint8).data)
 
 
 def open_tensors(path: str | Path) -> Tensors:
@@ -142,6 +144,7 @@ def _parse(text: bytes) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
 def _view(data: np.ndarray, entry: Mapping[str, Any]) -> np.ndarray:
     begin, end = entry["data_offsets"]
     try:
-        return data[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        array = data[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
     except ValueError as error:  # more sizes than NumPy knows, or a size too large beside a zero
         raise FormatError(f"has an array of shape {entry['shape']!s:.40} ({error})") from error

@@ -69,7 +69,7 @@ class CharTokenizer(Tokenizer):
     def _encode_ordinary(self, text: Text) -> np.ndarray:
         if isinstance(text, bytes):
             text = _decode_utf8(text)
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
         inside = points < len(self._ids)
         ids = self._ids[np.where(inside, points, 0)]
         bad = np.flatnonzero(~inside | (ids < 0))
@@ -108,7 +108,7 @@ class CharTokenizer(Tokenizer):
         if self.special_tokens:
             return "".join(map(self._spelled.__getitem__, ids.tolist()))
         points = self._code_points[ids.astype(np.int64)]
-        return points.tobytes().decode("utf-32-le", "surrogatepass")
+        return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         return self.decode(ids).encode("utf-8", "surrogatepass")

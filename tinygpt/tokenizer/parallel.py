@@ -101,7 +101,7 @@ def _last_safe_cut(data: bytes, pattern: str) -> int:
         raise ValueError(f"{pattern!r} has no table, so that nothing is known of where it cuts")
     for start in (max(0, len(data) - _TAIL), 0):
         tail = to_str(data[start:])
-        points = np.frombuffer(tail.encode("utf-32-le", "surrogatepass"), np.uint32)
+        points = np.frombuffer(tail.encode("utf-32-le", "surrogatepass"), "<u4")
         classes = table.classes[points]
         safe = table.safe_cuts[classes[:-1], classes[1:]]
         # A surrogate is a byte that is not UTF-8, or not yet: a character may lack its last bytes.

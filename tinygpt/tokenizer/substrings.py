@@ -31,7 +31,7 @@ def frequent_substrings(
     Returns them and how often each occurs, (k,) int64. A lone surrogate, which is a byte that is
     not UTF-8, is in none.
     """
-    points = np.frombuffer("\0".join([*words, ""]).encode("utf-32-le", "surrogatepass"), np.uint32)
+    points = np.frombuffer("\0".join([*words, ""]).encode("utf-32-le", "surrogatepass"), "<u4")
     points = np.where((points >= 0xD800) & (points < 0xE000), 0, points).astype(np.int64)
     weights = np.repeat(np.array(counts, np.int64), [len(word) + 1 for word in words])
     ends = np.flatnonzero(points == 0)

@@ -46,6 +46,16 @@ def test_the_library_reads_the_same(tmp_path):
             np.testing.assert_array_equal(file.get_tensor(name), ARRAYS[name])
 
 
+def test_the_lowest_byte_comes_first_whatever_the_array_has(tmp_path):
+    for name, order in (("little", "<"), ("big", ">")):
+        with DurableFile(tmp_path / name) as file:
+            safetensors.write(file, {"w": ARRAYS["w"].astype(f"{order}f4"), "n": ARRAYS["n"]})
+    assert (tmp_path / "little").read_bytes() == (tmp_path / "big").read_bytes()
+    read = safetensors.open_tensors(tmp_path / "big").arrays["w"]
+    np.testing.assert_array_equal(read, ARRAYS["w"])
+    assert read.dtype.isnative
+
+
 def test_the_first_array_is_aligned(tmp_path):
     whole = written(tmp_path / "f", alignment=64).read_bytes()
     assert (8 + int.from_bytes(whole[:8], "little")) % 64 == 0
