@@ -36,6 +36,7 @@ COMMANDS = {
     "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
     "sanitizers": "Every C kernel under ASan, UBSan and TSan, on drawn calls.",
+    "emulate": "Kernels for machines that are not here: ARM and s390x under qemu, AVX-VNNI in C.",
     "families": "Every switch of the model's shape at equal budgets: loss, parameters, time.",
     "peft": "Methods of fine-tuning: parameters, memory, time, beside torch + peft.",
     "encoder": "An encoder's tasks: text into classes, stories of one plot.",

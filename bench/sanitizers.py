@@ -32,7 +32,6 @@ from typing import Any, NamedTuple
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
-ISAS = ("generic", "avx2", "avx512")
 REPORT = re.compile(r"ERROR: AddressSanitizer|runtime error:|WARNING: ThreadSanitizer|SEGV|DEADLY")
 # file, what it says, what the copy says: no loop is too short to be shared, no access is unseen
 CHANGES = (
@@ -83,7 +82,7 @@ def copied(folder: Path, sanitizer: Sanitizer) -> None:
     Raises LookupError if a line to be changed is not there: mend CHANGES.
     """
     for package in ("kernels", "minigrad", "tinygpt", "bench"):
-        skip = shutil.ignore_patterns("*.so", "*.o", "__pycache__", "_generic*", "_avx*")
+        skip = shutil.ignore_patterns("*.so", "*.o", "__pycache__", "_*.c")
         shutil.copytree(ROOT / package, folder / package, ignore=skip)
     shutil.copy(ROOT / "bench/sanitizers_seen.h", folder / "kernels/c")
     scripts = ("kernels/c/build.py", "tinygpt/tokenizer/c/build.py")
@@ -104,7 +103,7 @@ def built(folder: Path) -> list[str]:
     """Compile there; the instruction sets that this CPU runs."""
     from kernels import c
 
-    isas = [isa for isa in ISAS if c.available_isas()[isa] == "ready"]
+    isas = [isa for isa, reason in c.available_isas().items() if reason == "ready"]
     done = subprocess.run(
         [sys.executable, "-c", BUILD, *isas], cwd=folder, capture_output=True, text=True
     )

@@ -397,7 +397,7 @@ def run(calls: int, seed: int, isas: list[str], first: int = 0) -> dict[str, Any
     Draw number n depends on seed and n alone, so that one that fails can be repeated.
     """
     c = kernels.load("c")
-    ready = [isa for isa in isas if c.available_isas()[isa] == "ready"]
+    ready = [isa for isa in isas if c.available_isas().get(isa) == "ready"]
     counts: Counter[str] = Counter()
     _count_calls(c, counts)
     started, threads, draw = time.monotonic(), Counter[int](), first

@@ -5,7 +5,7 @@ the house calls `kernels.active.<op>` and never asks which version answers. "aut
 reference, overlays Numba and then C, so the fastest version that is present wins; anything asked
 for by name is either met or an error.
 
-    KERNELS_BACKEND=numpy|numba|c|auto     KERNELS_ISA=generic|avx2|avx512|auto
+    KERNELS_BACKEND=numpy|numba|c|auto     KERNELS_ISA=generic|avx2|avxvnni|avx512|neon|dotprod|auto
 
 Read next: numpy_ref/softmax.py, then numba_jit/softmax.py and c/softmax.c.
 """
@@ -118,7 +118,7 @@ def use(backend: str | None = None, isa: str | None = None) -> None:
     """Choose the backend (and, for C, the instruction set) for the whole process.
 
     backend: "numpy", "numba", "c" or "auto"; None reads KERNELS_BACKEND, else "auto".
-    isa: "generic", "avx2", "avx512" or "auto"; None reads KERNELS_ISA, else "auto".
+    isa: one of c.library.ISAS or "auto"; None reads KERNELS_ISA, else "auto".
     Raises ValueError for an unknown name, RuntimeError for one that cannot run here.
     """
     backend = backend or os.environ.get("KERNELS_BACKEND") or "auto"

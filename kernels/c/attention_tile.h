@@ -15,7 +15,7 @@
 enum {
     VECTORS = 2,                      /* side by side in a panel */
     QUERIES = VECTORS * LANES,        /* a panel's width */
-    TILE_ROWS = LANES == 16 ? 12 : 6, /* 24 sums of 32 registers, or 12 of 16 */
+    TILE_ROWS = REGISTERS == 32 ? 12 : 6, /* 24 sums, or 12 */
 };
 
 static inline vf attention_load(const float *p, int64_t n) { /* the first n lanes, any n > 0 */

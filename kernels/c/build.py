@@ -1,9 +1,9 @@
 """Compile every .c file here once for each instruction set.
 
-setup.py names this script to cffi, which calls `generic`, `avx2` and `avx512`; each describes one
-extension module, kernels.c._<isa>, made of the same sources under other flags. Nothing is shared
-between them, so no AVX-512 instruction can leak into what an old CPU runs. All are optional: where
-one does not compile (no gcc, an old gcc, MSVC) the installation goes on without it.
+setup.py names this script to cffi, which calls `generic` and those of the machine's family; each
+describes one extension module, kernels.c._<isa>, made of the same sources under other flags.
+Nothing is shared between them, so no AVX-512 instruction can leak into what an old CPU runs. All
+are optional: where one does not compile (no gcc, an old gcc, MSVC) the installation goes on.
 
 To work on the C:  python setup.py -q build_ext --inplace
 """
@@ -25,9 +25,12 @@ FOLDER = Path("kernels/c")
 # flush denormals.
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-fvisibility=hidden", "-g0"]
 ISA_FLAGS = {
-    "generic": [],
+    "generic": ["-DKERNELS_GENERIC"],
     "avx2": ["-mavx2", "-mfma", "-mf16c"],
+    "avxvnni": ["-mavx2", "-mfma", "-mf16c", "-mavxvnni"],
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mfma"],
+    "neon": ["-march=armv8-a"],
+    "dotprod": ["-march=armv8.2-a+dotprod"],
 }
 
 
@@ -41,9 +44,24 @@ def avx2() -> FFI:
     return _module("avx2")
 
 
+def avxvnni() -> FFI:
+    """x86-64 laptops since 2021, also those without AVX-512: AVX2 and products of bytes."""
+    return _module("avxvnni")
+
+
 def avx512() -> FFI:
     """x86-64 servers since 2019, AMD since 2022: sixteen floats, thirty-two registers."""
     return _module("avx512")
+
+
+def neon() -> FFI:
+    """Every 64-bit ARM: four floats, thirty-two registers."""
+    return _module("neon")
+
+
+def dotprod() -> FFI:
+    """ARM since 2018, Apple's included: NEON and products of bytes."""
+    return _module("dotprod")
 
 
 def _module(isa: str) -> FFI:

@@ -9,7 +9,7 @@
 #include "simd.h"
 
 enum {
-    MR = LANES == 16 ? 14 : 6, /* 28 sums of thirty-two registers, or 12 of sixteen */
+    MR = REGISTERS == 32 ? 14 : 6, /* 28 sums of thirty-two registers, or 12 of sixteen */
     NV = 2,                    /* vectors across the tile */
     NR = NV * LANES,
     KC = 256,

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /* cpu.c */
-int cpu_can_run(int isa); /* 0 generic, 1 avx2, 2 avx512: by this CPU and this OS? */
+const char *cpu_isas(void); /* of this family of CPUs, from the slowest to the fastest */
+int cpu_can_run(const char *isa); /* by this CPU and this OS? */
 int has_openmp(void);
 
 /* parallel.h */

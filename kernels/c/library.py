@@ -13,7 +13,7 @@ import numpy as np
 
 from kernels import threads
 
-ISAS = ("generic", "avx2", "avx512")  # from the slowest to the fastest; cpu.c uses the indices
+ISAS = ("generic", "avx2", "avxvnni", "avx512", "neon", "dotprod")
 
 
 def _load_generic() -> Any:
@@ -38,13 +38,20 @@ _REBUILD = "rebuild it with gcc 9 or newer: `pip install --force-reinstall --no-
 
 
 def available_isas() -> dict[str, str]:
-    """Each instruction set -> "ready", or the reason why it cannot run here."""
-    return {isa: _load(isa)[1] for isa in ISAS}
+    """Each instruction set of this family of CPUs -> "ready", or the reason why it cannot run here.
+
+    From the slowest to the fastest.
+    """
+    return {isa: _load(isa)[1] for isa in _family()}
+
+
+def _family() -> list[str]:
+    return ffi.string(_generic.lib.cpu_isas()).decode().split()
 
 
 def _load(isa: str) -> tuple[Any, str]:
     """(module, "ready"), or (None, reason).  A CPU that lacks the set never imports its module."""
-    if not _generic.lib.cpu_can_run(ISAS.index(isa)):
+    if not _generic.lib.cpu_can_run(isa.encode()):
         return None, f"this CPU or its operating system does not support {isa}"
     try:
         return importlib.import_module(f"kernels.c._{isa}"), "ready"
@@ -61,10 +68,10 @@ def use_isa(isa: str = "auto") -> None:
     if isa not in (*ISAS, "auto"):
         raise ValueError(f"unknown instruction set {isa!r}; choose from {', '.join(ISAS)} or auto")
     if isa == "auto":
-        isa = next(name for name in reversed(ISAS) if _load(name)[0] is not None)
+        isa = next(name for name in reversed(_family()) if _load(name)[0] is not None)
     module, reason = _load(isa)
     if module is None:
-        best = ", ".join(name for name in ISAS if _load(name)[0] is not None)
+        best = ", ".join(name for name in _family() if _load(name)[0] is not None)
         raise RuntimeError(f"KERNELS_ISA={isa}: {reason}. Ready here: {best}; `unset KERNELS_ISA`")
     lib, ffi, _isa = module.lib, module.ffi, isa  # a struct belongs to the ffi of its own module
     lib.set_threads(threads.get_num_threads())

@@ -321,7 +321,7 @@ INLINE void nf4_linear_panel(const float *x, int64_t stride, const uint8_t *code
     for (int64_t k = 0; k < stride; k += 8, w += 4 * PANEL) {
         if (k && k % NF4_GROUP == 0) s += PANEL;
         UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
-            vi word = vi_load(w + i * 4 * LANES);
+            vi word = vi_load_codes(w + i * 4 * LANES);
             vf factor = v_load(s + i * LANES);
             UNROLL for (int j = 0; j < 4; j++) {
                 vf first = v_mul(v_lookup(levels, word), factor);

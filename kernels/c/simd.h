@@ -1,7 +1,7 @@
 /* The vocabulary in which every kernel is written, and the only #if ladder.
  *
  *     vf, LANES          a vector of LANES floats            vi   of LANES 32-bit integers
- *     vm                 a mask, one truth value a lane
+ *     vm                 a mask, one truth value a lane      REGISTERS  how many vectors they hold
  *
  *     v_load(p) v_store(p, v)            no alignment is asked for
  *     v_load_part(p, n)                  the first n lanes, 0 <= n <= LANES; the others are zero,
@@ -39,6 +39,7 @@
  *     vn, vn_dot(acc, u, x)              acc + the four products of bytes of vi: u 0 .. 15, x signed;
  *                                        acc is vi_set1(0) with at most NIBBLE_DOTS products added
  *     vn_sum(acc)                        the sum of each lane as a vi, exact
+ *     vi_load_codes(p)                   the bytes at p, the first of each four in the lowest bits
  *     vi_load_bytes(p)                   LANES signed bytes, one a lane
  *     vi_store_bytes(p, v)               the low byte of every lane: LANES bytes
  *     v_lookup(table, vi)                table[low four bits of each lane], table of 16 floats
@@ -48,18 +49,31 @@
  *     for (; i + LANES <= n; i += LANES) v_store(y + i, f(v_load(x + i)));
  *     if (i < n) v_store_part(y + i, f(v_load_part(x + i, n - i)), n - i);
  *
- * To add an instruction set: one header with these names, one line here, one in build.py and
- * library.py. (NEON: simd_neon.h; until then ARM runs the generic one, which GCC turns into NEON.)
+ * To add an instruction set: one header with these names, one line here, one in build.py, setup.py
+ * and library.py, and how to recognise it in cpu.c. Sets that differ in products of bytes alone share
+ * all but these.
  */
 #pragma once
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(KERNELS_GENERIC) /* whatever else the compiler was told */
+#include "simd_generic.h"
+#elif defined(__AVX512F__)
 #include "simd_avx512.h"
+#elif defined(__AVXVNNI__)
+#include "simd_avx2.h"
+#include "simd_avx2_vnni.h"
 #elif defined(__AVX2__) && defined(__FMA__)
 #include "simd_avx2.h"
+#include "simd_avx2_words.h"
+#elif defined(__ARM_FEATURE_DOTPROD)
+#include "simd_neon.h"
+#include "simd_neon_dot.h"
+#elif defined(__aarch64__)
+#include "simd_neon.h"
+#include "simd_neon_pairs.h"
 #else
 #include "simd_generic.h"
 #endif
@@ -73,6 +87,16 @@ static inline vi vi_set4(const int8_t *p) {
 typedef vi vw, vx;
 static inline vw vw_load(const int8_t *p) { return vi_load(p); }
 static inline vx vx_load(const int8_t *p) { return vi_set4(p); }
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+static inline vi vi_load_codes(const void *p) {
+    vi v = vi_load(p), inner = vi_set1(0x00FF00FF);
+    v = vi_or(vi_shift_left(vi_and(v, inner), 8), vi_and(vi_shift_right(v, 8), inner));
+    return vi_or(vi_shift_left(v, 16), vi_shift_right(v, 16));
+}
+#else
+static inline vi vi_load_codes(const void *p) { return vi_load(p); }
 #endif
 
 typedef vi vn;

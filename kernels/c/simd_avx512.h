@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #define LANES 16
+#define REGISTERS 32
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;

@@ -3,6 +3,7 @@
 #pragma once
 
 #define LANES 4
+#define REGISTERS 16
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef uint32_t vu_generic __attribute__((vector_size(16)));

@@ -13,7 +13,7 @@ K < 131072. Every backend and instruction set returns the same integers.
 **Why no maddubs.** x86 offers two instructions for bytes. `vpmaddubsw` (AVX2) adds two products
 u8 * s8 in *16* bits with saturation: 255 * 127 * 2 = 64770 is returned as 32767, silently wrong.
 The AVX2 kernels therefore widen bytes to 16 bits and use `vpmaddwd`, which cannot saturate:
-2 * 128 * 128 = 2^15 fits its 32-bit sums. `vpdpbusd` (AVX-512 VNNI) adds four products u8 * s8 in
+2 * 128 * 128 = 2^15 fits its 32-bit sums. `vpdpbusd` (VNNI) adds four products u8 * s8 in
 32 bits, exactly, but wants one side unsigned: it is given x + 128, and
     sum_k (x_k + 128) w_k = sum_k x_k w_k + 128 sum_k w_k,
 the last term of which is known when W is packed (`Packed.offset`). The detour may wrap around 2^32;

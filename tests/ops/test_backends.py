@@ -21,7 +21,7 @@ def need(backend):
         pytest.skip(f"{backend}: {FOUND.get(backend, 'the C extension is not built')}")
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba", "c:generic", "c:avx2", "c:avx512"])
+@pytest.mark.parametrize("backend", FOUND)
 @pytest.mark.parametrize("name", WITH_KERNELS)
 def test_agrees_with_the_reference(name, backend):
     op = REGISTRY[name]
@@ -32,7 +32,8 @@ def test_agrees_with_the_reference(name, backend):
 
 
 PAIRS = [("numpy", "c:generic"), ("c:generic", "numpy"), ("numpy", "numba"), ("numba", "c:avx2"),
-         ("c:avx512", "c:generic"), ("c:avx2", "numpy")]
+         ("c:avx512", "c:generic"), ("c:avx2", "numpy"), ("c:dotprod", "c:generic"),
+         ("c:neon", "numpy")]
 
 
 @pytest.mark.parametrize("forward, backward", PAIRS)

@@ -53,7 +53,8 @@ def cli(debug):
       tinygpt generate run
 
     TINYGPT_THREADS sets the number of threads; KERNELS_BACKEND (numpy, numba, c) and KERNELS_ISA
-    (generic, avx2, avx512) force what `tinygpt doctor` would otherwise choose.
+    (generic, avx2, avxvnni, avx512; on ARM neon, dotprod) force what `tinygpt doctor` would
+    otherwise choose.
     """
     if debug:
         os.environ["TINYGPT_DEBUG"] = "1"
