@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from tinygpt.cli.paths import ModelPlace, Place
+from tinygpt.errors import UserError
 
 
 def sampling_options(command):
@@ -29,6 +30,44 @@ def sampling_options(command):
     return command
 
 
+def draft_option(command):
+    """--draft."""
+    return click.option(
+        "--draft", metavar="ngram|none|RUN", default="ngram", show_default=True,
+        help="Guess tokens, by the text so far or by a smaller model, and check several in one "
+        "pass, where that is faster. The text stays the same.",
+    )(command)
+
+
+def _decoder(draft: str, model, tokenizer, sampling, rng):
+    """What reads and steps, guessing by --draft."""
+    from tinygpt.inference.drafts import ModelDraft, NgramDraft
+    from tinygpt.inference.speculation import decoder_for
+    from tinygpt.model import EncoderDecoder
+    from tinygpt.screens.console import warn
+    from tinygpt.weights.open import open_model
+
+    if isinstance(model, EncoderDecoder):
+        return None  # it is made anew for each source
+    if draft in ("none", "ngram"):
+        return decoder_for(model, NgramDraft() if draft == "ngram" else None)
+    small, its_tokenizer = open_model(draft, warn=warn)
+    if its_tokenizer.to_json() != tokenizer.to_json():
+        raise UserError(f"{draft} has another tokenizer. Draft with a model that shares it.")
+    decoder = decoder_for(model, ModelDraft(small, model, sampling, rng))
+    if not hasattr(decoder, "draft"):
+        warn("the model is small: its weights stay in the processor's caches, and guessing would "
+             "make it slower. It writes without.")
+    return decoder
+
+
+def _say_counts(decoder) -> None:
+    """What became of the guesses, if there were any."""
+    counts = getattr(decoder, "counts", None)
+    if counts is not None and counts.guessed:
+        click.echo(f"{decoder.draft.name}: {counts}", err=True)
+
+
 def _sampling(options: dict[str, Any]):
     from tinygpt.inference.sampling import Sampling
 
@@ -42,8 +81,9 @@ def _sampling(options: dict[str, Any]):
 @click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True,
               help="Texts to write, each from the next seed.")
+@draft_option
 @sampling_options
-def generate(model, prompt, max_tokens, samples, seed, stop, **options):
+def generate(model, prompt, max_tokens, samples, draft, seed, stop, **options):
     """Let a trained model go on from a prompt; an encoder-decoder turns it into another text.
 
     RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote.
@@ -80,9 +120,11 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
             err=True,
         )
     for number in range(samples):
+        rng = np.random.default_rng(seed + number)
+        decoder = _decoder(draft, gpt, tokenizer, sampling, rng)
         written = stream_text(
-            gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
-            rng=np.random.default_rng(seed + number), form=form,
+            gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop, rng=rng,
+            form=form, decoder=decoder,
         )
         with ModelText() as write:
             if not translates:
@@ -90,6 +132,7 @@ def generate(model, prompt, max_tokens, samples, seed, stop, **options):
             for text in written:
                 write(text)
         click.echo("\n" if number + 1 < samples else "")
+        _say_counts(decoder)
 
 
 def _for_translation(model, prompt, sampling):
@@ -127,8 +170,9 @@ it write in turns. Begin something and see what it makes of it."""
     help="For a model taught to answer: mark who speaks by <|user|>, <|assistant|>.",
 )
 @click.option("--once", metavar="QUESTION", help="Print the answer to this and end.")
+@draft_option
 @sampling_options
-def chat(model, max_tokens, roles, once, seed, stop, **options):
+def chat(model, max_tokens, roles, once, draft, seed, stop, **options):
     """Talk with a trained model; the conversation is remembered as far as the context reaches.
 
     RUN is the --out folder of `tinygpt train` or `finetune`; FILE is what `tinygpt quantize` wrote.
@@ -139,7 +183,6 @@ def chat(model, max_tokens, roles, once, seed, stop, **options):
     import numpy as np
 
     from tinygpt.config import find_objective
-    from tinygpt.errors import UserError
     from tinygpt.inference.chat import Conversation
     from tinygpt.screens.console import Screen, warn
     from tinygpt.weights.open import form_of, objective_of, open_model
@@ -155,15 +198,19 @@ def chat(model, max_tokens, roles, once, seed, stop, **options):
             "untrained, and what they call up is noise. Leave --roles out."
         )
     gpt, tokenizer = open_model(model, warn=warn)
+    rng = np.random.default_rng(seed)
+    decoder = _decoder(draft, gpt, tokenizer, sampling, rng)
     talk = Conversation(
         gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles, form=form,
-        stop=stop or (() if roles or taught else ("\n\n",)), rng=np.random.default_rng(seed),
+        stop=stop or (() if roles or taught else ("\n\n",)), rng=rng,
+        decoder=decoder,
     )
     screen = Screen()
     if once is not None:
         if not roles and not taught:
             warn(NO_TEMPLATE)
         _answer(talk, once)
+        _say_counts(decoder)
         return
     if not roles and not taught:
         screen.say(BASE_MODEL)
@@ -171,7 +218,7 @@ def chat(model, max_tokens, roles, once, seed, stop, **options):
     for line in _said("> "):
         if line.startswith("/"):
             if line.split()[0] in ("/quit", "/exit"):
-                return
+                break
             try:
                 _chat_command(talk, line)
             except UserError as error:
@@ -185,6 +232,7 @@ def chat(model, max_tokens, roles, once, seed, stop, **options):
             click.echo(" ...")
         except UserError as error:
             screen.say(str(error))
+    _say_counts(decoder)
 
 
 def _answer(talk, text: str) -> None:

@@ -39,6 +39,7 @@ class Conversation:
     roles: mark who speaks, for a model that was taught so.  Raises TokenizerError if the tokenizer
         lacks the tokens.
     form: how a model from elsewhere is spoken to, which says more than `roles`.
+    decoder: one of the model's, with nothing read; None makes one.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Conversation:
         roles: bool = False,
         form: ChatForm | None = None,
         rng: np.random.Generator | None = None,
+        decoder: Decoder | None = None,
     ):
         self.tokenizer, self.sampling, self.max_tokens = tokenizer, sampling, max_tokens
         self.stop = stop_texts(stop)
@@ -64,7 +66,7 @@ class Conversation:
         self._answer = 0  # where the last answer begins
         self._ids: list[int] = []  # all that was said
         self._read = 0  # how much of it the decoder has taken in; 0 while it is at work
-        self._decoder = Decoder(model)
+        self._decoder = Decoder(model) if decoder is None else decoder
         self._rng = np.random.default_rng(0) if rng is None else rng
 
     @property

@@ -109,6 +109,23 @@ class Decoder:
         self._hold(tokens, cache, ids[:, None])
         return logits
 
+    def rewind_to(self, text: np.ndarray) -> None:
+        """Of one sequence, forget what is not how `text`, (T,) ids, begins.
+
+        Everything, where older keys are overwritten already.
+        """
+        tokens, cache = self._held
+        both = min(tokens.shape[1], len(text))
+        same = int(np.append(tokens[0, :both] == text[:both], False).argmin())
+        if same == tokens.shape[1]:
+            return
+        if cache.length > self.model.shape.sight:
+            self.clear()
+            return
+        cache = cache.ahead(0)
+        cache.length = same
+        self._held = tokens[:, :same], cache
+
     def _take_in(self, tokens: np.ndarray, cache: KVCache, ids: np.ndarray) -> np.ndarray:
         """Read `ids`, (B, T), after `tokens`, which the cache has."""
         with evaluating(self.model):

@@ -37,16 +37,20 @@ def generate(
     sampling: Sampling | None = None,
     stop: Collection[int] = (),
     rng: np.random.Generator | None = None,
+    decoder: Decoder | None = None,
 ) -> Iterator[int]:
     """Go on from a prompt, one token at a time.
 
     ids: (T,) the prompt, T >= 1; of a prompt longer than the context the last tokens are read.
     stop: ids that end the text; they are not yielded.  sampling None is plain sampling.
     rng: None is a generator seeded by 0.
+    decoder: one of the model's, with nothing read; None makes one.
     Yields token ids; past the context the older half is forgotten (decoder.py).
     """
     prompt = np.atleast_2d(np.asarray(ids, dtype=np.int64))
-    for token in generate_batch(model, prompt, max_tokens=max_tokens, sampling=sampling, rng=rng):
+    for token in generate_batch(
+        model, prompt, max_tokens=max_tokens, sampling=sampling, rng=rng, decoder=decoder
+    ):
         if int(token[0]) in stop:
             return
         yield int(token[0])
@@ -59,13 +63,14 @@ def generate_batch(
     max_tokens: int,
     sampling: Sampling | None = None,
     rng: np.random.Generator | None = None,
+    decoder: Decoder | None = None,
 ) -> Iterator[np.ndarray]:
     """B texts at once, each weight read once for all: ids (B, T); yields (B,) int64 arrays."""
     if ids.ndim != 2 or ids.shape[1] == 0:
         raise UserError("the prompt is empty. Give at least one token to go on from.")
     sampling = Sampling() if sampling is None else sampling
     rng = np.random.default_rng(0) if rng is None else rng
-    decoder = Decoder(model, batch=len(ids))
+    decoder = Decoder(model, batch=len(ids)) if decoder is None else decoder
     history = [list(row) for row in ids]
     logits = decoder.feed(ids[:, -decoder.context :])
     for remaining in range(max_tokens, 0, -1):
@@ -88,6 +93,7 @@ def stream_text(
     stop: str | Sequence[str] = (),
     rng: np.random.Generator | None = None,
     form: ChatForm | None = None,
+    decoder: Decoder | None = None,
 ) -> Iterator[str]:
     """Go on from a prompt in pieces of text, never half a character.
 
@@ -104,7 +110,7 @@ def stream_text(
             model = read_sources(model, tokenizer, [prompt])
         ids = [marks(tokenizer)[1]]
     tokens = generate(
-        model, ids, max_tokens=max_tokens, sampling=sampling, stop=ends, rng=rng
+        model, ids, max_tokens=max_tokens, sampling=sampling, stop=ends, rng=rng, decoder=decoder
     )
     return until_stop(stream(tokenizer, tokens), stop)
 
