@@ -53,6 +53,7 @@ INLINE void q4_1_linear_panel(const int8_t *q, const x_block *block, int64_t k,
             sum[r][i] = vi_set1(0);
         for (int step = 0; step < X_BLOCK / 8; step++, w += 4 * PANEL) {
             vi first[PANEL_VECTORS], second[PANEL_VECTORS];
+            fetch_ahead(w, rows);
             UNROLL for (int i = 0; i < PANEL_VECTORS; i++) {
                 vi pairs = vi_load(w + i * 4 * LANES);
                 first[i] = vi_and(pairs, low);
