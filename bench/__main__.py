@@ -31,6 +31,7 @@ COMMANDS = {
     "foreign": "The test suites of micrograd, MiniTorch, autograd and tinygrad, against minigrad.",
     "tokenizer": "Training and encoding against tokenizers and tiktoken.",
     "generate": "Tokens per second of generation.",
+    "draft": "What guessing tokens gives, by good and by wrong guesses.",
     "serve": "A server as its clients see it: streams, first tokens, gaps.",
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
     "mutants": "Changes one line of the code and sees whether a test fails.",
