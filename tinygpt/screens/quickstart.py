@@ -20,6 +20,7 @@ import minigrad
 from tinygpt.config import load_config
 from tinygpt.data import Baselines, Dataset
 from tinygpt.errors import UserError
+from tinygpt.inference.right_answers import Score, right_answers
 from tinygpt.machine.cpu import cpu_name
 from tinygpt.machine.memory import machine_bytes
 from tinygpt.machine.terminal import command
@@ -31,12 +32,14 @@ from tinygpt.screens.advice import generate, resume
 from tinygpt.screens.console import Progress, Screen
 from tinygpt.screens.live import make_view
 from tinygpt.screens.report import HtmlReport
+from tinygpt.text.tasks import closing
 from tinygpt.training.begin import begin
 from tinygpt.training.session import Session
 from tinygpt.training.trainer import Trainer
 
 PROBE_SECONDS = 4.0  # of trial steps, to learn how fast this machine is
 MIN_STEPS = 50
+QUESTIONS = 300  # a second or two; the share is known to within 6 points
 THIS = "this model"
 
 
@@ -72,8 +75,13 @@ def _play(out: Path, minutes: float, screen: Screen) -> int:
     with Progress() as busy:
         busy("counting pairs of tokens")
         baselines = objective.dataset.baselines()
+        busy("asking who has what")
+        score = right_answers(
+            session.model, objective.dataset.tokenizer, closing.questions(QUESTIONS)
+        )
     say("6. What it has learned", None)
     screen.print(_compare(baselines, outcome.val_loss))
+    screen.say(_keeps_track(score))
     say("7. Three things to try next", None)
     _next_commands(screen, out)
     return 0
@@ -156,6 +164,15 @@ def _compare(baselines: Baselines, val_loss: float | None) -> Table:
         own = Text(name, style="bold" if name == THIS else "")
         table.add_row(own, f"{loss:.3f}", f"{math.exp(loss):,.1f} tokens")
     return table
+
+
+def _keeps_track(score: Score) -> str:
+    """The share of right answers, beside that of somebody who guesses."""
+    return (
+        f"{score.asked} stories that it has never seen ask at their end who has what, or where it "
+        f"is.\nRight to the letter: {score.right / score.asked:.0%} of its answers "
+        f"(a guess among what each story allows: {score.guessed / score.asked:.0%})."
+    )
 
 
 def _next_commands(screen: Screen, out: Path) -> None:
