@@ -43,6 +43,7 @@ COMMANDS = {
     "encoder": "An encoder's tasks: text into classes, stories of one plot.",
     "numbers": "An encoder-decoder's task: numbers by name and by digits, exact or not.",
     "tasks": "Tasks learned from conversations: held-out answers right and ended, or not.",
+    "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",
     "environment": "This machine: CPU, caches, versions, sgemm and copy rates.",

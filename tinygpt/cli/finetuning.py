@@ -54,7 +54,7 @@ def finetune(base, data, method, out, rank, template, epochs, show, plan, overri
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     changes = settings((*changes, *overrides), how)
 
-    def asked():
+    def asked(busy=None):
         return _config(base, data, method, changes)
 
     def changed(own):

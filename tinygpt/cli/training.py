@@ -41,10 +41,14 @@ def training_options(command):
               help="A text file or folder, - for stdin, or: stories, python, python+tests.")
 @click.option("--out", default="run", type=Place(), show_default=True,
               help="Folder for everything it leaves.")
+@click.option("--minutes", type=float,
+              help="Be done in so many. Without CONFIG, all that it would say is chosen for that.")
 @training_options
-def train(config, data, out, overrides, go_on, **how):
+def train(config, data, out, minutes, overrides, go_on, **how):
     """Train a GPT on stories, on Python's own library, or on your text.
 
+    With --minutes it takes that long, and tokenizer, size and everything else are chosen for
+    what this machine can learn of that text in the time. Or choose yourself:
     CONFIG is a TOML file or the name of one that ships: S, M, B, L (0.8 to 10.7 million
     parameters; S, M and L learn characters, B pieces of words), or numbers, an encoder-decoder
     that writes names of numbers as digits and back. Ctrl-C saves and stops; the same
@@ -52,21 +56,30 @@ def train(config, data, out, overrides, go_on, **how):
 
     \b
     tinygpt train S --data my.txt --out run
+    tinygpt train --data my.txt --minutes 30 --out run
     tinygpt train B --data python --set training.steps=1000 --out night --nice
     tinygpt train --out run --resume
     """
+    from tinygpt.cli.minutes import Minutes, check
     from tinygpt.config import from_dict, load_config, override
 
-    def asked():
+    clock = None
+    if minutes is not None:
+        check(minutes, config, data, overrides, go_on)
+        clock = Minutes(minutes, config, settings(overrides, how))
+
+    def asked(busy):
+        if clock is not None and config is None:
+            return clock.choose(with_data(from_dict({}), data).data.source, busy)
         return with_data(load_config(config, settings(overrides, how)), data)
 
     def changed(own):
         if config is None:
             values = override(own.to_dict(), settings(overrides, how))
             return with_data(from_dict(values), data)
-        return as_fitted(own, asked())
+        return as_fitted(own, asked(None))
 
-    return carry_out(out, asked, changed if go_on else None, how)
+    return carry_out(out, asked, changed if go_on else None, how, clock)
 
 
 def settings(overrides, how):
@@ -74,11 +87,12 @@ def settings(overrides, how):
     return (*overrides, *(["training.deterministic=true"] if how["deterministic"] else []))
 
 
-def carry_out(out, asked, changed, how) -> int:
+def carry_out(out, asked, changed, how, clock=None) -> int:
     """Train a new run, or go on with one.  Returns the exit code.
 
-    asked: makes the configuration.  changed: makes it from the run's own, None for a new run.
-    how: the values of training_options.
+    asked: makes the configuration, saying what takes time to what it is given.  changed: makes it
+        from the run's own, None for a new run.
+    how: the values of training_options.  clock: minutes.Minutes of a run that has so many.
     """
     from tinygpt.machine import manners
     from tinygpt.runs.lock import sole_writer
@@ -103,16 +117,18 @@ def carry_out(out, asked, changed, how) -> int:
         if changed:
             session = resume(out, changed, say)
         else:
-            session = begin(asked(), out, busy, _approval(how["fit"], say))
-        busy("making a few trial steps")
-        _announce_time(session, say)
+            approve = _approval(how["fit"], say, busy, clock)
+            session = begin(asked(busy), out, busy, approve)
+        if clock is None:
+            busy("making a few trial steps")
+            _announce_time(session, say)
         return session
 
     with sole_writer(Run.open(out).path) if changed else new_run(Path(out)):
-        return _trained(begun, screen, how["tensorboard"], stops, pauses)
+        return _trained(begun, screen, how["tensorboard"], stops, pauses, clock)
 
 
-def _trained(begun, screen, tensorboard, stops, pauses) -> int:
+def _trained(begun, screen, tensorboard, stops, pauses, clock) -> int:
     """Train the session that `begun` makes.  Returns the exit code."""
     from tinygpt.screens.console import Progress
     from tinygpt.screens.live import make_view
@@ -130,7 +146,8 @@ def _trained(begun, screen, tensorboard, stops, pauses) -> int:
         from tinygpt.screens.tensorboard import TensorBoard
 
         watchers.append(TensorBoard())
-    outcome = Trainer(session, watchers, stops, pauses).run()
+    deadline = clock.deadline if clock is not None else None
+    outcome = Trainer(session, watchers, stops, pauses, deadline).run()
     return _conclude(screen, session, outcome)
 
 
@@ -164,8 +181,11 @@ def as_fitted(own, asked):
     return asked.replace("training", **split, recompute=old.recompute)
 
 
-def _approval(fit, say):
-    """A check before anything is made: the memory is there, or --fit finds a way."""
+def _approval(fit, say, busy, clock):
+    """A check before anything is made: the memory is there, or --fit finds a way.
+
+    With a clock the steps are settled too.
+    """
     from tinygpt.config import ConfigError
     from tinygpt.planning import plan as plans
     from tinygpt.planning.probe import warm_runtime
@@ -185,8 +205,11 @@ def _approval(fit, say):
             )
         elif not plan.fits:
             raise ConfigError(plans.refusal(plan))
-        say(one_line(plan))
-        return plan.objective
+        if clock is None:
+            say(one_line(plan))
+            return plan.objective
+        busy("making a few trial steps")
+        return clock.settle(plan.objective, say)
 
     return approve
 
@@ -272,6 +295,8 @@ def _conclude(screen, session, outcome) -> int:
         if outcome.val_loss is not None:
             unit = session.objective.loss_unit
             held_out = f", held-out loss {outcome.val_loss:.4f} {unit}".rstrip()
+            bits = session.objective.bits_per_byte(outcome.val_loss)
+            held_out += f" ({bits:.3f} bits per byte)" if bits is not None else ""
         say(f"Done: {outcome.step} steps{held_out}, {session.state.seconds:.0f} s of training.")
         for line in session.objective.closing(session.model):
             say(line)

@@ -8,6 +8,7 @@ Read first: ../training/objective.py, whole.py. Read next: ../data/batches.py, .
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -169,6 +170,11 @@ class Pretraining(TextObjective):
         if len(tokens) < self.least_held_out:
             return None
         return mean_loss(model, tokens, limit, self.config.training.batch_size)
+
+    def bits_per_byte(self, loss: float) -> float:
+        tokens = np.asarray(self.dataset.validation)
+        held_out = len(self.dataset.tokenizer.decode_bytes(tokens))
+        return loss / math.log(2) * len(tokens) / max(1, held_out)
 
     def write(self, model: LanguageModel, step: int) -> str:
         """training.sample_prompt and how it goes on; the same step always writes the same."""

@@ -46,9 +46,14 @@ def make_view(screen: Screen | None = None) -> Watcher:
 class Pace:
     """Steps per second lately, and from it the time left."""
 
-    def __init__(self, steps: int):
-        self.steps = steps
+    def __init__(self, session: Session):
+        self._session = session
         self._marks: deque[tuple[float, int]] = deque(maxlen=50)
+
+    @property
+    def steps(self) -> int:
+        """In all; a deadline changes it."""
+        return self._session.config.training.steps
 
     def mark(self, step: int) -> None:
         """Call once after every step."""
@@ -70,7 +75,7 @@ class PlainView(Watcher):
         self._next = 0.0
 
     def start(self, session: Session) -> None:
-        self._pace = Pace(session.config.training.steps)
+        self._pace = Pace(session)
 
     def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
         self._pace.mark(metrics.step)
@@ -109,7 +114,7 @@ class LiveView(Watcher):
         self._drawn = 0  # columns that the card took when it was last drawn
 
     def start(self, session: Session) -> None:
-        self._pace = Pace(session.config.training.steps)
+        self._pace = Pace(session)
         self._title = session.run.path.resolve().name
         self._live = Live(
             console=self.screen, refresh_per_second=4, get_renderable=self._draw,

@@ -186,6 +186,13 @@ class Objective(ABC):
         """Sentences about the data that whoever trains on it should hear once."""
         return []
 
+    def bits_per_byte(self, loss: float) -> float | None:
+        """A held-out loss as bits for each byte of text, None where it is not one of text.
+
+        Losses per token are comparable for one tokenizer only; these are for all.
+        """
+        return None
+
     def closing(self, model: Any) -> list[str]:
         """Sentences on what a model that is trained to its end can do."""
         return []

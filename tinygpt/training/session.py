@@ -56,6 +56,14 @@ class Session:
         self.batches = objective.batches(self.model, np.random.default_rng(seeds[1]))
         self.pending: StepMetrics | None = None
 
+    def make_steps(self, steps: int) -> None:
+        """Let the training have so many steps in all; the rate goes its way over those."""
+        if steps != self.config.training.steps:
+            config = self.config.replace("training", steps=steps)
+            self.config = self.run.config = self.objective.config = config
+            self.schedule = schedule_of(config.training)
+            self.run.write_config(config)
+
     def save(self, scheduled: bool = True) -> Checkpoint:
         """Write a checkpoint of this moment and drop the oldest.  Raises OSError.
 

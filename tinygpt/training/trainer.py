@@ -20,6 +20,7 @@ from tinygpt.machine.manners import PauseWhile
 from tinygpt.machine.signals import Stopped, StopSignals
 from tinygpt.runs.lock import sole_writer
 from tinygpt.runs.metrics import StepMetrics
+from tinygpt.training.deadline import Deadline
 from tinygpt.training.loop import train
 from tinygpt.training.session import Session
 from tinygpt.training.watch import HistoryFiles, LogFile, MetricsFile, SamplesFile, Watcher
@@ -57,12 +58,15 @@ class Trainer:
         watchers: Sequence[Watcher] = (),
         stops: Sequence[Callable[[], str | None]] = (),
         pauses: Sequence[PauseWhile] = (),
+        deadline: Deadline | None = None,
     ):
         """watchers: told what happens, before the run's own files are written.
 
         stops: asked after each step for a reason to save and stop; pauses: may wait there.
+        deadline: decides then how many steps there are.
         """
         self.session, self.stops, self.pauses = session, stops, pauses
+        self.deadline = deadline
         folder = session.run.path
         self.watchers: list[Watcher] = list(watchers)
         self.watchers += [
@@ -111,6 +115,7 @@ class Trainer:
         """All the steps that are left.  Returns why it stopped before the end, or None."""
         session = self.session
         for metrics in self._steps():
+            self._hold_deadline(metrics.step)
             try:
                 val_loss, due = self._after_step(metrics)
             except Stopped:  # evaluated, written about and told after --resume
@@ -127,15 +132,30 @@ class Trainer:
         return None
 
     def _steps(self) -> Iterator[StepMetrics]:
-        session, recipe = self.session, self.session.config.training
+        session = self.session
         if session.pending is not None:
             yield session.pending
         objective = session.objective
-        yield from train(
-            session.model, session.batches, objective.loss, session.optimizer, session.schedule,
-            session.state, steps=recipe.steps, accumulation=recipe.accumulation, clip=recipe.clip,
-            judge=objective.judge,
-        )
+        while session.state.step < session.config.training.steps:
+            recipe = session.config.training
+            for metrics in train(
+                session.model, session.batches, objective.loss, session.optimizer,
+                session.schedule, session.state, steps=recipe.steps,
+                accumulation=recipe.accumulation, clip=recipe.clip, judge=objective.judge,
+            ):
+                yield metrics
+                if session.config.training is not recipe:  # there are more steps now, or fewer
+                    break
+
+    def _hold_deadline(self, step: int) -> None:
+        """More steps or fewer, as the time that is left allows."""
+        if self.deadline is None:
+            return
+        steps = self.deadline.steps(step, self.session.config.training.steps)
+        try:
+            self.session.make_steps(steps)
+        except UserError as error:  # --resume would make another number of steps, and no more
+            self._warn(str(error))
 
     def _after_step(self, metrics: StepMetrics) -> tuple[float | None, bool]:
         """What happens between two steps.

@@ -116,12 +116,14 @@ class LogFile(Watcher):
         self._every = every
 
     def start(self, session: Session) -> None:
-        self._steps = session.config.training.steps
-        self._say(f"training starts at step {session.state.step} of {self._steps}")
+        self._session = session
+        steps = session.config.training.steps
+        self._say(f"training starts at step {session.state.step} of {steps}")
 
     def step(self, metrics: StepMetrics, val_loss: float | None) -> None:
         if val_loss is not None or metrics.step % self._every == 0:
-            self._say(describe(metrics, self._steps, val_loss))
+            steps = self._session.config.training.steps
+            self._say(describe(metrics, steps, val_loss))
 
     def sample(self, step: int, text: str) -> None:
         self._say(f"sample at step {step}:\n{text}")

@@ -1,0 +1,114 @@
+"""The one dial: the laws that it chooses by, fitted on our own runs; and whether it chooses well.
+
+    python -m bench dial fit                            dial_runs.jsonl -> tinygpt/planning/laws.json
+    python -m bench dial choices --text FILE --minutes 5
+    python -m bench dial compare --text FILE --minutes 5
+
+A fit of fourteen constants on some dozens of runs needs to be told what is plausible: each constant
+has a guess with a spread (of its logarithm), which counts as one more measurement. Where the runs
+know better they win; `fit` prints both, and how far each run is from its law.
+
+Read first: ../tinygpt/planning/laws.py. Read next: dial_runs.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+RUNS = Path(__file__).parent / "dial_runs.jsonl"
+NOISE = 0.015  # of a run's bits, a share: another seed gives that much more or less
+
+# Constant -> (guess, spread of its natural logarithm). The powers are those of the literature
+# (Hoffmann et al. 2022: 0.34 and 0.28; Muennighoff et al. 2023: 15 repeats), the sizes from them.
+GUESSES = {
+    "floor": (1.3, 0.3), "size": (3e3, 2.0), "size_power": (0.34, 0.3),
+    "data": (1e4, 2.0), "data_power": (0.35, 0.4), "data_bytes": (0.6, 0.6),
+    "repeats": (12.0, 0.5), "vocab": (2.0, 1.0), "vocab_power": (0.6, 0.3),
+    "heart": (1e-3, 2.0), "heart_crowded": (0.7, 0.4), "heart_passes": (1.0, 0.3),
+    "dropout_slows": (4.0, 0.5), "dropout_saves": (6.0, 0.5),
+}
+
+
+def load(path: Path = RUNS) -> list[dict[str, Any]]:
+    """The runs: one line of JSON each."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def case_of(run: dict[str, Any], scales: dict[str, float]) -> Any:
+    """A run as the laws see it; `scales` holds each text's."""
+    from tinygpt.planning.laws import Case
+
+    return Case(
+        12 * run["layers"] * run["width"] ** 2, run["vocab"], run["bytes"] / run["train_tokens"],
+        run["train_tokens"], run["tokens"], run["dropout"], scales.get(run["text"][:2], 1.0),
+    )
+
+
+def fit(runs: Sequence[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
+    """(constants, scale of each text but the first): least squares by Levenberg and Marquardt."""
+    from tinygpt.planning.laws import bits_per_byte
+
+    texts = sorted({run["text"][:2] for run in runs} - {"en"})
+    names = [*GUESSES, *texts]
+    guess = np.log([*(g for g, _ in GUESSES.values()), *(1.0 for _ in texts)])
+    spreads = np.array([*(s for _, s in GUESSES.values()), *(1.0 for _ in texts)])
+    seen = np.array([run["bits"] for run in runs])
+
+    def residuals(theta: np.ndarray) -> np.ndarray:
+        values = dict(zip(names, np.exp(theta).tolist(), strict=True))
+        said = [bits_per_byte(case_of(run, values), values) for run in runs]
+        return np.concatenate([(np.log(said) - np.log(seen)) / NOISE, (theta - guess) / spreads])
+
+    theta, damping = guess.copy(), 1.0
+    now = residuals(theta)
+    for _ in range(300):
+        slope = np.stack([
+            (residuals(theta + 1e-4 * unit) - now) / 1e-4 for unit in np.eye(len(theta))
+        ], axis=1)
+        curve = slope.T @ slope
+        step = np.linalg.solve(curve + damping * np.diag(np.diag(curve)), -slope.T @ now)
+        tried = residuals(theta + np.clip(step, -1, 1))
+        better = tried @ tried < now @ now
+        damping *= 0.4 if better else 4.0
+        if better:
+            theta, now = theta + np.clip(step, -1, 1), tried
+        if damping > 1e9:
+            break
+    values = dict(zip(names, np.exp(theta).tolist(), strict=True))
+    return {name: values[name] for name in GUESSES}, {name: values[name] for name in texts}
+
+
+@click.group()
+def command():
+    """The laws of `tinygpt train --minutes`, and whether it chooses well."""
+
+
+@command.command("fit")
+def fit_command():
+    """Fit the constants on dial_runs.jsonl and write them where the dial reads them."""
+    from tinygpt.planning.laws import FILE, bits_per_byte
+
+    runs = load()
+    constants, scales = fit(runs)
+    for name, (guess, spread) in GUESSES.items():
+        click.echo(f"{name:15} {constants[name]:12.4g}   guessed {guess:g}, spread {spread:g}")
+    off = []
+    for run in runs:
+        said = bits_per_byte(case_of(run, scales), constants)
+        off.append(math.log(said / run["bits"]))
+        click.echo(
+            f"{run['text']:5} {run['tokenizer']:>5} {run['layers']} x {run['width']:3} dropout "
+            f"{run['dropout']:.1f}  {run['tokens'] / 1e3:7.0f} k tokens {run['passes']:6.2f} "
+            f"passes  {run['bits']:.3f} said {said:.3f} ({100 * off[-1]:+.1f} %)"
+        )
+    click.echo(f"{len(runs)} runs, root mean square {100 * float(np.std(off)):.2f} %")
+    values = {"runs": len(runs), "constants": {k: float(f"{v:.6g}") for k, v in constants.items()}}
+    FILE.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
