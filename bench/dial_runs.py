@@ -1,11 +1,11 @@
-"""The runs that the dial's laws are fitted on: one training gives a point at each of several lengths.
+"""The runs that the dial's laws are fitted on: one training gives a point for several lengths.
 
-A rate that stays and then falls to nothing (warm-up, trunk, decay) makes a long training and a short
-one the same until the short one's decay. So a trunk is walked once: where a shorter training would
-have begun to decay, a branch does, is judged by its bits per byte on held-out text, and the trunk
-goes on from where it stood. Four lengths cost 2.3 times the longest in place of 3.8 trainings.
+A rate that stays and then falls to nothing (warm-up, trunk, decay) makes a long training and a
+short one the same until the short one's decay. So a trunk is walked once: where a shorter training
+would have begun to decay, a branch does, is judged by its bits per byte on held-out text, and the
+trunk goes on from where it stood.
 
-    python -m bench.dial_runs TEXT char --width 128 --passes 2 4 8 16 >> bench/dial_runs.jsonl
+    python -m bench.dial_runs my.txt 512 --width 96 --layers 3 --lengths 150,500
 
 Read next: dial.py, which fits the laws.
 """

@@ -16,13 +16,12 @@ TRIAL = 3.0  # seconds of trial steps at most, and a fiftieth of all at most
 class Minutes:
     """One training by the clock.
 
-    minutes: from the start of this process.  config: a configuration's name, None for the dial.
+    minutes: from now.  config: a configuration's name, None for the dial.
     overrides: "section.key=value" texts.
     """
 
     def __init__(self, minutes, config, overrides):
-        # What this process has worked until now was the program's own start.
-        self.end = time.monotonic() - time.process_time() + 60 * minutes
+        self.end = time.monotonic() + 60 * minutes
         self.trial = min(TRIAL, 60 * minutes / 50)
         self.config, self.overrides = config, overrides
         self.deadline = self._text = self._choice = None

@@ -151,8 +151,9 @@ def _matrices(shape: ModelShape) -> int:
 
 def speed_here(seconds: float) -> float:
     """Operations a second as `work` counts them, by a trial of a middling model."""
-    tried = from_dict(_settings((6, 192), 1024, 0.1, 16, {"source": "stories"}))
-    tried = tried.replace("model", vocab_size=1024)
+    tried = from_dict(_settings(1024, {"source": "stories"}))
+    shape = {"n_layers": 6, "d_model": 192, "n_heads": heads_of(192), "vocab_size": 1024}
+    tried = tried.replace("model", **shape).replace("training", batch_size=16)
     measured = _measured(Pretraining(tried), seconds)
     step = measured.step_seconds(tried.training)[1]
     return work(tried.model, 16 * tried.model.context) / step
@@ -165,20 +166,15 @@ def _measured(objective: Objective, seconds: float) -> Measured:
     return measured
 
 
-def _settings(
-    layers_width: tuple[int, int], vocab: int | None, dropout: float, batch: int,
-    data: dict[str, Any],
-) -> dict[str, Any]:
-    layers, width = layers_width
+def _settings(vocab: int | None, data: dict[str, Any]) -> dict[str, Any]:
+    """What a training begins with, before its size is chosen.  vocab: None for characters."""
     kind: dict[str, Any] = {"kind": "char"}
     if vocab is not None:
         kind = {"kind": "bpe", "vocab_size": vocab}
-    model = {"n_layers": layers, "d_model": width, "n_heads": heads_of(width),
-             "context": CONTEXTS[kind["kind"]], "dropout": dropout}
+    model = {"context": CONTEXTS[kind["kind"]], "n_heads": 1, **BEGINNING["model"]}
     return {
-        "model": {**BEGINNING["model"], **model}, "tokenizer": kind,
+        "model": model, "tokenizer": kind, "training": dict(BEGINNING["training"]),
         "data": {"split": (1 - HELD_OUT, HELD_OUT, 0.0), **data},
-        "training": {**BEGINNING["training"], "batch_size": batch},
     }
 
 
@@ -195,8 +191,8 @@ def choose(
     if seconds <= 0:
         raise ConfigError("the time is over before anything is chosen. Give more --minutes.")
     best: Choice | None = None
-    for config, vocab in _candidates(text, seconds, speed, overrides, source):
-        found = _at_its_best(text, config, vocab, seconds, speed, overrides)
+    for config in _candidates(text, seconds, speed, overrides, source):
+        found = _at_its_best(text, config, seconds, speed, overrides)
         if best is None or found.bits < best.bits:
             best = found
     assert best is not None  # there is always a candidate
@@ -205,31 +201,37 @@ def choose(
 
 def _candidates(
     text: Text, seconds: float, speed: float, overrides: Sequence[str], source: str
-) -> Iterator[tuple[PretrainingConfig, int | None]]:
-    """Configurations of every tokenizer and size, and the vocabulary (None: characters)."""
+) -> Iterator[PretrainingConfig]:
+    """Configurations of every tokenizer and size."""
     hand = override({}, overrides)
+    model, tokenizer = hand.get("model", {}), hand.get("tokenizer", {})
     data = {"source": source, "by_position": text.documents < FEW}
-    for vocab in (None, *VOCABULARIES):
-        if vocab is not None and vocab not in text.bytes_per_token:
-            continue
+    for vocab in sorted(text.bytes_per_token, key=lambda size: size or 0):
+        if vocab is None and "vocab_size" in tokenizer and len(text.bytes_per_token) > 1:
+            continue  # who says how many pieces asks for pieces
+        values = _settings(vocab, data)
+        if "family" in model:
+            del values["model"]["positions"]  # the family's own
+        config = from_dict(override(values, overrides))
+        if not isinstance(config, PretrainingConfig):
+            raise ConfigError(
+                "--minutes chooses for models that go on with a text, and these settings are of "
+                f"{config.objective}. Name a configuration, or leave --minutes out."
+            )
+        kind = config.tokenizer
+        size = text.alphabet if kind.kind == "char" else kind.vocab_size
         for layers, width in SHAPES:
-            values = _settings((layers, width), vocab, 0.0, 1, data)
-            if "family" in hand.get("model", {}):
-                del values["model"]["positions"]  # the family's own
-            config = from_dict(override({**values, "model": {**values["model"], "n_heads": 1}},
-                                        overrides))
-            if not isinstance(config, PretrainingConfig):
-                raise ConfigError(
-                    f"--minutes chooses for models that go on with a text, and these settings are "
-                    f"of {config.objective}. Name a configuration, or leave --minutes out."
-                )
-            if "n_heads" not in hand.get("model", {}):
-                config = config.replace("model", n_heads=heads_of(config.model.d_model))
-            size = text.alphabet if vocab is None else vocab
-            config = config.replace("model", vocab_size=size)
+            if "n_heads" in model:  # a width that they divide
+                width = config.model.n_heads * max(1, round(width / config.model.n_heads))
+            shape = {"n_layers": layers, "d_model": width, "vocab_size": size}
+            shape = {name: value for name, value in shape.items() if name not in model}
+            if "n_heads" not in model:
+                shape["n_heads"] = heads_of(int(shape.get("d_model", config.model.d_model)))
+            candidate = config.replace("model", **shape)
             if "batch_size" not in hand.get("training", {}):
-                config = config.replace("training", batch_size=_batch(config, seconds * speed))
-            yield config, vocab
+                batch = _batch(candidate, seconds * speed)
+                candidate = candidate.replace("training", batch_size=batch)
+            yield candidate
 
 
 def _batch(config: PretrainingConfig, operations: float) -> int:
@@ -244,34 +246,32 @@ def _batch(config: PretrainingConfig, operations: float) -> int:
 
 
 def _at_its_best(
-    text: Text, config: PretrainingConfig, vocab: int | None, seconds: float, speed: float,
-    overrides: Sequence[str],
+    text: Text, config: PretrainingConfig, seconds: float, speed: float, overrides: Sequence[str]
 ) -> Choice:
     """A candidate with the dropout and the steps that suit it."""
     hand, shape, recipe = override({}, overrides), config.model, config.training
-    vocab = config.tokenizer.vocab_size if config.tokenizer.kind != "char" else None
+    vocab = None if config.tokenizer.kind == "char" else config.tokenizer.vocab_size
     ratio = text.bytes_per_token.get(vocab) or _between(text, vocab or 0)
-    held_out = HELD_OUT * text.bytes / ratio
+    once, held_out = ((1 - HELD_OUT) * text.bytes / ratio, HELD_OUT * text.bytes / ratio)
     left = seconds - held_out * work(shape, 10**6) / 1e6 / 3 / speed
     tokens = recipe.batch_size * recipe.accumulation * shape.context
     most = max(1, int(left * speed / work(shape, tokens)))
     fixed = "steps" in hand.get("training", {})
-    dropouts = (shape.dropout,) if "dropout" in hand.get("model", {}) else DROPOUTS
-    found: Choice | None = None
-    for share in reversed(SHARES):
-        steps = min(recipe.steps, most) if fixed else max(1, int(share * most))
+    lengths = [max(1, int(share * most)) for share in SHARES]
+    dropouts = [shape.dropout] if "dropout" in hand.get("model", {}) else DROPOUTS
+    found = (math.inf, 0, 0.0)  # bits, steps, dropout
+    for steps in [min(recipe.steps, most)] if fixed else sorted(lengths):
         for dropout in dropouts:
-            once = (1 - HELD_OUT) * text.bytes / ratio
             bits = bits_per_byte(Case(
                 _in_blocks(shape), shape.vocab_size, ratio, once, steps * tokens, dropout,
                 text.scale,
             ))
-            if found is None or bits < found.bits * (1 - GAIN):
-                made = recipe.steps if fixed else steps
-                chosen = config.replace("model", dropout=dropout).replace("training", steps=made)
-                found = Choice(chosen, bits, share == 1.0 and not fixed)
-    assert found is not None
-    return found
+            if bits < found[0] * (1 - GAIN):
+                found = (bits, steps, dropout)
+    bits, steps, dropout = found
+    config = config.replace("model", dropout=dropout)
+    config = config.replace("training", steps=recipe.steps if fixed else steps)
+    return Choice(config, bits, steps == most and not fixed)
 
 
 def _between(text: Text, vocab: int) -> float:
@@ -311,10 +311,11 @@ def within(
     left = seconds - trial - looks - last
     steps = int(left / step)
     if steps < MIN_STEPS:
-        needed = (seconds - left + MIN_STEPS * step) / 60
+        missing = math.ceil((MIN_STEPS * step - left) / 6) / 10  # minutes
         raise ConfigError(
-            f"only {max(steps, 0)} steps of {step:.2g} s fit into the time that is left. Give "
-            f"--minutes {math.ceil(11 * needed) / 10:.1f} or more, or a smaller model."
+            f"{max(steps, 0)} steps of {step:.2g} s fit into the time that is left, and "
+            f"{MIN_STEPS} are the least. Give {missing:.1f} more "
+            "--minutes, or choose a smaller model."
         )
     steps = min(steps, recipe.steps)
     some, half = math.ceil(steps / (EVALUATIONS + 1)), math.ceil(steps / 2)

@@ -5,9 +5,9 @@
 N: parameters in blocks.  T: tokens learned from, repetitions counting less and less, and less with
 dropout.  r: bytes in a token.  V: entries of the vocabulary.  U: tokens of the text.  The first
 three terms are those of Hoffmann et al. 2022; that the n-th pass over a text teaches less than the
-first is Muennighoff et al. 2023: R passes are worth K (1 - exp(-R / K)). C is what a vocabulary costs
-whose entries the text holds too rarely to teach, and O what a model loses that begins to know its
-text by heart: it grows with the passes and with the parameters there are for each token.
+first is Muennighoff et al. 2023: R passes are worth K (1 - exp(-R / K)). C is what a vocabulary
+costs whose entries the text holds too rarely to teach, and O what a model loses that begins to know
+its text by heart: it grows with the passes and with the parameters for each token of the text.
 
 The scale is the text's: how far a table of pairs of its characters predicts it, against
 Shakespeare's. It says what is to be expected and leaves every choice as it is.
@@ -62,7 +62,7 @@ def bits_per_byte(case: Case, laws: dict[str, float] | None = None) -> float:
     worth = k["repeats"] * -math.expm1(-case.passes / k["repeats"]) * case.text_tokens
     worth *= (1 - case.dropout) ** k["dropout_slows"]
     data = worth * case.bytes_per_token ** k["data_bytes"]
-    crowded = case.parameters / (case.text_tokens * case.bytes_per_token)
+    crowded = case.parameters / case.text_tokens
     heart = crowded ** k["heart_crowded"] * case.passes ** k["heart_passes"]
     return case.scale * (
         k["floor"]

@@ -17,8 +17,8 @@ def text_line(text: Text, timed: Timed) -> str:
     learnt, held_out = timed.objective.data_tokens()
     each = text.bytes / max(1, learnt + held_out)
     return (
-        f"Text:     {size}, read by {shape.vocab_size:,} pieces of words ({kind}), {each:.1f} bytes "
-        "each."
+        f"Text:     {size}, read by {shape.vocab_size:,} pieces of words ({kind}), {each:.1f} "
+        "bytes each."
     )
 
 

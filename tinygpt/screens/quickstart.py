@@ -179,7 +179,8 @@ def _next_commands(screen: Screen, out: Path) -> None:
     for line, why in (
         (generate(out, "--prompt", "One day, Mia found"), "let it go on from your own words"),
         (resume(out, {"training.steps": 5000}), "go on learning"),
-        (command("train", "S", "--data", "my.txt", "--out", "my-run"), "learn from your own text"),
+        (command("train", "--data", "my.txt", "--minutes", "30", "--out", "my-run"),
+         "learn from your own text"),
     ):
         screen.shell(line)
         screen.say(f"    {why}", "dim")

@@ -1,4 +1,4 @@
-"""Questions at the end of stories: the same for a seed, of every kind, and answered by the story."""
+"""Questions at the end of stories: the same for a seed, of every kind, answered by the story."""
 
 import re
 
