@@ -33,7 +33,7 @@ GUESSES = {
     "floor": (1.3, 0.3), "size": (3e3, 2.0), "size_power": (0.34, 0.3),
     "data": (1e4, 2.0), "data_power": (0.35, 0.4), "data_bytes": (0.6, 0.6),
     "repeats": (12.0, 0.7), "vocab": (2.0, 1.0), "vocab_power": (0.6, 0.3),
-    "heart": (1e-3, 2.0), "heart_crowded": (0.7, 0.6), "heart_passes": (1.3, 0.6),
+    "heart": (1e-3, 2.0), "heart_crowded": (1.0, 0.7), "heart_passes": (1.5, 0.7),
     "dropout_slows": (4.0, 0.5), "dropout_saves": (6.0, 0.5),
 }
 
@@ -48,7 +48,7 @@ def case_of(run: dict[str, Any], scales: dict[str, float]) -> Any:
     from tinygpt.planning.laws import Case
 
     return Case(
-        12 * run["layers"] * run["width"] ** 2, run["vocab"], run["bytes"] / run["train_tokens"],
+        12 * run["layers"] * run["width"] ** 2, run["vocab"] * run["width"], run["vocab"], run["bytes"] / run["train_tokens"],
         run["train_tokens"], run["tokens"], run["dropout"], scales.get(run["text"], 1.0),
     )
 
@@ -80,7 +80,10 @@ def fit(runs: Sequence[dict[str, Any]]) -> tuple[dict[str, float], dict[str, flo
         better = tried @ tried < now @ now
         damping *= 0.4 if better else 4.0
         if better:
+            small = now @ now - tried @ tried < 1e-7 * (now @ now)
             theta, now = theta + np.clip(step, -1, 1), tried
+            if small:
+                break
         if damping > 1e9:
             break
     values = dict(zip(names, np.exp(theta).tolist(), strict=True))

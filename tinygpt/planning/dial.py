@@ -19,13 +19,13 @@ Read first: laws.py.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygpt.config import ConfigError, from_dict, override
-from tinygpt.data import baselines
 from tinygpt.errors import UserError
 from tinygpt.model.shape import ModelShape
 from tinygpt.planning.laws import Case, bits_per_byte
@@ -41,7 +41,7 @@ SAMPLE = 2 << 20  # characters looked at, evenly over the text
 CHUNK = 1 << 14  # of them side by side
 FEW = 20  # documents: so many and more are dealt out whole, fewer are cut by position
 HELD_OUT = 0.1
-SHAKESPEARE = 2.48  # nats a byte, of a table of pairs of Shakespeare's characters
+SHAKESPEARE = 3.1  # bits a byte that zlib makes of Shakespeare
 
 VOCABULARIES = (512, 1024, 2048, 4096, 8192)  # of BPE, beside single characters
 SHAPES = ((2, 64), (3, 96), (4, 128), (5, 160), (6, 192), (6, 256), (6, 320), (6, 384), (8, 512))
@@ -68,7 +68,7 @@ class Text(NamedTuple):
 
     bytes: as UTF-8.  alphabet: different characters.  documents: how many.
     bytes_per_token: by vocabulary, that of characters under None; those that it has too little
-    text for are missing.  scale: how far pairs of characters predict it, against Shakespeare's.
+    text for are missing.  scale: how hard it is to predict, against Shakespeare.
     """
 
     bytes: int
@@ -109,9 +109,9 @@ def look_at(corpus: Corpus) -> Text:
         raise DataError(f"{corpus.name} has {characters} characters, too few. Give more text.")
     found = _bytes_per_token(text[:cut], text[cut:])
     found[None] = size / characters
-    ids = np.unique(np.array(list(text)), return_inverse=True)[1]
-    bigram = baselines(ids[:cut].tolist(), ids[cut:].tolist(), int(ids.max()) + 1).bigram
-    return Text(size, len(seen), documents, found, bigram / found[None] / SHAKESPEARE)
+    plain = text.encode()
+    packed = 8 * len(zlib.compress(plain, 9)) / len(plain)
+    return Text(size, len(seen), documents, found, math.sqrt(packed / SHAKESPEARE))
 
 
 
@@ -138,11 +138,13 @@ def work(shape: ModelShape, tokens: int) -> float:
     return tokens * each + shape.n_layers * CALLS + UPDATE * _in_blocks(shape) * shape.d_model
 
 
+def _tables(shape: ModelShape) -> int:
+    places = shape.context if shape.positions == "learned" else 0
+    return (shape.vocab_size * (1 if shape.tied else 2) + places) * shape.embedding
+
+
 def _in_blocks(shape: ModelShape) -> int:
-    tables = shape.vocab_size * shape.embedding * (1 if shape.tied else 2)
-    return shape.parameters - tables - shape.context * shape.embedding * (
-        shape.positions == "learned"
-    )
+    return shape.parameters - _tables(shape)
 
 
 def _matrices(shape: ModelShape) -> int:
@@ -220,6 +222,11 @@ def _candidates(
             )
         kind = config.tokenizer
         size = text.alphabet if kind.kind == "char" else kind.vocab_size
+        if "context" not in model:  # what is held out must fill it
+            held_out = HELD_OUT * text.bytes / text.bytes_per_token[vocab]
+            config = config.replace(
+                "model", context=max(8, min(config.model.context, int(held_out / 2)))
+            )
         for layers, width in SHAPES:
             if "n_heads" in model:  # a width that they divide
                 width = config.model.n_heads * max(1, round(width / config.model.n_heads))
@@ -263,7 +270,7 @@ def _at_its_best(
     for steps in [min(recipe.steps, most)] if fixed else sorted(lengths):
         for dropout in dropouts:
             bits = bits_per_byte(Case(
-                _in_blocks(shape), shape.vocab_size, ratio, once, steps * tokens, dropout,
+                _in_blocks(shape), _tables(shape), shape.vocab_size, ratio, once, steps * tokens, dropout,
                 text.scale,
             ))
             if bits < found[0] * (1 - GAIN):

@@ -7,10 +7,11 @@ dropout.  r: bytes in a token.  V: entries of the vocabulary.  U: tokens of the 
 three terms are those of Hoffmann et al. 2022; that the n-th pass over a text teaches less than the
 first is Muennighoff et al. 2023: R passes are worth K (1 - exp(-R / K)). C is what a vocabulary
 costs whose entries the text holds too rarely to teach, and O what a model loses that begins to know
-its text by heart: it grows with the passes and with the parameters for each token of the text.
+its text by heart: it grows with the passes and with the parameters, those of the tables too, for
+each token of the text.
 
-The scale is the text's: how far a table of pairs of its characters predicts it, against
-Shakespeare's. It says what is to be expected and leaves every choice as it is.
+The scale is the text's: the root of how well zlib packs it, against Shakespeare, which is about
+what the runs have. It says what is to be expected and leaves every choice as it is.
 
 The constants stand in laws.json; `python -m bench dial fit` finds them from runs of our own.
 
@@ -31,11 +32,12 @@ FILE = Path(__file__).parent / "laws.json"
 class Case(NamedTuple):
     """A training, as the laws see it.
 
-    parameters: in blocks.  vocab: entries.  bytes_per_token: of this text.  text_tokens: of what
+    parameters: in blocks.  tables: in embeddings.  vocab: entries.  bytes_per_token: of this text.  text_tokens: of what
     is learned from, once through.  tokens: learned from in all.  scale: the text's.
     """
 
     parameters: float
+    tables: float
     vocab: int
     bytes_per_token: float
     text_tokens: float
@@ -62,7 +64,7 @@ def bits_per_byte(case: Case, laws: dict[str, float] | None = None) -> float:
     worth = k["repeats"] * -math.expm1(-case.passes / k["repeats"]) * case.text_tokens
     worth *= (1 - case.dropout) ** k["dropout_slows"]
     data = worth * case.bytes_per_token ** k["data_bytes"]
-    crowded = case.parameters / case.text_tokens
+    crowded = (case.parameters + case.tables) / case.text_tokens
     heart = crowded ** k["heart_crowded"] * case.passes ** k["heart_passes"]
     return case.scale * (
         k["floor"]

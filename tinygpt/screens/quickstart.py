@@ -39,7 +39,7 @@ from tinygpt.training.trainer import Trainer
 
 PROBE_SECONDS = 4.0  # of trial steps, to learn how fast this machine is
 MIN_STEPS = 50
-QUESTIONS = 300  # a second or two; the share is known to within 6 points
+QUESTIONS = 200  # a second or two; the share is known to within 7 points
 THIS = "this model"
 
 

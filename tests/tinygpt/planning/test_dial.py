@@ -72,6 +72,12 @@ def test_a_small_text_is_not_learned_by_heart():
     assert recipe.steps * recipe.batch_size * chosen.config.model.context < 200 * once
 
 
+def test_of_a_very_small_text_enough_is_held_out_for_a_context():
+    text = TEXT._replace(bytes=1000, bytes_per_token={None: 1.0})
+    assert dial.choose(text, 60, SPEED).config.model.context == 50
+    assert dial.choose(text, 60, SPEED, ["model.context=80"]).config.model.context == 80
+
+
 def test_what_is_set_by_hand_stays():
     hand = ["model.d_model=200", "model.n_layers=3", "training.batch_size=5",
             "tokenizer.vocab_size=2048", "tokenizer.kind=bpe", "model.dropout=0.05"]
@@ -135,7 +141,7 @@ def test_a_recipe_set_by_hand_stays(monkeypatch):
     assert {name: getattr(recipe, name) for name in hand} == hand
 
 
-CASE = Case(8e5, 512, 2.0, 5e5, 5e5, 0.0)
+CASE = Case(8e5, 7e4, 512, 2.0, 5e5, 5e5, 0.0)
 
 
 def test_the_laws_praise_what_helps():
