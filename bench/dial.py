@@ -34,7 +34,7 @@ GUESSES = {
     "data": (1e4, 2.0), "data_power": (0.35, 0.4), "data_bytes": (0.6, 0.6),
     "repeats": (12.0, 0.7), "vocab": (2.0, 1.0), "vocab_power": (0.6, 0.3),
     "heart": (1e-3, 2.0), "heart_crowded": (1.0, 0.7), "heart_passes": (1.5, 0.7),
-    "dropout_slows": (4.0, 0.5), "dropout_saves": (6.0, 0.5),
+    "dropout_slows": (4.0, 0.5), "dropout_saves": (8.0, 0.3),
 }
 
 
@@ -48,8 +48,9 @@ def case_of(run: dict[str, Any], scales: dict[str, float]) -> Any:
     from tinygpt.planning.laws import Case
 
     return Case(
-        12 * run["layers"] * run["width"] ** 2, run["vocab"] * run["width"], run["vocab"], run["bytes"] / run["train_tokens"],
-        run["train_tokens"], run["tokens"], run["dropout"], scales.get(run["text"], 1.0),
+        12 * run["layers"] * run["width"] ** 2, run["vocab"] * run["width"], run["vocab"],
+        run["bytes"] / run["train_tokens"], run["train_tokens"], run["tokens"], run["dropout"],
+        scales.get(run["text"], 1.0),
     )
 
 

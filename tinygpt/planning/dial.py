@@ -57,7 +57,8 @@ UPDATE, CALLS = 10.0, 2e8
 MIN_STEPS = 20
 MOST = 10**9  # steps of a training that only the clock ends
 EVALUATIONS = 5  # on the way, besides the last
-BEGINNING = {"model": {"positions": "alibi"}, "training": {  # measured: bench/LOG.md
+# What no size changes. ALiBi, since short trainings learn other positions too late (bench/LOG.md).
+BEGINNING: dict[str, dict[str, Any]] = {"model": {"positions": "alibi"}, "training": {
     "optimizer": "muon", "lr": 1e-2, "min_lr": 1e-5, "weight_decay": 0.1, "warmup_steps": 20,
     "eval_tokens": 50_000,
 }}
@@ -214,6 +215,8 @@ def _candidates(
         values = _settings(vocab, data)
         if "family" in model:
             del values["model"]["positions"]  # the family's own
+        if "n_heads" in model:
+            values["model"]["d_model"] = model["n_heads"]  # divides; the width comes below
         config = from_dict(override(values, overrides))
         if not isinstance(config, PretrainingConfig):
             raise ConfigError(
@@ -270,8 +273,8 @@ def _at_its_best(
     for steps in [min(recipe.steps, most)] if fixed else sorted(lengths):
         for dropout in dropouts:
             bits = bits_per_byte(Case(
-                _in_blocks(shape), _tables(shape), shape.vocab_size, ratio, once, steps * tokens, dropout,
-                text.scale,
+                _in_blocks(shape), _tables(shape), shape.vocab_size, ratio, once, steps * tokens,
+                dropout, text.scale,
             ))
             if bits < found[0] * (1 - GAIN):
                 found = (bits, steps, dropout)

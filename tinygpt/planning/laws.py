@@ -8,7 +8,7 @@ three terms are those of Hoffmann et al. 2022; that the n-th pass over a text te
 first is Muennighoff et al. 2023: R passes are worth K (1 - exp(-R / K)). C is what a vocabulary
 costs whose entries the text holds too rarely to teach, and O what a model loses that begins to know
 its text by heart: it grows with the passes and with the parameters, those of the tables too, for
-each token of the text.
+each token of the text, as a power at first and as a logarithm in the end.
 
 The scale is the text's: the root of how well zlib packs it, against Shakespeare, which is about
 what the runs have. It says what is to be expected and leaves every choice as it is.
@@ -32,8 +32,9 @@ FILE = Path(__file__).parent / "laws.json"
 class Case(NamedTuple):
     """A training, as the laws see it.
 
-    parameters: in blocks.  tables: in embeddings.  vocab: entries.  bytes_per_token: of this text.  text_tokens: of what
-    is learned from, once through.  tokens: learned from in all.  scale: the text's.
+    parameters: in blocks.  tables: in embeddings.  vocab: entries.  bytes_per_token: of this text.
+    text_tokens: of what is learned from, once through.  tokens: learned from in all.
+    scale: the text's.
     """
 
     parameters: float
@@ -71,5 +72,5 @@ def bits_per_byte(case: Case, laws: dict[str, float] | None = None) -> float:
         + (k["size"] / case.parameters) ** k["size_power"]
         + (k["data"] / data) ** k["data_power"]
         + k["vocab"] * (case.vocab / case.text_tokens) ** k["vocab_power"]
-        + k["heart"] * heart * (1 - case.dropout) ** k["dropout_saves"]
+        + math.log1p(k["heart"] * heart * (1 - case.dropout) ** k["dropout_saves"])
     )
