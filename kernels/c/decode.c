@@ -6,6 +6,8 @@
  *
  *     norm1 -> qkv | attention | proj + stream | norm2 -> up | gate -> down + stream
  *
+ * Where two thin matrices stand beside one (LoRA's), two phases come before it: what they give is a
+ * second bias, of each token. They read one part in fifty of what their matrix does.
  * Post-norm has two phases more, in which the stream itself is normed; a soft cap of the logits is
  * one. What a network may lack is a NULL pointer that a phase asks for once for each unit or panel.
  *
@@ -178,6 +180,17 @@ static void decode_matmul(decode_state *s, const decode_matrix *m, decode_input 
     decode_next(s, panel_count(m->n));
 }
 
+/* Likewise of W + U A, in up to three phases; thin: A, wide: U, both NULL for W alone. */
+static void decode_product(decode_state *s, const decode_matrix *m, const decode_matrix *thin,
+                           const decode_matrix *wide, decode_input in, panel_epilogue epilogue) {
+    if (thin->codes) {
+        decode_matmul(s, thin, in, (panel_epilogue){.y = s->thin});
+        decode_matmul(s, wide, (decode_input){.x = s->thin}, (panel_epilogue){.y = s->wide});
+        epilogue.beside = s->wide;
+    }
+    decode_matmul(s, m, in, epilogue);
+}
+
 /* y = row `id` of a matrix. */
 static void decode_row(const decode_matrix *m, const float *levels, int64_t id, float *y) {
     if (m->scheme == FLOATS)
@@ -255,12 +268,15 @@ static void decode_layers(decode_state *s, float *logits) {
         .y = s->hidden, .output_activation = net->gated ? 0 : net->activation};
     decode_settle(s, &net->norm);
     for (const decode_layer *l = net->layer; l < net->layer + net->layers; l++) {
-        decode_matmul(s, &l->qkv, decode_normed(s, &l->norm1), (panel_epilogue){.y = s->qkv});
+        decode_product(s, &l->qkv, &l->qkv_thin, &l->qkv_wide, decode_normed(s, &l->norm1),
+                       (panel_epilogue){.y = s->qkv});
         decode_attention(s, l);
-        decode_matmul(s, &l->proj, (decode_input){.x = s->attended}, to_stream);
+        decode_product(s, &l->proj, &l->proj_thin, &l->proj_wide, (decode_input){.x = s->attended},
+                       to_stream);
         decode_settle(s, &l->norm1);
-        decode_matmul(s, &l->up, decode_normed(s, &l->norm2), to_hidden);
-        decode_matmul(s, &l->down, (decode_input){.x = s->hidden, .gated = net->gated}, to_stream);
+        decode_product(s, &l->up, &l->up_thin, &l->up_wide, decode_normed(s, &l->norm2), to_hidden);
+        decode_product(s, &l->down, &l->down_thin, &l->down_wide,
+                       (decode_input){.x = s->hidden, .gated = net->gated}, to_stream);
         decode_settle(s, &l->norm2);
     }
     s->batch = s->scored;
@@ -283,7 +299,9 @@ void decode_step(const void *network, const int64_t *ids, const int64_t *positio
         s.qkv = s.stream + batch * net->width;
         s.attended = s.qkv + batch * (decode_queries(net) + 2 * decode_keys(net));
         s.hidden = s.attended + batch * decode_queries(net);
-        s.turns = s.hidden + batch * net->hidden;
+        s.thin = s.hidden + batch * net->hidden;
+        s.wide = s.thin + batch * net->thin;
+        s.turns = s.wide + batch * net->wide;
         s.ready = shared + decode_shared(net, batch) + s.thread * decode_own(net, batch);
         s.scores = s.ready + batch * decode_inner(net);
         s.rows = s.scores + net->heads * net->places;

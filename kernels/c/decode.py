@@ -11,7 +11,7 @@ from kernels.c import library
 from kernels.c.ids import pointer as int64_pointer
 from kernels.c.library import ffi, pointer
 from kernels.c.linear import KINDS
-from kernels.numpy_ref.decode import LayerWeights, Matrix, Network, check_decode
+from kernels.numpy_ref.decode import PRODUCTS, LayerWeights, Matrix, Network, check_decode
 from kernels.packing import NF4_LEVELS, SCHEMES, Packed
 
 # Network -> its table. An entry goes when its network does.
@@ -30,8 +30,11 @@ class _Table:
         for at, layer, k, v in zip(self.layers, network.layers, keys, values, strict=True):
             for name in ("norm1", "norm2"):
                 self.fill_norm(getattr(at, name), layer, name)
-            for name in ("qkv", "proj", "up", "down"):
+            for name in PRODUCTS:
                 self.fill(getattr(at, name), getattr(layer, name), getattr(layer, f"{name}_bias"))
+                thin, wide = getattr(layer, f"{name}_beside") or (None, None)
+                self.fill(getattr(at, f"{name}_thin"), thin, None)
+                self.fill(getattr(at, f"{name}_wide"), wide, None)
             at.q_norm, at.k_norm = self.keep(layer.q_norm), self.keep(layer.k_norm)
             at.keys, at.values = pointer(k), pointer(v)
         self.net = net = ffi.new("decode_network *")
@@ -48,6 +51,9 @@ class _Table:
         net.heads, net.kv_heads, net.head_dim = network.head_shape
         net.width = network.token.shape[1]
         net.hidden = max((layer.up.shape[0] for layer in network.layers), default=0)
+        beside = [getattr(layer, f"{name}_beside") for layer in network.layers for name in PRODUCTS]
+        for _, wide in filter(None, beside):
+            net.thin, net.wide = max(net.thin, wide.shape[1]), max(net.wide, wide.shape[0])
         net.places, net.sight = keys.shape[2], network.sight(keys.shape[2])
         net.activation, net.gated = KINDS[network.activation]
         net.rms, net.post = network.norm_kind == "rmsnorm", network.norm_place == "post"

@@ -25,11 +25,14 @@ typedef struct {
     int64_t batch, scored, pieces, thread, threads;
     decode_counter *phase;                   /* of this phase: units done, then claims by share */
     float *stream, *qkv, *attended, *hidden; /* shared: (B, C), (B, .), (B, H D), (B, F or 2 F) */
+    float *thin, *wide;                      /* shared: of what stands beside a matrix, (B, .) */
     float *turns;                            /* shared: (B, 2, R), cosines and sines */
     float *ready, *scores, *rows;            /* own: (B, C or F); (H, places); (B, padded), scales */
 } decode_state;
 
-static int64_t decode_phases(const decode_network *net) { return 8 * net->layers + 4; }
+static int64_t decode_phases(const decode_network *net) {
+    return (net->thin ? 16 : 8) * net->layers + 4;
+}
 
 static int64_t decode_queries(const decode_network *net) { return net->heads * net->head_dim; }
 
@@ -58,7 +61,8 @@ static int64_t decode_own(const decode_network *net, int64_t batch) {
 
 static int64_t decode_shared(const decode_network *net, int64_t batch) {
     int64_t qkv = decode_queries(net) + 2 * decode_keys(net);
-    int64_t row = net->width + qkv + decode_queries(net) + net->hidden + 2 * net->pairs;
+    int64_t row = net->width + qkv + decode_queries(net) + net->hidden + 2 * net->pairs +
+                  net->thin + net->wide;
     return round_up(batch * row, LANES);
 }
 

@@ -90,6 +90,7 @@ typedef struct {
 typedef struct {
     decode_norm norm1, norm2;
     decode_matrix qkv, proj, up, down;
+    decode_matrix qkv_thin, qkv_wide, proj_thin, proj_wide, up_thin, up_wide, down_thin, down_wide;
     const float *q_norm, *k_norm;
     float *keys, *values;
 } decode_layer;
@@ -101,6 +102,7 @@ typedef struct {
     const decode_layer *layer;
     int64_t layers, heads, kv_heads, head_dim, width, hidden, places, sight, pairs, distances;
     int64_t activation, gated, rms, post;
+    int64_t thin, wide; /* the most rows of a layer's ..._thin, ..._wide; 0: no layer has any */
     float eps, softcap; /* softcap 0: none */
 } decode_network;
 /* network: a decode_network; void, because cffi holds each module's structs for other types. */

@@ -104,13 +104,14 @@ static void packed_row(int64_t scheme, const void *codes, const void *scale, con
     if (scheme == Q8_0) packed_row_of(Q8_0, codes, scale, levels, id, k, y);
 }
 
-/* What follows a product: y = act(sum + bias) + residual; bias (n); residual and y (rows, n), which
- * may be the same memory. act is of the output, where linear.c's is of the input; its number is
+/* What follows a product: y = act(sum + bias + beside) + residual; bias (n); the others (rows, n), of
+ * which residual and y may be the same memory. act is of the output, where linear.c's is of the input; its number is
  * activation.h's. */
 typedef struct {
     const float *bias, *residual;
     float *y;
     int64_t n, output_activation;
+    const float *beside;
 } panel_epilogue;
 
 INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t panel) {
@@ -119,6 +120,7 @@ INLINE void panel_finish(vf sum[], const panel_epilogue *e, int64_t row, int64_t
         int64_t count = left < LANES ? left : LANES, at = row * e->n + column;
         vf y = sum[i];
         if (e->bias) y = v_add(y, v_load_part(e->bias + column, count));
+        if (e->beside) y = v_add(y, v_load_part(e->beside + at, count));
         y = v_activate((int)e->output_activation, y);
         if (e->residual) y = v_add(y, v_load_part(e->residual + at, count));
         v_store_part(e->y + at, y, count);

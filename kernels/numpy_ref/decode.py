@@ -27,8 +27,9 @@ in C in an order that the batch does not change, so that they are equal to the b
 
 It is the model of tinygpt/model once more, as one kernel, because one token has too little work
 for forty calls from Python: for config M the arithmetic takes half a millisecond, and so would the
-calls. Any matrix may be float32 or Packed. Here it is composed of the reference's other kernels;
-in C it is one call that wakes the threads once.
+calls. Any matrix may be float32 or Packed, and have two thin ones beside it (LoRA's): then it is
+W + U A, which is never made, so that many adapters share one W. Here it is composed of the
+reference's other kernels; in C it is one call that wakes the threads once.
 
 Also written in: numba_jit/decode.py, c/decode.c.
 """
@@ -48,6 +49,8 @@ from kernels.numpy_ref.linear import activate
 from kernels.packing import Packed, dequantize
 
 Matrix = np.ndarray | Packed  # (N, K), float32 or quantized
+Beside = tuple[np.ndarray, np.ndarray]  # A (R, K), U (N, R), float32: U A is added to a Matrix
+PRODUCTS = ("qkv", "proj", "up", "down")
 FARTHEST = 2**31  # positions: an angle in float64 is still right to 1e-6 there
 
 
@@ -69,6 +72,10 @@ class LayerWeights:
     down_bias: np.ndarray | None = None
     q_norm: np.ndarray | None = None  # (D,), of the RMS norm of each query's head
     k_norm: np.ndarray | None = None  # (D,), of each key's
+    qkv_beside: Beside | None = None
+    proj_beside: Beside | None = None
+    up_beside: Beside | None = None
+    down_beside: Beside | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +152,7 @@ class Network:
             for name, shape in matrices.items():
                 _fits(name, getattr(layer, name), shape)
                 _fits(f"{name}_bias", getattr(layer, f"{name}_bias"), shape[:1])
+                _fits_beside(name, getattr(layer, f"{name}_beside"), shape)
 
     def _check_settings(self) -> None:
         if self.heads < 1:
@@ -190,6 +198,14 @@ def _fits(
         raise TypeError(f"Network: {name} must be {dtype.__name__}, not {part.dtype}; cast it")
     if not (part.flags.c_contiguous and part.flags.aligned):
         raise ValueError(f"Network: {name} {part.shape} must be C-contiguous and aligned")
+
+
+def _fits_beside(name: str, beside: Beside | None, shape: tuple[int, int]) -> None:
+    """Raise unless A and U are missing or give a matrix of that shape."""
+    if beside is not None:
+        A, U = beside
+        _fits(f"{name}_beside's A", A, (len(A), shape[1]))
+        _fits(f"{name}_beside's U", U, (shape[0], len(A)))
 
 
 def decode_step(
@@ -288,13 +304,13 @@ def decode_with(
     stream = after(stream, network.norm, network.norm_bias)
     for layer, k, v in zip(network.layers, keys, values, strict=True):
         h = before(stream, layer.norm1, layer.norm1_bias)
-        h = linear(ops, h, layer.qkv, layer.qkv_bias)
+        h = product(ops, h, layer, "qkv")
         h = attention(ops, h, layer, k, v, positions, slots, network)
-        stream = linear(ops, h, layer.proj, layer.proj_bias, stream)
+        stream = product(ops, h, layer, "proj", stream)
         stream = after(stream, layer.norm1, layer.norm1_bias)
         h = before(stream, layer.norm2, layer.norm2_bias)
-        h = activate(linear(ops, h, layer.up, layer.up_bias), network.activation, ops.gelu_forward)
-        stream = linear(ops, h, layer.down, layer.down_bias, stream)
+        h = activate(product(ops, h, layer, "up"), network.activation, ops.gelu_forward)
+        stream = product(ops, h, layer, "down", stream)
         stream = after(stream, layer.norm2, layer.norm2_bias)
     h = before(stream[:scored], network.norm, network.norm_bias)
     logits = linear(ops, h, network.output, network.head_bias)
@@ -353,6 +369,16 @@ def norm(ops: ModuleType, x, weight, bias, network: Network):
     if network.norm_kind == "rmsnorm":
         return ops.rmsnorm_forward(x, weight, eps=network.eps)[0]
     return ops.layernorm_forward(x, weight, bias, eps=network.eps)[0]
+
+
+def product(ops: ModuleType, x, layer: LayerWeights, name: str, residual=None):
+    """x (W + U A)^T + bias + residual of one of PRODUCTS."""
+    weight, bias, beside = (getattr(layer, f"{name}{part}") for part in ("", "_bias", "_beside"))
+    y = linear(ops, x, weight, bias, residual)
+    if beside is None:
+        return y
+    A, U = beside
+    return linear(ops, linear(ops, x, A), U, None, y)
 
 
 def linear(ops: ModuleType, x, weight: Matrix, bias=None, residual=None):

@@ -23,7 +23,14 @@ from minigrad.nn.functions import (
 from minigrad.nn.layernorm import LayerNorm
 from minigrad.nn.linear import Linear
 from minigrad.nn.mlp import MLP
-from minigrad.nn.module import Module, Parameter, copy_arrays, evaluating, replace_modules
+from minigrad.nn.module import (
+    Module,
+    Parameter,
+    copy_arrays,
+    evaluating,
+    replace_modules,
+    shared,
+)
 from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
 from minigrad.nn.rmsnorm import RMSNorm
 
@@ -32,5 +39,5 @@ __all__ = [
     "Flatten", "Function", "Identity", "LayerNorm", "Linear", "LogSoftmax", "MSELoss", "Module",
     "ModuleDict", "ModuleList", "Parameter", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm",
     "ReLU", "SelfAttention", "Sequential", "SiLU", "Sight", "Sigmoid", "Softmax", "Tanh",
-    "copy_arrays", "evaluating", "functional", "init", "replace_modules",
+    "copy_arrays", "evaluating", "functional", "init", "replace_modules", "shared",
 ]

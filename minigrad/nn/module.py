@@ -8,6 +8,7 @@ Read next: linear.py, then containers.py.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -159,6 +160,15 @@ def evaluating(module: Module) -> Iterator[None]:
     finally:
         if training:
             module.train()
+
+
+def shared(module: M) -> M:
+    """A tree of its own over the same parameters and buffers: surgery on it is not seen from here,
+    and what is written to an array is."""
+    made = copy.copy(module)
+    for name, child in module.named_children():
+        setattr(made, name, shared(child))
+    return made
 
 
 def copy_arrays(

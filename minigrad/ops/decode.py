@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import active
-from kernels.numpy_ref.decode import LayerWeights, Matrix, Network
+from kernels.numpy_ref.decode import Beside, LayerWeights, Matrix, Network
 from kernels.packing import Packed
 
-__all__ = ["LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
+__all__ = ["Beside", "LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
 
 
 def decode_step(

@@ -1,5 +1,7 @@
 """decode_step: every backend and instruction set writes the reference's cache and logits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -160,3 +162,49 @@ def test_ids_and_positions_may_be_of_any_integer_type(fast):
     small = np.array([3, 0, 7, 0, 5, 0], np.int32)[::2]
     got = fast.decode_step(small, net, *caches(net, 3), np.zeros(3, np.uint8))
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("scheme", ["float32", "nf4"])
+@pytest.mark.parametrize("activation", ["gelu", "relu2"])
+def test_thin_matrices_beside_one_are_their_product_added_to_it(fast, scheme, activation):
+    """LoRA's factors: what a step makes of W and U A is what it makes of W + U A."""
+    rng = np.random.default_rng(8)
+    plain = network(scheme, activation=activation)
+    names = ("qkv", "proj", "up", "down")
+
+    def beside(matrix, rank):
+        n, k = matrix.shape
+        return tuple(
+            rng.standard_normal(size).astype(np.float32) * np.float32(0.3)
+            for size in ((rank, k), (n, rank))
+        )
+
+    layers = tuple(
+        replace(layer, **{f"{name}_beside": beside(getattr(layer, name), 3 + 2 * i)
+                          for i, name in enumerate(names[at:])})
+        for at, layer in enumerate(plain.layers)
+    )
+    net = replace(plain, layers=layers)
+    ids = rng.integers(0, 37, (4, 3))
+    found, want = steps(fast, net, ids), steps(numpy_ref, net, ids)
+    for ours, right in zip(found, want, strict=True):
+        np.testing.assert_allclose(ours, right, rtol=1e-4, atol=5e-5)
+    assert np.abs(found[0] - steps(fast, plain, ids)[0]).max() > 0.1
+    if scheme == "float32":
+        def whole(layer, name):
+            A, U = getattr(layer, f"{name}_beside") or (0, 0)
+            return getattr(layer, name) + np.dot(U, A)
+
+        merged = replace(net, layers=tuple(
+            replace(layer, **{name: whole(layer, name).astype(np.float32) for name in names},
+                    **{f"{name}_beside": None for name in names})
+            for layer in layers
+        ))
+        np.testing.assert_allclose(found[0], steps(fast, merged, ids)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_thin_matrices_of_other_sizes_are_refused():
+    layer = network("float32").layers[0]
+    A, U = np.zeros((2, 24), np.float32), np.zeros((72, 3), np.float32)
+    with pytest.raises(ValueError, match="qkv_beside's U"):
+        replace(network("float32"), layers=(replace(layer, qkv_beside=(A, U)),))

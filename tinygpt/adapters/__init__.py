@@ -4,7 +4,7 @@ Read in this order: config.py, adapt.py, targets.py, lora.py, dora.py, ia3.py, b
 prefix.py, prompt.py.
 """
 
-from tinygpt.adapters.adapt import adapt, adapter_state, load_adapter, merge, remove
+from tinygpt.adapters.adapt import adapt, adapter_state, load_adapter, merge, remove, settle
 from tinygpt.adapters.config import MethodConfig
 
-__all__ = ["MethodConfig", "adapt", "adapter_state", "load_adapter", "merge", "remove"]
+__all__ = ["MethodConfig", "adapt", "adapter_state", "load_adapter", "merge", "remove", "settle"]

@@ -5,6 +5,7 @@
     load_adapter(model, method, arrays)                 into a fresh copy of the base
     merge(model)                                        in place; no adapter is left
     remove(model)                                       in place; the base as it was
+    settle(model)                                       in place; for writing, no longer taught
 
 All of it is surgery on the tree of modules (nn.replace_modules): the model knows no method, the
 optimizer takes what has requires_grad, and autograd computes no other gradients.
@@ -25,7 +26,7 @@ from tinygpt.adapters.config import MethodConfig
 from tinygpt.adapters.dora import DoRALinear
 from tinygpt.adapters.ia3 import ScaledInput, ScaledOutput
 from tinygpt.adapters.lora import LoRALinear
-from tinygpt.adapters.prefix import Behind, LaterPositions, PrefixAttention
+from tinygpt.adapters.prefix import Behind, LaterPositions, PrefixAttention, as_cache
 from tinygpt.adapters.prompt import Prompt
 from tinygpt.adapters.targets import Adapted, Product, Rows, floats, parts, replace_products
 from tinygpt.errors import UserError
@@ -155,9 +156,9 @@ def remove(model: LanguageModel) -> None:
     rounded stays rounded.
     Raises UserError if there is none.
     """
-    prompted = isinstance(model, GPT) and model.prompt is not None
+    prompted = isinstance(model, GPT) and (model.prompt or model.begins) is not None
     if isinstance(model, GPT):
-        model.prompt = None
+        model.prompt = model.begins = None
     model.before = 0
     if any(isinstance(module, AROUND) for module in model.modules()):
         nn.replace_modules(
@@ -166,6 +167,26 @@ def remove(model: LanguageModel) -> None:
         )
     elif not prompted:
         raise UserError("this model has no adapter to take out. Give one that was adapted.")
+
+
+def settle(model: LanguageModel) -> None:
+    """Give an adapted model the form in which it writes quickly, in place; it computes the same.
+
+    A step of generation knows factors beside a matrix, so LoRA's stay there: many adapters can
+    share one base. DoRA's and IA3's products become float matrices of their own, a prefix what a
+    cache begins with. What stands beside rounded weights otherwise than LoRA, and a bottleneck,
+    stays as it is and writes by the model's own forward, more slowly.
+    """
+    if any(isinstance(module, PrefixAttention) for module in model.modules()):
+        as_cache(cast(GPT, model))
+    if any(_becomes_one("", module) for module in model.modules()):
+        nn.replace_modules(model, _becomes_one, lambda module: cast(Adapted, module).merged())
+
+
+def _becomes_one(name: str, module: nn.Module) -> bool:
+    if not isinstance(module, Adapted) or type(module) is LoRALinear:
+        return False
+    return isinstance(cast(Any, module).base, nn.Linear)
 
 
 def merge(model: LanguageModel) -> None:

@@ -17,7 +17,7 @@ Read next: prompt.py.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from minigrad import Tensor, nn, ops
 from minigrad.nn.attention import Cache
 from minigrad.ops.attention import rotate
 from tinygpt.errors import UserError
+from tinygpt.model import GPT
 from tinygpt.model.positions import Positions
 
 
@@ -67,6 +68,21 @@ class PrefixAttention(nn.Module):
         )
         y = ops.attention(q, k, v, sight.bias, causal=base.causal, rotary=rotary)
         return base.dropout(base.proj(y.reshape(B, T, -1)))
+
+
+def as_cache(decoder: GPT) -> None:
+    """Make of a learned prefix what every cache begins with, in place: no module of it is left.
+
+    The text's keys follow at the positions that they had behind the prefix. Nothing learns it then.
+    """
+    layers = [cast(PrefixAttention, block.attention) for block in decoder.layers()]
+    keys, values = [layer.keys.data for layer in layers], [layer.values.data for layer in layers]
+    decoder.begins = np.stack(keys), np.stack(values)
+    nn.replace_modules(
+        decoder,
+        lambda _, module: isinstance(module, PrefixAttention | Behind | LaterPositions),
+        lambda module: module.base,  # type: ignore[attr-defined]
+    )
 
 
 class Behind(nn.Module):

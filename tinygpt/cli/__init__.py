@@ -22,7 +22,7 @@ COMMANDS = {
     "finetune": ("tinygpt.cli.finetuning:finetune", "Teach a model to answer."),
     "merge": ("tinygpt.cli.finetuning:merge", "One model of a base and an adapter."),
     "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
-    "chat": ("tinygpt.cli.inference:chat", "Talk with a trained model."),
+    "chat": ("tinygpt.cli.chat:chat", "Talk with a trained model."),
     "serve": ("tinygpt.cli.serving:serve", "OpenAI's API and a chat page for trained models."),
     "classify": ("tinygpt.cli.encoder:classify", "Say which class texts are of."),
     "embed": ("tinygpt.cli.encoder:embed", "Texts as vectors, by a trained encoder."),

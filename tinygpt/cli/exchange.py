@@ -37,10 +37,13 @@ def import_(model, out):
 
 
 def export_model(run, to, out, kind):
-    """Write a model for other programs: to is "hf" or "gguf", out a folder or a file.
+    """Write a model for other programs: to is "hf", "gguf" or "peft", out a folder or a file.
 
     kind: of the matrices in a GGUF file.
     """
+    if to == "peft":
+        _export_adapter(run, Path(out))
+        return
     from tinygpt.config import find_objective
     from tinygpt.exchange.gguf_models import write_gguf
     from tinygpt.exchange.huggingface_folder import own_form, write_folder
@@ -57,3 +60,18 @@ def export_model(run, to, out, kind):
         return
     size = write_folder(Path(out), model, tokenizer, form)
     click.echo(f"{out}: {size / 1e6:.1f} MB of weights, for transformers to open")
+
+
+def _export_adapter(run, out):
+    """Write what a run learned beside its base, as PEFT does, with how it is spoken to."""
+    from tinygpt.exchange.peft import write_adapter
+    from tinygpt.runs.run import Run
+    from tinygpt.screens.console import warn
+    from tinygpt.storage.paths import shown
+    from tinygpt.weights.open import check_adapter, form_of, load_model
+
+    opened = Run.open(run)
+    check_adapter(opened)
+    write_adapter(load_model(opened, warn=warn), out, opened.config.base, form_of(run))
+    size = sum(file.stat().st_size for file in out.iterdir())
+    click.echo(f"{shown(out)}: {size / 1e6:.2f} MB, for PEFT to put beside {opened.config.base}")

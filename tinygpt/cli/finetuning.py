@@ -122,15 +122,13 @@ def merge(run, out):
     """
     from pathlib import Path
 
-    from tinygpt.errors import UserError
     from tinygpt.machine.terminal import command
     from tinygpt.pretraining.adopt import adopt
     from tinygpt.runs.run import Run
     from tinygpt.screens.console import Screen, warn
-    from tinygpt.weights.open import form_of, method_of, open_model
+    from tinygpt.weights.open import check_adapter, form_of, open_model
 
-    if method_of(Run.open(run)).name == "full":
-        raise UserError(f"{run} has no adapter: it is one model already. Use it as it is.")
+    check_adapter(Run.open(run))
     model, tokenizer = open_model(run, warn, whole=True)
     made = adopt(model, tokenizer, form_of(run), Path(out))
     Screen().shell(command("chat", made.path), "Talk to it: ")

@@ -1,4 +1,4 @@
-"""The commands that use a trained model: generate, chat, quantize.
+"""The commands that use a trained model: generate, quantize; chat is in chat.py.
 
 Imports stand inside the functions, so that `--help` is quick.
 """
@@ -39,7 +39,7 @@ def draft_option(command):
     )(command)
 
 
-def _decoder(draft: str, model, tokenizer, sampling, rng):
+def drafting(draft: str, model, tokenizer, sampling, rng):
     """What reads and steps, guessing by --draft."""
     from tinygpt.inference.drafts import ModelDraft, NgramDraft
     from tinygpt.inference.speculation import decoder_for
@@ -61,14 +61,19 @@ def _decoder(draft: str, model, tokenizer, sampling, rng):
     return decoder
 
 
-def _say_counts(decoder) -> None:
+def say_counts(decoder) -> None:
     """What became of the guesses, if there were any."""
     counts = getattr(decoder, "counts", None)
     if counts is not None and counts.guessed:
         click.echo(f"{decoder.draft.name}: {counts}", err=True)
 
 
-def _sampling(options: dict[str, Any]):
+def adapter_option(help):
+    """--adapter, repeatable."""
+    return click.option("--adapter", "adapters", multiple=True, metavar="[NAME=]RUN|DIR", help=help)
+
+
+def sampling_of(options: dict[str, Any]):
     from tinygpt.inference.sampling import Sampling
 
     names = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
@@ -82,11 +87,13 @@ def _sampling(options: dict[str, Any]):
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True,
               help="Texts to write, each from the next seed.")
 @draft_option
+@adapter_option("What was learned beside this model; several write in turn.")
 @sampling_options
-def generate(model, prompt, max_tokens, samples, draft, seed, stop, **options):
+def generate(model, prompt, max_tokens, samples, adapters, draft, seed, stop, **options):
     """Let a trained model go on from a prompt; an encoder-decoder turns it into another text.
 
-    RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote.
+    RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote. An adapter is
+    a run of `tinygpt finetune`, or a folder of PEFT's.
     """
     import numpy as np
 
@@ -95,11 +102,11 @@ def generate(model, prompt, max_tokens, samples, draft, seed, stop, **options):
     from tinygpt.model import EncoderDecoder
     from tinygpt.screens.console import ModelText, warn
     from tinygpt.text.reading import read_text
-    from tinygpt.weights.open import form_of, open_model
+    from tinygpt.weights.beside import Base
 
-    sampling = _sampling(options)
-    gpt, tokenizer = open_model(model, warn=warn)
-    form = form_of(model)
+    sampling = sampling_of(options)
+    base = Base.open(model, adapters, warn)
+    gpt, tokenizer = base.model, base.tokenizer
     translates = isinstance(gpt, EncoderDecoder)
     if translates:
         sampling = _for_translation(model, prompt, sampling)
@@ -113,26 +120,30 @@ def generate(model, prompt, max_tokens, samples, draft, seed, stop, **options):
         if name in prompt:
             click.echo(f"{name} in the prompt is read as ordinary characters", err=True)
     length, context = len(encode_prompt(tokenizer, prompt)), gpt.shape.context
+    writers = base.adapted or base.voices()
     if length > context and not translates:
         click.echo(
             f"the prompt is {length} tokens long, the model's context {context}: it reads the last "
             f"{context}.",
             err=True,
         )
-    for number in range(samples):
-        rng = np.random.default_rng(seed + number)
-        decoder = _decoder(draft, gpt, tokenizer, sampling, rng)
+    texts = [(name, number) for name in writers for number in range(samples)]
+    for name, number in texts:
+        if len(writers) > 1 and not number:
+            click.echo(f"[{name}]")
+        voice, rng = writers[name], np.random.default_rng(seed + number)
+        decoder = drafting(draft, voice.model, tokenizer, sampling, rng)
         written = stream_text(
-            gpt, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop, rng=rng,
-            form=form, decoder=decoder,
+            voice.model, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
+            rng=rng, form=voice.form, decoder=decoder,
         )
         with ModelText() as write:
             if not translates:
                 write(prompt)
             for text in written:
                 write(text)
-        click.echo("\n" if number + 1 < samples else "")
-        _say_counts(decoder)
+        click.echo("" if (name, number) == texts[-1] else "\n")
+        say_counts(decoder)
 
 
 def _for_translation(model, prompt, sampling):
@@ -149,140 +160,6 @@ def _for_translation(model, prompt, sampling):
     given = click.get_current_context().get_parameter_source("temperature")
     usual = given == click.core.ParameterSource.DEFAULT
     return dataclasses.replace(sampling, temperature=0.0) if usual else sampling
-
-
-CHAT_HELP = """/reset             forgets the conversation
-/temperature 0.7   changes the temperature
-/quit, Ctrl-D      leave
-Ctrl-C             stops an answer"""
-NO_TEMPLATE = "this model was taught no template to answer in: it goes on with the text"
-BASE_MODEL = """This is a base model: it does not answer, it goes on with the text that you and \
-it write in turns. Begin something and see what it makes of it."""
-
-
-@click.command()
-@click.argument("model", metavar="RUN|FILE|NAME", type=ModelPlace())
-@click.option("--max-tokens", type=click.IntRange(1), default=200, show_default=True,
-              help="Longest answer.")
-@click.option(
-    "--roles",
-    is_flag=True,
-    help="For a model taught to answer: mark who speaks by <|user|>, <|assistant|>.",
-)
-@click.option("--once", metavar="QUESTION", help="Print the answer to this and end.")
-@draft_option
-@sampling_options
-def chat(model, max_tokens, roles, once, draft, seed, stop, **options):
-    """Talk with a trained model; the conversation is remembered as far as the context reaches.
-
-    RUN is the --out folder of `tinygpt train` or `finetune`; FILE is what `tinygpt quantize` wrote.
-    A model that was taught to answer, here or elsewhere, is spoken to by the template that it
-    learned, and its own tokens end an answer. What comes out of `tinygpt train` was taught none and
-    goes on with the text, up to an empty line (change that with --stop).
-    """
-    import numpy as np
-
-    from tinygpt.config import find_objective
-    from tinygpt.inference.chat import Conversation
-    from tinygpt.screens.console import Screen, warn
-    from tinygpt.weights.open import form_of, objective_of, open_model
-
-    sampling = _sampling(options)
-    form = form_of(model)
-    taught = form is not None and form.template is not None
-    if once is not None and not once.strip():
-        raise click.UsageError("the question is empty. Give it after --once.")
-    if roles and not taught and not find_objective(objective_of(model)).teaches_roles:
-        raise click.UsageError(
-            f"{model} was never taught who speaks: its rows for <|user|> and <|assistant|> are "
-            "untrained, and what they call up is noise. Leave --roles out."
-        )
-    gpt, tokenizer = open_model(model, warn=warn)
-    rng = np.random.default_rng(seed)
-    decoder = _decoder(draft, gpt, tokenizer, sampling, rng)
-    talk = Conversation(
-        gpt, tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles, form=form,
-        stop=stop or (() if roles or taught else ("\n\n",)), rng=rng,
-        decoder=decoder,
-    )
-    screen = Screen()
-    if once is not None:
-        if not roles and not taught:
-            warn(NO_TEMPLATE)
-        _answer(talk, once)
-        _say_counts(decoder)
-        return
-    if not roles and not taught:
-        screen.say(BASE_MODEL)
-    screen.say(CHAT_HELP)
-    for line in _said("> "):
-        if line.startswith("/"):
-            if line.split()[0] in ("/quit", "/exit"):
-                break
-            try:
-                _chat_command(talk, line)
-            except UserError as error:
-                screen.say(str(error))
-            continue
-        if not line.strip():
-            continue
-        try:
-            _answer(talk, line)
-        except KeyboardInterrupt:
-            click.echo(" ...")
-        except UserError as error:
-            screen.say(str(error))
-    _say_counts(decoder)
-
-
-def _answer(talk, text: str) -> None:
-    """Print what the model answers, as it comes."""
-    from tinygpt.screens.console import ModelText
-
-    with ModelText() as write:
-        for piece in talk.say(text):
-            write(piece)
-    click.echo()
-
-
-def _said(prompt: str):
-    """Lines from the terminal, with its editing and history where there are, or from a pipe."""
-    import contextlib
-    import sys
-
-    from tinygpt.text.reading import lines
-
-    piped = None if sys.stdin.isatty() else lines(sys.stdin.buffer, "standard input")
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  # arrow keys and history, from here on
-    while True:
-        try:
-            if piped is None:
-                line = input(prompt)
-            else:
-                click.echo(prompt, nl=False)
-                line = next(piped)
-        except (EOFError, StopIteration, KeyboardInterrupt):
-            click.echo()
-            return
-        yield line
-
-
-def _chat_command(talk, line: str) -> None:
-    import dataclasses
-
-    command, _, argument = line.partition(" ")
-    if command == "/reset":
-        talk.reset()
-    elif command == "/temperature":
-        try:
-            value = float(argument)
-        except ValueError:
-            click.echo(f"{argument!r} is not a number. Write for example /temperature 0.7")
-            return
-        talk.sampling = dataclasses.replace(talk.sampling, temperature=value)
-    else:
-        click.echo(CHAT_HELP)
 
 
 @click.command()

@@ -334,8 +334,9 @@ def diagnose(run):
 @click.argument("run", type=Place())
 @click.option("--csv", type=Place(dir_okay=False), help="Write the metrics as a table.")
 @click.option("--tensorboard", is_flag=True, help="Write event files into RUN/tensorboard.")
-@click.option("--to", type=click.Choice(["hf", "gguf"]), help="Write the model for other programs.")
-@click.option("--out", type=Place(), help="Folder (hf) or file (gguf) to write that model into.")
+@click.option("--to", type=click.Choice(["hf", "gguf", "peft"]),
+              help="Write the model for other programs, or what was learned beside one.")
+@click.option("--out", type=Place(), help="Folder (hf, peft) or file (gguf) to write that into.")
 @click.option("--kind", type=click.Choice(["F32", "F16", "Q8_0", "Q4_0"]), default="F32",
               show_default=True, help="Of the matrices in a GGUF file.")
 def export(run, csv, tensorboard, to, out, kind):
@@ -343,7 +344,8 @@ def export(run, csv, tensorboard, to, out, kind):
 
     With --to hf --out FOLDER it writes the model in its place: config.json, safetensors and
     tokenizer.json, as transformers opens them without remote code; with --to gguf --out FILE a file
-    that llama.cpp opens, with our own vocabulary.
+    that llama.cpp opens, with our own vocabulary. Of a `finetune` by an adapter both are the merged
+    model, and --to peft --out FOLDER is the adapter alone.
     """
     if bool(to) != bool(out):
         raise click.UsageError("--to and --out go together: --to hf --out FOLDER.")

@@ -35,8 +35,10 @@ from tinygpt.exchange.peft_arrays import (
     written_prompt,
 )
 from tinygpt.model import GPT, LanguageModel
+from tinygpt.runs.chat_form import ChatForm
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import replace_file, replacing
+from tinygpt.storage.paths import check_folder, shown
 from tinygpt.storage.reading import ANYTHING, TEXT, FormatError, read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -57,6 +59,22 @@ INSTALL = {
     "PROMPT_TUNING": install_prompt,
 }
 WRITTEN = (written_factors, written_gains, written_prefix, written_prompt)
+
+
+def looks_like(path: str | Path) -> bool:
+    """Whether a folder is an adapter of PEFT's, whole or damaged."""
+    return (Path(path) / CONFIG).is_file()
+
+
+def look(folder: Path) -> tuple[str, str]:
+    """(what an adapter is, as "LORA of rank 8"; the name of its base as it says, "" for none).
+
+    Raises FormatError for a damaged adapter_config.json.
+    """
+    config = read_json(folder / CONFIG, {"peft_type": TEXT, str: ANYTHING})
+    base, rank = config.get("base_model_name_or_path"), config.get("r")
+    what = shown(config["peft_type"])[:40] + (f" of rank {rank}" if type(rank) is int else "")
+    return what, shown(base) if isinstance(base, str) else ""
 
 
 def read_adapter(
@@ -99,12 +117,15 @@ def read_adapter(
     return method
 
 
-def write_adapter(model: LanguageModel, folder: str | Path, base: str = "") -> None:
+def write_adapter(
+    model: LanguageModel, folder: str | Path, base: str = "", form: ChatForm | None = None
+) -> None:
     """Write the adapter of a model as PEFT does.
 
     base: the name of what it was trained on, for base_model_name_or_path.
-    Raises ExchangeError for a method that PEFT has not, or a base that transformers has not;
-    OSError.
+    form: how it is spoken to, in a file of ours that PEFT passes over.
+    Raises ExchangeError for a method that PEFT has not, a base that transformers has not, or a
+    place that cannot be written.
     """
     kind, folder = _decoder(model), Path(folder)
     for written in WRITTEN:
@@ -122,12 +143,21 @@ def write_adapter(model: LanguageModel, folder: str | Path, base: str = "") -> N
         **config,
     }
     mark = base_mark(model)
-    folder.mkdir(parents=True, exist_ok=True)
     metadata = {"format": "pt", **({} if mark is None else {MARK: mark})}
     named = {f"{PREFIX if '.' in name else ''}{name}": array for name, array in arrays.items()}
-    with replacing(folder / WEIGHTS) as file:
-        safetensors.write(file, named, metadata)
-    replace_file(folder / CONFIG, json.dumps(values, indent=2) + "\n")
+    check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / WEIGHTS) as file:
+            safetensors.write(file, named, metadata)
+        replace_file(folder / CONFIG, json.dumps(values, indent=2) + "\n")
+        if form is not None:
+            form.leave(folder)
+    except OSError as error:
+        raise ExchangeError(
+            f"cannot write {shown(folder)}: {error.strerror or error}. Choose another place or "
+            "make room."
+        ) from error
 
 
 def _decoder(model: LanguageModel) -> str:

@@ -56,18 +56,33 @@ class Conversation:
         decoder: Decoder | None = None,
     ):
         self.tokenizer, self.sampling, self.max_tokens = tokenizer, sampling, max_tokens
-        self.stop = stop_texts(stop)
         names = ("<|user|>", "<|end|>", "<|assistant|>")
         self._roles = [tokenizer.special_id(name) for name in names] if roles else None
-        self._dialogue = None
-        if form is not None and form.template is not None:
-            self._dialogue = Dialogue(form, tokenizer)
-        self._opening, self._ends = opening_ids(tokenizer, form), end_ids(tokenizer, form)
         self._answer = 0  # where the last answer begins
         self._ids: list[int] = []  # all that was said
         self._read = 0  # how much of it the decoder has taken in; 0 while it is at work
-        self._decoder = Decoder(model) if decoder is None else decoder
         self._rng = np.random.default_rng(0) if rng is None else rng
+        self._set_form(form)
+        self.use(model, form, stop, decoder)
+
+    def use(
+        self, model: LanguageModel, form: ChatForm | None, stop: str | Sequence[str],
+        decoder: Decoder | None = None,
+    ) -> None:
+        """Let another model of the same tokenizer go on, which reads all that was said; where it
+        is spoken to in another form, the conversation begins anew."""
+        self.stop = stop_texts(stop)
+        if form != self._form:
+            self._set_form(form)
+            self.reset()
+        self._decoder, self._read = Decoder(model) if decoder is None else decoder, 0
+
+    def _set_form(self, form: ChatForm | None) -> None:
+        self._form, self._dialogue = form, None
+        if form is not None and form.template is not None:
+            self._dialogue = Dialogue(form, self.tokenizer)
+        self._opening = opening_ids(self.tokenizer, form)
+        self._ends = end_ids(self.tokenizer, form)
 
     @property
     def text(self) -> str:

@@ -22,6 +22,8 @@ remembers cannot slide: a key computed at position 7 holds position 7. When all 
 So each token sees between context/2 and context tokens back, and the price is one prefill of
 context/2 tokens for every context/2 tokens written.
 
+What an adapter put in front of every text stays: such a model forgets and does not slide.
+
 **Ctrl-C.** What is taken in is kept in one name, bound anew when a pass is whole: tokens, and a
 cache that holds so many of them. A pass works on a cache of its own (`ahead`, sharing the arrays),
 so one that is cut short takes in nothing.
@@ -48,7 +50,8 @@ class Decoder:
 
     def __init__(self, model: LanguageModel, batch: int = 1):
         self.model = model
-        self.context, self.slides = model.shape.context - model.before, model.shape.slides
+        self.context = model.shape.context - model.before
+        self.slides = model.shape.slides and not model.before
         self._network = network_of(model)  # None: step by the model's own forward
         self._held = (np.zeros((batch, 0), dtype=np.int64), model.make_cache(batch))
 
@@ -101,7 +104,8 @@ class Decoder:
             cache.clear()
             recent = tokens[:, self.context - self.context // 2 :]
             return self._take_in(recent[:, :0], cache, np.concatenate([recent, ids[:, None]], 1))
-        if self._network is None:
+        unread = cache.length < self.model.before  # a prompt, which a step knows nothing of
+        if self._network is None or unread:
             return self._take_in(tokens, cache, ids[:, None])
         positions = np.full(len(ids), cache.length)
         logits = decode_step(ids, self._network, cache.keys, cache.values, positions)
@@ -123,7 +127,7 @@ class Decoder:
             self.clear()
             return
         cache = cache.ahead(0)
-        cache.length = same
+        cache.length -= tokens.shape[1] - same  # what stands before the text stays
         self._held = tokens[:, :same], cache
 
     def _take_in(self, tokens: np.ndarray, cache: KVCache, ids: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
 """A GPT's weights in the form that one decode step takes (kernels/numpy_ref/decode.py).
 
 No weight is copied: the network reads the model's own arrays, float or quantized, as they are now.
+LoRA's factors stand beside their matrix there too; of what other methods put in, `settle`
+(../adapters/adapt.py) makes something that a step knows, where it can.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import numpy as np
 
 from minigrad import Tensor, nn
 from minigrad.nn.quantized import QuantizedEmbedding, QuantizedLinear
-from minigrad.ops.decode import LayerWeights, Matrix, Network
+from minigrad.ops.decode import Beside, LayerWeights, Matrix, Network
+from tinygpt.adapters.lora import LoRALinear
 from tinygpt.model import GPT, LanguageModel, ModelShape
 from tinygpt.model.block import Block
 from tinygpt.model.positions import Positions
@@ -26,7 +29,7 @@ def network_of(model: LanguageModel) -> Network | None:
     `forward`, more slowly.
     """
     try:
-        return _network(model) if type(model) is GPT and model.prompt is None else None
+        return _network(model) if type(model) is GPT else None
     except _Unknown:
         return None
 
@@ -66,14 +69,21 @@ def _layer(block: Any, shape: ModelShape) -> LayerWeights:
     q_norm, k_norm = attention.q_norm, attention.k_norm
     return LayerWeights(
         norm1=_norm(block.norm1, shape), norm1_bias=_bias(block.norm1),
-        qkv=_matrix(attention.qkv), qkv_bias=_bias(attention.qkv),
         q_norm=None if q_norm is None else _norm(q_norm, shape, nn.RMSNorm),
         k_norm=None if k_norm is None else _norm(k_norm, shape, nn.RMSNorm),
-        proj=_matrix(attention.proj), proj_bias=_bias(attention.proj),
         norm2=_norm(block.norm2, shape), norm2_bias=_bias(block.norm2),
-        up=_matrix(mlp.up), up_bias=_bias(mlp.up),
-        down=_matrix(mlp.down, shape.activation), down_bias=_bias(mlp.down),
+        **_product("qkv", attention.qkv), **_product("proj", attention.proj),
+        **_product("up", mlp.up), **_product("down", mlp.down, shape.activation),
     )
+
+
+def _product(name: str, module: Any, activation: str | None = None) -> dict[str, Any]:
+    """The fields of one matrix: itself, its bias, what stands beside it."""
+    beside: Beside | None = None
+    if type(module) is LoRALinear:
+        beside, module = (module.A.data, module.wide().data), module.base
+    return {name: _matrix(module, activation), f"{name}_bias": _bias(module),
+            f"{name}_beside": beside}
 
 
 def _distance_bias(positions: Positions, shape: ModelShape) -> np.ndarray | None:

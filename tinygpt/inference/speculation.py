@@ -143,7 +143,8 @@ class SpeculatingDecoder(Decoder):
     def _guesses(self, ids: np.ndarray) -> list[int]:
         tokens, cache = self._held
         room = min(self.context, self.model.shape.sight) - cache.length - 1
-        if room < 1 or self._network is None or not self._pace.tries():
+        unread = cache.length < self.model.before
+        if room < 1 or unread or self._network is None or not self._pace.tries():
             return []
         return self.draft.guess(np.append(tokens[0], ids), min(GUESSES, room))
 
@@ -180,7 +181,8 @@ def worth_drafting(network: Network | None) -> bool:
     if network is None:
         return False
     arrays = [network.output, *(part for layer in network.layers for part in vars(layer).values())]
-    return sum(array.nbytes for array in arrays if array is not None) >= LEAST_BYTES
+    known = (array for array in arrays if array is not None and not isinstance(array, tuple))
+    return sum(array.nbytes for array in known) >= LEAST_BYTES  # what stands beside is thin
 
 
 def decoder_for(model: LanguageModel, draft: Draft | None) -> Decoder:

@@ -56,16 +56,28 @@ class KVCache:
     length: positions taken in, one number for all layers. It grows when the last layer has written,
     so a forward pass that is cut short (Ctrl-C) leaves the cache as if it had not begun, unless it
     has overwritten what a repetition would read: `ahead` is for those.
+    begins: (keys, values), (L, n, Hkv, D) each, that stand before every text: positions 0 to n - 1,
+        which are not forgotten (a prefix: ../adapters/prefix.py). Whoever writes beyond the places
+        overwrites them.
     arrays: keys and values, (L, B, places, Hkv, D) float32 each, others when `reserve` finds them
         too small; one name, so that they are replaced both or not at all.
     """
 
-    def __init__(self, shape: ModelShape, batch: int = 1):
+    def __init__(
+        self, shape: ModelShape, batch: int = 1,
+        begins: tuple[np.ndarray, np.ndarray] | None = None,
+    ):
         self.shape, self.length = shape, 0
         _, kv_heads, head = shape.heads
         none = np.zeros((shape.n_layers, batch, 0, kv_heads, head), np.float32)
         self.arrays = none, none
         self.reserve(FEWEST)
+        self.first = 0 if begins is None else begins[0].shape[1]
+        if begins is not None:
+            self.reserve(self.first)
+            for ring, held in zip(self.arrays, begins, strict=True):
+                ring[:, :, : self.first] = held[:, None]
+            self.length = self.first
 
     @property
     def keys(self) -> np.ndarray:
@@ -124,8 +136,8 @@ class KVCache:
         return other
 
     def clear(self) -> None:
-        """Forget everything; the memory is kept."""
-        self.length = 0
+        """Forget every text; the memory is kept, and what stands before texts."""
+        self.length = self.first
 
 
 def _whole_pages(places: int, keys: np.ndarray) -> int:

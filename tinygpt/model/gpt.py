@@ -26,9 +26,11 @@ class GPT(Transformer):
     """A decoder-only transformer.
 
     prompt: (B, T, C) -> (B, n + T, C), vectors in front of every text (tinygpt/adapters/prompt.py).
+    begins: keys and values there, as of KVCache; nothing learns them then.
     """
 
     prompt: nn.Module | None = None
+    begins: tuple[np.ndarray, np.ndarray] | None = None
 
     def __init__(self, shape: ModelShape, rng: np.random.Generator | None):
         """As `build` (build.py)."""
@@ -43,6 +45,8 @@ class GPT(Transformer):
             several: none sees another, and each has the positions that it would have alone. No
             prompt has a place in such rows.
         """
+        if cache is None and self.begins is not None:
+            cache = self.make_cache(len(ids))
         start, x = 0 if cache is None else cache.length, self.token_embedding(ids)
         if self.prompt is not None and not start:
             x = self.prompt(x)
@@ -67,4 +71,4 @@ class GPT(Transformer):
         return self.scores(x)
 
     def make_cache(self, batch: int = 1) -> KVCache:
-        return KVCache(self.shape, batch)
+        return KVCache(self.shape, batch, self.begins)

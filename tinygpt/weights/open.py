@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from minigrad import nn
-from tinygpt.adapters import MethodConfig, load_adapter, merge
+from tinygpt.adapters import MethodConfig, load_adapter, merge, settle
 from tinygpt.errors import UserError
-from tinygpt.exchange import gguf, gguf_models, huggingface_folder
+from tinygpt.exchange import gguf, gguf_models, huggingface_folder, peft
 from tinygpt.model import LanguageModel, ModelShape, build
 from tinygpt.runs import history
 from tinygpt.runs.chat_form import ChatForm, chat_form
@@ -65,12 +65,17 @@ def open_model(
             f"there is no {shown(path)}. Give the --out folder of a `tinygpt train`, or a file "
             "that `tinygpt quantize` wrote."
         )
+    if peft.looks_like(path):
+        raise UserError(
+            f"{shown(path)} is an adapter, which stands beside a model. Give the model that it was "
+            f"made for: tinygpt generate BASE --adapter {shown(path)}"
+        )
     if is_foreign(path):
         return huggingface_folder.open_folder(path)
     run = Run.open(path)
     model = load_model(run, warn=warn)
-    if whole and method_of(run).name != "full":
-        merge(model)
+    if method_of(run).name != "full":
+        (merge if whole else settle)(model)
     return check_fit(path, model, run.tokenizer)
 
 
@@ -88,6 +93,16 @@ def method_of(run: Run) -> MethodConfig:
     """How a run was trained: "full" unless it is one of adapters."""
     found: MethodConfig = getattr(run.config, "method", MethodConfig(name="full"))
     return found
+
+
+def check_adapter(run: Run) -> str:
+    """The method of a run that has a base.  Raises UserError for a whole model's."""
+    method = method_of(run).name
+    if method == "full":
+        raise UserError(
+            f"{shown(run.path)} has no adapter: it is one model already. Use it as it is."
+        )
+    return method
 
 
 def digest(model: LanguageModel) -> str:
@@ -143,8 +158,7 @@ def model_of(run: Run, saved: Checkpoint) -> LanguageModel:
     if method.name != "full":
         model, _ = open_base(run.config.base, method)
         saved.check_data({"base": digest(model)})
-        load_adapter(model, method, saved.tensors("model"))
-        return model.eval()
+        return install(run, saved, model)
     check_size(saved, shape)
     model = build(shape, None)
     saved.copy_to(model.state_dict())
@@ -170,6 +184,15 @@ def kept_model(run: Run, step: int) -> LanguageModel:
         raise CheckpointError(
             f"step {step} of {shown(run.path)} does not fit: {error}. Look at another."
         ) from error
+    return model.eval()
+
+
+def install(run: Run, saved: Checkpoint, model: LanguageModel) -> LanguageModel:
+    """Put what a checkpoint of an adapter's run holds into its base, in place.
+
+    Raises UserError for arrays that do not fit.
+    """
+    load_adapter(model, method_of(run), saved.tensors("model"))
     return model.eval()
 
 

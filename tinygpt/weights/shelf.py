@@ -21,7 +21,7 @@ import numpy as np
 
 from tinygpt.config import find_objective
 from tinygpt.errors import UserError
-from tinygpt.exchange import gguf, huggingface_folder
+from tinygpt.exchange import gguf, huggingface_folder, peft
 from tinygpt.exchange.gguf_architectures import read_shape
 from tinygpt.exchange.huggingface import read_config
 from tinygpt.model import ModelShape
@@ -30,6 +30,7 @@ from tinygpt.storage import safetensors
 from tinygpt.storage.paths import PathError, expand, kind, shown
 from tinygpt.storage.reading import ANYTHING, FormatError, read_json
 from tinygpt.text.files import is_run
+from tinygpt.weights.open import method_of
 from tinygpt.weights.quantized import described, quantized_objective
 
 SUFFIXES = (".gguf", ".tgpt")
@@ -90,12 +91,16 @@ def look(path: Path) -> Model | None:
     if there == "file":
         looks = {"GGUF": gguf.looks_like, "tinygpt": _is_quantized}
     elif there == "folder":
-        looks = {"run": is_run, "Hugging Face": huggingface_folder.looks_like}
+        looks = {"PEFT": peft.looks_like, "run": is_run,
+                 "Hugging Face": huggingface_folder.looks_like}
     source = next((name for name, holds in looks.items() if holds(path)), None)
     if source is None:
         return None
     size = path.stat().st_size if there == "file" else sum(_sizes(path))
     try:
+        if source == "PEFT":
+            what, base = peft.look(path)
+            return Model(path, source, size, f"adapter of {base}" if base else "adapter", what)
         shape, held = {
             "GGUF": _gguf, "tinygpt": _quantized, "run": _run, "Hugging Face": _hugging_face,
         }[source](path)
@@ -126,9 +131,12 @@ def _quantized(path: Path) -> tuple[ModelShape, str]:
 
 
 def _run(path: Path) -> tuple[ModelShape, str]:
-    config = Run.open(path).config
+    run = Run.open(path)
+    config = run.config
     _check_writes(config.objective)
-    return config.model, "float32"
+    method = method_of(run).name
+    beside = "" if method == "full" else f"{method} beside {shown(Path(config.base).name)}"
+    return config.model, beside or "float32"
 
 
 def _check_writes(objective: str) -> None:
@@ -186,7 +194,8 @@ def _files(model: Model) -> tuple[dict[str, object], list[Path]]:
     if model.source == "tinygpt":
         texts = safetensors.open_tensors(model.path).metadata
         return {**texts, "config": texts.get("config", "")}, [model.path]
-    config = read_json(model.path / "config.json", {str: ANYTHING})
+    name = peft.CONFIG if model.source == "PEFT" else "config.json"
+    config = read_json(model.path / name, {str: ANYTHING})
     if model.source == "run":
         return config, [Run.open(model.path).find("last", lambda text: None).path /
                         "model.safetensors"]

@@ -6,10 +6,19 @@ import pytest
 from minigrad import optim
 from minigrad.nn import evaluating
 from tests.tinygpt.exchange.models import made
-from tinygpt.adapters import MethodConfig, adapt, adapter_state, load_adapter, merge, remove
+from tinygpt.adapters import (
+    MethodConfig,
+    adapt,
+    adapter_state,
+    load_adapter,
+    merge,
+    remove,
+    settle,
+)
 from tinygpt.config import ConfigError, TrainingConfig
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
+from tinygpt.inference.network import network_of
 from tinygpt.training.optimizer import make_optimizer
 
 METHODS = ("lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "prompt")
@@ -80,6 +89,49 @@ def test_a_decoder_goes_on_as_one_pass_does(name, family):
         np.testing.assert_allclose(decoder.feed(IDS[:, :5]), whole[:, 4], rtol=0, atol=off)
         for t in range(5, 9):
             np.testing.assert_allclose(decoder.step(IDS[:, t]), whole[:, t], rtol=0, atol=off)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("family", [*FAMILIES, "gpt"])
+def test_settled_it_computes_the_same_by_the_decode_kernel(name, family):
+    model, _, whole = moved(name, family)
+    off = 4e-6 * np.abs(whole).max()
+    settle(model)
+    np.testing.assert_allclose(model(IDS).data, whole, rtol=0, atol=off)
+    assert (network_of(model) is None) == (name == "bottleneck")
+    with evaluating(model):
+        decoder = Decoder(model, 2)
+        for _ in range(2):  # a text forgotten takes no prefix with it
+            decoder.clear()
+            np.testing.assert_allclose(decoder.feed(IDS[:, :3]), whole[:, 2], rtol=0, atol=off)
+            for t in range(3, 9):
+                np.testing.assert_allclose(decoder.step(IDS[:, t]), whole[:, t], rtol=0, atol=off)
+
+
+@pytest.mark.parametrize("name", ["dora", "ia3"])
+def test_beside_rounded_weights_it_stays_as_it_is(name):
+    model = made("llama")
+    adapt(model, method("qlora"), None)
+    remove(model)
+    adapt(model, method(name), np.random.default_rng(0))
+    logits = model(IDS).data
+    settle(model)
+    np.testing.assert_array_equal(model(IDS).data, logits)
+    assert network_of(model) is None
+
+
+@pytest.mark.parametrize("name", ["prefix", "prompt"])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_beyond_the_context_it_forgets_the_text_and_not_what_stands_before_it(name, family):
+    model, *_ = moved(name, family)  # a context of 16, of which 4 are taken
+    ids = np.random.default_rng(6).integers(0, 300, (1, 12))
+    settle(model)
+    with evaluating(model):
+        decoder = Decoder(model)
+        decoder.feed(ids)
+        found = decoder.step(np.array([7]))
+        right = model(np.append(ids[:, 6:], [[7]], axis=1)).data[:, -1]
+        np.testing.assert_allclose(found, right, rtol=0, atol=4e-6 * np.abs(right).max())
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -304,7 +304,7 @@ def test_generate_command_reads_a_quantized_file(model, tokenizer, tmp_path):
 
 
 def test_chat_command_remembers_and_obeys(model, tokenizer, tmp_path):
-    from tinygpt.cli.inference import chat
+    from tinygpt.cli.chat import chat
 
     letters = CharTokenizer(LETTERS[:-1] + "\n")
     save_quantized(quantize_model(model, "int8"), letters, tmp_path / "m")

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 import tinygpt
 from tests.tinygpt.training.test_objectives import final_bytes
 from tinygpt.adapters import MethodConfig
+from tinygpt.cli.chat import chat
 from tinygpt.cli.finetuning import finetune, merge
-from tinygpt.cli.inference import chat, quantize
+from tinygpt.cli.inference import quantize
 from tinygpt.cli.training import export, train
 from tinygpt.config import ConfigError, from_dict
 from tinygpt.errors import UserError

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 import tinygpt
 from tests.tinygpt.training.test_objectives import final_bytes
-from tinygpt.cli.inference import chat, generate
+from tinygpt.cli.chat import chat
+from tinygpt.cli.inference import generate
 from tinygpt.cli.training import plan, train
 from tinygpt.config import ConfigError, from_dict
 from tinygpt.errors import UserError
