@@ -26,6 +26,8 @@ def limit_options(command):
 
 @click.command()
 @click.argument("models", metavar="RUN|FILE|NAME...", type=ModelPlace(), nargs=-1)
+@click.option("--adapter", "adapters", multiple=True, metavar="[NAME=]RUN|DIR",
+              help="What was learned beside the model: a model of its own; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen at; 0.0.0.0 is every one of this machine, and needs a key.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
@@ -47,12 +49,13 @@ def limit_options(command):
               help="Let the pages stop and resume the training of a run that is served.")
 @click.option("--print-service", is_flag=True, help="Print a systemd unit that runs this, and end.")
 @limit_options
-def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, context, log,
-          train, print_service, **limits):
+def serve(models, adapters, host, port, key, key_file, allowed_host, allow_origin, slots, context,
+          log, train, print_service, **limits):
     """Serve models to programs that speak OpenAI's API, and to people on a page.
 
     \b
       tinygpt serve run
+      tinygpt serve SmolLM2 --adapter sql=run
       curl localhost:8000/v1/completions -H 'Content-Type: application/json' \\
         -d '{"prompt": "Once upon a time"}'
 
@@ -83,7 +86,8 @@ def serve(models, host, port, key, key_file, allowed_host, allow_origin, slots, 
         free={"/health", *files()},  # the page holds nothing; it asks for the key
     )
     engine = {"slots": slots, "context": context}
-    _serve(models, gate, Limits(**limits), host, port, engine, log, made, train)
+    given = (models, adapters)
+    _serve(given, gate, Limits(**limits), host, port, engine, log, made, train)
 
 
 def _others_given() -> list[str]:
@@ -109,12 +113,13 @@ def _first_line(path: str) -> str:
     return read_text(path).partition("\n")[0].strip()
 
 
-def _serve(models, gate, limits, host, port, engine, log, made, train):
+def _serve(given, gate, limits, host, port, engine, log, made, train):
     from tinygpt.screens.console import Screen, warn
     from tinygpt.serving.run import address_of, run
     from tinygpt.serving.served import open_all
 
-    served = open_all(models, warn, engine)
+    models, adapters = given
+    served = open_all(models, warn, engine, adapters)
     screen = Screen(stderr=True)
 
     def ready(port: int) -> None:

@@ -84,6 +84,11 @@ class Engine:
                 f"a {type(model).__name__} cannot be served: only a decoder of known parts can "
                 "read several texts at once. Use `tinygpt generate` or `translate`."
             )
+        if model.before:
+            raise UserError(
+                "a prefix or a prompt stands before every text, where an engine begins to read. Use "
+                "`tinygpt generate` or `chat`; lora, dora, qlora and ia3 can be served."
+            )
         self.context = min(context or model.shape.context, model.shape.context)
         self.model, self._network = model, network
         self._slots = Slots(model.shape, slots, self.context)

@@ -25,7 +25,8 @@ from tinygpt.serving.engine import Engine
 from tinygpt.serving.forms import Forms
 from tinygpt.storage.paths import shown
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
-from tinygpt.weights.open import form_of, objective_of, open_model
+from tinygpt.weights.beside import Base
+from tinygpt.weights.open import objective_of
 
 BETWEEN = "\n\n"  # what a base model's turns are divided by (../inference/chat.py)
 
@@ -57,22 +58,26 @@ class Served:
         self.context = self.engine.context if self.engine else model.shape.context
 
     @classmethod
-    def open(cls, path: str, warn: Warn, settings: dict[str, Any]) -> Served:
-        """Whatever `open_model` opens, by the last part of its path.  Raises UserError."""
-        model, tokenizer = open_model(path, warn=warn)
-        if model.shape.assembly == "encoder-decoder":
+    def open(
+        cls, path: str, warn: Warn, settings: dict[str, Any], adapters: Sequence[str] = ()
+    ) -> list[Served]:
+        """Whatever `open_model` opens, by the last part of its path, and what was learned beside
+        it, each a model by the adapter's name that shares its arrays.  Raises UserError."""
+        base = Base.open(path, adapters, warn)
+        tokenizer, form = base.tokenizer, base.form
+        if base.model.shape.assembly == "encoder-decoder":
             raise UserError(
                 f"{shown(path)} turns one text into another, which is not served. Use `tinygpt "
                 "generate`, or serve a model that goes on with a text."
             )
-        form = form_of(path)
         if form is None and find_objective(objective_of(path)).teaches_roles:
             form = ChatForm(OWN_TEMPLATE, ends=tuple(tokenizer.special_tokens))
         where = Path(path).resolve()
         name = where.stem if where.is_file() else where.name
-        found = cls(name, model, tokenizer, form, settings)
-        found.path = where
-        return found
+        first = cls(name, base.model, tokenizer, form, settings)
+        first.path = where
+        return [first, *(cls(name, one.model, tokenizer, one.form or form, settings)
+                         for name, one in base.adapted.items())]
 
     def renew(self) -> None:
         """Begin anew: nothing is under way, nothing is remembered."""
@@ -122,11 +127,19 @@ class Served:
         return mean / max(float(np.linalg.norm(mean)), 1e-12)
 
 
-def open_all(paths: Sequence[str], warn: Warn, settings: dict[str, Any]) -> dict[str, Served]:
-    """The models by their names.  Raises UsageError for two of one name, else as `Served.open`."""
+def open_all(
+    paths: Sequence[str], warn: Warn, settings: dict[str, Any], adapters: Sequence[str] = ()
+) -> dict[str, Served]:
+    """The models by their names.  adapters: beside the one model of `paths`.
+
+    Raises UsageError for two of one name or adapters beside several, else as `Served.open`.
+    """
+    if adapters and len(paths) != 1:
+        raise UsageError(
+            f"adapters stand beside one model, and {len(paths)} are given. Serve one with them."
+        )
     found: dict[str, Served] = {}
-    for path in paths:
-        one = Served.open(path, warn, settings)
+    for one in (one for path in paths for one in Served.open(path, warn, settings, adapters)):
         if one.name in found:
             raise UsageError(
                 f"two models are called {one.name}. Rename one: clients choose them by their names."
