@@ -2,12 +2,13 @@
 
     python -m bench peft                              SmolLM2-135M's shape, 512 tokens a step
     python -m bench peft --layers 6 --peer            a part of it, beside torch + peft
+    python -m bench peft --learn FOLDER               what each learns and forgets: table, chart
 
 Memory is the peak of a process of its own that builds the float base, adapts it and makes three
 steps. Times are of steps made in turn, A B C A B C, in this process, and are quoted as medians of
 ratios to a step that moves every weight.
 
-Read next: peers/torch_peft.py.
+Read next: peft_learn.py, peers/torch_peft.py.
 """
 
 from __future__ import annotations
@@ -132,13 +133,24 @@ def make(spec: dict[str, Any]) -> Any:
 @click.option("--memory/--no-memory", default=True, help="Peak of a process for each method.")
 @click.option("--times/--no-times", default=True)
 @click.option("--cpu-time", is_flag=True, help="Of the CPU, where others work too.")
-def command(shape, layers, context, rank, rounds, methods, peer, memory, times, cpu_time):
-    """Method by method: what is trained, peak memory, seconds a step."""
+@click.option("--learn", type=click.Path(file_okay=False, path_type=Path),
+              help="Teach a small model a task by each method; results go into this folder.")
+@click.option("--draw", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Measure nothing: table and chart of such a folder.")
+def command(
+    shape, layers, context, rank, rounds, methods, peer, memory, times, cpu_time, learn, draw
+):
+    """Method by method: what is trained, peak memory, seconds a step; or what is learned."""
     import time
 
+    from bench import peft_learn
     from bench.timing import clock
 
     names = methods.split(",")
+    if learn or draw:
+        if learn:
+            peft_learn.learn(learn, names)
+        return peft_learn.show(learn or draw)
     base = {"shape": shape, "layers": layers, "context": context, "rank": rank}
     specs = [{**base, "method": name} for name in names]
     rows = {name: {"trained": "", "memory": "", "step": "", "of full": ""} for name in names}

@@ -1,6 +1,7 @@
 """Abuse a training the way a laptop does, and check that nothing is lost.
 
     python -m bench.soak kills --kills 200      SIGKILL at random moments, resume, compare bytes
+    python -m bench.soak adapter --kills 50     likewise while LoRA learns beside a base
     python -m bench.soak damage --flips 1000    truncate and flip bits of every checkpoint file
     python -m bench.soak tmpfs                  fill a real disk while a checkpoint is written
     python -m bench.soak memory --steps 20000   resident memory of a long run
@@ -47,6 +48,21 @@ def tiny_config(text: Path, **training) -> Config:
             "training": {**recipe, **training},
         }
     )
+
+
+def adapter_config(folder: Path, steps: int = 600) -> Config:
+    """LoRA with dropout beside a base of one layer, which is made first."""
+    recipe = {"batch_size": 2, "eval_every": None, "checkpoint_every": 10, "sample_every": None}
+    values = {
+        "objective": "finetuning", "data": {"source": "addition", "count": 100},
+        "model": {"n_layers": 1, "n_heads": 2, "d_model": 16, "context": 32},
+        "training": {**recipe, "steps": 2},
+    }
+    worker(folder / "base", from_dict(values)).communicate()
+    return from_dict({
+        **values, "base": str(folder / "base"), "training": {**recipe, "steps": steps},
+        "method": {"name": "lora", "rank": 2, "dropout": 0.1},
+    })
 
 
 def write_text(folder: Path, lines: int = 3000) -> Path:
@@ -103,13 +119,10 @@ def final_files(path: Path) -> dict[str, bytes]:
     }
 
 
-def kills(folder: Path, count: int, seed: int) -> bool:
+def kills(folder: Path, config: Config, count: int, seed: int) -> bool:
     """SIGKILL at random moments until `count` kills are done; the end must be byte-identical."""
-    text = write_text(folder)
-    config = tiny_config(text)
     started = time.monotonic()
-    straight = worker(folder / "straight", config)
-    straight.wait()
+    worker(folder / "straight", config).communicate()
     whole = time.monotonic() - started
     print(f"undisturbed: {config.training.steps} steps in {whole:.1f} s")
     expected, chance = final_files(folder / "straight"), random.Random(seed)
@@ -124,20 +137,21 @@ def kills(folder: Path, count: int, seed: int) -> bool:
         time.sleep(chance.uniform(0.0, 0.05) if wait else chance.uniform(0.0, 0.5))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.communicate()
             done += 1
             newest = checkpoints.listed(path / "checkpoints")
             steps.append(newest[0].step if newest else 0)
             drafts += any((path / "checkpoints").glob("unfinished-*"))
             continue
+        errors = process.communicate()[1]
         if process.returncode != 0:
-            print(process.stderr.read().decode()[-2000:])
+            print(errors.decode()[-2000:])
             return False
         finished += 1
         damaged += final_files(path) != expected
         print(f"  {done:4} kills, {finished} runs finished, {damaged} differ", flush=True)
     process = worker(path := folder / f"killed-{finished}", config)
-    process.wait()
+    process.communicate()
     finished += 1
     damaged += final_files(path) != expected or not expected
     print(f"newest checkpoint at the kills: {sorted(steps)[:: max(1, count // 10)]}")
@@ -276,7 +290,8 @@ def files(count: int, seed: int) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "what", choices=("kills", "damage", "tmpfs", "memory", "trouble", "draws", "files")
+        "what",
+        choices=("kills", "adapter", "damage", "tmpfs", "memory", "trouble", "draws", "files"),
     )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--flips", type=int, default=1000)
@@ -288,7 +303,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         passed = {
-            "kills": lambda: kills(folder, chosen.kills, chosen.seed),
+            "kills": lambda: kills(
+                folder, tiny_config(write_text(folder)), chosen.kills, chosen.seed
+            ),
+            "adapter": lambda: kills(folder, adapter_config(folder), chosen.kills, chosen.seed),
             "damage": lambda: damage(folder, chosen.flips, chosen.seed),
             "tmpfs": lambda: tmpfs(folder),
             "memory": lambda: memory(folder, chosen.steps),

@@ -85,6 +85,7 @@ def make_world(folder: Path, call: Callable[[list[str]], int]) -> None:
     for kind in ("F32", "Q4_0"):
         done("export", folder / "bpe", "--to", "gguf", "--out", folder / f"{kind}.gguf",
              "--kind", kind)
+    _make_adapters(folder, done)
     done("tokenizer", "train", text, "--kind", "unigram", "--vocab-size", 300,
          "--out", folder / "unigram.json")
     (folder / "spm.model").write_bytes(
@@ -94,6 +95,19 @@ def make_world(folder: Path, call: Callable[[list[str]], int]) -> None:
     done("tokenizer", "convert", folder / "spm.model", folder / "spm.json", "--format", "tinygpt")
     toml = [f"[{part}]" if value is None else f"{part} = {value}" for part, value in _toml_lines()]
     (folder / "settings.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
+
+
+def _make_adapters(folder: Path, done: Callable[..., None]) -> None:
+    """A base and two of PEFT's adapters, of factors and of vectors."""
+    beside = folder / "beside"
+    beside.mkdir()
+    shutil.copy(folder / "F32.gguf", beside / "base.gguf")
+    (folder / "talk.jsonl").write_text('{"question": "the cat?", "answer": "a dog"}\n' * 4)
+    for method in ("lora", "prompt"):
+        done("finetune", folder / "F32.gguf", "--data", folder / "talk.jsonl", "--method", method,
+             "--rank", 2, "--set", "method.tokens=2", "--set", "training.steps=1",
+             "--set", "data.held_out=0", "--set", "data.length=16", "--out", folder / method)
+        done("export", folder / method, "--to", "peft", "--out", beside / method)
 
 
 def _make_shards(folder: Path) -> None:
@@ -156,6 +170,9 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
     "convert": lambda at: ["tokenizer", "convert", at, f"{at}.out", "--format", "tiktoken"],
     "import": lambda at: ["import", at, "--out", f"{at}.run"],
     "info": lambda at: ["models", "info", at],
+    "beside": lambda at: ["generate", f"{at}/base.gguf", "--adapter", f"{at}/lora", "--adapter",
+                          f"{at}/prompt", "--prompt", "the", "--max-tokens", "4"],
+    "looked at": lambda at: ["models", "info", f"{at}/lora"],
     "library": lambda at: ["library", at],
     "settings": lambda at: ["settings", at],
 }
@@ -309,6 +326,11 @@ def subjects() -> list[Subject]:
         found.append(Subject("GGUF", name, name, (*FOREIGN, "info"), GGUF))
     for path in ("ours.json", "char.json", "hf.json", "unigram.json", "spm.json"):
         found.append(Subject("tokenizer file", path, path, TOKENIZERS, JSON))
+    for method in ("lora", "prompt"):
+        for name, how in (("adapter_config.json", JSON), ("adapter_model.safetensors", TENSORS),
+                          ("chat.json", JSON)):
+            found.append(Subject(f"adapter, {name}", f"beside/{method}/{name}", "beside",
+                                 ("beside", "looked at"), how))
     found.append(Subject("rank file", "ranks.tiktoken", "ranks.tiktoken", TOKENIZERS,
                          (_rank_lines,) * 2))
     found.append(Subject("SentencePiece model", "spm.model", "spm.model", TOKENIZERS[:3],

@@ -86,15 +86,16 @@ class LoRALinear(Adapted):
     def _out(self) -> int:
         return matrix_shape(self.base)[0]
 
-    def change(self) -> np.ndarray:
-        """s B A, (out, in) float32: what is added to the weight."""
-        return self.wide().data @ self.A.data
-
     def merged(self) -> nn.Linear:
         """One float product that computes the same."""
         made = floats(self.base)
-        made.weight.data += self.change()
+        made.weight.data[...] = merged_weight(made.weight.data, self.wide().data, self.A.data)
         return made
+
+
+def merged_weight(W: np.ndarray, U: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """W + U A: what W x + U A x multiplies x by.  W: (out, in), U: (out, r), A: (r, in)."""
+    return W + U @ A
 
 
 def spread(B: Tensor, rows: Sequence[Rows], out: int, rank: int, scale: float) -> Tensor:

@@ -39,7 +39,16 @@ from tinygpt.runs.chat_form import ChatForm
 from tinygpt.storage import safetensors
 from tinygpt.storage.durable import replace_file, replacing
 from tinygpt.storage.paths import check_folder, shown
-from tinygpt.storage.reading import ANYTHING, TEXT, FormatError, read_json
+from tinygpt.storage.reading import (
+    ANYTHING,
+    COUNT,
+    NUMBER,
+    TEXT,
+    FormatError,
+    Kind,
+    optional,
+    read_json,
+)
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MARK = "tinygpt_base"  # in the metadata of ours: which base it was trained on
@@ -53,6 +62,14 @@ HARMLESS = frozenset("""
     target_modules task_type token_dim tokenizer_kwargs tokenizer_name_or_path feedforward_modules
     r lora_alpha use_rslora use_dora rank_pattern alpha_pattern
 """.split())
+POSITIVE = Kind("a number above 0", lambda value: NUMBER.holds(value) and value > 0)
+PATTERN = Kind("null or numbers above 0 by path", lambda value: value is None or (
+    isinstance(value, dict) and all(map(POSITIVE.holds, value.values()))
+))
+CONFIG_FILE = {
+    "peft_type": TEXT, "r?": COUNT, "lora_alpha?": POSITIVE, "lora_dropout?": optional(NUMBER),
+    "rank_pattern?": PATTERN, "alpha_pattern?": PATTERN, str: ANYTHING,
+}
 UNTOUCHED = (True, False, "gaussian", "eva", "orthogonal")  # initial values that leave W as it is
 INSTALL = {
     "LORA": install_factors, "IA3": install_gains, "PREFIX_TUNING": install_prefix,
@@ -71,7 +88,7 @@ def look(folder: Path) -> tuple[str, str]:
 
     Raises FormatError for a damaged adapter_config.json.
     """
-    config = read_json(folder / CONFIG, {"peft_type": TEXT, str: ANYTHING})
+    config = read_json(folder / CONFIG, CONFIG_FILE)
     base, rank = config.get("base_model_name_or_path"), config.get("r")
     what = shown(config["peft_type"])[:40] + (f" of rank {rank}" if type(rank) is int else "")
     return what, shown(base) if isinstance(base, str) else ""
@@ -89,7 +106,7 @@ def read_adapter(
     folder = Path(folder)
     kind = _decoder(model)
     try:
-        config = read_json(folder / CONFIG, {"peft_type": TEXT, str: ANYTHING})
+        config = read_json(folder / CONFIG, CONFIG_FILE)
         file = safetensors.open_tensors(folder / WEIGHTS)
     except FormatError as error:
         raise ExchangeError(

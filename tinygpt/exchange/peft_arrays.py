@@ -205,6 +205,12 @@ def _check_factors(path: str, A: np.ndarray, B: np.ndarray, rows: Rows, inner: i
             f"this adapter has factors {B.shape} and {A.shape} for {path}, whose matrix is here "
             f"{(out, inner)}. Give the base that it was trained on."
         )
+    if not 1 <= len(A) <= min(out, inner):
+        raise ExchangeError(
+            f"this adapter has factors of rank {len(A)} for {path}, and ranks from 1 to "
+            f"{min(out, inner)} can change its matrix of {(out, inner)}. Train one of such a rank, "
+            "or merge it with PEFT."
+        )
 
 
 # --- IA3 ----------------------------------------------------------------------------------------

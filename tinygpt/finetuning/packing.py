@@ -58,12 +58,18 @@ def batch_of(rows: Sequence[Sequence[Sample]]) -> AnswerBatch:
         for sample in row:
             end = at + size(sample)
             ids[b, at:end] = sample.ids[:-1]
-            targets[b, at:end] = np.where(sample.learned[1:], sample.ids[1:], IGNORE)
+            targets[b, at:end] = masked_targets(sample)
             starts[b, at:end] = at
             at = end
         starts[b, at:] = np.arange(at, width)  # padding sees itself
         used += at
     return AnswerBatch(ids, targets, starts, used)
+
+
+def masked_targets(sample: Sample) -> np.ndarray:
+    """What is to be said after each token but the last: (T - 1,) int64, IGNORE where that is not
+    learned. The mask is of the tokens that are said, so it moves with them."""
+    return np.where(sample.learned[1:], sample.ids[1:], IGNORE)
 
 
 def size(sample: Sample) -> int:

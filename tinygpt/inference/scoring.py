@@ -26,7 +26,7 @@ def mean_loss(
     model.check_writes()
     check_measurable(tokens)
     total, count = 0.0, 0
-    context = max(1, min(model.shape.context, len(tokens) - 1))
+    context = max(1, min(model.shape.context - model.before, len(tokens) - 1))
     with evaluating(model):
         for ids, targets in evaluation_batches(tokens, batch_size, context, limit):
             # The last batch has fewer rows: one by one, they need no buffers of yet another size.

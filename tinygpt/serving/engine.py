@@ -86,8 +86,8 @@ class Engine:
             )
         if model.before:
             raise UserError(
-                "a prefix or a prompt stands before every text, where an engine begins to read. Use "
-                "`tinygpt generate` or `chat`; lora, dora, qlora and ia3 can be served."
+                "a prefix or a prompt stands before every text, where an engine begins to read. "
+                "Use `tinygpt generate` or `chat`; lora, dora, qlora and ia3 can be served."
             )
         self.context = min(context or model.shape.context, model.shape.context)
         self.model, self._network = model, network
