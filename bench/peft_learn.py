@@ -32,14 +32,15 @@ from tinygpt.screens.charts import Dots, dot_chart
 ROOT = Path(__file__).resolve().parent.parent
 LINES, FIGURE = "peft.jsonl", "peft.svg"
 BASE = {
-    "model": {"n_layers": 4, "n_heads": 4, "d_model": 128, "context": 128},
+    "model": {"n_layers": 4, "n_heads": 4, "d_model": 96, "context": 96},
     "tokenizer": {"kind": "bpe", "vocab_size": 512},
     "data": {"source": "stories"},
-    "training": {"steps": 300, "batch_size": 16, "optimizer": "muon", "lr": 1e-2,
+    "training": {"steps": 250, "batch_size": 12, "optimizer": "muon", "lr": 1e-2,
                  "eval_every": None, "sample_every": None},
 }
 TASK = {
-    "objective": "finetuning", "data": {"source": "couplets", "count": 1600, "held_out": 0.125},
+    "objective": "finetuning",
+    "data": {"source": "couplets", "count": 800, "held_out": 0.25, "packed": False},
     "training": {"steps": 150, "batch_size": 8, "eval_every": None, "sample_every": None},
 }
 RATE, FULL_RATE = 1e-2, 1e-3  # the few that train want larger steps

@@ -102,11 +102,11 @@ def _make_adapters(folder: Path, done: Callable[..., None]) -> None:
     beside = folder / "beside"
     beside.mkdir()
     shutil.copy(folder / "F32.gguf", beside / "base.gguf")
-    (folder / "talk.jsonl").write_text('{"question": "the cat?", "answer": "a dog"}\n' * 4)
+    (folder / "talk.jsonl").write_text('{"question": "the", "answer": "a"}\n' * 4)
     for method in ("lora", "prompt"):
         done("finetune", folder / "F32.gguf", "--data", folder / "talk.jsonl", "--method", method,
              "--rank", 2, "--set", "method.tokens=2", "--set", "training.steps=1",
-             "--set", "data.held_out=0", "--set", "data.length=16", "--out", folder / method)
+             "--set", "data.held_out=0", "--set", "data.length=10", "--out", folder / method)
         done("export", folder / method, "--to", "peft", "--out", beside / method)
 
 
