@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -54,16 +55,18 @@ ROW, LEFT, PLOT, RIGHT, TOP, BOTTOM = 24, 90, 150, 34, 60, 40  # pixels
 
 
 def learn(folder: Path, methods: Sequence[str], smaller: dict[str, Any] | None = None) -> None:
-    """Let every method without a line in the folder learn.  smaller: settings for a trial."""
+    """Train the base, and let every method learn, that has no line in the folder.
+
+    smaller: settings for a trial.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    spec = {"folder": str(folder), **(smaller or {})}
-    if not (folder / "base" / "config.json").exists():
-        _child({**spec, "method": None})
-    have = {line["method"] for line in lines_of(folder)}
-    for method in methods:
-        if method in have:
+    have = {line["method"] for line in _all_lines(folder)}
+    for name in ("base", *methods):
+        if name in have:
             continue
-        line = {**_child({**spec, "method": method}), "commit": timing.commit()}
+        shutil.rmtree(folder / name, ignore_errors=True)  # begun, and cut short
+        spec = {"folder": str(folder), "method": name, **(smaller or {})}
+        line = {**_child(spec), "commit": timing.commit()}
         with (folder / LINES).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         click.echo(json.dumps(line), err=True)
@@ -88,10 +91,10 @@ def child(spec: dict[str, Any]) -> None:
     from tinygpt.weights.open import open_model
 
     folder, method = Path(spec["folder"]), spec["method"]
-    if method is None:
+    if method == "base":
         values: dict[str, Any] = {**BASE, "training": {**BASE["training"], **spec.get("base", {})}}
         Trainer(begin(from_dict(values), folder / "base")).run()
-        print("{}")
+        print(json.dumps({"method": method}))
         return
     rate = FULL_RATE if method == "full" else RATE
     recipe = {**TASK["training"], "lr": rate, "min_lr": rate / 10, **spec.get("task", {})}
@@ -133,7 +136,11 @@ def own_loss(model: Any, tokenizer: Any) -> float:
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
-    """The results in a folder, in their order."""
+    """The results of the methods in a folder, in their order."""
+    return [line for line in _all_lines(folder) if line["method"] != "base"]
+
+
+def _all_lines(folder: Path) -> list[dict[str, Any]]:
     path = folder / LINES
     if not path.exists():
         return []
