@@ -36,7 +36,7 @@ BASE = {
     "model": {"n_layers": 4, "n_heads": 4, "d_model": 96, "context": 96},
     "tokenizer": {"kind": "bpe", "vocab_size": 512},
     "data": {"source": "stories"},
-    "training": {"steps": 250, "batch_size": 12, "optimizer": "muon", "lr": 1e-2,
+    "training": {"steps": 150, "batch_size": 12, "optimizer": "muon", "lr": 1e-2,
                  "eval_every": None, "sample_every": None},
 }
 TASK = {
