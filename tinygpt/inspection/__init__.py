@@ -4,7 +4,7 @@
     seen = watch(model, ids)                   # one forward pass, everything on the way kept
     scores, weights = seen.layers[2].attention.maps()
 
-Read in this order: watch.py, lens.py, account.py, habits.py, weights.py, inspect.py.
+Read in this order: watch.py, lens.py, account.py, habits.py, matrices.py, inspect.py.
 """
 
 from tinygpt.inspection.watch import AttentionSeen, LayerSeen, Seen, watch, watch_pair
