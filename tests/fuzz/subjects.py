@@ -17,9 +17,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tests.fuzz import mutate, mutate_gguf
 from tests.fuzz.mutate import Mutation
+from tests.tinygpt.exchange.models import copied, made
 from tests.tinygpt.tokenizer import models
+from tinygpt.exchange import gguf_models
+from tinygpt.tokenizer import sentencepiece_files
 from tinygpt.tokenizer.protobuf import fields
 
 WORDS = "the a cat dog sat ran on under mat tree and then it saw an old red hat by night".split()
@@ -93,6 +98,7 @@ def make_world(folder: Path, call: Callable[[list[str]], int]) -> None:
                      normalizer=[(2, models.charsmap({"\t": " ", "e\u0301": "é"}))])
     )
     done("tokenizer", "convert", folder / "spm.model", folder / "spm.json", "--format", "tinygpt")
+    _make_pieces(folder)
     toml = [f"[{part}]" if value is None else f"{part} = {value}" for part, value in _toml_lines()]
     (folder / "settings.toml").write_text("\n".join(toml) + "\n", encoding="utf-8")
 
@@ -128,6 +134,19 @@ def _make_shards(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(index, encoding="utf-8")
     template = "{% for m in messages %}{{ m.role + m['content'] | trim }}{% endfor %}"
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+def _make_pieces(folder: Path) -> None:
+    """GGUF files of one model with both of SentencePiece's kinds: BPE by scores, and Unigram."""
+    pieces, scores, types = models.columns(models.ROWS + models.BYTES)
+    tokenizer = sentencepiece_files.from_lists(pieces, scores, types)
+    merged, likeliest = folder / "scores.gguf", folder / "unigram.gguf"
+    gguf_models.write_gguf(merged, made("llama", vocab_size=len(pieces)), tokenizer)
+    charsmap = models.charsmap({"\t": " ", "e\u0301": "é"})
+    copied(merged, likeliest, {
+        "tokenizer.ggml.model": "t5",
+        "tokenizer.ggml.precompiled_charsmap": np.frombuffer(charsmap, np.uint8),
+    })
 
 
 def _toml_lines():
@@ -322,7 +341,7 @@ def subjects() -> list[Subject]:
         found.append(Subject("Hugging Face, JSON", f"hf/{name}", "hf", FOREIGN, JSON))
     found.append(Subject("Hugging Face, weights", "hf/model-1.safetensors", "hf", FOREIGN, TENSORS))
     found.append(Subject("Hugging Face, template", "hf/chat_template.jinja", "hf", ("chat",)))
-    for name in ("F32.gguf", "Q4_0.gguf"):
+    for name in ("F32.gguf", "Q4_0.gguf", "scores.gguf", "unigram.gguf"):
         found.append(Subject("GGUF", name, name, (*FOREIGN, "info"), GGUF))
     for path in ("ours.json", "char.json", "hf.json", "unigram.json", "spm.json"):
         found.append(Subject("tokenizer file", path, path, TOKENIZERS, JSON))

@@ -3,7 +3,10 @@
 import numpy as np
 
 from tinygpt.config import structure
+from tinygpt.exchange.gguf import open_gguf
+from tinygpt.exchange.gguf_write import Unsigned, write
 from tinygpt.model import ModelShape, build
+from tinygpt.storage.durable import replacing
 from tinygpt.tokenizer import DEFAULT_SPECIAL_TOKENS, BPETokenizer, train_bpe
 
 SMALL = {
@@ -45,3 +48,19 @@ def tokenizer_of(size: int) -> BPETokenizer:
     words = "cat sat mat dog ran under red hats tree night until seven lights became known".split()
     text = " ".join(f"{a} {b} 12." for a in words for b in words)
     return train_bpe(text, size, special_tokens=DEFAULT_SPECIAL_TOKENS)
+
+
+def copied(path, to, keys=(), without=(), tensors=()):
+    """A file again with other keys (None: without) and tensors.  tensors: name -> array."""
+    file = open_gguf(path)
+    numbers = {
+        name: Unsigned(value) if type(value) is int else value for name, value in file.keys.items()
+    }
+    kept = {**numbers, **dict(keys)}
+    arrays = {name: file.read(name) for name in file.tensors if name not in without}
+    arrays |= dict(tensors)
+    with replacing(to) as out:
+        write(out, {name: value for name, value in kept.items() if value is not None}, {
+            name: ("F32", array.shape, lambda array=array: array) for name, array in arrays.items()
+        })
+    return to

@@ -8,7 +8,7 @@ import pytest
 
 from kernels import gguf_blocks as kernel_blocks
 from tests.tinygpt.exchange import made as made_by_hand
-from tests.tinygpt.exchange.models import tokenizer_of
+from tests.tinygpt.exchange.models import copied, tokenizer_of
 from tinygpt.config import structure
 from tinygpt.exchange import gguf_blocks, gguf_models
 from tinygpt.exchange.errors import ExchangeError
@@ -188,22 +188,6 @@ def test_rows_that_fill_no_blocks_are_f16_and_that_is_said(tmp_path):
 
 
 # --- what is refused ----------------------------------------------------------------------------
-
-
-def copied(path, to, keys=(), without=(), tensors=()):
-    """A file again with other keys (None: without) and tensors.  tensors: name -> array."""
-    file = open_gguf(path)
-    numbers = {
-        name: Unsigned(value) if type(value) is int else value for name, value in file.keys.items()
-    }
-    kept = {**numbers, **dict(keys)}
-    arrays = {name: file.read(name) for name in file.tensors if name not in without}
-    arrays |= dict(tensors)
-    with replacing(to) as out:
-        write(out, {name: value for name, value in kept.items() if value is not None}, {
-            name: ("F32", array.shape, lambda array=array: array) for name, array in arrays.items()
-        })
-    return to
 
 
 W = np.zeros((64, 64), np.float32)
