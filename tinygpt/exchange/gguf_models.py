@@ -13,7 +13,7 @@ Read first: gguf.py, gguf_architectures.py, gguf_tokenizer.py.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,12 +58,11 @@ ALWAYS_FLOAT = ("_norm.weight", "position_embd.weight")
 class Opened:
     """What is in a file.
 
-    keys: as they stand.  notes: what was not held as it lies in the file, and what that costs.
+    notes: what was not held as it lies in the file, and what that costs.
     """
 
     model: LanguageModel
     tokenizer: Tokenizer
-    keys: Mapping[str, Any]
     notes: tuple[str, ...]
 
 
@@ -83,13 +82,14 @@ def open_model(path: str | Path, whole: bool = False) -> Opened:
                 f"its tokenizer has {tokenizer.vocab_size:,} ids, its embedding "
                 f"{shape.vocab_size:,} rows. Convert the model again."
             )
+        file.keys = {}  # the lists of tokens are made into the tokenizer: 8 MB of texts for 49,152
         filling = _Filling(file, model, whole)
         for ours, parts in layout(shape, architecture):
             filling.fill(ours, parts)
     except (FormatError, ExchangeError, TokenizerError) as error:
         raise _cannot(path, error) from error
     model.eval()
-    return Opened(model, tokenizer, file.keys, filling.notes())
+    return Opened(model, tokenizer, filling.notes())
 
 
 def read_form_of(path: str | Path) -> ChatForm:
