@@ -304,7 +304,8 @@ void decode_step(const void *network, const int64_t *ids, const int64_t *positio
         s.turns = s.wide + batch * net->wide;
         s.ready = shared + decode_shared(net, batch) + s.thread * decode_own(net, batch);
         s.scores = s.ready + batch * decode_inner(net);
-        s.rows = s.scores + net->heads * net->places;
+        s.part = s.scores + net->heads * net->places;
+        s.rows = s.part + net->heads * LANES * LANES;
         decode_embed(&s, ids);
         decode_layers(&s, logits);
     }

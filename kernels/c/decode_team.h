@@ -27,7 +27,8 @@ typedef struct {
     float *stream, *qkv, *attended, *hidden; /* shared: (B, C), (B, .), (B, H D), (B, F or 2 F) */
     float *thin, *wide;                      /* shared: of what stands beside a matrix, (B, .) */
     float *turns;                            /* shared: (B, 2, R), cosines and sines */
-    float *ready, *scores, *rows;            /* own: (B, C or F); (H, places); (B, padded), scales */
+    float *ready, *scores, *part; /* own: (B, C or F); (H, places); (H, LANES, LANES) */
+    float *rows;                  /* own: (B, padded), scales */
 } decode_state;
 
 static int64_t decode_phases(const decode_network *net) {
@@ -39,6 +40,8 @@ static int64_t decode_queries(const decode_network *net) { return net->heads * n
 static int64_t decode_keys(const decode_network *net) { return net->kv_heads * net->head_dim; }
 
 static int64_t decode_larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static int64_t decode_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t decode_counters(const decode_network *net, int64_t threads) {
     return decode_phases(net) * (1 + threads); /* of 64 bytes */
@@ -56,7 +59,7 @@ static int64_t decode_inner(const decode_network *net) {
 
 static int64_t decode_own(const decode_network *net, int64_t batch) {
     int64_t widest = decode_widest(net), row = decode_inner(net) + widest + widest / 32 + 1;
-    return round_up(batch * row + net->heads * net->places, LANES);
+    return round_up(batch * row + net->heads * (net->places + LANES * LANES), LANES);
 }
 
 static int64_t decode_shared(const decode_network *net, int64_t batch) {
