@@ -29,8 +29,6 @@
  * as one: still 1500 tokens/s for those 2.7 million. */
 #define DECODE_TEAM_WEIGHTS 2e6
 
-enum { DECODE_FETCH = 8192 }; /* bytes, of a first-level cache of 32 kB */
-
 /* What a product reads: x (B, k); or the norm of the stream; or, of x (B, 2 k), act of the first half
  * of a row times the second. */
 typedef struct {
@@ -152,15 +150,6 @@ static void decode_panel(const decode_state *s, const decode_matrix *m, const de
     for (; row < s->batch; row++) decode_packed_panel(s, m, r, row, panel, 1, e);
 }
 
-/* Ask for the first weights of a claim: memory would have nothing to do while x is made ready. */
-static void decode_fetch(const decode_matrix *m, int64_t panel) {
-    static const int bits[] = {32, 8, 4, 4, 4, 8}; /* by scheme: of a weight, */
-    static const int whole[] = {1, 4, INT4_GROUP, NF4_GROUP, X_BLOCK, X_BLOCK}; /* of a row */
-    const int64_t bytes = PANEL * round_up(m->k, whole[m->scheme]) * bits[m->scheme] / 8;
-    const char *w = (const char *)m->codes + panel * bytes;
-    for (int64_t i = 0; i < DECODE_FETCH; i += 64) prefetch(w + i);
-}
-
 /* y = act(x W^T + bias) + residual, a phase; the matrix adds its rows and its bias to `epilogue`. */
 static void decode_matmul(decode_state *s, const decode_matrix *m, decode_input in,
                           panel_epilogue epilogue) {
@@ -169,10 +158,7 @@ static void decode_matmul(decode_state *s, const decode_matrix *m, decode_input 
     decode_rows rows = decode_room(s, m);
     int64_t begin, end;
     while (decode_claim(s, panel_count(m->n), &begin, &end)) {
-        if (!rows.x) {
-            decode_fetch(m, begin);
-            decode_prepare(s, m, decode_read(s, &in, m->k), &rows);
-        }
+        if (!rows.x) decode_prepare(s, m, decode_read(s, &in, m->k), &rows);
         for (int64_t panel = begin; panel < end; panel++)
             decode_panel(s, m, &rows, panel, &epilogue);
         decode_done(s, end - begin);

@@ -25,7 +25,7 @@ enum {
 enum { FLOATS, INT8, INT4, NF4, Q4_1, Q8_0 }; /* schemes; from 1 on as kernels/packing.py numbers them */
 
 /* Ask for the weights that follow. With one row of x a step's arithmetic is as short as its read, and
- * a core by itself looks ahead too little: 124 M in int8 went from 0.70 to 0.90 of the bandwidth
+ * a core by itself looks ahead too little: 124 M in int8 went from 0.7 to 0.85 of the bandwidth
  * (bench/LOG.md). With more rows the arithmetic covers the read. Beyond the last panel it does nothing. */
 INLINE void fetch_ahead(const void *w, const int rows) {
     if (rows == 1) prefetch((const char *)w + WEIGHTS_AHEAD);
