@@ -67,6 +67,9 @@ class TrainingConfig:
     accumulation: int = 1  # forward passes in one optimizer step
     optimizer: Literal["adamw", "muon", "adamw8bit"] = "adamw"
     lr: float = 1e-3  # peak learning rate
+    embedding_lr: float = 1.0  # times lr: of the tables that are read by id or position
+    head_lr: float = 1.0  # times lr: of an untied head
+    vector_lr: float = 1.0  # times lr: of norms, biases and what else is no matrix
     min_lr: float = 1e-4  # where the cosine ends
     cosine_step: int | None = None  # where it begins, if not after the warm-up: --resume sets it
     cosine_lr: float | None = None  # with this rate (training/schedule.py)
@@ -74,6 +77,9 @@ class TrainingConfig:
     beta1: float = 0.9
     beta2: float = 0.99
     eps: float = 1e-8
+    momentum: float = 0.9  # Muon's; 0.95 is usual for long runs
+    momentum_start: float | None = None  # it rises from here to `momentum`; None: it is there
+    momentum_steps: int = 300  # in so many steps
     weight_decay: float = 0.1  # on matrices; norms, biases and embeddings are left alone
     clip: float | None = 1.0  # global gradient norm
     label_smoothing: float = 0.0
@@ -90,13 +96,17 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for names, holds, rule in (
-            (("steps", "batch_size", "accumulation"), lambda x: x >= 1, "at least 1"),
+            (
+                ("steps", "batch_size", "accumulation", "momentum_steps"),
+                lambda x: x >= 1, "at least 1",
+            ),
             (("lr", "min_lr", "weight_decay", "warmup_steps"), lambda x: x >= 0, "0 or more"),
-            (("seed",), lambda x: x >= 0, "0 or more"),
+            (("embedding_lr", "head_lr", "vector_lr", "seed"), lambda x: x >= 0, "0 or more"),
             (("eps",), lambda x: x > 0, "above 0"),
             (("clip", "checkpoint_seconds"), lambda x: x is None or x > 0, "above 0, or none"),
             (("cosine_step", "cosine_lr"), lambda x: x is None or x >= 0, "0 or more, or none"),
-            (("beta1", "beta2", "label_smoothing"), lambda x: 0 <= x < 1, "in [0, 1)"),
+            (("beta1", "beta2", "momentum", "label_smoothing"), lambda x: 0 <= x < 1, "in [0, 1)"),
+            (("momentum_start",), lambda x: x is None or 0 <= x < 1, "in [0, 1), or none"),
             (
                 ("eval_every", "eval_tokens", "checkpoint_every", "history_every", "sample_every"),
                 lambda x: x is None or x >= 1,

@@ -33,6 +33,9 @@ class Muon(AdamW):
     matrices: 2-D Tensors of hidden layers, each with one momentum (4 bytes a parameter).
     others: groups as AdamW takes them.
     momentum: of the matrices, Nesterov's form; 0.95 is usual for long runs, ours are short.
+    warmup: (start, steps): the momentum rises in a line from `start`, the first step's, to
+        `momentum` in so many steps, so that the first gradients, of weights that say nothing yet,
+        are forgotten soon. None: it is `momentum` from the first step on.
     weight_decay: of the matrices, per unit of lr.
     iterations: rounds that bring singular values near 1, at least 1; more than four converge.
     """
@@ -47,12 +50,21 @@ class Muon(AdamW):
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
         iterations: int = 4,
+        warmup: tuple[float, int] | None = None,
     ):
         matrices = list(matrices)
         self._orthogonal = {id(matrix) for matrix in matrices}
         self.momentum, self.rounds = momentum, reference.rounds_of(iterations)
+        self.warmup = warmup
         groups = [{"params": matrices, "weight_decay": weight_decay}, *others]
         super().__init__(groups, lr=lr, betas=betas, eps=eps, weight_decay=0.0)
+
+    def momentum_now(self) -> float:
+        """The momentum of step number `steps`, counted from 1."""
+        if self.warmup is None:
+            return self.momentum
+        start, steps = self.warmup
+        return start + (self.momentum - start) * min((self.steps - 1) / steps, 1.0)
 
     def init(self, param: Tensor) -> State:
         """One momentum of the matrix's shape and dtype; AdamW's m and v for the others."""
@@ -68,6 +80,6 @@ class Muon(AdamW):
         active.muon_update(
             [param.data for param in params], [param.grad for param in params],
             [state["momentum"] for state in states],
-            lr=group["lr"], momentum=self.momentum, weight_decay=group["weight_decay"],
+            lr=group["lr"], momentum=self.momentum_now(), weight_decay=group["weight_decay"],
             rounds=self.rounds, grad_scale=grad_scale,
         )

@@ -24,7 +24,8 @@ class Optimizer:
     """Base of optimizers.
 
     params: Tensors, or groups as in PyTorch: dicts of "params" and settings that differ from the
-        defaults, for example {"params": [...], "weight_decay": 0.0}.
+        defaults, for example {"params": [...], "weight_decay": 0.0}. One that every optimizer has
+        is "lr_scale", a factor on the learning rate.
     param_groups: the groups, each with every setting; settings may be changed between steps.
     state: for each parameter, in order, its arrays by name.
     Raises ValueError for no parameters, one in two groups, or an unknown setting.
@@ -35,7 +36,7 @@ class Optimizer:
         groups = listed if listed and isinstance(listed[0], Mapping) else [{"params": listed}]
         self.param_groups: list[dict[str, Any]] = []
         for group in groups:
-            unknown = set(group) - set(defaults) - {"params"}
+            unknown = set(group) - set(defaults) - {"params", "lr_scale"}
             if unknown:
                 raise ValueError(
                     f"unknown setting {sorted(unknown)[0]!r}; {type(self).__name__} has "
@@ -75,13 +76,15 @@ class Optimizer:
     def step(self, lr: float | None = None, grad_scale: float = 1.0) -> None:
         """Update every parameter that has a gradient.
 
-        lr: learning rate of this step for all groups, None for each group's own.
+        lr: learning rate of this step for all groups, None for each group's own; either counts
+            lr_scale times.
         grad_scale: factor on all gradients (clip_grad_norm's), folded into the update.
         """
         self.steps += 1
         states = iter(self.state)
         for group in self.param_groups:
-            settings = group if lr is None else {**group, "lr": lr}
+            rate = group["lr"] if lr is None else lr
+            settings = {**group, "lr": rate * group.get("lr_scale", 1.0)}
             pairs = [(param, next(states)) for param in group["params"]]
             pairs = [(param, state) for param, state in pairs if param.grad is not None]
             if pairs:

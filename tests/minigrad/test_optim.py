@@ -95,6 +95,38 @@ def test_step_takes_a_rate_for_all_groups():
     assert a.item() == 0.5 and optimizer.param_groups[0]["lr"] == 0.1
 
 
+@pytest.mark.parametrize("lr", [None, 0.5])
+def test_a_groups_scale_is_a_factor_on_the_rate_of_a_step(lr):
+    a, b = tensor([1.0], requires_grad=True), tensor([1.0], requires_grad=True)
+    groups = [{"params": [a], "lr_scale": 0.25}, {"params": [b]}]
+    optimizer = optim.AdamW(groups, lr=0.5, weight_decay=1.0)
+    a.grad = b.grad = np.zeros(1, np.float32)
+    optimizer.step(lr=lr)
+    assert (a.item(), b.item()) == (0.875, 0.5)
+
+
+def test_muons_momentum_rises_in_a_line_and_stays():
+    """Against the rule with each step's momentum given by hand, also from a saved state."""
+    grads = np.random.default_rng(0).standard_normal((7, 3, 4)).astype(np.float32)
+    warm, by_hand, resumed = (tensor(np.ones((3, 4), np.float32)) for _ in range(3))
+    settings = {"others": [], "lr": 0.1, "momentum": 0.95, "warmup": (0.85, 4)}
+    follow(warm, optim.Muon([warm], **settings), grads)
+    hand = optim.Muon([by_hand], [], lr=0.1)
+    for hand.momentum, grad in zip((0.85, 0.875, 0.9, 0.925, 0.95, 0.95, 0.95), grads, strict=True):
+        follow(by_hand, hand, [grad])
+    first, second = optim.Muon([resumed], **settings), optim.Muon([resumed], **settings)
+    follow(resumed, first, grads[:3])
+    second.load_state_dict({name: array.copy() for name, array in first.state_dict().items()})
+    follow(resumed, second, grads[3:])
+    np.testing.assert_allclose(warm.data, by_hand.data, rtol=1e-5)
+    assert warm.data.tobytes() == resumed.data.tobytes()
+
+
+def follow(param, optimizer, grads):
+    for param.grad in grads:
+        optimizer.step()
+
+
 def test_parameters_without_gradient_stay():
     a, b = quadratic()[:2]
     before = b.data.copy()

@@ -40,10 +40,11 @@ def weight_scales(shape: ModelShape) -> tuple[float, float]:
 
     GPT-2's 0.02 is for C = 768. A product with C inputs has variance C std^2, so std grows as the
     width shrinks: S ends at 1.79 so, at 1.91 with 0.02 (bench/LOG.md). Each of the 2 L branches
-    adds to the stream: scaled down, their sum starts at unit size (Radford et al. 2019).
+    adds to the stream: scaled down, their sum starts at unit size (Radford et al. 2019); at 0, the
+    model starts as its embeddings and its head (Zhang et al. 2019).
     """
     std = 0.02 * (768 / shape.d_model) ** 0.5
-    return std, std / (2 * shape.n_layers) ** 0.5
+    return std, 0.0 if shape.zero_init else std / (2 * shape.n_layers) ** 0.5
 
 
 class Block(nn.Module):

@@ -46,6 +46,7 @@ class ModelShape:
     n_blocks: int | None = None  # different blocks, shared by groups of layers; None: n_layers
     window: int | None = None  # keys that a query sees, itself included; None: all before it
     softcap: float | None = None  # logits become cap tanh(logit / cap)
+    zero_init: bool = False  # what adds to the stream begins as zeros: each block as nothing
     embedding_size: int | None = None  # width of an encoder's tables, lifted to d_model; None: it
 
     @classmethod

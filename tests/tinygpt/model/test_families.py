@@ -27,6 +27,7 @@ SWITCHES = {
     "n_blocks": [1],
     "window": [5],
     "softcap": [3.0],
+    "zero_init": [True],
 }
 SHAPES = {f"{key}={value}": {key: value} for key, values in SWITCHES.items() for value in values}
 DECODERS = [family for family, row in FAMILIES.items() if "assembly" not in row]
