@@ -3,6 +3,7 @@
     python -m bench race --peer torch                      nanoGPT's recipe in PyTorch
     python -m bench race                                   the same recipe, ours
     python -m bench race --config S                        our own
+    python -m bench race --peer ngram --eval-every 1       counting, no network (ngrams.py)
 
 The text is split 90/10 by position and the loss is that of the whole held-out tenth, in windows of
 the model's context side by side. The clock starts before the interpreter does and stands still
@@ -61,7 +62,7 @@ def run_race(spec: dict[str, Any], isa: str | None, clock: str) -> list[dict[str
 
 
 @click.command()
-@click.option("--peer", type=click.Choice(["torch"]), help="Race PyTorch instead of ourselves.")
+@click.option("--peer", type=click.Choice(["torch", "ngram"]), help="Race PyTorch, or counts.")
 @click.option(
     "--config",
     default=str(ROOT / "bench/nanogpt.toml"),

@@ -12,9 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 Turn = tuple[int, bool, Callable[[], float]]  # steps done, is it the last, evaluate
+ORDERS = 6  # characters of an n-gram, the last included: the best on the training text's last tenth
 
 
 def ours(spec: dict[str, Any]) -> Iterator[Turn]:
@@ -55,15 +57,11 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
     torch.set_num_threads(spec["threads"])
     config = load_config(spec["config"], spec["overrides"])
     recipe, shape = config.training, config.model
-    with open(spec["data"], encoding="utf-8") as file:
-        text = file.read()
-    characters, ids = np.unique(np.array(list(text)), return_inverse=True)
-    cut = int(len(ids) * 0.9)
-    train, held = ids[:cut].astype(np.int64), ids[cut:].astype(np.int64)
+    train, held, size = characters(spec["data"])
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     T, B = shape.context, recipe.batch_size
-    model = GPT(len(characters), T, shape.n_layers, shape.n_heads, shape.d_model)
+    model = GPT(size, T, shape.n_layers, shape.n_heads, shape.d_model)
     optimizer = make_optimizer(model, recipe.lr, recipe.beta2, recipe.weight_decay)
     schedule = cosine(recipe)
 
@@ -88,6 +86,27 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
         yield step + 1, step + 1 == recipe.steps, evaluate
 
 
+def ngram(spec: dict[str, Any]) -> Iterator[Turn]:
+    """Counts of n-grams (ngrams.py): a turn for each length, from single characters on."""
+    from bench.ngrams import growing, loss
+
+    train, held, size = characters(spec["data"])
+    for order, model in enumerate(growing(train, size, ORDERS), 1):
+        yield order, order == ORDERS, partial(loss, model, held, size)
+
+
+def characters(path: str) -> tuple[Any, Any, int]:
+    """The ids (N,) int64 of a text's characters to learn from, those held out, and how many kinds
+    there are."""
+    import numpy as np
+
+    with open(path, encoding="utf-8") as file:
+        text = np.array(list(file.read()))
+    kinds, ids = np.unique(text, return_inverse=True)
+    cut = int(len(ids) * 0.9)
+    return ids[:cut].astype(np.int64), ids[cut:].astype(np.int64), len(kinds)
+
+
 def cosine(recipe: Any) -> Callable[[int], float]:
     """nanoGPT's schedule, from our own definition of it (no import of minigrad for the peer)."""
     import math
@@ -105,7 +124,7 @@ def cosine(recipe: Any) -> Callable[[int], float]:
 
 def main() -> None:
     spec = json.loads(sys.argv[1])
-    program = {"ours": ours, "torch": torch}[spec["peer"]]
+    program = {"ours": ours, "torch": torch, "ngram": ngram}[spec["peer"]]
     now = time.time
     if os.environ.get("BENCH_CLOCK") == "cpu":
         now, spec["started"] = time.process_time, 0.0

@@ -43,6 +43,11 @@ def test_race_that_never_gets_there_says_so(text):
     assert not result["reached"] and result["step"] == 40
 
 
+def test_counts_race_by_the_length_of_their_n_grams(text):
+    result = race(text, "--peer", "ngram", "--target", "0.5", "--eval-every", "1")
+    assert result["reached"] and 1 < result["step"] <= 6
+
+
 @pytest.mark.slow
 def test_torch_runs_the_same_recipe(text):
     pytest.importorskip("torch")

@@ -19,7 +19,8 @@ def names_by_scale(model, optimizer):
     names = {id(p): name for name, p in model.named_parameters()}
     found = {}
     for group in optimizer.param_groups:
-        found.setdefault(group.get("lr_scale", 1.0), set()).update(names[id(p)] for p in group["params"])
+        inside = {names[id(p)] for p in group["params"]}
+        found.setdefault(group.get("lr_scale", 1.0), set()).update(inside)
     return found
 
 
