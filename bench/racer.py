@@ -45,13 +45,16 @@ def ours(spec: dict[str, Any]) -> Iterator[Turn]:
 
 
 def torch(spec: dict[str, Any]) -> Iterator[Turn]:
-    """The same recipe in PyTorch, as nanoGPT's train.py has it."""
+    """A recipe in PyTorch: nanoGPT's, as its train.py has it, or one of ours with PyTorch's Muon.
+
+    Of ours it has the shape, ALiBi, the initial weights, the optimizer and its rates.
+    """
     import numpy as np
 
     # isort: split
     import torch
 
-    from bench.peers.torch_gpt import GPT, make_optimizer
+    from bench.peers.torch_gpt import GPT, make_muon, make_optimizer
     from tinygpt.config import load_config
 
     torch.set_num_threads(spec["threads"])
@@ -61,8 +64,14 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     T, B = shape.context, recipe.batch_size
-    model = GPT(size, T, shape.n_layers, shape.n_heads, shape.d_model)
-    optimizer = make_optimizer(model, recipe.lr, recipe.beta2, recipe.weight_decay)
+    sizes = (size, T, shape.n_layers, shape.n_heads, shape.d_model)
+    if recipe.optimizer == "muon":
+        std = 0.02 * (768 / shape.d_model) ** 0.5  # as tinygpt/model/block.py
+        model = GPT(*sizes, alibi=shape.positions == "alibi", std=std)
+        optimizers = make_muon(model, recipe)
+    else:
+        model = GPT(*sizes)
+        optimizers = [make_optimizer(model, recipe.lr, recipe.beta2, recipe.weight_decay)]
     schedule = cosine(recipe)
 
     def evaluate() -> float:
@@ -74,15 +83,17 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
         return float(sum(losses) / len(x))
 
     for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule(step)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = schedule(step)
         starts = rng.integers(0, len(train) - T, B)
         windows = torch.from_numpy(np.stack([train[s : s + T + 1] for s in starts]))
         loss = model(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         yield step + 1, step + 1 == recipe.steps, evaluate
 
 

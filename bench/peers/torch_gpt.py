@@ -31,53 +31,91 @@ class Block(nn.Module):
         self.up = nn.Linear(width, 4 * width, bias=False)
         self.down = nn.Linear(4 * width, width, bias=False)
 
-    def forward(self, x):
+    def forward(self, x, bias=None):
+        """bias: (H, T, T), added to the scores, -inf where a key comes after its query."""
         B, T, C = x.shape
         heads = self.qkv(self.norm1(x)).view(B, T, 3, self.heads, C // self.heads)
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # 3 x (B, H, T, D), views
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, is_causal=bias is None)
         x = x + self.projection(y.transpose(1, 2).reshape(B, T, C))
         return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
 
 
 class GPT(nn.Module):
-    """The shape of tinygpt/model/gpt.py with GPT-2's initial weights (std 0.02)."""
+    """The shape of tinygpt/model/gpt.py with GPT-2's initial weights.
 
-    def __init__(self, vocab_size: int, context: int, layers: int, heads: int, width: int):
+    alibi: slopes on the distance of query and key in place of learned positions.
+    std: of the matrices' initial weights; tables have 0.02.
+    """
+
+    def __init__(
+        self, vocab_size: int, context: int, layers: int, heads: int, width: int,
+        alibi: bool = False, std: float = 0.02,
+    ):
         super().__init__()
         self.token_embedding = nn.Embedding(vocab_size, width)
-        self.position_embedding = nn.Embedding(context, width)
+        self.position_embedding = None if alibi else nn.Embedding(context, width)
+        self.register_buffer("bias", slopes(heads, context) if alibi else None, persistent=False)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width, bias=False)
         self.register_buffer("positions", torch.arange(context), persistent=False)
         for name, parameter in self.named_parameters():
             if parameter.ndim >= 2:
+                own = 0.02 if name.split(".")[0] in TABLES else std
                 residual = name.endswith(("projection.weight", "down.weight"))
-                std = 0.02 / (2 * layers) ** 0.5 if residual else 0.02
-                nn.init.normal_(parameter, std=std)
+                nn.init.normal_(parameter, std=own / (2 * layers) ** 0.5 if residual else own)
 
     def forward(self, ids, targets=None):
         """Mean cross entropy, or the logits (B, T, V) without targets."""
-        positions = self.position_embedding(self.positions[: ids.shape[1]])
-        x = self.token_embedding(ids) + positions
+        x, T = self.token_embedding(ids), ids.shape[1]
+        if self.position_embedding is not None:
+            x = x + self.position_embedding(self.positions[:T])
+        bias = None if self.bias is None else self.bias[:, :T, :T]
         for block in self.blocks:
-            x = block(x)
+            x = block(x, bias)
         logits = F.linear(self.norm(x), self.token_embedding.weight)
         if targets is None:
             return logits
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
 
 
-def make_optimizer(model: nn.Module, lr: float, beta2: float, weight_decay: float):
-    """Fused AdamW; norms and tables (an untied head too) do not decay, as on our side."""
+def slopes(heads: int, context: int) -> torch.Tensor:
+    """What ALiBi adds to the score of query i and key j, (H, T, T): -2^(-8 h / H) (i - j)."""
+    rates = 2.0 ** (-8 / heads * torch.arange(1, heads + 1))
+    away = torch.arange(context)[:, None] - torch.arange(context)
+    bias = -rates[:, None, None] * away
+    return bias.masked_fill(away < 0, float("-inf"))
+
+
+def parts(model: nn.Module) -> tuple[list, list]:
+    """(what decays, what does not: norms and tables, an untied head too), as on our side."""
     tables = {p for name, p in model.named_parameters() if name.split(".")[0] in TABLES}
     decay = [p for p in model.parameters() if p.ndim >= 2 and p not in tables]
-    keep = [p for p in model.parameters() if p.ndim < 2 or p in tables]
+    return decay, [p for p in model.parameters() if p.ndim < 2 or p in tables]
+
+
+def make_optimizer(model: nn.Module, lr: float, beta2: float, weight_decay: float):
+    """Fused AdamW."""
+    decay, keep = parts(model)
     groups = [
         {"params": decay, "weight_decay": weight_decay},
         {"params": keep, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, beta2), eps=1e-8, fused=True)
+
+
+def make_muon(model: nn.Module, recipe):
+    """PyTorch's Muon, updates of the size of AdamW's, and fused AdamW for what does not decay."""
+    matrices, keep = parts(model)
+    muon = torch.optim.Muon(
+        matrices, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    betas = (recipe.beta1, recipe.beta2)
+    adamw = torch.optim.AdamW(
+        keep, lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=0.0, fused=True
+    )
+    return [muon, adamw]
 
 
 class Trainer:
