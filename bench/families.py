@@ -54,10 +54,12 @@ def switches(model: Any) -> dict[str, tuple[str, ...]]:
         f"d_ff={2 * model.d_model}", f"n_kv_heads={model.n_heads // 2}", "n_kv_heads=1",
         f"head_dim={2 * model.heads[2]}", window, "bias=qkv",
         "bias=all", "tied=false", "n_blocks=1", "softcap=30",
+        "smear=true", "zero_init=true",
         f"dropout={0 if model.dropout else 0.1}",
     ]
     several = {
         "rope, theta 100": ("positions=rope", "rope_theta=100"),
+        "alibi, slopes times 4": ("positions=alibi", "alibi_scale=4"),
         **{f"family={name}": (f"family={name}",) for name, row in FAMILIES.items()
            if len(row) > 1 and "assembly" not in row},
         "family=mistral": ("family=mistral", window),

@@ -328,18 +328,19 @@ def decode(rng: Rng) -> None:
         str(rng.choice(["layernorm", "rmsnorm"])), activation, kv_heads=Hkv, head_dim=D,
         rotary=maybe(rng.random(int(rng.integers(D // 2 + 1)))), bias=maybe(vector(H, places)),
         window=maybe(int(rng.integers(1, 40))), softcap=maybe(3.0),
-        norm_place=str(rng.choice(["pre", "post"])),
+        norm_place=str(rng.choice(["pre", "post"])), smear=maybe(vector(C)),
     )
     keys, caches = (np.zeros((L, B, places, Hkv, D), np.float32) for _ in range(2))
     beyond = () if network.position is not None else (places, 2 * places + 1, 2**31 - 1)
     for position in (0, places // 2, places - 1, *beyond):
         ids = laid_out(rng, rng.integers(0, V, B))
-        kernels.active.decode_step(ids, network, keys, caches, np.full(B, position))
+        before = laid_out(rng, rng.integers(-1, V, B))
+        kernels.active.decode_step(ids, network, keys, caches, np.full(B, position), before=before)
     piece = min(places, 5)  # several tokens of one sequence, and one of another
     slots, at = np.array([0] * piece + [B - 1] * (B > 1)), np.array([*range(piece), 0])
     ids = laid_out(rng, rng.integers(0, V, len(slots)))
     kernels.active.decode_step(ids, network, keys, caches, at[: len(slots)], slots,
-                               int(rng.integers(len(slots) + 1)))
+                               int(rng.integers(len(slots) + 1)), rng.integers(-1, V, len(slots)))
 
 
 ALPHABET = "abcde  ,.'!\n12\u00e9\u4e16\U0001f600"

@@ -98,5 +98,5 @@ linear_packed_backward = Contract("linear_packed", "dy (..., N)")
 decode_step = Contract(
     "decode_step",
     "ids (B) int, positions (B) int, keys (L, S, places, Hkv, D) written, "
-    "values (L, S, places, Hkv, D) written, slots (B) int optional",
+    "values (L, S, places, Hkv, D) written, slots (B) int optional, before (B) int optional",
 )

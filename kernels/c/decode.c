@@ -195,6 +195,13 @@ static void decode_turns(const decode_network *net, int64_t position, float *tur
     }
 }
 
+/* x += smear token[the id before], unless there is none. */
+static void decode_smear(const decode_state *s, int64_t before, float *x) {
+    if (before < 0) return;
+    decode_row(&s->net->token, s->net->levels, before, s->ready);
+    for (int64_t i = 0; i < s->net->width; i++) x[i] += s->net->smear[i] * s->ready[i];
+}
+
 /* stream = token[id] + position, and the turns of the positions, a phase. */
 static void decode_embed(decode_state *s, const int64_t *ids) {
     const int64_t C = s->net->width;
@@ -203,6 +210,7 @@ static void decode_embed(decode_state *s, const int64_t *ids) {
         for (int64_t b = begin; b < end; b++) {
             float *x = s->stream + b * C;
             decode_row(&s->net->token, s->net->levels, ids[b], x);
+            if (s->net->smear) decode_smear(s, s->before[b], x);
             decode_turns(s->net, s->positions[b], s->turns + b * 2 * s->net->pairs);
             if (!s->net->position) continue;
             const float *p = s->net->position + s->positions[b] * C;
@@ -272,7 +280,7 @@ static void decode_layers(decode_state *s, float *logits) {
 }
 
 void decode_step(const void *network, const int64_t *ids, const int64_t *positions,
-                 const int64_t *slots, int64_t batch, int64_t scored, int64_t pieces,
+                 const int64_t *slots, const int64_t *before, int64_t batch, int64_t scored, int64_t pieces,
                  float *logits, float *scratch) {
     const decode_network *net = network;
     const double work = batch * decode_weights(net) < DECODE_TEAM_WEIGHTS ? 0 : 1e9;
@@ -280,7 +288,7 @@ void decode_step(const void *network, const int64_t *ids, const int64_t *positio
     memset(counters, 0, decode_counters(net, team_for(work)) * sizeof *counters);
     float *shared = (float *)(counters + decode_counters(net, team_for(work)));
     PARALLEL_REGION(work) {
-        decode_state s = {net, positions, slots, batch, scored, pieces,
+        decode_state s = {net, positions, slots, before, batch, scored, pieces,
                           thread_index(), thread_count(), counters, shared};
         s.qkv = s.stream + batch * net->width;
         s.attended = s.qkv + batch * (decode_queries(net) + 2 * decode_keys(net));

@@ -11,7 +11,14 @@ from kernels.c import library
 from kernels.c.ids import pointer as int64_pointer
 from kernels.c.library import ffi, pointer
 from kernels.c.linear import KINDS
-from kernels.numpy_ref.decode import PRODUCTS, LayerWeights, Matrix, Network, check_decode
+from kernels.numpy_ref.decode import (
+    NO_TOKEN,
+    PRODUCTS,
+    LayerWeights,
+    Matrix,
+    Network,
+    check_decode,
+)
 from kernels.packing import NF4_LEVELS, SCHEMES, Packed
 
 # Network -> its table. An entry goes when its network does.
@@ -42,6 +49,7 @@ class _Table:
         self.fill(net.head, network.output, network.head_bias)
         self.fill_norm(net.norm, network, "norm")
         net.position, net.bias = self.keep(network.position), self.keep(network.bias)
+        net.smear = self.keep(network.smear)
         if network.bias is not None:
             net.distances = network.bias.shape[1]
         if network.rotary is not None:
@@ -59,7 +67,9 @@ class _Table:
         net.rms, net.post = network.norm_kind == "rmsnorm", network.norm_place == "post"
         net.eps, net.softcap = network.eps, network.softcap or 0
 
-    def takes(self, ids: np.ndarray, positions: np.ndarray, slots: np.ndarray) -> bool:
+    def takes(
+        self, ids: np.ndarray, positions: np.ndarray, slots: np.ndarray, before: np.ndarray | None
+    ) -> bool:
         """Whether C can have these as they are: check_decode in a tenth of its 14 us.
 
         Not where a sequence has several tokens: the rest is for check_decode to say.
@@ -72,7 +82,13 @@ class _Table:
                 return False
             if library.lib.find_bad_id(int64_pointer(array), rows, end) >= 0:
                 return False
-        return True
+        return self.net.smear == ffi.NULL or self.takes_before(before, rows)
+
+    def takes_before(self, before: np.ndarray | None, rows: int) -> bool:
+        """Whether these are ids, or NO_TOKEN, of so many tokens."""
+        if before is None or before.shape != (rows,) or before.dtype != np.int64:
+            return False
+        return bool(np.all((before >= NO_TOKEN) & (before < self.ends[0])))
 
     def keep(self, array: np.ndarray | None):
         """A pointer to an array that lives as long as the table; NULL for None."""
@@ -105,26 +121,32 @@ class _Table:
 
 
 def decode_step(
-    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None
+    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None,
+    before=None,
 ):
     """As numpy_ref.decode_step."""
     table = _tables.get(network)
     if table is None or table.keys is not keys or table.values is not values:
-        check_decode(ids, network, keys, values, positions, slots, scored)
+        check_decode(ids, network, keys, values, positions, slots, scored, before)
         table = _tables[network] = _Table(network, keys, values)
     in_order = slots is None
     slots = table.in_order if in_order else slots
     pieces = not in_order and len(np.unique(slots)) < len(slots)
-    taken = not pieces and table.takes(ids, positions, slots)
+    taken = not pieces and table.takes(ids, positions, slots, before)
     if not taken or not (scored is None or 0 <= scored <= len(ids)):
-        check_decode(ids, network, keys, values, positions, None if in_order else slots, scored)
+        given = None if in_order else slots
+        check_decode(ids, network, keys, values, positions, given, scored, before)
         ids, positions, slots = map(checks.int64, (ids, positions, slots))
+    earlier = ffi.NULL
+    if network.smear is not None:
+        before = checks.int64(before)  # a name that holds it until C has read it
+        earlier = int64_pointer(before)
     scored = len(ids) if scored is None else scored
     logits = memory.empty((scored, network.output.shape[0]))
     size = library.lib.decode_scratch(table.net, len(ids), threads.get_num_threads())
     scratch = memory.scratch(size)
     library.lib.decode_step(
-        table.net, int64_pointer(ids), int64_pointer(positions), int64_pointer(slots), len(ids),
-        scored, pieces, pointer(logits), pointer(scratch),
+        table.net, int64_pointer(ids), int64_pointer(positions), int64_pointer(slots), earlier,
+        len(ids), scored, pieces, pointer(logits), pointer(scratch),
     )
     return logits

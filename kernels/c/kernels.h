@@ -97,7 +97,7 @@ typedef struct {
 typedef struct {
     decode_matrix token, head; /* head: token once more if they are tied */
     decode_norm norm;
-    const float *position, *bias, *levels;
+    const float *position, *bias, *levels, *smear;
     const double *rates; /* of rotary pairs, radians a position */
     const decode_layer *layer;
     int64_t layers, heads, kv_heads, head_dim, width, hidden, places, sight, pairs, distances;
@@ -108,7 +108,7 @@ typedef struct {
 /* network: a decode_network; void, because cffi holds each module's structs for other types. */
 int64_t decode_scratch(const void *network, int64_t batch, int64_t threads);
 void decode_step(const void *network, const int64_t *ids, const int64_t *positions,
-                 const int64_t *slots, int64_t batch, int64_t scored, int64_t pieces,
+                 const int64_t *slots, const int64_t *before, int64_t batch, int64_t scored, int64_t pieces,
                  float *logits, float *scratch);
 
 /* dropout.c */

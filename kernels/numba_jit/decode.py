@@ -9,9 +9,10 @@ from kernels.numpy_ref.decode import Network, check_decode, decode_with
 
 
 def decode_step(
-    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None
+    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None,
+    before=None,
 ):
     """As numpy_ref.decode_step."""
-    given = (ids, network, keys, values, positions, slots, scored)
+    given = (ids, network, keys, values, positions, slots, scored, before)
     check_decode(*given)
     return decode_with(sys.modules[__package__], *given)

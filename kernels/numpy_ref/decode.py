@@ -51,6 +51,7 @@ from kernels.packing import Packed, dequantize
 Matrix = np.ndarray | Packed  # (N, K), float32 or quantized
 Beside = tuple[np.ndarray, np.ndarray]  # A (R, K), U (N, R), float32: U A is added to a Matrix
 PRODUCTS = ("qkv", "proj", "up", "down")
+NO_TOKEN = -1  # in place of an id, where a text begins
 FARTHEST = 2**31  # positions: an angle in float64 is still right to 1e-6 there
 
 
@@ -105,6 +106,7 @@ class Network:
     window: int | None = None  # positions that a token sees, itself included; None: all kept ones
     norm_place: str = "pre"  # or "post"
     softcap: float | None = None  # logits become cap tanh(logit / cap)
+    smear: np.ndarray | None = None  # (C,): smear token[the id before] is added to token[id]
 
     @property
     def output(self) -> Matrix:
@@ -132,6 +134,7 @@ class Network:
         _fits("token", self.token, (self.token.shape[0], C))
         if self.position is not None:
             _fits("position", self.position, (len(self.position), C))
+        _fits("smear", self.smear, (C,))
         if self.bias is not None:
             _fits("bias", self.bias, (H, self.bias.shape[-1]))
         if self.rotary is not None:
@@ -209,7 +212,8 @@ def _fits_beside(name: str, beside: Beside | None, shape: tuple[int, int]) -> No
 
 
 def decode_step(
-    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None
+    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None,
+    before=None,
 ):
     """Feed B tokens to their sequences, each at its own position, and score what follows.
 
@@ -220,6 +224,8 @@ def decode_step(
     slots: (B,) int, each token's sequence among the S; None: as many as S, in their order.
     The positions of one sequence's tokens follow one another, in whatever order they are given.
     scored: logits are asked for of so many tokens, the first ones; None: of all.
+    before: (B,) int, the token before each in its text, NO_TOKEN where it begins: read by a network
+    that smears alone, which cannot do without (ValueError).
     A token sees the last min(places, window) positions, itself included.  So a step over a ring
     that has come round equals the same token's row of a pass over the whole text in which each
     query sees that many keys: with several layers, what a key holds was gathered from keys that
@@ -230,20 +236,21 @@ def decode_step(
     than `bias` has distances, or tokens of one sequence that leave one out or overwrite a key that
     one of them sees.
     """
-    check_decode(ids, network, keys, values, positions, slots, scored)
+    check_decode(ids, network, keys, values, positions, slots, scored, before)
     ops = sys.modules[__package__]  # the other kernels of this backend, whole by now
-    return decode_with(ops, ids, network, keys, values, positions, slots, scored)
+    return decode_with(ops, ids, network, keys, values, positions, slots, scored, before)
 
 
 def check_decode(
-    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None
+    ids, network: Network, keys, values, positions, slots=None, scored: int | None = None,
+    before=None,
 ) -> None:
     """The checks of decode_step, for every backend."""
     _, Hkv, D = network.head_shape
     sizes = {"L": len(network.layers), "Hkv": Hkv, "D": D}
     if slots is None:
         sizes["S"] = np.size(ids)  # the contract refuses ids without an axis
-    contracts.decode_step.ready(ids, positions, keys, values, slots, **sizes)
+    contracts.decode_step.ready(ids, positions, keys, values, slots, before, **sizes)
     checks.apart("decode_step", {"keys": keys, "values": values}, {})
     checks.ids("decode_step", ids, network.token.shape[0])
     places = keys.shape[2]
@@ -262,6 +269,10 @@ def check_decode(
         )
     if scored is not None and not 0 <= scored <= len(ids):
         raise ValueError(f"decode_step: scored is {scored}, of {len(ids)} tokens")
+    if network.smear is not None:
+        if before is None:
+            raise ValueError("decode_step: this network smears; give `before`, each token's last")
+        checks.ids("decode_step", before[before != NO_TOKEN], network.token.shape[0])
     if slots is not None:
         checks.ids("decode_step", slots, keys.shape[1])
         check_pieces(slots.tolist(), positions.tolist(), places, network.sight(places))
@@ -287,32 +298,36 @@ def check_pieces(slots: list[int], positions: list[int], places: int, sight: int
 
 
 def decode_with(
-    ops: ModuleType, ids, network: Network, keys, values, positions, slots=None, scored=None
+    ops: ModuleType, ids, network: Network, keys, values, positions, slots=None, scored=None,
+    before=None,
 ):
     """decode_step in terms of another backend's linear, norms and attention."""
     slots = range(len(ids)) if slots is None else slots.tolist()
 
-    def before(x, weight, bias):  # the norm that a half begins with, or the head
+    def normed(x, weight, bias):  # the norm that a half begins with, or the head
         return norm(ops, x, weight, bias, network) if network.norm_place == "pre" else x
 
-    def after(x, weight, bias):  # or ends with, or the embedding
+    def settled(x, weight, bias):  # or ends with, or the embedding
         return norm(ops, x, weight, bias, network) if network.norm_place == "post" else x
 
     stream = rows_of(network.token, ids)  # (B, C)
+    if network.smear is not None:
+        follows = before != NO_TOKEN
+        stream[follows] += network.smear * rows_of(network.token, before[follows])
     if network.position is not None:
         stream = stream + network.position[positions]
-    stream = after(stream, network.norm, network.norm_bias)
+    stream = settled(stream, network.norm, network.norm_bias)
     for layer, k, v in zip(network.layers, keys, values, strict=True):
-        h = before(stream, layer.norm1, layer.norm1_bias)
+        h = normed(stream, layer.norm1, layer.norm1_bias)
         h = product(ops, h, layer, "qkv")
         h = attention(ops, h, layer, k, v, positions, slots, network)
         stream = product(ops, h, layer, "proj", stream)
-        stream = after(stream, layer.norm1, layer.norm1_bias)
-        h = before(stream, layer.norm2, layer.norm2_bias)
+        stream = settled(stream, layer.norm1, layer.norm1_bias)
+        h = normed(stream, layer.norm2, layer.norm2_bias)
         h = activate(product(ops, h, layer, "up"), network.activation, ops.gelu_forward)
         stream = product(ops, h, layer, "down", stream)
-        stream = after(stream, layer.norm2, layer.norm2_bias)
-    h = before(stream[:scored], network.norm, network.norm_bias)
+        stream = settled(stream, layer.norm2, layer.norm2_bias)
+    h = normed(stream[:scored], network.norm, network.norm_bias)
     logits = linear(ops, h, network.output, network.head_bias)
     cap = network.softcap
     return logits if cap is None else np.tanh(logits / np.float32(cap)) * np.float32(cap)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import active
-from kernels.numpy_ref.decode import Beside, LayerWeights, Matrix, Network
+from kernels.numpy_ref.decode import NO_TOKEN, Beside, LayerWeights, Matrix, Network
 from kernels.packing import Packed
 
-__all__ = ["Beside", "LayerWeights", "Matrix", "Network", "Packed", "decode_step"]
+__all__ = [
+    "NO_TOKEN", "Beside", "LayerWeights", "Matrix", "Network", "Packed", "decode_step",
+]
 
 
 def decode_step(
@@ -22,10 +24,12 @@ def decode_step(
     positions: np.ndarray,
     slots: np.ndarray | None = None,
     scored: int | None = None,
+    before: np.ndarray | None = None,
 ) -> np.ndarray:
     """Logits (scored, V) after B more tokens, each of its own sequence and at its own position.
 
     ids, positions, slots: (B,) int; keys, values: (L, S, places, Hkv, D) float32, written to.
-    slots None: S is B.  scored None: all.
+    slots None: S is B.  scored None: all.  before: (B,) int, the token before each in its text,
+    NO_TOKEN for none: asked for by a network that smears.
     """
-    return active.decode_step(ids, network, keys, values, positions, slots, scored)
+    return active.decode_step(ids, network, keys, values, positions, slots, scored, before)

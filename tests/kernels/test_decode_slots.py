@@ -10,6 +10,7 @@ import pytest
 from test_decode_parts import CONTEXT, SLIDING, WHOLE, V, caches, network
 
 from kernels import numpy_ref, threads
+from kernels.numpy_ref.decode import NO_TOKEN
 
 T = 11
 
@@ -20,10 +21,17 @@ def alone(backend, net, texts, places=CONTEXT):
     for ids in texts:
         keys, values = caches(net, 1, places)
         told.append(np.concatenate([
-            backend.decode_step(ids[t : t + 1], net, keys, values, np.array([t]))
+            backend.decode_step(
+                ids[t : t + 1], net, keys, values, np.array([t]), before=before_of(ids, [t])
+            )
             for t in range(len(ids))
         ]))
     return told
+
+
+def before_of(ids, at):
+    """The tokens before those at `at`."""
+    return np.array([ids[t - 1] if t else NO_TOKEN for t in at])
 
 
 def together(backend, net, texts, slots, pieces, places=CONTEXT, size=5):
@@ -35,7 +43,12 @@ def together(backend, net, texts, slots, pieces, places=CONTEXT, size=5):
         owner = np.repeat(np.arange(len(texts)), takes)
         at = np.concatenate([read[i] + np.arange(n) for i, n in enumerate(takes)])
         ids = np.array([texts[i][t] for i, t in zip(owner, at, strict=True)])
-        y = backend.decode_step(ids, net, keys, values, at, np.array(slots)[owner])
+        before = np.concatenate([
+            before_of(texts[i], [t]) for i, t in zip(owner, at, strict=True)
+        ])
+        y = backend.decode_step(
+            ids, net, keys, values, at, np.array(slots)[owner], before=before
+        )
         for i, n in enumerate(takes):
             told[i] += list(y[owner == i])
             read[i] += n
@@ -54,7 +67,8 @@ PIECES = {  # of three texts of 11, 4 and 9 tokens
 @pytest.mark.parametrize("how", PIECES)
 @pytest.mark.parametrize(
     ("name", "scheme"),
-    [*((name, "float32") for name in ("norm biases", "rotary", "qk norm", "llama", *WHOLE)),
+    [*((name, "float32")
+       for name in ("norm biases", "rotary", "smear", "qk norm", "llama", *WHOLE)),
      *(("llama", scheme) for scheme in ("int8", "int4", "nf4", "q4_1", "q8_0")), ("all", "int8")],
 )
 def test_a_text_is_told_what_it_would_be_told_alone(fast, how, name, scheme):

@@ -332,6 +332,8 @@ def architecture_of(shape: ModelShape) -> Architecture:
         (shape.assembly != "decoder", "assembly", "a decoder"),
         (shape.norm_place != "pre", "norm_place", "pre"),
         (shape.softcap is not None, "softcap", "none"),
+        (shape.smear, "smear", "false"),
+        (shape.positions == "alibi" and shape.alibi_scale != 1, "alibi_scale", "1"),
         (shape.sight < shape.context, "window", "none"),
     )
     for wrong, name, right in refused:

@@ -21,7 +21,7 @@ GATED = ("swiglu", "geglu")
 # Type -> the settings that a model of it must have. Read in this order: the first that fits.
 _DECODER = {
     "assembly": ("decoder",), "norm_place": ("pre",), "softcap": (None,), "embedding_size": (None,),
-    "one block a layer": (True,),
+    "one block a layer": (True,), "smear": (False,),
 }
 _LLAMA = {
     **_DECODER, "positions": ("rope",), "norm": ("rmsnorm",), "activation": GATED,
@@ -43,8 +43,8 @@ FITS: dict[str, dict[str, tuple[Any, ...]]] = {
     "qwen2": {**_LLAMA, "qk_norm": (False,), "bias": ("qkv",)},
     "qwen3": {**_LLAMA, "qk_norm": (True,), "bias": ("none",)},
     "mpt": {
-        **_DECODER, "positions": ("alibi",), "norm": ("layernorm",), "activation": ("gelu_erf",),
-        "qk_norm": (False,), "bias": ("none",), "window": (None,),
+        **_DECODER, "positions": ("alibi",), "alibi_scale": (1.0,), "norm": ("layernorm",),
+        "activation": ("gelu_erf",), "qk_norm": (False,), "bias": ("none",), "window": (None,),
         "as many key heads as query heads": (True,), "heads that fill d_model": (True,),
         "an MLP of four times d_model": (True,),
     },

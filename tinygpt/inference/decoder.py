@@ -36,7 +36,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.nn import evaluating
-from minigrad.ops.decode import decode_step
+from minigrad.ops.decode import NO_TOKEN, decode_step
 from tinygpt.errors import UserError
 from tinygpt.inference.network import network_of
 from tinygpt.model import KVCache, LanguageModel
@@ -108,8 +108,11 @@ class Decoder:
         if self._network is None or unread:
             return self._take_in(tokens, cache, ids[:, None])
         positions = np.full(len(ids), cache.length)
-        logits = decode_step(ids, self._network, cache.keys, cache.values, positions)
-        cache.advance(1)
+        before = np.full(len(ids), NO_TOKEN) if cache.last is None else cache.last
+        logits = decode_step(
+            ids, self._network, cache.keys, cache.values, positions, before=before
+        )
+        cache.advance(1, ids)
         self._hold(tokens, cache, ids[:, None])
         return logits
 
@@ -128,6 +131,7 @@ class Decoder:
             return
         cache = cache.ahead(0)
         cache.length -= tokens.shape[1] - same  # what stands before the text stays
+        cache.last = tokens[:, same - 1] if same else None
         self._held = tokens[:, :same], cache
 
     def _take_in(self, tokens: np.ndarray, cache: KVCache, ids: np.ndarray) -> np.ndarray:

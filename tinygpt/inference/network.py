@@ -17,6 +17,7 @@ from minigrad.ops.decode import Beside, LayerWeights, Matrix, Network
 from tinygpt.adapters.lora import LoRALinear
 from tinygpt.model import GPT, LanguageModel, ModelShape
 from tinygpt.model.block import Block
+from tinygpt.model.gpt import Smear
 from tinygpt.model.positions import Positions
 
 NORMS = {"layernorm": (nn.LayerNorm,), "rmsnorm": (nn.RMSNorm,)}
@@ -59,6 +60,7 @@ def _network(model: GPT) -> Network:
         window=shape.window,
         norm_place=shape.norm_place,
         softcap=shape.softcap,
+        smear=None if model.smear is None else _known(model.smear, Smear).weight.data,
     )
 
 

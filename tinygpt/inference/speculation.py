@@ -30,7 +30,7 @@ import time
 
 import numpy as np
 
-from minigrad.ops.decode import Network, decode_step
+from minigrad.ops.decode import NO_TOKEN, Network, decode_step
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.drafts import Draft
 from tinygpt.model import LanguageModel
@@ -152,9 +152,12 @@ class SpeculatingDecoder(Decoder):
         """Scores after one more token; those after each guess are put aside."""
         tokens, cache = self._held
         cache, count = cache.ahead(1 + len(guesses)), 1 + len(guesses)
+        row = np.append(ids, guesses)
+        first = [NO_TOKEN] if cache.last is None else cache.last
         logits = decode_step(
-            np.append(ids, guesses), self._network, cache.keys, cache.values,  # type: ignore[arg-type]
+            row, self._network, cache.keys, cache.values,  # type: ignore[arg-type]
             cache.length + np.arange(count), np.zeros(count, dtype=np.int64),
+            before=np.append(first, row[:-1]),
         )
         self._held = tokens, cache  # its arrays may be new ones; it is as long as it was
         self._advance(ids)
@@ -166,7 +169,7 @@ class SpeculatingDecoder(Decoder):
         """Count a token whose keys are in the cache."""
         tokens, cache = self._held
         cache = cache.ahead(1)
-        cache.advance(1)
+        cache.advance(1, ids)
         self._hold(tokens, cache, ids[:, None])
 
     def _forget(self) -> None:

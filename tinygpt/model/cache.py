@@ -59,6 +59,7 @@ class KVCache:
     begins: (keys, values), (L, n, Hkv, D) each, that stand before every text: positions 0 to n - 1,
         which are not forgotten (a prefix: ../adapters/prefix.py). Whoever writes beyond the places
         overwrites them.
+    last: (B,) ids, the token of the last position; None where nobody has said.
     arrays: keys and values, (L, B, places, Hkv, D) float32 each, others when `reserve` finds them
         too small; one name, so that they are replaced both or not at all.
     """
@@ -68,6 +69,7 @@ class KVCache:
         begins: tuple[np.ndarray, np.ndarray] | None = None,
     ):
         self.shape, self.length = shape, 0
+        self.last: np.ndarray | None = None
         _, kv_heads, head = shape.heads
         none = np.zeros((shape.n_layers, batch, 0, kv_heads, head), np.float32)
         self.arrays = none, none
@@ -116,9 +118,10 @@ class KVCache:
         """One layer's part, for one forward pass."""
         return LayerCache(self.keys[index], self.values[index], self.length)
 
-    def advance(self, positions: int) -> None:
-        """Count positions that every layer has written."""
+    def advance(self, positions: int, last: np.ndarray | None = None) -> None:
+        """Count positions that every layer has written, `last` (B,) being the last one's ids."""
         self.length += positions
+        self.last = last
 
     def ahead(self, positions: int) -> KVCache:
         """A cache to take that many more positions in, while this one stays as it is.
@@ -137,7 +140,7 @@ class KVCache:
 
     def clear(self) -> None:
         """Forget every text; the memory is kept, and what stands before texts."""
-        self.length = self.first
+        self.length, self.last = self.first, None
 
 
 def _whole_pages(places: int, keys: np.ndarray) -> int:

@@ -16,15 +16,38 @@ import dataclasses
 
 import numpy as np
 
-from minigrad import Tensor, nn
+from minigrad import Tensor, nn, ops
 from tinygpt.model.cache import KVCache
 from tinygpt.model.shape import ModelShape
 from tinygpt.model.transformer import Transformer
 
 
+class Smear(nn.Module):
+    """x_t + w x_(t-1), channel by channel: what stood before a token, without attention.
+
+    weight: (C,), begins at 0.  A model of characters so learns pairs of them before any head has
+    learned to look back by one.  Source: modded-nanogpt 2025, where a gate decides each token's
+    share; here it is the channel's, whatever the token.
+    """
+
+    def __init__(self, width: int):
+        self.weight = nn.init.zeros((width,))
+
+    def forward(self, x: Tensor, before: Tensor, follows: np.ndarray | None = None) -> Tensor:
+        """x: (B, T, C); before: (B, 1, C), the vector before each row's first, zeros for none.
+
+        follows: (B, T) bool, whether a token has one before it in its text; None: as `before` says.
+        """
+        earlier = ops.concatenate([before, x[:, :-1]], axis=1)
+        if follows is not None:
+            earlier = earlier * Tensor(follows[..., None].astype(x.dtype))
+        return x + earlier * self.weight
+
+
 class GPT(Transformer):
     """A decoder-only transformer.
 
+    smear: None where the shape has none.
     prompt: (B, T, C) -> (B, n + T, C), vectors in front of every text (tinygpt/adapters/prompt.py).
     begins: keys and values there, as of KVCache; nothing learns them then.
     """
@@ -35,6 +58,7 @@ class GPT(Transformer):
     def __init__(self, shape: ModelShape, rng: np.random.Generator | None):
         """As `build` (build.py)."""
         super().__init__(shape, rng, causal=True)
+        self.smear = Smear(shape.d_model) if shape.smear else None
 
     def hidden(
         self, ids: np.ndarray, cache: KVCache | None = None, starts: np.ndarray | None = None
@@ -47,7 +71,8 @@ class GPT(Transformer):
         """
         if cache is None and self.begins is not None:
             cache = self.make_cache(len(ids))
-        start, x = 0 if cache is None else cache.length, self.token_embedding(ids)
+        start = 0 if cache is None else cache.length
+        x = self._tokens(ids, None if cache is None else cache.last, starts)
         if self.prompt is not None and not start:
             x = self.prompt(x)
         length = x.shape[1]
@@ -64,8 +89,22 @@ class GPT(Transformer):
             sight, positions = dataclasses.replace(sight, first=seen), positions - starts
         x = self.through(x, positions, sight, cache, recomputed=self.recompute)
         if cache is not None:
-            cache.advance(length)
+            cache.advance(length, ids[:, -1])
         return x if length == ids.shape[1] else x[:, length - ids.shape[1] :]
+
+    def _tokens(
+        self, ids: np.ndarray, last: np.ndarray | None, starts: np.ndarray | None
+    ) -> Tensor:
+        """Vectors (B, T, C) of tokens.  last: (B,), the ids before them."""
+        x = self.token_embedding(ids)
+        if self.smear is None:
+            return x
+        if last is None:
+            before = Tensor(np.zeros((len(ids), 1, x.shape[2]), x.dtype))
+        else:
+            before = self.token_embedding(last[:, None])
+        follows = None if starts is None else np.arange(ids.shape[1]) > starts
+        return self.smear(x, before, follows)
 
     def head(self, x: Tensor) -> Tensor:
         return self.scores(x)

@@ -84,7 +84,9 @@ class Positions(nn.Module):
         self.sinusoids = None
         if shape.positions == "sinusoidal":
             self.sinusoids = nn.init.sinusoids((shape.context, shape.embedding)).data
-        self._slopes = alibi_slopes(shape.n_heads) if shape.positions == "alibi" else None
+        self._slopes = None
+        if shape.positions == "alibi":
+            self._slopes = alibi_slopes(shape.n_heads) * np.float32(shape.alibi_scale)
         self.rates = None
         if shape.positions == "rope":
             self.rates = rope_rates(shape.heads[2] // 2, shape.rope_theta)

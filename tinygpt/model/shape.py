@@ -35,6 +35,7 @@ class ModelShape:
     assembly: Literal["decoder", "encoder", "encoder-decoder"] = "decoder"  # of the same blocks
     positions: Literal["learned", "sinusoidal", "rope", "alibi", "relative", "none"] = "learned"
     rope_theta: float = 10000.0  # the slowest pair turns once in 2 pi theta positions, about
+    alibi_scale: float = 1.0  # times alibi's slopes: above 1, heads look nearer
     eps: float = 1e-5  # of the norms
     norm_place: Literal["pre", "post"] = "pre"  # of each half: before it, or after adding it
     qk_norm: bool = False  # queries and keys are normed, head by head
@@ -46,6 +47,7 @@ class ModelShape:
     n_blocks: int | None = None  # different blocks, shared by groups of layers; None: n_layers
     window: int | None = None  # keys that a query sees, itself included; None: all before it
     softcap: float | None = None  # logits become cap tanh(logit / cap)
+    smear: bool = False  # a token's vector is added to the next one's, by a learned share a channel
     zero_init: bool = False  # what adds to the stream begins as zeros: each block as nothing
     embedding_size: int | None = None  # width of an encoder's tables, lifted to d_model; None: it
 
@@ -106,9 +108,10 @@ class ModelShape:
     def parameters(self) -> int:
         """How many values a model of this shape has: known before anything is built.
 
-        Embeddings V C and, learned, T C or one a bucket and head; a block's matrices: attention's
-        projections in and out, the MLP's up (twice behind a gate) and down; their biases; two norms
-        a block and one more, and one a head where queries and keys are normed.
+        Embeddings V C and, learned, T C or one a bucket and head, C more if smeared; a block's
+        matrices: attention's projections in and out, the MLP's up (twice behind a gate) and down;
+        their biases; two norms a block and one more, and one a head where queries and keys are
+        normed.
         """
         c, (heads, kv_heads, size), hidden = self.d_model, self.heads, self.hidden
         packed, up = (heads + 2 * kv_heads) * size, hidden * (2 if self.activation in GATED else 1)
@@ -116,7 +119,7 @@ class ModelShape:
         block = packed * c + heads * size * c + up * c + hidden * c + 2 * norm
         block += {"none": 0, "qkv": packed, "all": packed + c + up + c}[self.bias]
         block += 2 * size if self.qk_norm else 0
-        tables = self.vocab_size * self.embedding * (1 if self.tied else 2)
+        tables = self.vocab_size * self.embedding * (1 if self.tied else 2) + c * self.smear
         places = {"learned": self.context * self.embedding, "relative": 32 * heads}
         stack = places.get(self.positions, 0) + self.blocks * block + norm
         return tables + stack + self._encoders + self._encoder_decoders(stack)
@@ -171,6 +174,7 @@ class ModelShape:
             )
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "in [0, 1)")
         require(self.eps > 0, "model.eps", self.eps, "above 0")
+        require(self.alibi_scale > 0, "model.alibi_scale", self.alibi_scale, "above 0")
         require(self.rope_theta > 1, "model.rope_theta", self.rope_theta, "above 1")
         capped = self.softcap is None or self.softcap > 0
         require(capped, "model.softcap", self.softcap, "above 0, or none")
@@ -198,6 +202,11 @@ class ModelShape:
             raise ConfigError(
                 f"model.embedding_size = {self.embedding_size} is of an encoder's tables, but "
                 f'model.assembly = "{self.assembly}". Set model.embedding_size=none.'
+            )
+        if self.smear and self.assembly != "decoder":
+            raise ConfigError(
+                f"model.smear = true gives a token the one before it, as a decoder reads them, but "
+                f'model.assembly = "{self.assembly}". Set model.smear=false.'
             )
         if self.blocks > self.n_layers:
             raise ConfigError(

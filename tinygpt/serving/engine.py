@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigrad.ops.decode import decode_step
+from minigrad.ops.decode import NO_TOKEN, decode_step
 from tinygpt.errors import UserError
 from tinygpt.inference.network import network_of
 from tinygpt.inference.sampling import sample
@@ -145,6 +145,7 @@ class Engine:
             np.array([text.ids[at] for text, at, _ in rows]), self._network,
             self._slots.keys, self._slots.values, positions,
             np.array([text.slot for text in texts]), sum(wanted for _, _, wanted in rows),
+            np.array([text.ids[at - 1] if at else NO_TOKEN for text, at, _ in rows]),
         )
         for text, count in Counter(texts).items():
             text.held += text.ids[text.read : text.read + count]

@@ -64,6 +64,8 @@ class PlainDecoder:
     def logits(self, ids):
         """(T,) -> (T, V)."""
         s, x = self.s, self.w["token_embedding.weight"][ids]
+        if s.smear:
+            x = x + np.vstack([0 * x[:1], x[:-1]]) * self.w["smear.weight"]
         if s.positions == "learned":
             x = x + self.w["position_embedding.weight"][: len(ids)]
         if s.positions == "sinusoidal":
@@ -130,7 +132,7 @@ class PlainDecoder:
             q, k = turned(q, i, theta), turned(k, j, theta)
         score = q @ k / np.sqrt(self.D)
         if kind == "alibi":
-            score -= SLOPES[self.H][head] * (i - j)
+            score -= self.s.alibi_scale * SLOPES[self.H][head] * (i - j)
         if kind == "relative":
             score += self.w["positions.table.weight"][bucket(i - j), head]
         return score

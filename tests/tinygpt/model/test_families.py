@@ -30,6 +30,9 @@ SWITCHES = {
     "zero_init": [True],
 }
 SHAPES = {f"{key}={value}": {key: value} for key, values in SWITCHES.items() for value in values}
+SHAPES |= {  # of decoders, or with another setting beside it
+    "smear=True": {"smear": True}, "alibi_scale=4": {"positions": "alibi", "alibi_scale": 4.0},
+}
 DECODERS = [family for family, row in FAMILIES.items() if "assembly" not in row]
 SHAPES |= {family: {"family": family, "n_kv_heads": 2, "window": 7} for family in DECODERS}
 
@@ -108,6 +111,20 @@ def test_a_window_hides_what_lies_further_back():
     assert np.flatnonzero(differs).tolist() == list(range(3, 3 + 2 * 4 + 1))  # two layers, 4 each
 
 
+def test_smear_gives_no_text_the_last_token_of_the_one_before_it():
+    """In a row that holds two; and a text that begins anew in a cache has none before it."""
+    model = model_of("smear=True").eval()
+    row, starts = IDS[:1, :9], np.repeat([[0, 4]], [4, 5], axis=1)
+    with no_grad():
+        together = model.head(model.hidden(row, starts=starts)).data
+        alone = [model(row[:, :4]).data, model(row[:, 4:]).data]
+    np.testing.assert_allclose(together, np.concatenate(alone, 1), atol=1e-5, rtol=1e-5)
+    decoder = Decoder(model, batch=1)
+    decoder.feed(row[:, :4])
+    decoder.clear()
+    np.testing.assert_allclose(decoder.step(row[:, 4]), alone[1][:, 0], atol=1e-5, rtol=1e-5)
+
+
 def test_layers_of_a_group_share_their_block():
     shape = dataclasses.replace(ModelShape(**TINY), n_layers=5, n_blocks=2)
     model = build(shape, np.random.default_rng(0))
@@ -123,6 +140,7 @@ def test_layers_of_a_group_share_their_block():
         ({"n_kv_heads": 3}, ["n_kv_heads = 3", "n_heads = 4"]),
         ({"positions": "rope", "head_dim": 7}, ["rope", "7"]),
         ({"n_blocks": 3}, ["n_blocks = 3", "n_layers = 2"]),
+        ({"smear": True, "family": "bert"}, ["smear", '"encoder"']),
         ({"family": "lama"}, ["lama", "llama"]),
         ({"family": "bert", "window": 8}, ["window = 8", 'assembly = "encoder"']),
         ({"embedding_size": 8}, ["embedding_size = 8", 'assembly = "decoder"']),

@@ -24,6 +24,7 @@ CASES = {name: dataclasses.asdict(shape_of(name)) for name in SHAPES}
 CASES |= {
     "eps": TINY | {"eps": 0.3, "bias": "all"},
     "eps of heads": TINY | {"eps": 0.3, "norm": "rmsnorm", "qk_norm": True},
+    "alibi_scale": TINY | {"positions": "alibi", "alibi_scale": 4.0},
     "rope_theta": TINY | {"positions": "rope", "rope_theta": 30.0},
     "rope, heads apart": TINY | {"positions": "rope", "head_dim": 6, "n_kv_heads": 2},
     "six heads of alibi": TINY | SIX | {"positions": "alibi", "n_kv_heads": 3},
