@@ -131,7 +131,7 @@ def decode_step(
         table = _tables[network] = _Table(network, keys, values)
     in_order = slots is None
     slots = table.in_order if in_order else slots
-    pieces = not in_order and len(np.unique(slots)) < len(slots)
+    pieces = not in_order and len(set(np.ravel(slots).tolist())) < np.size(slots)
     taken = not pieces and table.takes(ids, positions, slots, before)
     if not taken or not (scored is None or 0 <= scored <= len(ids)):
         given = None if in_order else slots

@@ -2,9 +2,11 @@
 
     logits -> penalties -> / temperature -> top-k -> top-p -> min-p -> draw
 
-Every filter works on a whole batch of rows at once and only ever removes candidates, by setting
-their logit to -inf, so filters combine in the order above and an empty row cannot occur: the most
-likely token passes all of them.
+A filter only ever removes candidates, by giving them no weight, so filters combine in the order above
+and an empty row cannot occur: the most likely token passes all of them.
+
+Weights are float32, and relative to the likeliest token's, which is 1: nothing needs a whole sum
+before the draw. Sums are float64.
 
 Read next: generate.py.
 """
@@ -62,7 +64,19 @@ class Sampling:
                 raise UserError(f"{name} is {value}. It must be {rule}.")
 
 
+    @property
+    def counts_drawn(self) -> bool:
+        """Whether it matters how often a token was drawn."""
+        return bool(self.frequency_penalty or self.presence_penalty)
+
+
 GREEDY = Sampling(temperature=0.0)
+BLOCK = 64  # weights that are added up before one of them is looked for
+LIKELIEST = 64  # tokens among which top-p looks first
+BROKEN = (
+    "the model's scores are not numbers (nan or infinity). Its weights are damaged: "
+    "use an earlier checkpoint, or train again."
+)
 
 
 def sample(
@@ -80,38 +94,85 @@ def sample(
     Returns ids (B,) int64.
     Raises UserError if a row holds nan or infinity: the model's weights are broken.
     """
-    if not np.isfinite(logits.max(axis=-1)).all():  # the maximum of a row with nan is nan
-        raise UserError(
-            "the model's scores are not numbers (nan or infinity). Its weights are damaged: "
-            "use an earlier checkpoint, or train again."
-        )
-    if sampling.repetition_penalty is not None and history is not None:
-        logits = penalise(logits, history, sampling.repetition_penalty)
-    frequency, presence = sampling.frequency_penalty or 0.0, sampling.presence_penalty or 0.0
-    if drawn is not None and (frequency or presence):
-        logits = penalise_drawn(logits, drawn, frequency, presence)
-    if sampling.temperature == 0:
-        return logits.argmax(axis=-1)
-    return np.array([_draw(row, sampling, rng) for row in logits], dtype=np.int64)
+    if not finite(logits).all():
+        raise UserError(BROKEN)
+    rows = len(logits)
+    return sample_each(logits, [sampling] * rows, [rng] * rows, history, drawn)
 
 
-def _draw(logits: np.ndarray, sampling: Sampling, rng: np.random.Generator) -> int:
-    """One token by its probability, from logits (V,).
+def sample_each(
+    logits: np.ndarray,
+    samplings: Sequence[Sampling],
+    rngs: Sequence[np.random.Generator],
+    history: History | None = None,
+    drawn: History | None = None,
+) -> np.ndarray:
+    """As `sample`, each row in its own way and with its own generator.
 
-    What top-k leaves out is put aside first: of 50,000 tokens there are 40 to be weighed.
+    A row's token is the one that it would get alone: whatever is computed for all rows together is
+    computed for each by the same operations in the same order.  Rows must be `finite`.
     """
-    k, kept = sampling.top_k, None
-    if k is not None and k < len(logits):
-        kept = np.flatnonzero(logits >= np.partition(logits, -k)[-k])
-        logits = logits[kept]
-    p = probabilities(logits[None], sampling)[0]
-    cumulative = np.cumsum(p)
-    target = rng.random() * cumulative[-1]
-    # The first token whose cumulative probability exceeds the target; one of probability zero never
-    # is. `min` covers a product that rounds up to the total itself.
-    last = len(p) - 1 - int((p[::-1] > 0).argmax())
-    token = min(int(np.searchsorted(cumulative, target, side="right")), last)
-    return token if kept is None else int(kept[token])
+    logits = _penalised(logits, samplings, history, drawn)
+    tokens = logits.argmax(axis=-1)
+    warm = [row for row, one in enumerate(samplings) if one.temperature > 0]
+    if warm:
+        some = logits if len(warm) == len(logits) else logits[warm]
+        w = _weights(some, [samplings[row] for row in warm])
+        tokens[warm] = _draw(w, np.array([rngs[row].random() for row in warm]))
+    return tokens
+
+
+def finite(logits: np.ndarray) -> np.ndarray:
+    """(B,) bool: the rows that hold neither nan nor infinity, and not -inf alone."""
+    return np.isfinite(logits.max(axis=-1))  # the maximum of a row with nan is nan
+
+
+def _draw(w: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """(B,) int64: of each row the token whose share of the weights the number, 0 to 1, falls into.
+
+    w: (B, V) float32, at least 0; V is a multiple of BLOCK. In a cumulative sum of all V each
+    addition waits for the one before. So blocks are summed, then one is looked into: of 4,096
+    weights, 64 and 64.
+    """
+    rows, blocks = np.arange(len(w)), w.reshape(len(w), -1, BLOCK)
+    sums = np.cumsum(blocks.sum(axis=-1), axis=-1, dtype=np.float64)
+    target = numbers * sums[:, -1]
+    block = _beyond(sums, target)
+    target -= np.where(block > 0, sums[rows, block - 1], 0)
+    return block * BLOCK + _beyond(np.cumsum(blocks[rows, block], -1, dtype=np.float64), target)
+
+
+def _beyond(sums: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(B,) int64: where cumulative sums (B, N) first exceed a row's target.
+
+    What adds nothing is never there: not even where rounding took the target to the total, or the
+    total below it; then it is the last that adds anything.
+    """
+    target = np.minimum(target, np.nextafter(sums[:, -1], 0))
+    return (sums > target[:, None]).argmax(axis=-1)
+
+
+def _weights(logits: np.ndarray, samplings: Sequence[Sampling]) -> np.ndarray:
+    """(B, V) float32: how likely each token is, relative to its row's likeliest; 0 if filtered out.
+
+    V is rounded up to whole BLOCKs.  Temperatures must be above 0.
+    """
+    B, V = logits.shape
+    whole = np.empty((B, -(-V // BLOCK) * BLOCK), np.float32)
+    whole[:, V:] = 0
+    w = whole[:, :V]
+    # The maximum goes before anything is divided: a tiny temperature stays finite.
+    np.subtract(logits, logits.max(axis=-1, keepdims=True), out=w)
+    w /= np.array([[one.temperature] for one in samplings], np.float32)
+    np.exp(w, out=w)
+    for row, one in zip(w, samplings, strict=True):
+        if one.top_k is not None:
+            row[row < top_k(row, one.top_k)] = 0
+        if one.top_p is not None and one.top_p < 1:
+            row[row < top_p(row, one.top_p)] = 0
+        if one.min_p is not None:
+            row[row < one.min_p] = 0  # the likeliest weighs 1
+    return whole
 
 
 def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
@@ -119,16 +180,28 @@ def probabilities(logits: np.ndarray, sampling: Sampling) -> np.ndarray:
 
     Temperature must be above 0.
     """
-    logits = logits.astype(np.float64)
-    logits -= logits.max(axis=-1, keepdims=True)  # before dividing: a tiny temperature stays finite
-    logits /= sampling.temperature
-    if sampling.top_k is not None:
-        logits = top_k(logits, sampling.top_k)
-    if sampling.top_p is not None:
-        logits = top_p(logits, sampling.top_p)
-    if sampling.min_p is not None:
-        logits = min_p(logits, sampling.min_p)
-    return softmax(logits)
+    w = _weights(logits, [sampling] * len(logits))[:, : logits.shape[1]].astype(np.float64)
+    return w / w.sum(axis=-1, keepdims=True)
+
+
+def _penalised(
+    logits: np.ndarray, samplings: Sequence[Sampling], history: History | None,
+    drawn: History | None,
+) -> np.ndarray:
+    """Logits (B, V) less each row's penalties; the same array where there are none."""
+    out = logits
+    for i, one in enumerate(samplings):
+        row = before = out[i : i + 1]
+        if one.repetition_penalty is not None and history is not None:
+            row = penalise(row, history[i : i + 1], one.repetition_penalty)
+        if one.counts_drawn and drawn is not None:
+            row = penalise_drawn(
+                row, drawn[i : i + 1], one.frequency_penalty or 0.0, one.presence_penalty or 0.0
+            )
+        if row is not before:
+            out = logits.copy() if out is logits else out
+            out[i] = row[0]
+    return out
 
 
 def penalise(logits: np.ndarray, history: History, penalty: float) -> np.ndarray:
@@ -151,33 +224,24 @@ def penalise_drawn(
     return logits
 
 
-def top_k(logits: np.ndarray, k: int) -> np.ndarray:
-    """(B, V) with all but the k largest of each row at -inf."""
-    if k >= logits.shape[-1]:
-        return logits
-    threshold = np.partition(logits, -k, axis=-1)[:, -k, None]  # (B, 1)
-    return np.where(logits >= threshold, logits, -np.inf)
+def top_k(w: np.ndarray, k: int) -> float:
+    """The least of the k largest weights (V,)."""
+    return np.partition(w, -k)[-k] if k < len(w) else 0.0
 
 
-def top_p(logits: np.ndarray, p: float) -> np.ndarray:
-    """(B, V) with all but each row's nucleus at -inf: the fewest likeliest that reach p."""
-    ordered = -np.sort(-logits, axis=-1)  # likeliest first
-    before = np.cumsum(softmax(ordered), axis=-1)
-    # A token stays while the tokens likelier than it have not reached p: the first always does.
-    count = 1 + (before[:, :-1] < p).sum(axis=-1, keepdims=True)  # (B, 1)
-    threshold = np.take_along_axis(ordered, count - 1, axis=-1)
-    return np.where(logits >= threshold, logits, -np.inf)
+def top_p(w: np.ndarray, p: float) -> float:
+    """The least of the fewest largest weights (V,) that make up a share p of all.
 
-
-def min_p(logits: np.ndarray, p: float) -> np.ndarray:
-    """(B, V) with tokens less than p times as likely as their row's likeliest at -inf."""
-    if p == 0:
-        return logits
-    # p_i >= p p_max   <=>   logit_i >= logit_max + log p
-    return np.where(logits >= logits.max(axis=-1, keepdims=True) + np.log(p), logits, -np.inf)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis in float64."""
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    They are mostly few, so some of the largest are looked at, and more where those fall short.
+    """
+    needed, count = p * w.sum(dtype=np.float64), LIKELIEST
+    while count < len(w):
+        likeliest = np.partition(w, -count)[-count:]
+        if likeliest.sum(dtype=np.float64) >= needed:
+            break
+        count *= 8
+    else:
+        likeliest = w
+    ordered = np.sort(likeliest)[::-1]  # largest first
+    reached = np.searchsorted(np.cumsum(ordered, dtype=np.float64), needed)
+    return ordered[min(reached, len(ordered) - 1)]

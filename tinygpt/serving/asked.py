@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tinygpt.errors import UserError
 from tinygpt.inference.sampling import Sampling
@@ -43,8 +43,7 @@ class Asked:
     form: Constraint | None = None
 
 
-@dataclass(frozen=True)
-class Scored:
+class Scored(NamedTuple):
     """A token and what the model thought of it, before temperature and filters, in nats.
 
     logprob: None where it was not asked for, and of the first token of a prompt.

@@ -21,7 +21,7 @@ Read next: slots.py, ../inference/sampling.py.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +29,7 @@ import numpy as np
 from minigrad.ops.decode import NO_TOKEN, decode_step
 from tinygpt.errors import UserError
 from tinygpt.inference.network import network_of
-from tinygpt.inference.sampling import sample
+from tinygpt.inference.sampling import BROKEN, finite, sample_each
 from tinygpt.model import LanguageModel
 from tinygpt.serving.asked import Answer, Asked, Reason, Scored
 from tinygpt.serving.slots import Slots
@@ -45,6 +45,7 @@ class _Text:
     held: list[int]  # what the slot holds: the beginning of `ids`
     ids: list[int]  # the prompt and what was drawn
     rng: np.random.Generator
+    most: int  # tokens that `ids` may become
     scored: list[Scored] = field(default_factory=list)  # the prompt's tokens, where asked for
     state: int = Constraint.start  # of its form
 
@@ -56,6 +57,15 @@ class _Text:
     def read(self) -> int:
         """How many of its ids have keys and values."""
         return len(self.held)
+
+    @property
+    def left(self) -> int:
+        """Tokens that it may still grow by."""
+        return self.most - len(self.ids)
+
+    def wants(self, position: int) -> bool:
+        """Whether it wants to know what the model thinks follows its token there."""
+        return position == len(self.ids) - 1 or self.asked.echo
 
 
 class Engine:
@@ -135,22 +145,22 @@ class Engine:
         """One pass of the model for everybody; False if nobody is there."""
         self._forget_cancelled()
         self._admit()
-        rows = self._compose()
-        if not rows:
+        spans = self._compose()
+        if not spans:
             return bool(self._texts)
-        rows.sort(key=lambda row: not row[2])  # those whose logits are wanted first
-        texts = [text for text, _, _ in rows]
-        positions = np.array([position for _, position, _ in rows])
+        rows = [(text, at) for text, begin, end in spans for at in range(begin, end)]
+        wanted = sum(text.wants(at) for text, at in rows)
+        if wanted < len(rows):  # those whose logits are wanted come first
+            rows.sort(key=lambda row: not row[0].wants(row[1]))
         logits = decode_step(
-            np.array([text.ids[at] for text, at, _ in rows]), self._network,
-            self._slots.keys, self._slots.values, positions,
-            np.array([text.slot for text in texts]), sum(wanted for _, _, wanted in rows),
-            np.array([text.ids[at - 1] if at else NO_TOKEN for text, at, _ in rows]),
+            np.array([text.ids[at] for text, at in rows]), self._network,
+            self._slots.keys, self._slots.values, np.array([at for _, at in rows]),
+            np.array([text.slot for text, _ in rows]), wanted,
+            np.array([text.ids[at - 1] if at else NO_TOKEN for text, at in rows]),
         )
-        for text, count in Counter(texts).items():
-            text.held += text.ids[text.read : text.read + count]
-        for i, row in enumerate(logits):
-            self._hear(texts[i], int(positions[i]), row)
+        for text, begin, end in spans:
+            text.held += text.ids[begin:end]
+        self._hear(rows[:wanted], logits)
         return True
 
     def _forget_cancelled(self) -> None:
@@ -167,42 +177,82 @@ class Engine:
             asked = answer.asked
             slot = self._slots.take(asked.prompt, self._reuse and not asked.echo)
             held, rng = self._slots.ids[slot], np.random.default_rng(asked.seed)
+            most = min(len(asked.prompt) + asked.max_tokens, self.context)
             answer.reused = len(held)
-            self._texts.append(_Text(answer, slot, held, list(asked.prompt), rng))
+            self._texts.append(_Text(answer, slot, held, list(asked.prompt), rng, most))
 
-    def _compose(self) -> list[tuple[_Text, int, bool]]:
-        """The tokens of one step: text, position, whether its logits are wanted."""
-        rows: list[tuple[_Text, int, bool]] = []
-        writing = [text for text in self._texts if text.read == len(text.ids) - 1]
-        rows += [(text, text.read, True) for text in writing]
-        left = self._beside if writing else self._piece
+    def _compose(self) -> list[tuple[_Text, int, int]]:
+        """What one step reads: texts, and from where to where."""
+        spans = [(text, text.read, text.read + 1) for text in self._texts
+                 if text.read == len(text.ids) - 1]
+        left = self._beside if spans else self._piece
+        if len(spans) == len(self._texts):
+            return spans
         for text in self._texts:
-            if text not in writing and left > 0:
-                last = len(text.ids) - 1
-                end = min(text.read + left, last + 1)
-                for at in range(text.read, end):
-                    rows.append((text, at, at == last or text.asked.echo))
-                left -= end - text.read
-        return rows
+            begin, end = text.read, min(text.read + left, len(text.ids))
+            if begin < len(text.ids) - 1 and begin < end:
+                spans.append((text, begin, end))
+                left -= end - begin
+        return spans
 
-    def _hear(self, text: _Text, position: int, logits: np.ndarray) -> None:
-        """What the model thinks follows a text's token at a position."""
+    def _hear(self, rows: list[tuple[_Text, int]], logits: np.ndarray) -> None:
+        """What the model thinks follows some texts' tokens: logits (B, V)."""
+        for (text, at), row in zip(rows, logits, strict=True):
+            if text.asked.echo and at < len(text.asked.prompt):
+                self._echo(text, at, row)
+        ends = [i for i, (text, at) in enumerate(rows) if at == len(text.ids) - 1]
+        for text in [rows[i][0] for i in ends if not rows[i][0].left]:
+            self._end(text, "length")  # the prompt alone was asked for
+        ends = [i for i in ends if rows[i][0].left]
+        if ends:
+            some = logits if len(ends) == len(rows) else logits[ends]
+            self._go_on([rows[i][0] for i in ends], some)
+
+    def _go_on(self, texts: list[_Text], logits: np.ndarray) -> None:
+        """Draw the next token of each text, in its own way, from logits (B, V)."""
+        weighed = self._weigh(texts, logits)
+        fine = [i for i, text in enumerate(texts) if text.answer.error is None]
+        if len(fine) < len(texts):
+            for text in texts:
+                if text.answer.error is not None:
+                    self._end(text, "failed")
+            texts, logits, weighed = [texts[i] for i in fine], logits[fine], weighed[fine]
+        samplings = [text.asked.sampling for text in texts]
+        drawn = [text.ids[len(text.asked.prompt) :] if one.counts_drawn else ()
+                 for text, one in zip(texts, samplings, strict=True)]
+        tokens = sample_each(
+            weighed, samplings, [text.rng for text in texts], [text.ids for text in texts], drawn
+        )
+        for text, token, row in zip(texts, tokens.tolist(), logits, strict=True):
+            self._take(text, token, row)
+
+    def _weigh(self, texts: list[_Text], logits: np.ndarray) -> np.ndarray:
+        """Logits (B, V) as the requests want them: biased, and -inf where a form does not fit.
+
+        The same array where nobody wants that. Whoever cannot go on is given an error.
+        """
+        weighed = logits
+        for i, text in enumerate(texts):
+            asked = text.asked
+            if not asked.bias and asked.form is None:
+                continue
+            weighed = logits.copy() if weighed is logits else weighed
+            if asked.bias:
+                weighed[i, list(asked.bias)] += np.array(list(asked.bias.values()), np.float32)
+            if asked.form is not None:
+                try:
+                    fits = asked.form.allowed(text.state, text.left)
+                except UserError as error:
+                    text.answer.error = error
+                else:
+                    weighed[i, ~fits[: weighed.shape[1]]] = -np.inf
+        for i in np.flatnonzero(~finite(weighed)):
+            texts[i].answer.error = texts[i].answer.error or UserError(BROKEN)
+        return weighed
+
+    def _take(self, text: _Text, token: int, logits: np.ndarray) -> None:
+        """One more token, drawn from logits (V,)."""
         asked = text.asked
-        if asked.echo and position < len(asked.prompt):
-            self._echo(text, position, logits)
-        if position != len(text.ids) - 1:
-            return
-        if self._left(text) == 0:  # the prompt alone was asked for
-            self._end(text, "length")
-            return
-        try:
-            weighed = self._weigh(text, logits)
-            drawn = text.ids[len(asked.prompt) :]
-            token = int(sample(weighed[None], asked.sampling, text.rng, [text.ids], [drawn])[0])
-        except UserError as error:
-            text.answer.error = error
-            self._end(text, "failed")
-            return
         if token in asked.stop:
             self._end(text, "stop")
             return
@@ -210,24 +260,8 @@ class Engine:
         text.ids.append(token)
         if asked.form is not None:
             text.state = asked.form.advance(text.state, token)
-        if self._left(text) == 0:
+        if not text.left:
             self._end(text, "length")
-
-    def _left(self, text: _Text) -> int:
-        """Tokens that a text may still grow by."""
-        most = len(text.asked.prompt) + text.asked.max_tokens
-        return min(most, self.context) - len(text.ids)
-
-    def _weigh(self, text: _Text, logits: np.ndarray) -> np.ndarray:
-        """Logits (V,) as the request wants them: biased, and -inf where the form does not fit."""
-        asked = text.asked
-        if asked.bias:
-            logits = logits.copy()
-            logits[list(asked.bias)] += np.array(list(asked.bias.values()), np.float32)
-        if asked.form is not None:
-            fits = asked.form.allowed(text.state, self._left(text))
-            logits = np.where(fits[: len(logits)], logits, np.float32(-np.inf))
-        return logits
 
     def _echo(self, text: _Text, position: int, logits: np.ndarray) -> None:
         """Score the prompt's token behind a position; the first has nothing before it."""
