@@ -2,8 +2,8 @@
 
     logits -> penalties -> / temperature -> top-k -> top-p -> min-p -> draw
 
-A filter only ever removes candidates, by giving them no weight, so filters combine in the order above
-and an empty row cannot occur: the most likely token passes all of them.
+A filter only ever removes candidates, by giving them no weight, so filters combine in the order
+above and an empty row cannot occur: the most likely token passes all of them.
 
 Weights are float32, and relative to the likeliest token's, which is 1: nothing needs a whole sum
 before the draw. Sums are float64.

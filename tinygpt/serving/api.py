@@ -227,13 +227,14 @@ class Api:
         sampling, bias = _sampling(asked), self._bias(served, asked["logit_bias"])
         news, echo = asyncio.Event(), asked["echo"]
         # Whoever asks for echo counts on a token for each that it allowed: an end is one of them.
-        listed = echo and form is None
-        ends, seen_ends = (frozenset[int](), served.ends) if listed else (served.ends, frozenset())
+        seen = echo and form is None
+        ends, seen_ends = (frozenset[int](), served.ends) if seen else (served.ends, frozenset())
+        listed = asked.get("logprobs") is not None
         return [
             Stream(served, Asked(
                 tuple(ids), longest, sampling, (seed + k) & (2**64 - 1), ends,
                 asked.get("logprobs"), echo, bias, form,
-            ), Writing(served.tokenizer, stops, seen_ends), news, hidden)
+            ), Writing(served.tokenizer, stops, seen_ends, listed), news, hidden)
             for ids in prompts for k in range(asked["n"])
         ]
 
@@ -286,8 +287,7 @@ class Api:
         pieces = [Piece() for _ in streams]
         reasons = dict.fromkeys(range(len(streams)), "")
         while not all(reasons.values()):
-            await streams[0].news.wait()
-            streams[0].news.clear()
+            await _news(streams[0].news)
             for index, stream in enumerate(streams):
                 piece, reason = stream.take()
                 pieces[index] += piece
@@ -304,14 +304,9 @@ class Api:
         for index in range(len(streams)):
             for choice in shape.opening(index):
                 await reply.piece(_event(shape.chunk([choice])))
-        under_way = dict(enumerate(streams))
+        under_way, news = dict(enumerate(streams)), streams[0].news
         while under_way:
-            try:
-                await asyncio.wait_for(streams[0].news.wait(), PING)
-            except asyncio.TimeoutError:
-                await reply.piece(b": ping\n\n")
-                continue
-            streams[0].news.clear()
+            await _news(news, PING)
             events = []
             for index, stream in list(under_way.items()):
                 piece, reason = stream.take()
@@ -326,11 +321,20 @@ class Api:
                 if reason is not None:
                     events.append(_event(shape.chunk([shape.end(index, reason)])))
                     del under_way[index]
-            if events:
-                await reply.piece(b"".join(events))
+            await reply.piece(b"".join(events) or b": ping\n\n")
         last = _event(shape.chunk([], _usage(streams, n))) if shape.usage else b""
         await reply.piece(last + b"data: [DONE]\n\n")
         await reply.piece(b"")
+
+
+async def _news(event: asyncio.Event, seconds: float = 1e6) -> None:
+    """Wait until an event is set, or so long, and clear it. (wait_for would begin a task.)"""
+    timer = asyncio.get_running_loop().call_later(seconds, event.set)
+    try:
+        await event.wait()
+    finally:
+        timer.cancel()
+    event.clear()
 
 
 def _event(value: Any) -> bytes:

@@ -246,8 +246,9 @@ class Engine:
                     text.answer.error = error
                 else:
                     weighed[i, ~fits[: weighed.shape[1]]] = -np.inf
-        for i in np.flatnonzero(~finite(weighed)):
-            texts[i].answer.error = texts[i].answer.error or UserError(BROKEN)
+        for text, is_fine in zip(texts, finite(weighed), strict=True):
+            if not is_fine:
+                text.answer.error = text.answer.error or UserError(BROKEN)
         return weighed
 
     def _take(self, text: _Text, token: int, logits: np.ndarray) -> None:

@@ -38,6 +38,7 @@ MORE = 65_536  # bytes that are read and thrown away after a refusal, so that it
 MORE_SECONDS = 1.0
 PIECES = 4096  # of a body; each costs time to read, whatever its size
 JSON = "application/json"
+_COMPACT = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 @dataclass
@@ -91,7 +92,7 @@ def error_body(refusal: Refusal) -> bytes:
 
 
 def as_json(value: Any) -> bytes:
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    return _COMPACT.encode(value).encode()
 
 
 class Connection(asyncio.Protocol):

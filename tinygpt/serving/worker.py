@@ -8,7 +8,7 @@
 A token of a small model takes a quarter of a millisecond, and a message to the other thread costs a
 good part of that, so what is drawn is gathered; the first piece of an answer and its end are not
 waited for. Text is made here, because a stop text ends an answer: found any later, tokens would be
-drawn that nobody sees.
+drawn that nobody sees. Where none can be found, text too is made of what was gathered.
 
 Read next: engine.py.
 """
@@ -51,7 +51,7 @@ class Stream:
         self.reason: Reason | None = None
         self.cancelled = False
         self.unread = 0  # tokens and alternatives that the client has not taken
-        self.asked_at = self.last_at = time.monotonic()
+        self._last_at, self._counted = time.monotonic(), 0  # of tokens: when, and how many
         self._ready: deque[Piece] = deque()
         self._echoed = False
 
@@ -78,8 +78,21 @@ class Stream:
         self.unread = 0
         return piece, reason
 
+    def count(self, now: float, metrics: Metrics) -> bool:
+        """Note what was drawn.  In the computing thread.  Returns whether that cannot wait."""
+        answer = self.answer
+        assert answer is not None
+        drawn = self.writing.drawn + len(answer.drawn)
+        if drawn == self._counted:
+            return answer.reason is not None
+        first = not self._counted
+        (metrics.first if first else metrics.gaps).observe(now - self._last_at)
+        metrics.drawn.add(drawn - self._counted)
+        self._counted, self._last_at = drawn, now
+        return first or self.writing.watched or answer.reason is not None
+
     def read(self) -> bool:
-        """Make text of what was drawn.  In the computing thread.  Returns whether there is news."""
+        """Make text of what was drawn.  In the computing thread.  Returns whether there is any."""
         answer, writing = self.answer, self.writing
         assert answer is not None
         reason = answer.reason  # before its tokens are looked for: none come after it
@@ -88,17 +101,15 @@ class Stream:
         if answer.echoed is not None and not self._echoed:
             self._echoed = True
             writing.echo(answer.echoed, self._hidden)
-        before = writing.drawn
-        while answer.drawn and not writing.stopped:
-            writing.push(answer.drawn.popleft())
+        self.unread += sum(1 + len(scored.top) for scored in answer.drawn)
+        writing.extend(answer.drawn)
         if writing.stopped:
             answer.cancelled, reason = True, "stop"
         piece = writing.take(over=reason is not None)
         if piece.text or piece.tokens:
             self._ready.append(piece)
-            self.unread += sum(1 + len(one.scored.top) for one in piece.tokens)
         self.reason = reason
-        return writing.drawn > before or reason is not None
+        return True
 
 
 class Worker:
@@ -112,7 +123,6 @@ class Worker:
         self._inbox: deque[Callable[[], object]] = deque()
         self._knock = threading.Event()
         self._streams: list[Stream] = []
-        self._fresh: dict[Stream, None] = {}
         self._loop = asyncio.get_running_loop()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="compute", daemon=True)
@@ -166,11 +176,9 @@ class Worker:
             while self._inbox:
                 self._inbox.popleft()()
             self._step()
-            urgent = self._read()
-            if self._fresh and (urgent or not self._streams or time.monotonic() >= due):
-                fresh, self._fresh = list(self._fresh), {}
-                self._loop.call_soon_threadsafe(_wake, fresh)
-                due = time.monotonic() + GATHER
+            now = time.monotonic()
+            if self._read(now, now >= due):
+                due = now + GATHER
 
     def _begin(self, stream: Stream) -> None:
         if stream.cancelled:  # it was told so before there was an answer to tell
@@ -196,24 +204,20 @@ class Worker:
                         stream.answer.reason = "failed"
                 served.renew()
 
-    def _read(self) -> bool:
-        """Text of all that was drawn.  Returns whether an answer has begun or ended."""
-        urgent, now = False, time.monotonic()
+    def _read(self, now: float, due: bool) -> bool:
+        """Text of what was drawn, where it is due or cannot wait.  Returns whether any was due."""
+        fresh, over = [], False
         for stream in self._streams:
-            before = stream.drawn
-            if not stream.read():
-                continue
-            self._fresh[stream] = None
-            urgent |= before == 0 or stream.reason is not None
-            if stream.drawn > before:
-                seen = self._metrics.gaps if before else self._metrics.first
-                seen.observe(now - stream.last_at)
-                self._metrics.drawn.add(stream.drawn - before)
-                stream.last_at = now
-            if stream.unread > self._unread:
-                stream.cancel()
-        self._streams = [stream for stream in self._streams if stream.reason is None]
-        return urgent
+            if (stream.count(now, self._metrics) or due) and stream.read():
+                fresh.append(stream)
+                over |= stream.reason is not None
+                if stream.unread > self._unread:
+                    stream.cancel()
+        if fresh:
+            self._loop.call_soon_threadsafe(_wake, fresh)
+        if over:
+            self._streams = [stream for stream in self._streams if stream.reason is None]
+        return due and bool(fresh)
 
 
 def _wake(streams: list[Stream]) -> None:

@@ -10,16 +10,17 @@ Read next: worker.py.
 from __future__ import annotations
 
 import codecs
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tinygpt.inference.generate import overlap
 from tinygpt.serving.asked import Scored
 from tinygpt.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A token and where it begins, in characters of the text with what was echoed."""
 
     scored: Scored
@@ -41,12 +42,15 @@ class Writing:
     """The text of one answer as it comes.
 
     stop: texts that end it.  ends: ids that end it, listed among its tokens and no text of it.
+    listed: whether its pieces have their tokens; without, text is made of many at once.
     drawn: tokens so far, those of a stop text too.  stopped: whether a stop text was found.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, stop: Sequence[str] = (), ends: Collection[int] = ()
+        self, tokenizer: Tokenizer, stop: Sequence[str] = (), ends: Collection[int] = (),
+        listed: bool = True,
     ):
+        self._listed = listed
         self._tokenizer, self._stop, self._ends = tokenizer, tuple(stop), ends
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._done = 0  # characters that were taken
@@ -60,6 +64,22 @@ class Writing:
         for i, scored in enumerate(prompt):
             self._add(scored, shown=i >= hidden)
         self._own = self._done + len(self._held)
+
+    @property
+    def watched(self) -> bool:
+        """Whether any token of the answer may end it, so that each is to be looked at at once."""
+        return bool(self._stop or self._ends)
+
+    def extend(self, answer: deque[Scored]) -> None:
+        """Take the answer's next tokens away, up to the one that ends it."""
+        if self._listed or self.watched:
+            while answer and not self.stopped:
+                self.push(answer.popleft())
+            return
+        tokens = [scored.token for scored in answer]
+        answer.clear()
+        self.drawn += len(tokens)
+        self._held += self._utf8.decode(self._tokenizer.decode_bytes(tokens))
 
     def push(self, scored: Scored) -> None:
         """One more token of the answer."""
@@ -83,7 +103,8 @@ class Writing:
         return Piece(shown, tuple(tokens))
 
     def _add(self, scored: Scored, shown: bool = True) -> None:
-        self._tokens.append(Written(scored, self._done + len(self._held)))
+        if self._listed:
+            self._tokens.append(Written(scored, self._done + len(self._held)))
         if shown:
             self._held += self._utf8.decode(self._tokenizer.decode_bytes([scored.token]))
 
