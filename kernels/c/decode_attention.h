@@ -211,10 +211,12 @@ static void decode_attend(const decode_state *s, const decode_layer *layer, int6
 }
 
 /* All heads of all tokens, a phase that does either or both. A unit is one thread's share of a
- * token's key heads. */
+ * token's key heads; with many tokens, all of them, so that a thread reads whole positions one behind
+ * the other. */
 static void decode_heads(decode_state *s, const decode_layer *layer, int store, int attend) {
     const int64_t kv_heads = s->net->kv_heads;
-    const int64_t shares = kv_heads < s->threads ? kv_heads : s->threads;
+    const int64_t parts = kv_heads < s->threads ? kv_heads : s->threads;
+    const int64_t shares = s->batch < 2 * s->threads ? parts : 1;
     const int64_t units = s->batch * shares;
     int64_t begin, end;
     while (decode_claim(s, units, &begin, &end)) {
