@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tinygpt.storage.paths import expand
+from tinygpt.storage.paths import expand, kind
 
 
 class Place(click.Path):
@@ -20,9 +20,12 @@ class ModelPlace(Place):
     """A model's path, or the name of one in the user's own folder (weights/shelf.py)."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from tinygpt.weights.shelf import named  # here, so that --help is quick
+        value = expand(value)
+        if not kind(value):
+            from tinygpt.weights.shelf import named  # here, so that --help and a path are quick
 
-        return super().convert(named(expand(value)), param, ctx)
+            value = named(value)
+        return super().convert(value, param, ctx)
 
 
 def one_text(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:

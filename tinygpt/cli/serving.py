@@ -11,6 +11,7 @@ import sys
 import click
 
 from tinygpt.cli.paths import ModelPlace, Place
+from tinygpt.machine.terminal import visible
 
 
 def limit_options(command):
@@ -114,21 +115,33 @@ def _first_line(path: str) -> str:
 
 
 def _serve(given, gate, limits, host, port, engine, log, made, train):
-    from tinygpt.screens.console import Screen, warn
     from tinygpt.serving.run import address_of, run
     from tinygpt.serving.served import open_all
 
     models, adapters = given
-    served = open_all(models, warn, engine, adapters)
-    screen = Screen(stderr=True)
+    served = open_all(models, _say, engine, adapters)
 
     def ready(port: int) -> None:
         name = address_of(host)
-        screen.say(f"{', '.join(served)}: http://{name}:{port}")
+        _say(f"{', '.join(served)}: http://{name}:{port}")
         if made:
-            screen.say("Others reach this address, so a key is needed. It is:")
-            screen.copyable(f"  {gate.key}")
-            screen.copyable(f"  http://{name}:{port}/#key={gate.key}")
+            _say("Others reach this address, so a key is needed. It is:")
+            _say(f"  {gate.key}", whole=True)
+            _say(f"  http://{name}:{port}/#key={gate.key}", whole=True)
         sys.stderr.flush()
 
     run(served, gate, limits, host, port, engine["slots"], log, ready, train)
+
+
+def _say(text: str, whole: bool = False) -> None:
+    """A line on standard error, which a terminal shows broken between words unless it is `whole`.
+
+    What draws on terminals is imported there alone: a service must be ready sooner.
+    """
+    if not sys.stderr.isatty():
+        click.echo(visible(text), err=True)
+        return
+    from tinygpt.screens.console import Screen
+
+    screen = Screen(stderr=True)
+    (screen.copyable if whole else screen.say)(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "page"
@@ -28,6 +29,7 @@ class File:
     tag: str
 
 
+@cache
 def files() -> dict[str, File]:
     """By the path of their address; pages have one of their own."""
     found = {}

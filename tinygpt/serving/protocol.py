@@ -25,7 +25,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.client import responses
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import h11
@@ -341,7 +341,7 @@ def _head(
     names = {name for name, _ in headers}
     if "Cache-Control" not in names:
         lines.append(("Cache-Control", "no-store"))
-    reason = responses.get(status, "").encode()
+    reason = HTTPStatus(status).phrase.encode()
     return h11.Response(status_code=status, headers=[*lines, *headers], reason=reason)
 
 

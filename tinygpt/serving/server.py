@@ -12,7 +12,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from urllib.parse import unquote
 
 from tinygpt.errors import UserError
@@ -216,6 +215,8 @@ class Server:
         await reply.whole(200, text, "text/plain; version=0.0.4; charset=utf-8")
 
     async def _describe(self, request: Request, reply: Connection) -> None:
+        from importlib.metadata import version  # which takes longer to import than to ask
+
         found = description(version("tinygpt"), self._gate.key is not None)
         await reply.whole(200, as_json(found))
 

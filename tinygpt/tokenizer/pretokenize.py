@@ -26,14 +26,16 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
-
-import regex
+from typing import TYPE_CHECKING
 
 from tinygpt.tokenizer import unicode
 from tinygpt.tokenizer.automaton import Automaton, compile_pattern
 from tinygpt.tokenizer.base import Text
 from tinygpt.tokenizer.files import TokenizerError
 from tinygpt.tokenizer.syntax import Unsupported
+
+if TYPE_CHECKING:
+    import regex  # else inside functions: patterns that tables know need none of it
 
 _ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _WORDS = (
@@ -179,6 +181,8 @@ def _compile(pattern: str) -> regex.Pattern:
         )
     if _RECURSIVE.search(text):
         raise TokenizerError(f"the pattern {text!r} calls itself. Use one of {names}.")
+    import regex
+
     try:
         return regex.compile(text)
     except (regex.error, RecursionError) as error:
@@ -223,6 +227,8 @@ def _as_pinned(text: str) -> str:
 
 @lru_cache(maxsize=2**16)
 def _stand_in(character: str) -> str:
+    import regex
+
     starts, categories = unicode.runs()
     category = categories[starts.searchsorted(ord(character), side="right") - 1]
     of_its_kind = regex.compile(rf"\p{{{unicode.NAMES[category]}}}")

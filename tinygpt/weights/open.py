@@ -1,5 +1,8 @@
 """Open whatever a user names: a run's folder, a quantized file, a GGUF file, a Hugging Face folder.
 
+Other programs' formats (../exchange) are imported where there is one: they take longer to import
+than a model of our own takes to open.
+
 Read next: quantized.py.
 """
 
@@ -14,7 +17,6 @@ import numpy as np
 from minigrad import nn
 from tinygpt.adapters import MethodConfig, load_adapter, merge, settle
 from tinygpt.errors import UserError
-from tinygpt.exchange import gguf, gguf_models, huggingface_folder, peft
 from tinygpt.model import LanguageModel, ModelShape, build
 from tinygpt.runs import history
 from tinygpt.runs.chat_form import ChatForm, chat_form
@@ -50,6 +52,8 @@ def open_model(
     path = Path(expand(path))
     there = kind(path)
     if there == "file" and is_foreign(path):
+        from tinygpt.exchange import gguf_models
+
         opened = gguf_models.open_model(path, whole)
         for note in opened.notes:
             warn(note)
@@ -65,18 +69,27 @@ def open_model(
             f"there is no {shown(path)}. Give the --out folder of a `tinygpt train`, or a file "
             "that `tinygpt quantize` wrote."
         )
-    if peft.looks_like(path):
-        raise UserError(
-            f"{shown(path)} is an adapter, which stands beside a model. Give the model that it was "
-            f"made for: tinygpt generate BASE --adapter {shown(path)}"
-        )
+    if not (path / "checkpoints").is_dir():
+        _refuse_adapter(path)
     if is_foreign(path):
+        from tinygpt.exchange import huggingface_folder
+
         return huggingface_folder.open_folder(path)
     run = Run.open(path)
     model = load_model(run, warn=warn)
     if method_of(run).name != "full":
         (merge if whole else settle)(model)
     return check_fit(path, model, run.tokenizer)
+
+
+def _refuse_adapter(path: Path) -> None:
+    from tinygpt.exchange import peft
+
+    if peft.looks_like(path):
+        raise UserError(
+            f"{shown(path)} is an adapter, which stands beside a model. Give the model that it was "
+            f"made for: tinygpt generate BASE --adapter {shown(path)}"
+        )
 
 
 def open_base(
@@ -121,16 +134,26 @@ def is_foreign(path: str | Path) -> bool:
     """Whether another program made it: a GGUF file or a Hugging Face folder."""
     path = Path(expand(path))
     if kind(path) == "file":
+        from tinygpt.exchange import gguf
+
         return gguf.looks_like(path)
-    return kind(path) == "folder" and huggingface_folder.looks_like(path)
+    if kind(path) != "folder" or (path / "checkpoints").is_dir():
+        return False
+    from tinygpt.exchange import huggingface_folder
+
+    return huggingface_folder.looks_like(path)
 
 
 def form_of(path: str | Path) -> ChatForm | None:
     """How a model is spoken to, None for one of our own.  Errors as `open_model`."""
     path = Path(expand(path))
+    if not is_foreign(path):
+        return quantized_form(path) if kind(path) == "file" else chat_form(path)
+    from tinygpt.exchange import gguf_models, huggingface_folder
+
     if kind(path) == "file":
-        return gguf_models.read_form_of(path) if is_foreign(path) else quantized_form(path)
-    return huggingface_folder.read_form(path) if is_foreign(path) else chat_form(path)
+        return gguf_models.read_form_of(path)
+    return huggingface_folder.read_form(path)
 
 
 def objective_of(path: str | Path) -> str:

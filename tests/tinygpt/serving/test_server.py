@@ -64,6 +64,24 @@ def test_from_the_command_to_an_answer_to_the_end(model):
     assert text == "".join(stream_text(gpt, tokenizer, "the cat", max_tokens=5, sampling=GREEDY))
 
 
+def test_a_server_imports_nothing_that_it_does_not_run(model):
+    """It is ready in half a second, of which numpy and asyncio have a half."""
+    code = (
+        "import sys; from tinygpt import cli; from tinygpt.serving import run\n"
+        "def ready(served, gate, limits, host, port, slots, log, ready, train):\n"
+        "    ready(8000)\n"
+        "    heavy = {'numba', 'scipy', 'jinja2', 'rich', 'regex', 'torch', 'importlib.metadata',\n"
+        "             'tinygpt.finetuning', 'tinygpt.planning', 'tinygpt.diagnosis',\n"
+        "             'tinygpt.exchange.gguf_models', 'tinygpt.exchange.huggingface_folder',\n"
+        "             'http.client', 'multiprocessing', 'urllib.request'}\n"
+        "    print(sorted(heavy & set(sys.modules)))\n"
+        "run.run = ready\n"
+        "cli.main(['serve', sys.argv[1]])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, model], capture_output=True, text=True)
+    assert done.stdout == "[]\n" and "http://127.0.0.1:8000" in done.stderr
+
+
 @pytest.mark.parametrize(("arguments", "code", "says"), [
     ([], 2, "no model is given"), (["nowhere"], 2, "there is no nowhere"),
     (["x", "--port", "99999"], 2, "99999"), (["x", "--key", "short"], 2, "8 to 512 characters"),
