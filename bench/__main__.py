@@ -33,6 +33,9 @@ COMMANDS = {
     "generate": "Tokens per second of generation.",
     "draft": "What guessing tokens gives, by good and by wrong guesses.",
     "serve": "A server as its clients see it: streams, first tokens, gaps.",
+    "serve-identity": "Whether an answer depends on its company: requests served in many ways.",
+    "serve-abuse": "Slow, broken and rude clients by the thousand, and what the others notice.",
+    "serve-load": "Mixed load for minutes, and what has grown.",
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
     "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
@@ -48,7 +51,7 @@ COMMANDS = {
     "ladder": "One op from naive Python to C, rung by rung.",
     "environment": "This machine: CPU, caches, versions, sgemm and copy rates.",
 }
-TABLE = {name: (f"bench.{name}:command", line) for name, line in COMMANDS.items()}
+TABLE = {name: (f"bench.{name.replace('-', '_')}:command", line) for name, line in COMMANDS.items()}
 
 
 def without_c() -> str | None:

@@ -66,11 +66,15 @@ class Heard:
 
 
 class Room:
-    """A server in a process of its own, and the questions to it."""
+    """A server in a process of its own, and the questions to it.  engine: its settings."""
 
-    def __init__(self, spec: dict[str, Any], slots: int, isa: str | None):
+    def __init__(
+        self, spec: dict[str, Any], slots: int, isa: str | None,
+        engine: dict[str, Any] | None = None,
+    ):
+        asked = {**spec, "engine": {"slots": slots, **(engine or {})}}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.serve", json.dumps({**spec, "slots": slots})],
+            [sys.executable, "-m", "bench.serve", json.dumps(asked)],
             stdout=subprocess.PIPE, text=True,
             env=timing.thread_environment(spec["threads"], isa),
         )
@@ -228,10 +232,10 @@ def work(spec: dict[str, Any]) -> None:
     few = CharTokenizer.train("ab")
     letters = spec["vocab_size"] - few.vocab_size + 2
     tokenizer = CharTokenizer.train("".join(chr(0x100 + i) for i in range(letters)))
-    slots = spec.pop("slots")
-    served = Served("bench", Ours(spec).model, tokenizer, settings={"slots": slots})
+    engine = spec.pop("engine")
+    served = Served("bench", Ours(spec).model, tokenizer, settings=engine)
     served.ends = frozenset()  # an answer is as long as it was asked for
-    run({"bench": served}, Gate(), Limits(), "127.0.0.1", 0, slots, False,
+    run({"bench": served}, Gate(), Limits(), "127.0.0.1", 0, engine["slots"], False,
         lambda port: print(port, flush=True))
 
 
