@@ -66,7 +66,10 @@ class Heard:
 
 
 class Room:
-    """A server in a process of its own, and the questions to it.  engine: its settings."""
+    """A server in a process of its own, and the questions to it.
+
+    spec: of the model; its "limits" are the server's.  engine: settings.
+    """
 
     def __init__(
         self, spec: dict[str, Any], slots: int, isa: str | None,
@@ -83,6 +86,10 @@ class Room:
         if not self.port:
             raise click.ClickException("the server ended; its last words are above")
         self._rng, self._vocabulary = np.random.default_rng(0), spec["vocab_size"]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     async def ask(self, length: int, tokens: int) -> Heard:
         """The answer of `tokens` tokens to a random prompt of `length`."""
@@ -232,10 +239,10 @@ def work(spec: dict[str, Any]) -> None:
     few = CharTokenizer.train("ab")
     letters = spec["vocab_size"] - few.vocab_size + 2
     tokenizer = CharTokenizer.train("".join(chr(0x100 + i) for i in range(letters)))
-    engine = spec.pop("engine")
+    engine, limits = spec.pop("engine"), spec.pop("limits", {})
     served = Served("bench", Ours(spec).model, tokenizer, settings=engine)
     served.ends = frozenset()  # an answer is as long as it was asked for
-    run({"bench": served}, Gate(), Limits(), "127.0.0.1", 0, engine["slots"], False,
+    run({"bench": served}, Gate(), Limits(**limits), "127.0.0.1", 0, engine["slots"], False,
         lambda port: print(port, flush=True))
 
 
