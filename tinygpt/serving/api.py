@@ -215,9 +215,9 @@ class Api:
     ) -> list[Stream]:
         """An answer to each prompt, n of them to each, not begun yet."""
         for ids in prompts:
-            if not ids:
-                raise wrong("messages", "say nothing. Give at least one character to go on from")
             param = "messages" if "messages" in asked else "prompt"
+            if not ids:
+                raise wrong(param, "says nothing. Give at least one character to go on from")
             self._check_context(served, ids, param, more=min(longest, 1))
         if "stream_options" in asked and not asked["stream"]:
             raise wrong("stream_options", "is given without stream: true")

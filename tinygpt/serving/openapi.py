@@ -33,10 +33,11 @@ GOT = {
 }
 
 
-def description(version: str, key: bool) -> dict[str, Any]:
-    """The whole of it.  key: whether a key is needed."""
+def description(version: str, key: bool, ids: int) -> dict[str, Any]:
+    """The whole of it.  key: whether a key is needed.  ids: how many all served models know."""
     paths: dict[str, Any] = {
-        path: {"post": _operation(words, schema)} for path, (words, schema) in POSTED.items()
+        path: {"post": _operation(words, _bounded(schema, ids - 1))}
+        for path, (words, schema) in POSTED.items()
     }
     paths |= {path: {"get": _operation(words)} for path, words in GOT.items()}
     paths["/metrics"] = {"get": _operation("Counts and times for Prometheus.", kind="text/plain")}
@@ -82,4 +83,18 @@ def _described(body: Schema) -> Schema:
              "properties": {"type": {"const": kind}, **more.get("properties", {})}}
             for kind, more in parameters.FORMATS.items()
         )]}
-    return {**body, "properties": properties}
+    needs = [
+        {"anyOf": [{"properties": {name: {"type": "null"}}},
+                   {"required": [switch], "properties": {switch: {"const": True}}}]}
+        for name, switch in parameters.NEEDS.items() if name in properties
+    ]
+    return {**body, "properties": properties, **({"allOf": needs} if needs else {})}
+
+
+def _bounded(schema: Any, most: int) -> Any:
+    """A table in which the largest token id is said."""
+    if schema is parameters.ID:
+        return {**parameters.ID, "maximum": most}
+    if isinstance(schema, dict):
+        return {name: _bounded(one, most) for name, one in schema.items()}
+    return [_bounded(one, most) for one in schema] if isinstance(schema, list) else schema

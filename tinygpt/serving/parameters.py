@@ -18,7 +18,8 @@ from tinygpt.storage.reading import FormatError, parse_json
 
 TEXT: Schema = {"type": "string"}
 SWITCH: Schema = {"type": "boolean", "default": False}
-IDS: Schema = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1,
+ID: Schema = {"type": "integer", "minimum": 0}
+IDS: Schema = {"type": "array", "items": ID, "minItems": 1,
                "description": "a list of token ids"}
 TEXTS_OR_IDS: Schema = {"anyOf": [
     {"type": "string", "description": "a text", "minLength": 1},
@@ -122,6 +123,8 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "prediction": (), "reasoning_effort": ("none",), "verbosity": (), "web_search_options": (),
     "store": (False,), "service_tier": ("auto", "default"), "dimensions": (),
 }
+# What is asked for by one parameter only where another is true.
+NEEDS = {"stream_options": "stream", "top_logprobs": "logprobs"}
 IN_A_MESSAGE = ("refusal", "annotations", "audio", "tool_calls", "function_call", "name")
 
 

@@ -103,11 +103,13 @@ class Served:
     def ids_of_messages(self, messages: Messages) -> list[int]:
         """The ids of a conversation in which the model speaks next.
 
-        A model that was not taught to answer goes on with all that was said.
+        A model that was not taught to answer goes on with all that was said; after nothing it
+        begins, as behind the end of another text.
         """
         if self.form is not None and self.form.template is not None:
             return prompt_ids(self.form, self.tokenizer, messages)
-        return self.ids_of(self.between.join(message["content"] for message in messages))
+        said = self.ids_of(self.between.join(message["content"] for message in messages))
+        return said or self.tokenizer.encode(self.end_text, allowed_special="all")
 
     @property
     def between(self) -> str:

@@ -217,7 +217,8 @@ class Server:
     async def _describe(self, request: Request, reply: Connection) -> None:
         from importlib.metadata import version  # which takes longer to import than to ask
 
-        found = description(version("tinygpt"), self._gate.key is not None)
+        ids = min(one.tokenizer.vocab_size for one in self._served.values())
+        found = description(version("tinygpt"), self._gate.key is not None, ids)
         await reply.whole(200, as_json(found))
 
     def _gauges(self) -> None:

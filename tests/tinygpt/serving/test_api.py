@@ -345,3 +345,9 @@ def test_an_answer_of_a_promised_form_has_it_wherever_it_is_cut(room, longest):
             if kind is form:
                 assert type(json.loads(text)["legs"]) is int
             assert choice["finish_reason"] in ("stop", "length")
+
+
+def test_a_conversation_in_which_nothing_was_said_begins_a_text(room):
+    empty = [{"role": "user", "content": ""}]
+    found = room.post("/v1/chat/completions", messages=empty, max_tokens=3, temperature=0)
+    assert found["usage"]["prompt_tokens"] >= 1 and found["usage"]["completion_tokens"] >= 1

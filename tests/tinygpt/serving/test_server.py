@@ -171,6 +171,10 @@ def test_the_description_is_what_requests_are_held_against(room):
     described = schema["application/json"]["schema"]
     assert set(described["properties"]) == set(CHAT["properties"])
     assert described["properties"]["n"]["anyOf"][0] == CHAT["properties"]["n"]
+    ids = found["paths"]["/detokenize"]["post"]["requestBody"]["content"]["application/json"]
+    assert ids["schema"]["properties"]["tokens"]["items"]["maximum"] == 299
+    with_switch = described["allOf"][0]["anyOf"][1]
+    assert with_switch == {"required": ["stream"], "properties": {"stream": {"const": True}}}
     assert not set(REFUSED) & set(CHAT["properties"])
     assert problem({"messages": [{"role": "user", "content": "a"}]}, CHAT) is None
 
