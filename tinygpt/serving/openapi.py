@@ -57,7 +57,7 @@ def _operation(
 ) -> dict[str, Any]:
     content: dict[str, Any] = {kind: {"schema": {}}}
     if body is not None and "stream" in body["properties"]:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {}
     wrong = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     found: dict[str, Any] = {"summary": summary, "responses": {
         "200": {"description": "done", "content": content},
