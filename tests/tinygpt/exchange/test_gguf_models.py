@@ -14,9 +14,8 @@ from tinygpt.exchange import gguf_blocks, gguf_models
 from tinygpt.exchange.errors import ExchangeError
 from tinygpt.exchange.gguf import open_gguf
 from tinygpt.exchange.gguf_models import open_model, write_gguf
-from tinygpt.exchange.gguf_write import Unsigned, write
+from tinygpt.exchange.gguf_write import Unsigned
 from tinygpt.model import ModelShape, build
-from tinygpt.storage.durable import replacing
 from tinygpt.tokenizer import BPETokenizer, SentencePieceTokenizer
 
 SMALL = {"vocab_size": 300, "context": 32, "n_layers": 2, "n_heads": 4, "d_model": 64, "d_ff": 96}
