@@ -127,6 +127,7 @@ static void attention_sum_bias(float *dbias, int64_t i, int64_t j, int64_t keys,
         for (int c = 0; c < QUERIES; c += LANES) {
             float *to = dbias + i - j - n + c;
             v_store(to, v_add(v_load(to), v_load(ds + c)));
+            overlapping();
         }
 }
 

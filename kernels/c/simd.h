@@ -102,6 +102,10 @@ static inline vi vi_load_codes(const void *p) { return vi_load(p); }
 typedef vi vn;
 enum { NIBBLE_DOTS = 8 };
 
+/* Between a store and the load of a vector that overlaps it in part. Without it GCC 12, on ARM, keeps
+ * what an earlier round stored in a register and misses what came between. */
+#define overlapping() __asm__ volatile("" ::: "memory")
+
 #define prefetch(p) __builtin_prefetch((p), 0, 3)
 #define prefetch_write(p) __builtin_prefetch((p), 1, 3)
 
