@@ -118,17 +118,36 @@ def test_logits_of_the_first_tokens_alone(fast):
     net = network("all", "int8")
     ids = np.random.default_rng(3).integers(0, V, 6)
     slots, at = np.array([1, 0, 0, 0, 2, 2]), np.array([0, 0, 1, 2, 0, 1])
-    whole = fast.decode_step(ids, net, *caches(net, 3), at, slots)
+    before = np.where(at, np.roll(ids, 1), NO_TOKEN)
+    whole = fast.decode_step(ids, net, *caches(net, 3), at, slots, before=before)
     mixed = np.array([3, 5, 0, 2, 1, 4])  # in whatever order
-    other = fast.decode_step(ids[mixed], net, *caches(net, 3), at[mixed], slots[mixed])
+    other = fast.decode_step(
+        ids[mixed], net, *caches(net, 3), at[mixed], slots[mixed], before=before[mixed]
+    )
     assert np.abs(other - whole[mixed]).max() < (
         1e-6 if hasattr(fast, "current_isa") else 0.05
     )
     for scored in (0, 1, 4, 6):
-        got = fast.decode_step(ids, net, *caches(net, 3), at, slots, scored)
+        got = fast.decode_step(ids, net, *caches(net, 3), at, slots, scored, before)
         assert got.shape == (scored, whole.shape[1]) and np.abs(got - whole[:scored]).max(
             initial=0
         ) < (1e-6 if hasattr(fast, "current_isa") else 0.05)
+
+
+@pytest.mark.parametrize(
+    ("before", "error", "says"),
+    [(None, ValueError, "give `before`"), ([V, 0], IndexError, str(V)), ([0, -2], IndexError, "-2"),
+     ([0], ValueError, "before"), ([0.0, 1.0], TypeError, "before")],
+)
+def test_a_network_that_smears_is_told_what_stood_before(fast, before, error, says):
+    net, ids = network("smear", "float32"), np.array([1, 2])
+    keys, values = caches(net, 2)
+    for backend in (fast, numpy_ref):
+        good = backend.decode_step(ids, net, keys, values, np.array([0, 0]), before=ids - 2)
+        assert np.isfinite(good).all()  # of a table that C has from before
+        with pytest.raises(error, match=says):
+            backend.decode_step(ids, net, keys, values, np.array([1, 1]),
+                                before=None if before is None else np.array(before))
 
 
 @pytest.mark.parametrize(

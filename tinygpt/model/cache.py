@@ -59,7 +59,7 @@ class KVCache:
     begins: (keys, values), (L, n, Hkv, D) each, that stand before every text: positions 0 to n - 1,
         which are not forgotten (a prefix: ../adapters/prefix.py). Whoever writes beyond the places
         overwrites them.
-    last: (B,) ids, the token of the last position; None where nobody has said.
+    last: (B,) ids, the token of the last position; None where there was none.
     arrays: keys and values, (L, B, places, Hkv, D) float32 each, others when `reserve` finds them
         too small; one name, so that they are replaced both or not at all.
     """
@@ -118,7 +118,7 @@ class KVCache:
         """One layer's part, for one forward pass."""
         return LayerCache(self.keys[index], self.values[index], self.length)
 
-    def advance(self, positions: int, last: np.ndarray | None = None) -> None:
+    def advance(self, positions: int, last: np.ndarray) -> None:
         """Count positions that every layer has written, `last` (B,) being the last one's ids."""
         self.length += positions
         self.last = last

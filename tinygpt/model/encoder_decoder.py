@@ -172,7 +172,7 @@ class Reading(LanguageModel):
             model.recompute,
         )
         if cache is not None:
-            cache.advance(T)
+            cache.advance(T, ids[:, -1])
         return x
 
     def head(self, x: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ def model_of(seed=0, **changes):
     gpt = GPT(ModelShape(**{**SHAPE, **changes}), np.random.default_rng(seed))
     for parameter in gpt.parameters():  # attention far from uniform, scores far from ties
         parameter.data *= 6 if parameter.data.ndim == 2 else 1
+    if gpt.smear is not None:  # which begins at 0
+        gpt.smear.weight.data += 1
     return gpt.eval()
 
 
@@ -60,7 +62,9 @@ SAMPLINGS = {
 
 @pytest.mark.parametrize("scheme", [None, "int8", "int4"])
 @pytest.mark.parametrize("how", SAMPLINGS)
-@pytest.mark.parametrize("changes", [{}, {"positions": "rope"}, {"positions": "rope", "window": 9}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"positions": "rope"}, {"positions": "rope", "window": 9}, {"smear": True}]
+)
 def test_the_text_is_the_one_without_guesses(scheme, how, changes):
     model = model_of(**changes)
     if scheme:
@@ -143,8 +147,10 @@ def test_what_is_said_after_an_answer_follows_it():
     assert np.array_equal(one, other)
 
 
-def test_rewinding_forgets_what_differs():
-    model, decoder = model_of(), Decoder(model_of())
+@pytest.mark.parametrize("smear", [False, True])
+def test_rewinding_forgets_what_differs(smear):
+    model = model_of(smear=smear)
+    decoder = Decoder(model)
     decoder.feed(np.array([[1, 2, 3, 4]]))
     decoder.rewind_to(np.array([1, 2, 9, 9, 9]))
     assert decoder.length == 2

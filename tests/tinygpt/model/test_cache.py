@@ -31,7 +31,7 @@ def test_a_long_context_takes_the_memory_of_what_is_said_in_it():
     assert bytes_of(memory) == 64 * one
     memory.reserve(65)
     assert bytes_of(memory) == 128 * one
-    memory.advance(128)
+    memory.advance(128, np.zeros(1, np.int64))
     memory = memory.ahead(1)
     assert bytes_of(memory) == 256 * one
     memory.reserve(40_832)
@@ -89,7 +89,7 @@ def test_logits_are_the_same_bits_whatever_the_cache_began_with(
 def test_a_cache_that_was_read_ahead_of_stays_as_it_was(two_places):
     memory = KVCache(LONG)
     memory.keys[:] = 1
-    memory.advance(2)
+    memory.advance(2, np.zeros(1, np.int64))
     other = memory.ahead(1)
     other.keys[:] = 2
     assert other.keys.shape[2] > 2 == memory.keys.shape[2]
