@@ -10,7 +10,7 @@ by repetition, not by meaning. Four habits have names (Elhage et al. 2021; Olsso
 
 A score is the mean weight that goes there, 0 to 1, over the positions where there is such a place.
 
-Read next: weights.py.
+Read next: matrices.py.
 """
 
 from __future__ import annotations
