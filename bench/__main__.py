@@ -35,6 +35,7 @@ COMMANDS = {
     "serve": "A server as its clients see it: streams, first tokens, gaps.",
     "serve-identity": "Whether an answer depends on its company: requests served in many ways.",
     "serve-abuse": "Slow, broken and rude clients by the thousand, and what the others notice.",
+    "serve-peer": "Our server and llama.cpp's on the same file, one and eight at once.",
     "serve-load": "Mixed load for minutes, and what has grown.",
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
     "mutants": "Changes one line of the code and sees whether a test fails.",
