@@ -36,15 +36,15 @@ BASE = {
     "model": {"n_layers": 4, "n_heads": 4, "d_model": 96, "context": 96},
     "tokenizer": {"kind": "bpe", "vocab_size": 512},
     "data": {"source": "stories"},
-    "training": {"steps": 150, "batch_size": 12, "optimizer": "muon", "lr": 1e-2,
+    "training": {"steps": 500, "batch_size": 12, "optimizer": "muon", "lr": 1e-2,
                  "eval_every": None, "sample_every": None},
 }
 TASK = {
     "objective": "finetuning",
-    "data": {"source": "couplets", "count": 800, "held_out": 0.25, "packed": False},
-    "training": {"steps": 150, "batch_size": 8, "eval_every": None, "sample_every": None},
+    "data": {"source": "couplets", "count": 2000, "held_out": 0.1, "packed": False},
+    "training": {"steps": 450, "batch_size": 8, "eval_every": None, "sample_every": None},
 }
-RATE, FULL_RATE = 1e-2, 1e-3  # the few that train want larger steps
+RATE, FULL_RATE = 5e-3, 1e-3  # the few that train want larger steps
 OWN_BYTES = 60_000  # of stories, told from another seed
 PANELS = {
     "couplets of 100": "right", "forgotten, nats a token": "forgot",
