@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from kernels.numpy_ref import softmax_forward
 from minigrad import using
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.drafts import ModelDraft, NgramDraft
 from tinygpt.inference.generate import generate
-from tinygpt.inference.sampling import GREEDY, Sampling, softmax
+from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.inference.speculation import (
     GUESSES,
     Always,
@@ -117,7 +118,7 @@ def test_pairs_of_tokens_have_the_distribution_of_the_model():
     prompt, how, texts = [1, 2], Sampling(2.0), 1000
 
     def after(*ids):
-        return softmax(Decoder(model).feed(np.array([[*prompt, *ids]]))[0] / 2.0)
+        return softmax_forward(Decoder(model).feed(np.array([[*prompt, *ids]]))[0] / 2.0)
 
     expected = texts * sum(
         after()[one] * np.array([after(one)[two] * after(one, two) for two in range(4)])
