@@ -142,12 +142,12 @@ class Trainings:
                 f"no training of {folder.name} was started from this page. Stop it where it was "
                 "started, with Ctrl-C."
             )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # SIGINT is ignored below `nohup` and `&`
 
     def end(self) -> None:
         """Stop all, and wait until they have saved."""
         for process in self._processes.values():
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGTERM)
         for process in self._processes.values():
             process.wait()

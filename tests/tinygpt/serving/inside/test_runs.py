@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import os
-import signal
 from contextlib import closing
 
 import numpy as np
@@ -11,12 +9,14 @@ import pytest
 
 import tinygpt
 from tests.tinygpt.serving.conftest import Room
+from tinygpt.config import load_config
 from tinygpt.errors import UserError
 from tinygpt.runs.run import Run
 from tinygpt.serving.inside.models import Models, steps_of
 from tinygpt.serving.inside.runs import SAMPLE, Tail, Trainings, Watched, curves
 from tinygpt.serving.served import Served
-from tinygpt.training.watch import Watcher
+from tinygpt.training.begin import begin
+from tinygpt.training.trainer import Trainer
 
 SMALL = [
     "model.n_layers=2", "model.n_heads=2", "model.d_model=16", "model.context=16",
@@ -36,7 +36,7 @@ def run(tiny_text, tmp_path_factory):
 
 @pytest.fixture
 def served(run):
-    return Served.open(str(run), lambda text: None, {})
+    return Served.open(str(run), lambda text: None, {})[0]
 
 
 def test_each_checkpoint_is_a_model_of_its_own(served):
@@ -110,21 +110,16 @@ def test_the_screens_follow_a_training_that_the_page_starts(run, served):
         room.stop()
 
 
-class After(Watcher):
-    """Asks for the end of a training, as Ctrl-C does."""
-
-    def step(self, metrics, val_loss):
-        if metrics.step == 10:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
 def test_a_page_resumes_a_training_watches_it_and_stops_it(tiny_text, tmp_path):
     folder = tmp_path / "long"
-    tinygpt.train("S", folder, [
+    config = load_config("S", [
         f"data.source={tiny_text}", *SMALL, "training.steps=1000000", "training.eval_every=none",
         "training.sample_every=none", "training.checkpoint_every=1000000",
-    ], watchers=[After()])
-    room = Room([Served.open(str(folder), lambda text: None, {})], train=True)
+    ])
+    session = begin(config, folder)
+    enough = lambda: "enough" if session.state.step == 10 else None  # noqa: E731
+    assert Trainer(session, stops=[enough]).run().step == 10
+    room = Room([Served.open(str(folder), lambda text: None, {})[0]], train=True)
     try:
         assert room.post("/look/model")["control"] is True
         room.post("/look/training/resume")
@@ -171,7 +166,7 @@ def test_the_history_keeps_what_checkpoints_do_not(tiny_text, tmp_path):
         "training.sample_every=none", "training.history_every=10",
     ]
     tinygpt.train("S", folder, [*settings, "training.steps=30"])
-    served = Served.open(str(folder), lambda text: None, {})
+    served = Served.open(str(folder), lambda text: None, {})[0]
     assert steps_of(served) == [0, 10, 20, 30]
     models, ids = Models(), np.arange(8)[None]
     logits = [models.at(served, step)(ids).data for step in steps_of(served)]

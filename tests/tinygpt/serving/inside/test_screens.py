@@ -40,7 +40,7 @@ def looked(tiny_text, tmp_path_factory):
         f"data.source={tiny_text}", *SMALL, "training.steps=20", "training.eval_every=10",
         "training.sample_every=10", "training.history_every=10",
     ])
-    found = Room([make_served("a"), Served.open(str(folder), lambda text: None, {})], train=True)
+    found = Room([make_served("a"), *Served.open(str(folder), lambda text: None, {})], train=True)
     yield found
     found.stop()
 
@@ -108,7 +108,7 @@ def test_the_slider_drives_every_screen(browser, looked):
     browser.press("Home")
     browser.until(f"location.hash.includes('step=0') && {DONE} && {words} != {json.dumps(late)}")
     browser.run("document.querySelector('#screens [data-screen=lens]').click()")
-    browser.until("document.title.startsWith('Lens') && document.querySelector('.lens')")
+    browser.until("document.title.startsWith('Lens') && document.querySelector('.lens') !== null")
     assert "step=0" in browser.run("location.hash")
     assert faults(browser, looked) == []
 
@@ -144,7 +144,7 @@ def test_a_head_is_chosen_read_and_switched_off_by_keyboard(browser, looked):
 def test_the_numbers_behind_a_picture_are_a_table(browser, looked):
     go(browser, looked, "attention", model="run", text="the cat sat")
     browser.run("document.querySelector('figure summary').click()")
-    browser.until("document.querySelector('figure table')")
+    browser.until("document.querySelector('figure table') !== null")
     rows = browser.run("[...document.querySelectorAll('figure tbody tr')].map((r) => "
                        "[...r.querySelectorAll('td')].map((d) => Number(d.textContent)))")
     assert len(rows) == 11 and all(abs(sum(row) - 1) < 0.02 for row in rows)
