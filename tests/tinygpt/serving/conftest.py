@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from tests.tinygpt.serving.browser import Browser
 from tinygpt.model import ModelShape, build
 from tinygpt.serving.limits import Limits
 from tinygpt.serving.security import Gate
@@ -100,3 +101,11 @@ def room():
     found = Room([make_served()])
     yield found
     found.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser for one file of tests."""
+    found = Browser(tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()

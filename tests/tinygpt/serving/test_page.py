@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.tinygpt.serving.browser import CHROMIUM, Browser
+from tests.tinygpt.serving.browser import CHROMIUM
 from tests.tinygpt.serving.conftest import Room, make_served
 from tinygpt.serving.pages import FOLDER, files
 from tinygpt.serving.security import Gate
@@ -34,13 +34,6 @@ def locked():
     found = Room([make_served("a"), make_served("b", seed=1)], gate=gate)
     yield found
     found.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    found = Browser(tmp_path_factory.mktemp("browser"))
-    yield found
-    found.close()
 
 
 @pytest.fixture

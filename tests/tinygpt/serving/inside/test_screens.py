@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 import tinygpt
-from tests.tinygpt.serving.browser import CHROMIUM, Browser
+from tests.tinygpt.serving.browser import CHROMIUM
 from tests.tinygpt.serving.conftest import Room, make_served
 from tests.tinygpt.serving.inside.test_runs import SMALL
 from tests.tinygpt.serving.test_page import HOSTILE
@@ -43,13 +43,6 @@ def looked(tiny_text, tmp_path_factory):
     found = Room([make_served("a"), *Served.open(str(folder), lambda text: None, {})], train=True)
     yield found
     found.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    found = Browser(tmp_path_factory.mktemp("browser"))
-    yield found
-    found.close()
 
 
 def go(browser, room, screen, **more):
