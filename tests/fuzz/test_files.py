@@ -14,7 +14,7 @@ import pytest
 
 from tests.fuzz import mutate
 
-CASES = 140
+CASES = 180
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the cases run in forked processes")
@@ -31,7 +31,7 @@ def test_damaged_files_are_refused_in_words_left_out_with_a_warning_or_harmless(
     rows = [output.splitlines()[-2].split("|")[2:-1] for output in outputs]
     refused, warned, harmless, faults, cases = np.array(rows, int).sum(axis=0)
     assert (faults, cases) == (0, CASES)
-    assert min(refused, warned, harmless) >= CASES / 28  # all sorts came, not one alone
+    assert min(refused, warned, harmless) > CASES / 20  # all sorts came, not one alone
 
 
 def test_the_same_seed_damages_alike():
