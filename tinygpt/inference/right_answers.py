@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad.nn import evaluating
+from tinygpt.data.batches import padded_rows
 from tinygpt.model import LanguageModel
 from tinygpt.text.tasks.closing import Question
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
@@ -55,10 +56,7 @@ def _right(model: LanguageModel, tokenizer: Tokenizer, questions: Sequence[Quest
         )
         rows.append(np.concatenate([opening, told, answer])[-model.shape.context - 1 :])
         answers.append(len(answer))
-    longest = max(map(len, rows))
-    ids = np.zeros((len(rows), longest - 1), np.int64)  # what follows a row is seen by none of it
-    for into, row in zip(ids, rows, strict=True):
-        into[: len(row) - 1] = row[:-1]
+    ids, _ = padded_rows([row[:-1] for row in rows], 0)  # what follows a row is seen by none of it
     with evaluating(model):
         likeliest = model(ids).data.argmax(axis=-1)  # (B, T)
     return sum(

@@ -25,7 +25,7 @@ import numpy as np
 from minigrad import Tensor, nn
 from minigrad.nn import evaluating
 from tinygpt.errors import UserError
-from tinygpt.inspection.watch import Seen
+from tinygpt.inspection.watch import Seen, attention_in
 from tinygpt.model import GPT
 
 
@@ -58,10 +58,10 @@ def account(model: GPT, seen: Seen, position: int, token: int) -> Account:
     """
     check_sums(model)
     logit, row = float(seen.logits[position, token]), _head_row(model, token)
-    direction, constant = frozen_norm(model.norm, _last_stream(seen)[position], row)
+    direction, constant = frozen_norm(model.norm, seen.layers[-1].stream[position], row)
     with evaluating(model):
         heads = np.array([
-            _heads(block.attention, layer.attention.read[position])
+            _heads(attention_in(block), layer.attention.read[position])
             for block, layer in zip(model.layers(), seen.layers, strict=True)
         ])  # (L, H, C)
     attended = np.array([layer.attended[position] for layer in seen.layers], np.float64)
@@ -111,21 +111,16 @@ def frozen_norm(
     return direction, 0.0 if beta is None else float(row.astype(np.float64) @ beta)
 
 
-def _last_stream(seen: Seen) -> np.ndarray:
-    return seen.layers[-1].stream if seen.layers else seen.start
-
-
 def _head_row(model: GPT, token: int) -> np.ndarray:
     """The output projection's row of a token, (E,)."""
     table = model.output or model.token_embedding
     return table(np.array([token])).data[0]
 
 
-def _heads(attention: nn.Module, read: np.ndarray) -> np.ndarray:
+def _heads(attention: nn.SelfAttention, read: np.ndarray) -> np.ndarray:
     """What the projection back makes of each head alone, (H, D) -> (H, C), its bias left out."""
-    inner = next(m for m in attention.modules() if isinstance(m, nn.SelfAttention))
     H, D = read.shape
     alone = np.zeros((H + 1, H, D), np.float32)  # the last row has no head: what is left is bias
     alone[np.arange(H), np.arange(H)] = read
-    made = inner.proj(Tensor(alone.reshape(H + 1, H * D))).data.astype(np.float64)
+    made = attention.proj(Tensor(alone.reshape(H + 1, H * D))).data.astype(np.float64)
     return made[:H] - made[H]

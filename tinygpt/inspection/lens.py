@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, ops
 from minigrad.nn import evaluating
 from tinygpt.inspection.watch import Seen
 from tinygpt.model.transformer import Transformer
@@ -54,7 +54,7 @@ def lens(model: Transformer, seen: Seen, k: int = 10) -> Lens:
     for row in range(len(seen.layers) + 1):
         logits = lens_logits(model, seen, row)
         top = likeliest(logits, k)
-        p = softmax(logits)
+        p = ops.softmax(exact(logits)).data
         tokens.append(top)
         probabilities.append(np.take_along_axis(p, top, axis=-1))
         entropy.append(-(p * np.log(np.maximum(p, 1e-300))).sum(axis=-1))
@@ -63,15 +63,14 @@ def lens(model: Transformer, seen: Seen, k: int = 10) -> Lens:
     return Lens(np.stack(tokens), np.stack(probabilities), np.stack(entropy), np.stack(rank))
 
 
+def exact(logits: np.ndarray) -> Tensor:
+    """The same in float64."""
+    return Tensor(logits.astype(np.float64))
+
+
 def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
     """The ids of the k largest of each row, largest first, ties by id: (..., V) -> (..., k)."""
     some = np.argpartition(-logits, min(k, logits.shape[-1] - 1), axis=-1)[..., :k]
     some.sort(axis=-1)
     order = np.argsort(-np.take_along_axis(logits, some, axis=-1), axis=-1, kind="stable")
     return np.take_along_axis(some, order, axis=-1)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float64."""
-    e = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)

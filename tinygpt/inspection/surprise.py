@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigrad import ops
 from tinygpt.inference.sampling import Sampling, probabilities
-from tinygpt.inspection.lens import likeliest, softmax
+from tinygpt.inspection.lens import exact, likeliest
 from tinygpt.inspection.watch import Seen
 
 PLAIN = Sampling()  # the model's own distribution
@@ -31,16 +32,14 @@ class Candidates:
 
 def losses(seen: Seen) -> np.ndarray:
     """(T,) float64 nats: of each token given those before it; nan for the first, which has none."""
-    p = softmax(seen.logits[:-1])
-    given = np.take_along_axis(p, seen.ids[1:, None], axis=-1)[:, 0]
-    with np.errstate(divide="ignore"):
-        return np.concatenate([[np.nan], -np.log(given)])
+    log_p = ops.log_softmax(exact(seen.logits[:-1])).data
+    return np.concatenate([[np.nan], -np.take_along_axis(log_p, seen.ids[1:, None], axis=-1)[:, 0]])
 
 
 def candidates(logits: np.ndarray, sampling: Sampling = PLAIN, k: int = 10) -> Candidates:
     """logits: (T, V).  sampling: how one would be drawn; temperature 0 takes the first."""
     top = likeliest(logits, min(k, logits.shape[-1]))
-    before = np.take_along_axis(softmax(logits), top, axis=-1)
+    before = np.take_along_axis(ops.softmax(exact(logits)).data, top, axis=-1)
     if sampling.temperature == 0:
         after = np.zeros_like(before)
         after[:, 0] = 1

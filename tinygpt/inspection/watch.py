@@ -25,6 +25,7 @@ from minigrad.nn import evaluating
 from minigrad.ops.attention import attention_weights
 from tinygpt.errors import UserError
 from tinygpt.model import EncoderDecoder, LanguageModel
+from tinygpt.model.block import Block
 from tinygpt.model.transformer import Stack, Transformer
 
 Head = tuple[int, int]  # layer, head
@@ -158,6 +159,11 @@ def watch_pair(
     return seen
 
 
+def attention_in(block: Block) -> nn.SelfAttention:
+    """A block's attention, whatever adapters stand around it."""
+    return next(m for m in block.attention.modules() if isinstance(m, nn.SelfAttention))
+
+
 def check_heads(model: LanguageModel, heads: Collection[Head]) -> None:
     """Raise UserError for a head that the model does not have."""
     layers, count = model.shape.n_layers, model.shape.n_heads
@@ -214,8 +220,7 @@ def _watching(stack: Stack, seen: Seen, silenced: Collection[Head]) -> Iterator[
             found: Any = one
             for module, around in ((found, block), (found.attention, attended), (found.mlp, mlp)):
                 stacked.enter_context(wrapped(module, around))
-            inner = next(m for m in found.attention.modules() if isinstance(m, nn.SelfAttention))
-            _watch_attention(stacked, inner, seen, silenced)
+            _watch_attention(stacked, attention_in(found), seen, silenced)
             if hasattr(found, "cross"):
                 _watch_cross(stacked, found.cross, seen, stack.shape.heads)
         yield

@@ -115,7 +115,6 @@ def look_at(corpus: Corpus) -> Text:
     return Text(size, len(seen), documents, found, math.sqrt(packed / SHAKESPEARE))
 
 
-
 def _bytes_per_token(learned: str, held_out: str) -> dict[int | None, float]:
     """What BPE of each size makes of text that it was not trained on."""
     found: dict[int | None, float] = {}

@@ -6,7 +6,6 @@ Read next: shapes.py.
 from __future__ import annotations
 
 import asyncio
-import base64
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote
-
-import numpy as np
 
 from tinygpt.inference.sampling import Sampling
 from tinygpt.serving import parameters
@@ -26,7 +23,7 @@ from tinygpt.serving.parameters import read, wrong
 from tinygpt.serving.protocol import Connection, Request, as_json, error_body
 from tinygpt.serving.security import Refusal
 from tinygpt.serving.served import Served
-from tinygpt.serving.shapes import Chat, Completion, Shape, Usage
+from tinygpt.serving.shapes import Chat, Completion, Shape, Usage, as_base64
 from tinygpt.serving.worker import Stream, Worker
 from tinygpt.serving.writing import Piece, Writing
 from tinygpt.structured import Constraint, FormError
@@ -105,7 +102,7 @@ class Api:
                 count += len(ids)
                 vector = await self._worker.call(partial(served.embed, source))
                 data.append({"object": "embedding", "index": index,
-                             "embedding": _packed(vector) if packed else vector.tolist()})
+                             "embedding": as_base64(vector) if packed else vector.tolist()})
         usage = {"prompt_tokens": count, "total_tokens": count}
         await reply.whole(200, as_json(
             {"object": "list", "data": data, "model": served.name, "usage": usage}
@@ -378,7 +375,3 @@ def _sampling(asked: dict[str, Any]) -> Sampling:
     if "top_p" in asked:  # 0 keeps the likeliest alone
         given["top_p"] = asked["top_p"] or 1e-9
     return Sampling(temperature=asked["temperature"], **given)
-
-
-def _packed(vector: np.ndarray) -> str:
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode()

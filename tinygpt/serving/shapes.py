@@ -9,11 +9,14 @@ Read next: api.py.
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
+
+import numpy as np
 
 from tinygpt.serving.asked import Scored
 from tinygpt.serving.writing import Piece, Written
@@ -21,6 +24,11 @@ from tinygpt.tokenizer import Tokenizer
 
 LEAST = -9999.0  # nats; stands for minus infinity
 Json = dict[str, Any]
+
+
+def as_base64(array: np.ndarray) -> str:
+    """The values as little-endian float32, one after the other."""
+    return base64.b64encode(array.astype("<f4").tobytes()).decode()
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:

@@ -82,13 +82,18 @@ class Derivation:
 
 def derive(tokenizer: BPETokenizer, token: int) -> Derivation:
     """The tree of merges that makes `token`."""
+    return derivations(tokenizer, [token])[token]
+
+
+def derivations(tokenizer: BPETokenizer, tokens: Iterable[int]) -> dict[int, Derivation]:
+    """Token -> the tree of merges that makes it."""
     made_from = dict(zip(tokenizer.merged_ids, tokenizer.merges, strict=True))
 
     def grow(token: int) -> Derivation:
         parts = tuple(grow(part) for part in made_from.get(token, ()))
         return Derivation(token, tokenizer.decode_bytes([token]), parts)
 
-    return grow(token)
+    return {token: grow(token) for token in tokens}
 
 
 def show(data: bytes) -> str:

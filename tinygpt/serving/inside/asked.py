@@ -18,6 +18,11 @@ READ: dict[str, Schema] = {**WHOM, "text": TEXT}
 OFF: dict[str, Schema] = {
     "silenced": {"type": "array", "items": HEAD, "maxItems": 4096, "default": []},
 }
+# Of an encoder-decoder: which attention, and what is written about the text.
+WHERE: dict[str, Schema] = {
+    "half": {"type": "string", "enum": ["self", "source", "cross"], "default": "self"},
+    "written": TEXT,
+}
 
 
 def _asked(*required: str, **properties: Schema) -> Schema:
@@ -36,10 +41,8 @@ ASKED: dict[str, Schema] = {
         top_k={**PLACE, "minimum": 1}, top_p={"type": "number", "minimum": 0, "maximum": 1},
     ),
     "hidden": _asked("text", "position", **READ, position=PLACE),
-    "attention": _asked("text", **READ, **OFF, half={
-        "type": "string", "enum": ["self", "source", "cross"], "default": "self"}, written=TEXT),
-    "head": _asked("text", "layer", "head", **READ, **OFF, layer=PLACE, head=PLACE, half={
-        "type": "string", "enum": ["self", "source", "cross"], "default": "self"}, written=TEXT),
+    "attention": _asked("text", **READ, **OFF, **WHERE),
+    "head": _asked("text", "layer", "head", **READ, **OFF, **WHERE, layer=PLACE, head=PLACE),
     "habits": _asked(**WHOM),
     "lens": _asked("text", **READ, **OFF,
                    k={**PLACE, "minimum": 1, "maximum": 50, "default": 10}),

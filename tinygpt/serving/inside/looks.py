@@ -25,8 +25,9 @@ from tinygpt.inspection.lens import lens
 from tinygpt.inspection.surprise import candidates, losses
 from tinygpt.inspection.watch import AttentionSeen
 from tinygpt.model import Encoder, EncoderDecoder, LanguageModel
+from tinygpt.serving.shapes import as_base64
 from tinygpt.tokenizer import MASK, BPETokenizer, Tokenizer
-from tinygpt.tokenizer.inspection import derive, show
+from tinygpt.tokenizer.inspection import derivations, show
 
 Asked = dict[str, Any]
 Look = Callable[[LanguageModel, Tokenizer, Asked], dict[str, Any]]
@@ -35,8 +36,7 @@ MOST_TOKENS = 4096  # drawn of a table of vectors: those that come first
 
 def packed(array: np.ndarray) -> dict[str, Any]:
     """An array as little-endian float32."""
-    data = np.ascontiguousarray(array, "<f4").tobytes()
-    return {"shape": list(array.shape), "f32": base64.b64encode(data).decode()}
+    return {"shape": list(array.shape), "f32": as_base64(array)}
 
 
 def shades(array: np.ndarray) -> dict[str, Any]:
@@ -69,11 +69,12 @@ def tokens(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str
     trees = {}
     if isinstance(tokenizer, BPETokenizer):
         special = set(tokenizer.special_tokens.values())
-        trees = {one: _tree(derive(tokenizer, one)) for one in {*ids} - special}
+        trees = {token: _tree(one) for token, one in
+                 derivations(tokenizer, {*ids} - special).items()}
     return {
         "tokens": [_token(tokenizer, one) for one in ids], "trees": trees,
         "context": model.shape.context - model.before,
-        "by": ["tinygpt.tokenizer.inspection:derive"],
+        "by": ["tinygpt.tokenizer.inspection:derivations"],
     }
 
 

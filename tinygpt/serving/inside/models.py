@@ -59,14 +59,8 @@ def run_of(served: Served) -> Run | None:
     return Run.open(path)
 
 
-def steps_of(served: Served) -> list[int]:
-    """The steps of a run that can be looked at, first to last; none for another kind of model."""
-    run = run_of(served)
-    return [] if run is None else steps_in(run.path)
-
-
 def steps_in(folder: Path) -> list[int]:
-    """As steps_of, in a run's folder: checkpoints, and what its history keeps."""
+    """The steps of a run that can be looked at, first to last: checkpoints, and its history's."""
     saved = {one.step for one in checkpoints.listed(folder / "checkpoints")}
     return sorted(saved | {*history.kept(folder)})
 

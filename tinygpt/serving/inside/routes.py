@@ -18,7 +18,7 @@ from typing import Any
 
 from tinygpt.serving.inside.asked import ASKED, WHOM
 from tinygpt.serving.inside.looks import LOOKS
-from tinygpt.serving.inside.models import Models, folder_of, run_of, steps_of
+from tinygpt.serving.inside.models import Models, folder_of, run_of, steps_in
 from tinygpt.serving.inside.runs import Trainings, Watched
 from tinygpt.serving.inside.source import source
 from tinygpt.serving.limits import Limits, Places
@@ -84,9 +84,10 @@ class Inside:
         model = self._models.at(served, asked.get("step"))
         found = LOOKS[name](model, served.tokenizer, asked)
         if name == "model":
-            run = run_of(served) is not None
-            found |= {"name": served.name, "run": run, "steps": steps_of(served),
-                      "control": self._control and run}
+            run = run_of(served)
+            found |= {"name": served.name, "run": run is not None,
+                      "steps": steps_in(run.path) if run else [],
+                      "control": self._control and run is not None}
         return found
 
     async def _source(self, request: Request, reply: Connection) -> None:

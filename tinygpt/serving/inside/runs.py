@@ -29,7 +29,6 @@ from tinygpt.storage.reading import COUNT, TEXT, FormatError, parse_json
 CURVES = ("loss", "val_loss", "lr", "grad_norm", "tokens_per_second")
 POINTS = 600  # of a curve that began before somebody looked
 SAMPLES = 12
-AT_ONCE = 1 << 20  # bytes read of a file in one look
 SAMPLE = {"step": COUNT, "text": TEXT}
 
 
@@ -54,7 +53,7 @@ class Tail:
                 return []
             with self._path.open("rb") as file:
                 file.seek(self._at)
-                data = file.read(max(AT_ONCE, size - self._at) if self._at == 0 else AT_ONCE)
+                data = file.read(size - self._at)
         except OSError:
             return []
         whole, _, _ = data.rpartition(b"\n")

@@ -29,7 +29,7 @@ SHOWN = frozenset({
     "tinygpt.inspection.vectors:nearest",
     "tinygpt.inspection.vectors:principal_map",
     "tinygpt.tokenizer.bpe:merge",
-    "tinygpt.tokenizer.inspection:derive",
+    "tinygpt.tokenizer.inspection:derivations",
 })
 
 

@@ -8,7 +8,8 @@ export class ApiError extends Error {
   }
 }
 
-async function ask(path, key, options = {}) {
+// Whatever the server answers; an error as an ApiError with its words.
+export async function ask(path, key, options = {}) {
   const headers = { "Content-Type": "application/json" };
   if (key) headers.Authorization = `Bearer ${key}`;
   const reply = await fetch(path, { ...options, headers });

@@ -1,6 +1,6 @@
 // The frame of all screens: which model, which checkpoint, which text, which screen (place.js).
 
-import { ApiError, models } from "/page/client.js";
+import { ApiError, ask, models } from "/page/client.js";
 import { digits, make } from "/page/draw.js";
 import { go, silenced, state } from "/page/place.js";
 import * as store from "/page/store.js";
@@ -14,6 +14,7 @@ import * as tour from "/page/see_tour.js";
 import * as training from "/page/see_training.js";
 import * as weights from "/page/see_weights.js";
 import * as write from "/page/see_write.js";
+import { answered, onKey, takeKey } from "/page/unlock.js";
 
 const SCREENS = { tour, write, tokens, next, attention, lens, embeddings, weights, gaps, training };
 const TEXT = "Once upon a time there was a girl. The girl had a red ball.";
@@ -22,13 +23,8 @@ let known = [];
 let round = 0; // of drawing: what comes back late is not shown
 let leave = null; // what the screen before has running
 
-async function post(path, body, signal) {
-  const headers = { "Content-Type": "application/json" };
-  if (store.get("key")) headers.Authorization = `Bearer ${store.get("key")}`;
-  const reply = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
-  if (reply.ok) return reply;
-  const said = (await reply.json().catch(() => null))?.error;
-  throw new ApiError(reply.status, said?.message ?? `The server answered ${reply.status}.`);
+function post(path, body, signal) {
+  return ask(path, store.get("key"), { method: "POST", body: JSON.stringify(body), signal });
 }
 
 // What a screen asks with: a model at a checkpoint, and what its answers came from.
@@ -140,20 +136,13 @@ async function source(name) {
 }
 
 async function begin() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (given) {
-    store.set("key", given);
-    go({ key: "" });
-  }
   try {
     known = await models(store.get("key"));
   } catch (error) {
-    $("unlock").hidden = error.status !== 401;
-    $("notice").hidden = false;
-    $("notice").textContent = error.status === 401 ? "This server needs its key." : error.message;
+    answered(error);
     return;
   }
-  $("unlock").hidden = $("notice").hidden = true;
+  answered(null);
   $("model").replaceChildren(...known.map(({ id }) => make("option", { value: id }, id)));
   await draw();
 }
@@ -174,10 +163,7 @@ $("step").addEventListener("input", () => {
 $("step").addEventListener("change", () => {
   go({ step: $("step").dataset.steps.split(",")[$("step").value] });
 });
-$("unlock").addEventListener("submit", (event) => {
-  event.preventDefault();
-  store.set("key", $("key").value);
-  begin();
-});
+onKey(begin);
 addEventListener("hashchange", draw);
+takeKey();
 begin();

@@ -4,6 +4,7 @@
 import { ApiError, answer, models } from "/page/client.js";
 import * as store from "/page/store.js";
 import { Talk } from "/page/talk.js";
+import { answered, onKey, takeKey, tell } from "/page/unlock.js";
 
 const $ = (id) => document.getElementById(id);
 const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
@@ -21,31 +22,16 @@ function make(kind, attributes = {}, ...inside) {
   return found;
 }
 
-function tell(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = !text;
-}
-
-// Keys and models.
-
-function takeKey() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!given) return;
-  store.set("key", given);
-  history.replaceState(null, "", location.pathname); // out of sight, and out of what is copied
-}
+// Models.
 
 async function begin() {
   try {
     known = (await models(store.get("key"))).filter((model) => model.writes);
   } catch (error) {
-    $("unlock").hidden = error.status !== 401;
-    tell(error.status === 401 ? "This server needs its key." : `No answer: ${error.message}`);
-    if (error.status === 401) $("key").focus();
+    answered(error);
     return;
   }
-  $("unlock").hidden = true;
-  tell("");
+  answered(null);
   $("model").replaceChildren(...known.map(({ id }) => make("option", { value: id }, id)));
   const before = store.get("model");
   if (known.some(({ id }) => id === before)) $("model").value = before;
@@ -226,11 +212,7 @@ $("export").addEventListener("click", () => {
   URL.revokeObjectURL(link.href);
 });
 $("model").addEventListener("change", describe);
-$("unlock").addEventListener("submit", (event) => {
-  event.preventDefault();
-  store.set("key", $("key").value);
-  begin();
-});
+onKey(begin);
 $("settings").addEventListener("change", () => {
   store.set("settings", Object.fromEntries([...NUMBERS, "system"].map((n) => [n, $(n).value])));
 });

@@ -9,6 +9,16 @@ export const about = "Each head of each layer looks back from every token (a row
 
 const HALVES = { self: "The text to itself", source: "The source to itself", cross: "To the source" };
 
+const habits = new Map(); // of a model at a step: random text says the same each time
+
+async function habitsOf(side) {
+  const key = JSON.stringify(side.whom);
+  const found = habits.get(key) ?? await side.ask("habits").catch(() => null);
+  if (found) habits.set(key, found);
+  for (const one of found?.by ?? []) side.by.add(one);
+  return found;
+}
+
 function chooser(side, half) {
   if (side.info.assembly !== "encoder-decoder") return null;
   const select = make("select", {}, ...Object.entries(HALVES).map(
@@ -24,7 +34,7 @@ export async function show(side, place, now) {
   if (side.info.assembly === "encoder-decoder") asked.written = now.written ?? "";
   const found = await side.ask("attention", asked);
   const names = side.info.assembly === "encoder-decoder" ? null
-    : await side.ask("habits").catch(() => null);
+    : await habitsOf(side);
   const values = numbers(found.maps);
   const [layers, heads, rows, columns] = found.maps.shape;
   const off = new Set(silenced().map(([l, h]) => `${l}.${h}`));

@@ -12,7 +12,7 @@ from tests.tinygpt.serving.conftest import Room
 from tinygpt.config import load_config
 from tinygpt.errors import UserError
 from tinygpt.runs.run import Run
-from tinygpt.serving.inside.models import Models, steps_of
+from tinygpt.serving.inside.models import Models, steps_in
 from tinygpt.serving.inside.runs import SAMPLE, Tail, Trainings, Watched, curves
 from tinygpt.serving.served import Served
 from tinygpt.training.begin import begin
@@ -41,7 +41,7 @@ def served(run):
 
 def test_each_checkpoint_is_a_model_of_its_own(served):
     models = Models()
-    steps = steps_of(served)
+    steps = steps_in(served.path)
     assert steps[-1] == 40 and len(steps) >= 2
     ids = np.arange(8)[None]
     early, late = (models.at(served, step)(ids).data for step in (steps[0], steps[-1]))
@@ -167,9 +167,9 @@ def test_the_history_keeps_what_checkpoints_do_not(tiny_text, tmp_path):
     ]
     tinygpt.train("S", folder, [*settings, "training.steps=30"])
     served = Served.open(str(folder), lambda text: None, {})[0]
-    assert steps_of(served) == [0, 10, 20, 30]
+    assert steps_in(served.path) == [0, 10, 20, 30]
     models, ids = Models(), np.arange(8)[None]
-    logits = [models.at(served, step)(ids).data for step in steps_of(served)]
+    logits = [models.at(served, step)(ids).data for step in steps_in(served.path)]
     assert np.array_equal(logits[3], served.model(ids).data)
     assert len({x.tobytes() for x in logits}) == 4
     whole = (folder / "history" / "step-00000010.safetensors").read_bytes()

@@ -30,7 +30,7 @@ def test_all_pages_together_are_small():
     assert sum(sizes) < 40_000
     assert {f"/page/see_{name}.js" for name in SCREENS} <= set(files())
     names = {path.name for path in FOLDER.iterdir()}
-    assert {"look.html", "look.css", "look.js", "draw.js", "place.js"} <= names
+    assert {"look.html", "look.css", "look.js", "draw.js", "place.js", "unlock.js"} <= names
 
 
 @pytest.fixture(scope="module")
