@@ -191,26 +191,21 @@ def decode(path, ids, file):
 def inspect(path, sentence, file, longest):
     """Show what a tokenizer learned, and how it cuts SENTENCE."""
     from tinygpt.screens.console import Progress, Screen
+    from tinygpt.screens.tokenizer import say_cut, say_learned, say_measured
     from tinygpt.text.files import one_file
-    from tinygpt.tokenizer import CharTokenizer
-    from tinygpt.tokenizer.inspection import show
 
     tok = _load(path)
     console = Screen()
-    if isinstance(tok, CharTokenizer):
-        characters = show(tok.decode_bytes(range(tok.vocab_size)))
-        console.say(f"{tok.vocab_size} characters: {characters}")
-    else:
-        _say_what_it_learned(console, tok, longest)
+    say_learned(console, tok, longest)
     if file:
         with Progress() as busy:
             busy("encoding the text")
             found = _measured(tok, one_file(file))
-        console.say(_summary(found))
+        say_measured(console, found)
     if sentence is None and not file and sys.stdout.isatty():
         sentence = "The little dog wasn't lost; it knew 1234 ways home."
     if sentence is not None:
-        _show_cut(console, tok, sentence)
+        say_cut(console, tok, sentence)
 
 
 @tokenizer.command()
@@ -347,12 +342,6 @@ def _parse_size(text: str) -> int:
     return int(number * (1024 if match[3] else 1000) ** power)
 
 
-def _quote(data: bytes) -> str:
-    from tinygpt.tokenizer.inspection import show
-
-    return f"“{show(data)}”"
-
-
 def _measured(tok, file):
     """How a tokenizer does on a text.  Raises UserError for an empty one."""
     from tinygpt.tokenizer import sources
@@ -371,77 +360,3 @@ def _bits_per_byte(tok, file, steps: int, busy) -> float:
 
     text = "".join(pieces(file))
     return bits_per_byte(tok, text, steps, lambda step: busy("training a model", step, steps))
-
-
-def _say_what_it_learned(console, tok, longest: int) -> None:
-    """Numbers, special tokens, the longest tokens and those that were learned first."""
-    from tinygpt.tokenizer import BPETokenizer, SentencePieceTokenizer
-    from tinygpt.tokenizer.inspection import longest_tokens
-    from tinygpt.tokenizer.pretokenize import how_cut
-
-    if isinstance(tok, SentencePieceTokenizer):
-        bytes_too = "bytes for unknown characters" if tok.byte_fallback else "no bytes"
-        console.say(
-            f"{tok.vocab_size} ids of SentencePiece's {tok.kind}, {bytes_too}, "
-            f"{len(tok.special_tokens)} special tokens"
-        )
-        first, what = tok.most_likely(longest), "best"
-    else:
-        merges = isinstance(tok, BPETokenizer)
-        learned = f"{len(tok.merges)} merges" if merges else f"{len(tok.pieces)} pieces"
-        pattern = tok.pattern if len(tok.pattern) < 20 else "a pattern of its own"
-        console.say(
-            f"{tok.vocab_size} ids: 256 bytes, {learned}, "
-            f"{len(tok.special_tokens)} special tokens; cut by {pattern}"
-        )
-        console.say(f"scanner   {how_cut(tok.pattern)}")
-        first = (tok.merged_ids if merges else list(tok.token_bytes)[256:])[:longest]
-        what = "earliest" if merges else "best"
-    names = "  ".join(f"{token} {name}" for name, token in tok.special_tokens.items())
-    console.say(f"special   {names or 'none'}")
-    long = "  ".join(f"{token} {_quote(data)}" for token, data in longest_tokens(tok, longest))
-    console.say(f"longest   {long}")
-    shown_first = "  ".join(f"{token} {_quote(tok.token_bytes[token])}" for token in first)
-    console.say(f"{what:<9} {shown_first}")
-
-
-def _summary(m) -> str:
-    return (
-        f"on this text: {m.bytes_per_token:.3f} bytes/token, {m.tokens_per_word:.3f} tokens/word, "
-        f"{m.unused:,} ids unused"
-    )
-
-
-def _show_cut(console, tok, sentence: str) -> None:
-    """The sentence with a colour for each token, then the merges of its longest ones."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    from tinygpt.tokenizer import BPETokenizer
-    from tinygpt.tokenizer.inspection import cut, derive, show
-
-    tokens = cut(tok, sentence)
-    colours = ["black on bright_cyan", "black on bright_yellow", "black on bright_green",
-               "black on bright_magenta"]
-    line = Text()
-    for i, (_, data) in enumerate(tokens):
-        coloured = console.is_terminal and not console.no_color and console.color_system
-        line.append(show(data) if coloured else f"[{show(data)}]", style=colours[i % len(colours)])
-    size = len(sentence.encode("utf-8", "surrogateescape"))
-    console.print(line)
-    console.print(" ".join(str(token) for token, _ in tokens), style="dim")
-    rate = size / max(1, len(tokens))
-    console.print(f"{size} bytes, {len(tokens)} tokens: {rate:.2f} bytes/token")
-    if not isinstance(tok, BPETokenizer):
-        return
-
-    def grow(tree, derivation):
-        for part in derivation.parts:
-            grow(tree.add(Text(f"{part.token} {_quote(part.bytes)}")), part)
-
-    special = set(tok.special_tokens.values())
-    distinct = {token: data for token, data in tokens if token not in special}
-    for token in sorted(distinct, key=lambda t: -len(distinct[t]))[:2]:
-        tree = Tree(Text(f"{token} {_quote(distinct[token])}"))
-        grow(tree, derive(tok, token))
-        console.print(tree)

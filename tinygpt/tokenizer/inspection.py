@@ -1,4 +1,4 @@
-"""What a tokenizer learned, as plain data: tinygpt/cli/tokenizer.py puts it on the screen.
+"""What a tokenizer learned, as plain data: ../screens/tokenizer.py makes lines of it.
 
 Choosing a vocabulary size is a trade: more tokens make text shorter, and cost a row of the
 embedding each, which a small model pays for with its parameters. `measure` gives the numbers.
