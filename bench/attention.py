@@ -155,7 +155,7 @@ def show(record: dict) -> str:
 @click.option("--lengths", default="256,1024,4096", show_default=True, help="T, comma-separated.")
 @click.option("--head-sizes", default="32,64", show_default=True, help="D, comma-separated.")
 @click.option("--backend", default="auto", show_default=True, help="numpy, numba, c or auto.")
-@click.option("--isa", help="avx2 or generic; restricts PyTorch and NumPy too.  [default: native]")
+@click.option("--isa", type=click.Choice(kernels.ISAS), help="Restricts PyTorch and NumPy too.")
 @click.option("--peer", type=click.Choice(["torch"]), help="Also time PyTorch's.")
 @click.option("--threads", type=int, help="Threads of everybody; default: physical cores.")
 @click.option("--rounds", default=20, show_default=True, help="Rounds; figures are medians.")

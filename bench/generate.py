@@ -28,6 +28,7 @@ from typing import Any
 import click
 
 from bench import timing
+from kernels import ISAS
 from minigrad.nn.quantized import SCHEMES
 from tinygpt.machine.memory import peak_bytes
 from tinygpt.model.families import FAMILIES
@@ -117,7 +118,7 @@ def work(kind: str, spec: dict[str, Any]) -> None:
 @click.option("--tokens", type=int, help="Tokens in a turn (default: about a second of them).")
 @click.option("--rounds", type=int, default=7, show_default=True)
 @click.option("--threads", type=int, default=2, show_default=True)
-@click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict all.")
+@click.option("--isa", type=click.Choice(ISAS), help="Restrict all.")
 @click.option("--prompt", type=int, default=200, show_default=True, help="Of the prefill, tokens.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def command(

@@ -21,6 +21,7 @@ import click
 import numpy as np
 
 from bench import timing
+from kernels import ISAS
 
 # name: (rows of a batch, channels, vocabulary)
 CONFIGS = {"S": (768, 128, 65), "M": (2048, 192, 65), "B": (2048, 256, 4096), "L": (4096, 384, 65)}
@@ -120,7 +121,8 @@ def show(records: list[dict], peers: list[str], threads: int, isa: str) -> None:
 @click.option("--configs", default="S,M,B,L", show_default=True, help="Whose layers.")
 @click.option("--peer", "peers", type=click.Choice(["numpy", "torch"]), multiple=True,
               help="May be given twice; both without it.")
-@click.option("--isa", type=click.Choice(["auto", "avx2"]), multiple=True, help="Both without it.")
+@click.option("--isa", type=click.Choice(["auto", *ISAS]), multiple=True,
+              help="auto and avx2 without it.")
 @click.option("--threads", type=int, multiple=True, help="May be given twice; 1 and 2 without it.")
 @click.option("--rounds", default=11, show_default=True)
 @click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,

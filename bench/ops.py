@@ -183,7 +183,9 @@ def measure(rows: int, width: int, isas: list[str], peer: str | None, rounds: in
 @click.command("ops")
 @click.option("--rows", default=16384, show_default=True, help="Rows of the arrays.")
 @click.option("--width", default=256, show_default=True, help="Columns of the arrays.")
-@click.option("--isa", "isas", multiple=True, help="avx512, avx2, generic or numba; repeatable.")
+@click.option(
+    "--isa", "isas", multiple=True, type=click.Choice([*kernels.ISAS, "numba"]), help="Repeatable."
+)
 @click.option("--peer", type=click.Choice(["torch"]), help="Also time PyTorch's kernels.")
 @click.option("--threads", type=int, help="Threads; default: physical cores.")
 @click.option("--rounds", default=7, show_default=True, help="Rounds; figures are medians.")

@@ -25,6 +25,8 @@ from typing import Any
 
 import click
 
+from kernels import ISAS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -75,7 +77,7 @@ def run_race(spec: dict[str, Any], isa: str | None, clock: str) -> list[dict[str
 @click.option("--eval-from", type=int, default=0, help="First step to evaluate at.")
 @click.option("--data", type=click.Path(path_type=Path), help="Another text.")
 @click.option("--threads", type=int, default=2, show_default=True)
-@click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]))
+@click.option("--isa", type=click.Choice(ISAS))
 @click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", help="As in train.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON at the end.")
 def command(

@@ -35,6 +35,7 @@ import numpy as np
 
 from bench import timing
 from bench.generate import SHAPES, Worker, read_spec
+from kernels import ISAS
 from minigrad.nn.quantized import SCHEMES
 
 PROMPT, QUESTION = 16, 128  # tokens: before a stream, and of the prompt whose first token is timed
@@ -167,7 +168,7 @@ async def one_round(room: Room, context: int, slots: int) -> dict[str, Any]:
               help="Streams together.")
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option("--threads", type=int, default=2, show_default=True)
-@click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict both.")
+@click.option("--isa", type=click.Choice(ISAS), help="Restrict both.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def command(config, dtype, slots, rounds, threads, isa, as_json):
     """A server as its clients see it: streams, first tokens, gaps."""

@@ -24,6 +24,7 @@ import numpy as np
 from bench import timing
 from bench.generate import SHAPES, read_spec
 from bench.serve import Room
+from kernels import ISAS
 from minigrad.nn.quantized import SCHEMES
 
 ALONE = {"slots": 1, "piece": 4096, "beside": 4096, "reuse": False}
@@ -105,7 +106,7 @@ def tokens_that_differ(got: list[Any], right: list[Any]) -> int:
 @click.option("--requests", "count", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--slots", type=click.IntRange(2), default=8, show_default=True)
 @click.option("--threads", type=int, default=2, show_default=True)
-@click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]))
+@click.option("--isa", type=click.Choice(ISAS))
 def command(config, dtype, count, slots, threads, isa):
     """The same requests served in many ways: how many tokens differ (0)."""
     spec = read_spec(config, dtype, threads)

@@ -30,6 +30,10 @@ MKL_AVX2 = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
 }
 OPENBLAS_AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
+RESTRICT_PEERS = {  # what keeps other libraries to a set that a CPU has more than
+    "avx2": {**MKL_AVX2, **OPENBLAS_AVX2},
+    "avxvnni": {**MKL_AVX2, **OPENBLAS_AVX2, "ONEDNN_MAX_CPU_ISA": "AVX2_VNNI"},
+}
 
 
 # Where others keep the machine busy, a program of one thread can be timed by its own CPU time:
@@ -150,10 +154,8 @@ def thread_environment(threads: int, isa: str | None = None, clock: str = "wall"
     count = str(threads)
     names = ("TINYGPT_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, count), "BENCH_CLOCK": clock}
-    if isa == "avx2":
-        environment |= {"KERNELS_ISA": "avx2", **MKL_AVX2, **OPENBLAS_AVX2}
-    elif isa:
-        environment["KERNELS_ISA"] = isa
+    if isa:
+        environment |= {"KERNELS_ISA": isa, **RESTRICT_PEERS.get(isa, {})}
     return environment
 
 

@@ -26,6 +26,8 @@ from typing import Any
 
 import click
 
+from kernels import ISAS
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK_SECONDS = 1.0  # of steps in one turn of a worker
 GROUPED = ("llama", "qwen3")  # half as many key heads as query heads
@@ -160,7 +162,7 @@ def summary(worker: Worker, spec: dict[str, Any], peak_gflops: float) -> dict[st
 @click.option("--steps", type=int, help="Steps in one turn (default: about a second of them).")
 @click.option("--rounds", type=int, default=5, show_default=True, help="Turns of each program.")
 @click.option("--threads", type=int, default=2, show_default=True)
-@click.option("--isa", type=click.Choice(["avx2", "avx512", "generic"]), help="Restrict both.")
+@click.option("--isa", type=click.Choice(ISAS), help="Restrict both.")
 @click.option("--peer", type=click.Choice(["torch"]), help="Measure this program in turn with us.")
 @click.option("--tree", type=click.Path(exists=True, file_okay=False),
               help="Measure another checkout of ours, by the Python in its .venv, in turn with us.")

@@ -26,9 +26,10 @@ import numpy as np
 from kernels.threads import explain_threads, get_num_threads, set_num_threads
 
 BACKENDS = ("numpy", "numba", "c")
+ISAS = ("generic", "avx2", "avxvnni", "avx512", "neon", "dotprod")  # of C, any CPU's
 
 __all__ = [
-    "BACKENDS", "OPS", "active", "get_num_threads", "how_to_get_c", "load", "report",
+    "BACKENDS", "ISAS", "OPS", "active", "get_num_threads", "how_to_get_c", "load", "report",
     "set_num_threads", "use", "using",
 ]
 
@@ -118,7 +119,7 @@ def use(backend: str | None = None, isa: str | None = None) -> None:
     """Choose the backend (and, for C, the instruction set) for the whole process.
 
     backend: "numpy", "numba", "c" or "auto"; None reads KERNELS_BACKEND, else "auto".
-    isa: one of c.library.ISAS or "auto"; None reads KERNELS_ISA, else "auto".
+    isa: one of ISAS or "auto"; None reads KERNELS_ISA, else "auto".
     Raises ValueError for an unknown name, RuntimeError for one that cannot run here.
     """
     backend = backend or os.environ.get("KERNELS_BACKEND") or "auto"

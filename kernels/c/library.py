@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels import threads
-
-ISAS = ("generic", "avx2", "avxvnni", "avx512", "neon", "dotprod")
+from kernels import ISAS, threads
 
 
 def _load_generic() -> Any:

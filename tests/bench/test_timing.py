@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -16,8 +17,17 @@ from bench import timing
 from bench.__main__ import COMMANDS, main
 from bench.shares import measure
 from bench.train import flops_per_step, read_spec
+from kernels import ISAS
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_command_offers_all_instruction_sets():
+    commands = [main.get_command(click.Context(main), name) for name in COMMANDS]
+    options = [one for command in commands for one in command.params if "--isa" in one.opts]
+    assert len(options) >= 7
+    for option in options:
+        assert set(option.type.choices) - {"auto", "numba"} == set(ISAS)
 
 
 def test_spread_is_median_and_quartiles():
