@@ -56,6 +56,7 @@ OPS = (
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}
 _INSTALL_NUMBA = "run `pip install numba`"
+_FLOAT64 = np.dtype(np.float64)  # two dtypes are compared sooner than a dtype and a type
 
 
 def how_to_get_c(built: str = "kernels/c/_generic") -> str:
@@ -170,7 +171,7 @@ def _by_dtype(fast: Callable, reference: Callable) -> Callable:
 
     def op(first, /, *args, **kwargs):
         one = first[0] if type(first) is list and first else first
-        if getattr(one, "dtype", None) == np.float64:
+        if getattr(one, "dtype", None) == _FLOAT64:
             return reference(first, *args, **kwargs)
         return fast(first, *args, **kwargs)
 

@@ -26,6 +26,7 @@ HUGE = 1 << 21  # bytes: from here on, ask for pages of 2 MB
 SMALLEST = 1 << 15  # bytes: below, malloc keeps what it has freed anyway and is quicker than we are
 PATIENCE = 5000  # requests during which a block may lie unused; a training step makes some hundreds
 
+_FLOAT32 = np.dtype(np.float32)
 _local = threading.local()
 
 
@@ -115,7 +116,7 @@ def _pages(nbytes: int) -> Block:
 pool = Pool()
 
 
-def empty(shape, dtype=np.float32):
+def empty(shape, dtype=_FLOAT32):
     """An uninitialised C-contiguous array, aligned to 64 bytes from 32 kB on.
 
     shape: a tuple of sizes (or one size); dtype: any NumPy dtype without Python objects.

@@ -7,7 +7,7 @@ To add an op, say `norm`:
                  rows.h for what is done along a row;
                  static functions begin with the op's name (all .c files are one translation unit);
                  no #if, no intrinsics, no malloc: buffers come from Python
-                 (memory.scratch for what is needed during the call only)
+                 (library.scratch for what is needed during the call only)
   3. norm.py     (x,), sizes = contracts.norm_forward.ready(x), allocate with memory.empty, call
                  library.lib.norm_forward(pointer(x), ...)
   4. here        import its functions; kernels/__init__.py takes from this module what it finds

@@ -31,10 +31,10 @@ def attention_forward(
     lse = memory.empty((q.shape[0], q.shape[2], q.shape[1]))  # (B, H, Tq)
     if y.size:
         shape, sight = _shape(q, k, v, causal, scale), _Sight(*arrays[3:])
-        scratch = memory.scratch(library.lib.attention_scratch(shape, sight.struct, 0))
+        scratch = library.scratch(library.lib.attention_scratch(shape, sight.struct, 0))
         library.lib.attention_forward(
             shape, sight.struct, strided_pointer(q), strided_pointer(k), strided_pointer(v),
-            pointer(y), pointer(lse), pointer(scratch),
+            pointer(y), pointer(lse), scratch,
         )
     return y, lse
 
@@ -58,11 +58,11 @@ def attention_backward(
     dbias = None if bias is None or not wants_bias else np.zeros(sight.bias.shape, np.float32)
     if k.size or q.size:
         shape = _shape(q, k, v, causal, scale, grads)
-        scratch = memory.scratch(library.lib.attention_scratch(shape, sight.struct, 1))
+        scratch = library.scratch(library.lib.attention_scratch(shape, sight.struct, 1))
         library.lib.attention_backward(
             shape, sight.struct, pointer(dy), strided_pointer(q), strided_pointer(k),
             strided_pointer(v), pointer(y), pointer(lse), *map(strided_pointer, grads),
-            library.ffi.NULL if dbias is None else pointer(dbias), pointer(scratch),
+            library.ffi.NULL if dbias is None else pointer(dbias), scratch,
         )
     for target, grad in zip(out, grads, strict=True):
         if target is not grad:

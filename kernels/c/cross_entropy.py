@@ -12,7 +12,7 @@ def cross_entropy_forward(logits, targets, label_smoothing=0.0, ignore_index=Non
     (logits, targets), (rows, size) = contracts.cross_entropy_forward.ready(logits, targets)
     checks.smoothing(label_smoothing)
     targets, counted = ids.checked_targets("cross_entropy", targets, size, ignore_index)
-    losses, lse = memory.scratch(rows), memory.empty((rows,))
+    losses, lse = memory.empty((rows,)), memory.empty((rows,))
     library.lib.cross_entropy_forward(
         pointer(logits), ids.pointer(targets), label_smoothing, pointer(losses), pointer(lse),
         rows, size,

@@ -144,9 +144,9 @@ def decode_step(
     scored = len(ids) if scored is None else scored
     logits = memory.empty((scored, network.output.shape[0]))
     size = library.lib.decode_scratch(table.net, len(ids), threads.get_num_threads())
-    scratch = memory.scratch(size)
+    scratch = library.scratch(size)
     library.lib.decode_step(
         table.net, int64_pointer(ids), int64_pointer(positions), int64_pointer(slots), earlier,
-        len(ids), scored, pieces, pointer(logits), pointer(scratch),
+        len(ids), scored, pieces, pointer(logits), scratch,
     )
     return logits

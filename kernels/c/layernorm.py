@@ -28,6 +28,6 @@ def layernorm_backward(dy, s, weight, mean, rstd, ds=None):
     library.lib.layernorm_backward(
         pointer(dy), pointer(s), pointer(weight), pointer(mean), pointer(rstd),
         pointer_or_null(ds), pointer(dx), pointer(dweight), pointer(dbias),
-        pointer(memory.scratch(2 * BLOCKS * n)), BLOCKS, rows, n,
+        library.scratch(2 * BLOCKS * n), BLOCKS, rows, n,
     )
     return dx, dweight, dbias

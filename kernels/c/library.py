@@ -7,11 +7,12 @@ never `from library import lib`: use_isa replaces it while the program runs.
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import Any
 
 import numpy as np
 
-from kernels import ISAS, threads
+from kernels import ISAS, memory, threads
 
 
 def _load_generic() -> Any:
@@ -30,6 +31,7 @@ ffi: Any = _generic.ffi
 lib: Any = None
 _isa = ""
 
+_local = threading.local()
 _FLOATS = ffi.typeof("float[]")
 INT64_POINTER: Any = ffi.typeof("int64_t[]")
 _REBUILD = "rebuild it with gcc 9 or newer: `pip install --force-reinstall --no-deps .`"
@@ -101,6 +103,17 @@ def pointer_or_null(array: np.ndarray | None) -> Any:
 def strided_pointer(array: np.ndarray) -> Any:
     """`float *` to the first element of any view; pass its strides to C as well."""
     return pointer(array[(slice(1),) * array.ndim])  # one element is contiguous
+
+
+def scratch(size: int) -> Any:
+    """`float *` to `size` floats of memory.scratch: the calling thread's until its next call.
+
+    Nothing else of C's asks for that memory, so that a pointer to it is made once and kept.
+    """
+    held = getattr(_local, "scratch", None)
+    if held is None or held[0] < size:
+        held = _local.scratch = size, pointer(memory.scratch(size))
+    return held[1]
 
 
 def strides(array: np.ndarray) -> tuple[int, ...]:

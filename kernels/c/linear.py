@@ -25,7 +25,7 @@ def linear_forward(x, weight, bias=None, activation=None, residual=None):
     if y.size:
         library.lib.linear_forward(
             pointer(x), pointer(weight), pointer_or_null(bias), pointer_or_null(residual),
-            kind, gated, pointer(y), rows, inside, outside, pointer(scratch()),
+            kind, gated, pointer(y), rows, inside, outside, scratch(),
         )
     return y
 
@@ -73,6 +73,6 @@ def linear_backward(dy, x, weight, activation=None, bias=None, wants=(True, True
     library.lib.linear_backward(
         pointer(dy), pointer_or_null(x), pointer(weight), kind, gated,
         pointer_or_null(dx), pointer_or_null(dweight), pointer_or_null(dbias),
-        rows, inside, outside, pointer(scratch()),
+        rows, inside, outside, scratch(),
     )
     return dx, dweight, dbias

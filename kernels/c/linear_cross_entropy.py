@@ -67,6 +67,6 @@ def row_losses(
     library.lib.linear_cross_entropy(
         pointer(x), pointer(weight), ids.pointer(targets), pointer_or_null(weights), smoothing,
         scale, softcap or 0, pointer(losses), pointer_or_null(dx), pointer_or_null(dweight),
-        pointer(logits), pointer(scratch()), rows, width, size, chunk,
+        pointer(logits), scratch(), rows, width, size, chunk,
     )
     return losses

@@ -23,6 +23,6 @@ def linear_packed_backward(dy, weight: Packed):
         library.lib.linear_packed_backward(
             pointer(dy), 1 + SCHEMES.index(weight.scheme),
             ffi.from_buffer("void *", weight.codes), ffi.from_buffer("void *", weight.scale),
-            pointer(NF4_LEVELS), pointer(dx), rows, N, K, chunk, pointer(w), pointer(scratch()),
+            pointer(NF4_LEVELS), pointer(dx), rows, N, K, chunk, pointer(w), scratch(),
         )
     return dx

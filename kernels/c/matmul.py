@@ -36,8 +36,8 @@ def matmul_backward(dc, a, b):
 
 
 def scratch():
-    """Room for one product on the whole team, as gemm.h asks for."""
-    return memory.scratch(library.lib.gemm_scratch(threads.get_num_threads()))
+    """`float *` to room for one product on the whole team, as gemm.h asks for."""
+    return library.scratch(library.lib.gemm_scratch(threads.get_num_threads()))
 
 
 def _product(a, b, c, leading=()):
@@ -47,12 +47,11 @@ def _product(a, b, c, leading=()):
         return
     a_row, a_inner = a.strides[-2:]
     b_inner, b_column = b.strides[-2:]
-    batch = math.prod(leading)
-    room = memory.scratch(library.lib.matmul_scratch(batch))
+    batch = math.prod(leading) if leading else 1
     library.lib.matmul(
         _address(a), _offsets(a, leading), a_row >> 2, a_inner >> 2,
         _address(b), _offsets(b, leading), b_inner >> 2, b_column >> 2,
-        pointer(c), batch, M, N, K, pointer(room),
+        pointer(c), batch, M, N, K, library.scratch(library.lib.matmul_scratch(batch)),
     )
 
 

@@ -1,6 +1,6 @@
 """The Python side of muon.c: check, sort the matrices, call."""
 
-from kernels import checks, contracts, memory
+from kernels import checks, contracts
 from kernels.c import library
 from kernels.c.library import pointer
 from kernels.numpy_ref.muon import BEST, TINY, factors
@@ -26,8 +26,8 @@ def muon_update(
     settings = library.ffi.new(
         "muon_factors *", (grad_scale, momentum, decay, TINY, polynomials, len(rounds))
     )
-    room = memory.scratch(library.lib.muon_scratch(table, len(rows)))
-    library.lib.muon_update(table, len(rows), settings, pointer(room))
+    room = library.scratch(library.lib.muon_scratch(table, len(rows)))
+    library.lib.muon_update(table, len(rows), settings, room)
 
 
 def _multiplications(arrays):

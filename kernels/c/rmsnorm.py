@@ -26,6 +26,6 @@ def rmsnorm_backward(dy, s, weight, rstd, ds=None):
     dx, dweight = memory.empty(s.shape), memory.empty((n,))
     library.lib.rmsnorm_backward(
         pointer(dy), pointer(s), pointer(weight), pointer(rstd), pointer_or_null(ds),
-        pointer(dx), pointer(dweight), pointer(memory.scratch(BLOCKS * n)), BLOCKS, rows, n,
+        pointer(dx), pointer(dweight), library.scratch(BLOCKS * n), BLOCKS, rows, n,
     )
     return dx, dweight
