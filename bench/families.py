@@ -54,7 +54,7 @@ def switches(model: Any) -> dict[str, tuple[str, ...]]:
         f"d_ff={2 * model.d_model}", f"n_kv_heads={model.n_heads // 2}", "n_kv_heads=1",
         f"head_dim={2 * model.heads[2]}", window, "bias=qkv",
         "bias=all", "tied=false", "n_blocks=1", "softcap=30",
-        "smear=true", "zero_init=true",
+        "smear=true", "bigrams=true", "zero_init=true",
         f"dropout={0 if model.dropout else 0.1}",
     ]
     several = {

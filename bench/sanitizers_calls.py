@@ -329,6 +329,7 @@ def decode(rng: Rng) -> None:
         rotary=maybe(rng.random(int(rng.integers(D // 2 + 1)))), bias=maybe(vector(H, places)),
         window=maybe(int(rng.integers(1, 40))), softcap=maybe(3.0),
         norm_place=str(rng.choice(["pre", "post"])), smear=maybe(vector(C)),
+        bigrams=maybe(matrix((V + 1) * V, C)),
     )
     keys, caches = (np.zeros((L, B, places, Hkv, D), np.float32) for _ in range(2))
     beyond = () if network.position is not None else (places, 2 * places + 1, 2**31 - 1)

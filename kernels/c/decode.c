@@ -202,6 +202,12 @@ static void decode_smear(const decode_state *s, int64_t before, float *x) {
     for (int64_t i = 0; i < s->net->width; i++) x[i] += s->net->smear[i] * s->ready[i];
 }
 
+/* x += bigrams[the id before, id]; rows of where there is none come first. */
+static void decode_bigram(const decode_state *s, int64_t before, int64_t id, float *x) {
+    decode_row(&s->net->bigrams, s->net->levels, (before + 1) * s->net->token.n + id, s->ready);
+    for (int64_t i = 0; i < s->net->width; i++) x[i] += s->ready[i];
+}
+
 /* stream = token[id] + position, and the turns of the positions, a phase. */
 static void decode_embed(decode_state *s, const int64_t *ids) {
     const int64_t C = s->net->width;
@@ -211,6 +217,7 @@ static void decode_embed(decode_state *s, const int64_t *ids) {
             float *x = s->stream + b * C;
             decode_row(&s->net->token, s->net->levels, ids[b], x);
             if (s->net->smear) decode_smear(s, s->before[b], x);
+            if (s->net->bigrams.codes) decode_bigram(s, s->before[b], ids[b], x);
             decode_turns(s->net, s->positions[b], s->turns + b * 2 * s->net->pairs);
             if (!s->net->position) continue;
             const float *p = s->net->position + s->positions[b] * C;

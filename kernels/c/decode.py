@@ -50,6 +50,8 @@ class _Table:
         self.fill_norm(net.norm, network, "norm")
         net.position, net.bias = self.keep(network.position), self.keep(network.bias)
         net.smear = self.keep(network.smear)
+        self.fill(net.bigrams, network.bigrams, None)
+        self.looks_back = network.looks_back
         if network.bias is not None:
             net.distances = network.bias.shape[1]
         if network.rotary is not None:
@@ -82,7 +84,7 @@ class _Table:
                 return False
             if library.lib.find_bad_id(int64_pointer(array), rows, end) >= 0:
                 return False
-        return self.net.smear == ffi.NULL or self.takes_before(before, rows)
+        return not self.looks_back or self.takes_before(before, rows)
 
     def takes_before(self, before: np.ndarray | None, rows: int) -> bool:
         """Whether these are ids, or NO_TOKEN, of so many tokens."""
@@ -138,7 +140,7 @@ def decode_step(
         check_decode(ids, network, keys, values, positions, given, scored, before)
         ids, positions, slots = map(checks.int64, (ids, positions, slots))
     earlier = ffi.NULL
-    if network.smear is not None:
+    if table.looks_back:
         before = checks.int64(before)  # a name that holds it until C has read it
         earlier = int64_pointer(before)
     scored = len(ids) if scored is None else scored

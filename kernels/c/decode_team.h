@@ -21,7 +21,7 @@ typedef struct {
 /* What one thread sees: its place in the team, the shared activations, and its own. */
 typedef struct {
     const decode_network *net;
-    const int64_t *positions, *slots, *before; /* (B); before: NULL unless the network smears */
+    const int64_t *positions, *slots, *before; /* (B); before: NULL unless the network looks back */
     int64_t batch, scored, pieces, thread, threads;
     decode_counter *phase;                   /* of this phase: units done, then claims by share */
     float *stream, *qkv, *attended, *hidden; /* shared: (B, C), (B, .), (B, H D), (B, F or 2 F) */

@@ -96,6 +96,7 @@ typedef struct {
 } decode_layer;
 typedef struct {
     decode_matrix token, head; /* head: token once more if they are tied */
+    decode_matrix bigrams;     /* of a token and the one before it */
     decode_norm norm;
     const float *position, *bias, *levels, *smear;
     const double *rates; /* of rotary pairs, radians a position */

@@ -107,11 +107,17 @@ class Network:
     norm_place: str = "pre"  # or "post"
     softcap: float | None = None  # logits become cap tanh(logit / cap)
     smear: np.ndarray | None = None  # (C,): smear token[the id before] is added to token[id]
+    bigrams: Matrix | None = None  # ((V + 1) V, C): and row V (the id before + 1) + id of this
 
     @property
     def output(self) -> Matrix:
         """The output projection (V', C)."""
         return self.token if self.head is None else self.head
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether a token's vector depends on the token before it."""
+        return self.smear is not None or self.bigrams is not None
 
     @property
     def head_shape(self) -> tuple[int, int, int]:
@@ -135,6 +141,7 @@ class Network:
         if self.position is not None:
             _fits("position", self.position, (len(self.position), C))
         _fits("smear", self.smear, (C,))
+        _fits("bigrams", self.bigrams, ((self.token.shape[0] + 1) * self.token.shape[0], C))
         if self.bias is not None:
             _fits("bias", self.bias, (H, self.bias.shape[-1]))
         if self.rotary is not None:
@@ -225,7 +232,7 @@ def decode_step(
     The positions of one sequence's tokens follow one another, in whatever order they are given.
     scored: logits are asked for of so many tokens, the first ones; None: of all.
     before: (B,) int, the token before each in its text, NO_TOKEN where it begins: read by a network
-    that smears alone, which cannot do without (ValueError).
+    that looks back alone, which cannot do without (ValueError).
     A token sees the last min(places, window) positions, itself included.  So a step over a ring
     that has come round equals the same token's row of a pass over the whole text in which each
     query sees that many keys: with several layers, what a key holds was gathered from keys that
@@ -269,9 +276,11 @@ def check_decode(
         )
     if scored is not None and not 0 <= scored <= len(ids):
         raise ValueError(f"decode_step: scored is {scored}, of {len(ids)} tokens")
-    if network.smear is not None:
+    if network.looks_back:
         if before is None:
-            raise ValueError("decode_step: this network smears; give `before`, each token's last")
+            raise ValueError(
+                "decode_step: this network looks back; give `before`, each token's last"
+            )
         checks.ids("decode_step", before[before != NO_TOKEN], network.token.shape[0])
     if slots is not None:
         checks.ids("decode_step", slots, keys.shape[1])
@@ -314,6 +323,8 @@ def decode_with(
     if network.smear is not None:
         follows = before != NO_TOKEN
         stream[follows] += network.smear * rows_of(network.token, before[follows])
+    if network.bigrams is not None:
+        stream += rows_of(network.bigrams, (before - NO_TOKEN) * network.token.shape[0] + ids)
     if network.position is not None:
         stream = stream + network.position[positions]
     stream = settled(stream, network.norm, network.norm_bias)

@@ -30,6 +30,6 @@ def decode_step(
 
     ids, positions, slots: (B,) int; keys, values: (L, S, places, Hkv, D) float32, written to.
     slots None: S is B.  scored None: all.  before: (B,) int, the token before each in its text,
-    NO_TOKEN for none: asked for by a network that smears.
+    NO_TOKEN for none: asked for by a network that looks back.
     """
     return active.decode_step(ids, network, keys, values, positions, slots, scored, before)

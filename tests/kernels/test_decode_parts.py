@@ -52,17 +52,18 @@ PARTS = {
                   "norm_bias": (C,)},
     "softcap": {"softcap": 2.0},
     "smear": {"smear": (C,)},
+    "bigrams": {"bigrams": ((V + 1) * V, C)},
     "llama": LLAMA,
     "all": {**LLAMA, "norm_kind": "layernorm", "position": (CONTEXT, C), "head_bias": (51,),
             "norm_bias": (C,), "bias": (H, CONTEXT), "window": 5, "softcap": 5.0,
             "layer": {**LLAMA["layer"], **BIASES, "q_norm": (10,), "k_norm": (10,)},
-            "smear": (C,)},
+            "smear": (C,), "bigrams": ((V + 1) * V, C)},
     "all, post-norm": {**LLAMA, "bias": (H, CONTEXT), "norm_place": "post", "softcap": 5.0,
                        "layer": {**LLAMA["layer"], "q_norm": (10,), "k_norm": (10,)}},
 }
 WHOLE = ["all", "all, post-norm"]
-SLIDING = ["no position", "smear", "rotary", "distances", "window", "kv heads", "qk norm",
-           "post-norm", "llama", "all, post-norm"]
+SLIDING = ["no position", "smear", "bigrams", "rotary", "distances", "window", "kv heads",
+           "qk norm", "post-norm", "llama", "all, post-norm"]
 
 
 FLOATS = ("position", "bias")
@@ -156,6 +157,8 @@ def judged(net, ids, places=CONTEXT):
     x = dense(net.token)[ids]
     if net.smear is not None:
         x[1:] += net.smear * dense(net.token)[ids[:-1]]
+    if net.bigrams is not None:
+        x += dense(net.bigrams)[np.concatenate([[0], ids[:-1] + 1]) * V + ids]
     x = x + (0 if net.position is None else net.position[:T])
     if net.norm_place == "post":
         x = normed(x, net.norm, net.norm_bias)

@@ -68,7 +68,7 @@ PIECES = {  # of three texts of 11, 4 and 9 tokens
 @pytest.mark.parametrize(
     ("name", "scheme"),
     [*((name, "float32")
-       for name in ("norm biases", "rotary", "smear", "qk norm", "llama", *WHOLE)),
+       for name in ("norm biases", "rotary", "smear", "bigrams", "qk norm", "llama", *WHOLE)),
      *(("llama", scheme) for scheme in ("int8", "int4", "nf4", "q4_1", "q8_0")), ("all", "int8")],
 )
 def test_a_text_is_told_what_it_would_be_told_alone(fast, how, name, scheme):
@@ -139,8 +139,9 @@ def test_logits_of_the_first_tokens_alone(fast):
     [(None, ValueError, "give `before`"), ([V, 0], IndexError, str(V)), ([0, -2], IndexError, "-2"),
      ([0], ValueError, "before"), ([0.0, 1.0], TypeError, "before")],
 )
-def test_a_network_that_smears_is_told_what_stood_before(fast, before, error, says):
-    net, ids = network("smear", "float32"), np.array([1, 2])
+@pytest.mark.parametrize("part", ["smear", "bigrams"])
+def test_a_network_that_looks_back_is_told_what_stood_before(fast, part, before, error, says):
+    net, ids = network(part, "float32"), np.array([1, 2])
     keys, values = caches(net, 2)
     for backend in (fast, numpy_ref):
         good = backend.decode_step(ids, net, keys, values, np.array([0, 0]), before=ids - 2)

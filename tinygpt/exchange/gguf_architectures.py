@@ -333,6 +333,7 @@ def architecture_of(shape: ModelShape) -> Architecture:
         (shape.norm_place != "pre", "norm_place", "pre"),
         (shape.softcap is not None, "softcap", "none"),
         (shape.smear, "smear", "false"),
+        (shape.bigrams, "bigrams", "false"),
         (shape.positions == "alibi" and shape.alibi_scale != 1, "alibi_scale", "1"),
         (shape.sight < shape.context, "window", "none"),
     )

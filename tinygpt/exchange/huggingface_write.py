@@ -21,7 +21,7 @@ GATED = ("swiglu", "geglu")
 # Type -> the settings that a model of it must have. Read in this order: the first that fits.
 _DECODER = {
     "assembly": ("decoder",), "norm_place": ("pre",), "softcap": (None,), "embedding_size": (None,),
-    "one block a layer": (True,), "smear": (False,),
+    "one block a layer": (True,), "smear": (False,), "bigrams": (False,),
 }
 _LLAMA = {
     **_DECODER, "positions": ("rope",), "norm": ("rmsnorm",), "activation": GATED,

@@ -60,6 +60,7 @@ def _network(model: GPT) -> Network:
         window=shape.window,
         norm_place=shape.norm_place,
         softcap=shape.softcap,
+        bigrams=None if model.bigrams is None else _table(model.bigrams),
         smear=None if model.smear is None else _known(model.smear, Smear).weight.data,
     )
 

@@ -17,6 +17,7 @@ import dataclasses
 import numpy as np
 
 from minigrad import Tensor, nn, ops
+from minigrad.ops.decode import NO_TOKEN
 from tinygpt.model.cache import KVCache
 from tinygpt.model.shape import ModelShape
 from tinygpt.model.transformer import Transformer
@@ -44,10 +45,20 @@ class Smear(nn.Module):
         return x + earlier * self.weight
 
 
+def bigram_table(shape: ModelShape) -> nn.Embedding:
+    """A vector for each token together with the one before it: ((V + 1) V, C), zeros.
+
+    The pair (a, b) has row (a + 1) V + b: those of a token that begins a text come first.  What two
+    letters in a row mean needs no attention and no layer so; it is looked up, and learned as fast
+    as pairs occur.  Source: exact where Over-Tokenized (Huang et al. 2025) hashes.
+    """
+    return nn.Embedding((shape.vocab_size + 1) * shape.vocab_size, shape.d_model, rng=None)
+
+
 class GPT(Transformer):
     """A decoder-only transformer.
 
-    smear: None where the shape has none.
+    smear, bigrams: None where the shape has none.
     prompt: (B, T, C) -> (B, n + T, C), vectors in front of every text (tinygpt/adapters/prompt.py).
     begins: keys and values there, as of KVCache; nothing learns them then.
     """
@@ -59,6 +70,7 @@ class GPT(Transformer):
         """As `build` (build.py)."""
         super().__init__(shape, rng, causal=True)
         self.smear = Smear(shape.d_model) if shape.smear else None
+        self.bigrams = bigram_table(shape) if shape.bigrams else None
 
     def hidden(
         self, ids: np.ndarray, cache: KVCache | None = None, starts: np.ndarray | None = None
@@ -97,14 +109,20 @@ class GPT(Transformer):
     ) -> Tensor:
         """Vectors (B, T, C) of tokens.  last: (B,), the ids before them."""
         x = self.token_embedding(ids)
-        if self.smear is None:
-            return x
-        if last is None:
-            before = Tensor(np.zeros((len(ids), 1, x.shape[2]), x.dtype))
-        else:
-            before = self.token_embedding(last[:, None])
         follows = None if starts is None else np.arange(ids.shape[1]) > starts
-        return self.smear(x, before, follows)
+        if self.smear is not None:
+            if last is None:
+                before = Tensor(np.zeros((len(ids), 1, x.shape[2]), x.dtype))
+            else:
+                before = self.token_embedding(last[:, None])
+            x = self.smear(x, before, follows)
+        if self.bigrams is not None:
+            first = np.full(len(ids), NO_TOKEN) if last is None else last
+            earlier = np.concatenate([first[:, None], ids[:, :-1]], axis=1)
+            if follows is not None:
+                earlier = np.where(follows, earlier, NO_TOKEN)
+            x = x + self.bigrams((earlier - NO_TOKEN) * self.shape.vocab_size + ids)
+        return x
 
     def head(self, x: Tensor) -> Tensor:
         return self.scores(x)

@@ -15,6 +15,7 @@ from minigrad.ops.linear import GATED
 from tinygpt.config import ConfigError, require
 from tinygpt.model.families import FAMILIES
 
+MOST_IN_BIGRAMS = 512  # tokens of a vocabulary whose pairs have a table
 POSITIVE = ("vocab_size", "context", "n_layers", "n_heads", "d_model")
 POSITIVE_OR_NONE = ("n_kv_heads", "head_dim", "d_ff", "n_blocks", "window", "embedding_size")
 
@@ -48,6 +49,7 @@ class ModelShape:
     window: int | None = None  # keys that a query sees, itself included; None: all before it
     softcap: float | None = None  # logits become cap tanh(logit / cap)
     smear: bool = False  # a token's vector is added to the next one's, by a learned share a channel
+    bigrams: bool = False  # a token and the one before it have a vector together, added to its own
     zero_init: bool = False  # what adds to the stream begins as zeros: each block as nothing
     embedding_size: int | None = None  # width of an encoder's tables, lifted to d_model; None: it
 
@@ -108,10 +110,10 @@ class ModelShape:
     def parameters(self) -> int:
         """How many values a model of this shape has: known before anything is built.
 
-        Embeddings V C and, learned, T C or one a bucket and head, C more if smeared; a block's
-        matrices: attention's projections in and out, the MLP's up (twice behind a gate) and down;
-        their biases; two norms a block and one more, and one a head where queries and keys are
-        normed.
+        Embeddings V C and, learned, T C or one a bucket and head, C more if smeared, (V + 1) V C
+        for pairs; a block's matrices: attention's projections in and out, the MLP's up (twice
+        behind a gate) and down; their biases; two norms a block and one more, and one a head where
+        queries and keys are normed.
         """
         c, (heads, kv_heads, size), hidden = self.d_model, self.heads, self.hidden
         packed, up = (heads + 2 * kv_heads) * size, hidden * (2 if self.activation in GATED else 1)
@@ -120,6 +122,7 @@ class ModelShape:
         block += {"none": 0, "qkv": packed, "all": packed + c + up + c}[self.bias]
         block += 2 * size if self.qk_norm else 0
         tables = self.vocab_size * self.embedding * (1 if self.tied else 2) + c * self.smear
+        tables += (self.vocab_size + 1) * self.vocab_size * c * self.bigrams
         places = {"learned": self.context * self.embedding, "relative": 32 * heads}
         stack = places.get(self.positions, 0) + self.blocks * block + norm
         return tables + stack + self._encoders + self._encoder_decoders(stack)
@@ -203,10 +206,17 @@ class ModelShape:
                 f"model.embedding_size = {self.embedding_size} is of an encoder's tables, but "
                 f'model.assembly = "{self.assembly}". Set model.embedding_size=none.'
             )
-        if self.smear and self.assembly != "decoder":
+        for name in ("smear", "bigrams"):
+            if getattr(self, name) and self.assembly != "decoder":
+                raise ConfigError(
+                    f"model.{name} = true gives a token the one before it, as a decoder reads "
+                    f'them, but model.assembly = "{self.assembly}". Set model.{name}=false.'
+                )
+        if self.bigrams and self.vocab_size > MOST_IN_BIGRAMS:
             raise ConfigError(
-                f"model.smear = true gives a token the one before it, as a decoder reads them, but "
-                f'model.assembly = "{self.assembly}". Set model.smear=false.'
+                f"model.bigrams = true has a row for each of {self.vocab_size:,} x "
+                f"{self.vocab_size:,} pairs of tokens; it is for vocabularies of at most "
+                f"{MOST_IN_BIGRAMS}. Set model.bigrams=false, or tokenizer.kind=char."
             )
         if self.blocks > self.n_layers:
             raise ConfigError(

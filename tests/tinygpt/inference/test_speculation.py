@@ -64,7 +64,7 @@ SAMPLINGS = {
 @pytest.mark.parametrize("scheme", [None, "int8", "int4"])
 @pytest.mark.parametrize("how", SAMPLINGS)
 @pytest.mark.parametrize(
-    "changes", [{}, {"positions": "rope"}, {"positions": "rope", "window": 9}, {"smear": True}]
+    "changes", [{}, {"positions": "rope"}, {"positions": "rope", "window": 9}, {"smear": True}, {"bigrams": True}]
 )
 def test_the_text_is_the_one_without_guesses(scheme, how, changes):
     model = model_of(**changes)

@@ -66,6 +66,9 @@ class PlainDecoder:
         s, x = self.s, self.w["token_embedding.weight"][ids]
         if s.smear:
             x = x + np.vstack([0 * x[:1], x[:-1]]) * self.w["smear.weight"]
+        if s.bigrams:
+            before = np.concatenate([[0], np.asarray(ids[:-1]) + 1])
+            x = x + self.w["bigrams.weight"][before * s.vocab_size + ids]
         if s.positions == "learned":
             x = x + self.w["position_embedding.weight"][: len(ids)]
         if s.positions == "sinusoidal":

@@ -31,7 +31,8 @@ SWITCHES = {
 }
 SHAPES = {f"{key}={value}": {key: value} for key, values in SWITCHES.items() for value in values}
 SHAPES |= {  # of decoders, or with another setting beside it
-    "smear=True": {"smear": True}, "alibi_scale=4": {"positions": "alibi", "alibi_scale": 4.0},
+    "smear=True": {"smear": True}, "bigrams=True": {"bigrams": True},
+    "alibi_scale=4": {"positions": "alibi", "alibi_scale": 4.0},
 }
 DECODERS = [family for family, row in FAMILIES.items() if "assembly" not in row]
 SHAPES |= {family: {"family": family, "n_kv_heads": 2, "window": 7} for family in DECODERS}
@@ -111,9 +112,10 @@ def test_a_window_hides_what_lies_further_back():
     assert np.flatnonzero(differs).tolist() == list(range(3, 3 + 2 * 4 + 1))  # two layers, 4 each
 
 
-def test_smear_gives_no_text_the_last_token_of_the_one_before_it():
+@pytest.mark.parametrize("name", ["smear=True", "bigrams=True"])
+def test_no_text_is_given_the_last_token_of_the_one_before_it(name):
     """In a row that holds two; and a text that begins anew in a cache has none before it."""
-    model = model_of("smear=True").eval()
+    model = model_of(name).eval()
     row, starts = IDS[:1, :9], np.repeat([[0, 4]], [4, 5], axis=1)
     with no_grad():
         together = model.head(model.hidden(row, starts=starts)).data
@@ -141,6 +143,8 @@ def test_layers_of_a_group_share_their_block():
         ({"positions": "rope", "head_dim": 7}, ["rope", "7"]),
         ({"n_blocks": 3}, ["n_blocks = 3", "n_layers = 2"]),
         ({"smear": True, "family": "bert"}, ["smear", '"encoder"']),
+        ({"bigrams": True, "family": "bert"}, ["bigrams", '"encoder"']),
+        ({"bigrams": True, "vocab_size": 513}, ["bigrams", "512"]),
         ({"family": "lama"}, ["lama", "llama"]),
         ({"family": "bert", "window": 8}, ["window = 8", 'assembly = "encoder"']),
         ({"embedding_size": 8}, ["embedding_size = 8", 'assembly = "decoder"']),
