@@ -47,7 +47,7 @@ def ours(spec: dict[str, Any]) -> Iterator[Turn]:
 def torch(spec: dict[str, Any]) -> Iterator[Turn]:
     """A recipe in PyTorch: nanoGPT's, as its train.py has it, or one of ours with PyTorch's Muon.
 
-    Of ours it has the shape, ALiBi, the initial weights, the optimizer and its rates.
+    Of ours it has the shape, ALiBi, bigrams, the initial weights, the optimizer and its rates.
     """
     import numpy as np
 
@@ -67,7 +67,8 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
     sizes = (size, T, shape.n_layers, shape.n_heads, shape.d_model)
     if recipe.optimizer == "muon":
         std = 0.02 * (768 / shape.d_model) ** 0.5  # as tinygpt/model/block.py
-        model = GPT(*sizes, alibi=shape.positions == "alibi", std=std)
+        alibi = shape.alibi_scale if shape.positions == "alibi" else None
+        model = GPT(*sizes, alibi=alibi, bigrams=shape.bigrams, std=std)
         optimizers = make_muon(model, recipe)
     else:
         model = GPT(*sizes)
@@ -85,7 +86,7 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
     for step in range(recipe.steps):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = schedule(step)
+                group["lr"] = schedule(step) * group.get("lr_scale", 1.0)
         starts = rng.integers(0, len(train) - T, B)
         windows = torch.from_numpy(np.stack([train[s : s + T + 1] for s in starts]))
         loss = model(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())

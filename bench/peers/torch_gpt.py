@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-TABLES = ("token_embedding", "position_embedding", "output")
+TABLES = ("token_embedding", "position_embedding", "bigrams", "output")
 
 
 class Block(nn.Module):
@@ -44,18 +44,22 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """The shape of tinygpt/model/gpt.py with GPT-2's initial weights.
 
-    alibi: slopes on the distance of query and key in place of learned positions.
+    alibi: slopes on the distance of query and key in place of learned positions, times so much.
+    bigrams: a table of pairs of tokens, zeros.
     std: of the matrices' initial weights; tables have 0.02.
     """
 
     def __init__(
         self, vocab_size: int, context: int, layers: int, heads: int, width: int,
-        alibi: bool = False, std: float = 0.02,
+        alibi: float | None = None, bigrams: bool = False, std: float = 0.02,
     ):
         super().__init__()
         self.token_embedding = nn.Embedding(vocab_size, width)
         self.position_embedding = None if alibi else nn.Embedding(context, width)
-        self.register_buffer("bias", slopes(heads, context) if alibi else None, persistent=False)
+        bias = slopes(heads, context) * alibi if alibi else None
+        self.register_buffer("bias", bias, persistent=False)
+        pairs = (vocab_size + 1) * vocab_size
+        self.bigrams = nn.Embedding(pairs, width) if bigrams else None
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width, bias=False)
         self.register_buffer("positions", torch.arange(context), persistent=False)
@@ -64,10 +68,15 @@ class GPT(nn.Module):
                 own = 0.02 if name.split(".")[0] in TABLES else std
                 residual = name.endswith(("projection.weight", "down.weight"))
                 nn.init.normal_(parameter, std=own / (2 * layers) ** 0.5 if residual else own)
+        if self.bigrams is not None:
+            nn.init.zeros_(self.bigrams.weight)
 
     def forward(self, ids, targets=None):
         """Mean cross entropy, or the logits (B, T, V) without targets."""
         x, T = self.token_embedding(ids), ids.shape[1]
+        if self.bigrams is not None:
+            before = F.pad(ids[:, :-1] + 1, (1, 0))
+            x = x + self.bigrams(before * self.token_embedding.num_embeddings + ids)
         if self.position_embedding is not None:
             x = x + self.position_embedding(self.positions[:T])
         bias = None if self.bias is None else self.bias[:, :T, :T]
@@ -105,16 +114,21 @@ def make_optimizer(model: nn.Module, lr: float, beta2: float, weight_decay: floa
 
 
 def make_muon(model: nn.Module, recipe):
-    """PyTorch's Muon, updates of the size of AdamW's, and fused AdamW for what does not decay."""
+    """PyTorch's Muon, updates of the size of AdamW's, and fused AdamW for what does not decay.
+
+    A group's lr is lr_scale of the recipe's.
+    """
     matrices, keep = parts(model)
     muon = torch.optim.Muon(
         matrices, lr=recipe.lr, weight_decay=recipe.weight_decay, momentum=recipe.momentum,
         adjust_lr_fn="match_rms_adamw",
     )
     betas = (recipe.beta1, recipe.beta2)
-    adamw = torch.optim.AdamW(
-        keep, lr=recipe.lr, betas=betas, eps=recipe.eps, weight_decay=0.0, fused=True
-    )
+    groups = [
+        {"params": [p for p in keep if p.ndim == ndim], "lr_scale": scale, "lr": scale * recipe.lr}
+        for ndim, scale in ((2, recipe.embedding_lr), (1, recipe.vector_lr))
+    ]
+    adamw = torch.optim.AdamW(groups, betas=betas, eps=recipe.eps, weight_decay=0.0, fused=True)
     return [muon, adamw]
 
 

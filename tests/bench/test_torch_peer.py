@@ -25,17 +25,21 @@ def theirs(name):
     return name
 
 
-def pair(positions):
-    model = build(dataclasses.replace(SHAPE, positions=positions), np.random.default_rng(0))
-    peer = GPT(31, 16, 2, 4, 24, alibi=positions == "alibi")
+def pair(**changes):
+    shape = dataclasses.replace(SHAPE, **changes)
+    model = build(shape, np.random.default_rng(0))
+    alibi = shape.alibi_scale if shape.positions == "alibi" else None
+    peer = GPT(31, 16, 2, 4, 24, alibi, shape.bigrams)
     weights = {theirs(name): torch.tensor(p.data) for name, p in model.named_parameters()}
     peer.load_state_dict(weights)
     return model, peer
 
 
-@pytest.mark.parametrize("positions", ["learned", "alibi"])
-def test_logits_agree(positions):
-    model, peer = pair(positions)
+@pytest.mark.parametrize(
+    "changes", [{}, {"positions": "alibi", "alibi_scale": 4.0}, {"bigrams": True}]
+)
+def test_logits_agree(changes):
+    model, peer = pair(**changes)
     ids = np.random.default_rng(1).integers(0, 31, (2, 11))
     with no_grad():
         ours = model.eval()(ids).data
@@ -46,8 +50,8 @@ def test_logits_agree(positions):
 def test_a_step_of_pytorchs_muon_is_about_ours():
     """Singular values that end near 1 differ by the coefficients of the two; all else is the same:
     size, direction, decay, momentum."""
-    model, peer = pair("alibi")
-    recipe = TrainingConfig(optimizer="muon", lr=0.02, weight_decay=0.1)
+    model, peer = pair(positions="alibi", bigrams=True)
+    recipe = TrainingConfig(optimizer="muon", lr=0.02, weight_decay=0.1, embedding_lr=3.0)
     ids = np.random.default_rng(1).integers(0, 31, (2, 17))
     before = {theirs(name): p.data.copy() for name, p in model.named_parameters()}
     optimizer, optimizers = make_optimizer(model, recipe), make_muon(peer, recipe)
