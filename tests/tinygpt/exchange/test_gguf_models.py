@@ -311,6 +311,7 @@ def test_a_tokenizer_of_scored_pieces_goes_out_again(written, tmp_path):
     ({"activation": "relu"}, "activation = relu"),
     ({"family": "llama", "window": 8}, "model.window = 8"),
     ({"softcap": 30.0}, "model.softcap = 30"),
+    ({"bigrams": True}, "model.bigrams = True"),
     ({"family": "bert"}, "model.assembly = encoder"),
     ({"family": "llama", "qk_norm": True, "bias": "qkv"}, "with qk_norm"),
     ({"head_dim": 8}, "heads of 8"),

@@ -354,6 +354,7 @@ def test_layers_that_see_differently_are_refused():
     ("settings", "words"),
     [
         ({"softcap": 3.0}, "model.softcap = 3.0"),
+        ({"bigrams": True}, "model.bigrams = True"),
         ({"n_layers": 4, "n_blocks": 2}, "one block a layer"),
         ({"positions": "alibi"}, 'model.activation = "gelu_erf"'),
         ({"norm": "rmsnorm"}, "model.norm = rmsnorm"),

@@ -5,6 +5,7 @@ import pytest
 
 from kernels.numpy_ref import softmax_forward
 from minigrad import using
+from minigrad.nn import Parameter
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
@@ -31,6 +32,9 @@ def model_of(seed=0, **changes):
         parameter.data *= 6 if parameter.data.ndim == 2 else 1
     if gpt.smear is not None:  # which begins at 0
         gpt.smear.weight.data += 1
+    if gpt.bigrams is not None:  # likewise
+        gpt.bigrams.weight = Parameter(0.2 * np.random.default_rng(seed).standard_normal(
+            gpt.bigrams.weight.shape, dtype=np.float32))
     return gpt.eval()
 
 
@@ -64,7 +68,8 @@ SAMPLINGS = {
 @pytest.mark.parametrize("scheme", [None, "int8", "int4"])
 @pytest.mark.parametrize("how", SAMPLINGS)
 @pytest.mark.parametrize(
-    "changes", [{}, {"positions": "rope"}, {"positions": "rope", "window": 9}, {"smear": True}, {"bigrams": True}]
+    "changes", [{}, {"positions": "rope"}, {"positions": "rope", "window": 9}, {"smear": True},
+                {"bigrams": True}],
 )
 def test_the_text_is_the_one_without_guesses(scheme, how, changes):
     model = model_of(**changes)
