@@ -19,6 +19,7 @@ import numpy as np
 from minigrad import Tensor, ops
 from minigrad.nn import evaluating
 from tinygpt.inspection.watch import Seen
+from tinygpt.model import EncoderDecoder
 from tinygpt.model.transformer import Transformer
 
 
@@ -37,17 +38,18 @@ class Lens:
     rank: np.ndarray
 
 
-def lens_logits(model: Transformer, seen: Seen, row: int) -> np.ndarray:
+def lens_logits(model: Transformer | EncoderDecoder, seen: Seen, row: int) -> np.ndarray:
     """(T, V) scores that the head reads out of one row; the last row's are the model's own."""
     if row == len(seen.layers):
         return seen.logits
     stream = Tensor(seen.start if row == 0 else seen.layers[row - 1].stream)
+    stack = model.decoder if isinstance(model, EncoderDecoder) else model
     with evaluating(model):
-        hidden = stream if model.shape.norm_place == "post" else model.norm(stream)
+        hidden = stream if model.shape.norm_place == "post" else stack.norm(stream)
         return model.head(hidden).data
 
 
-def lens(model: Transformer, seen: Seen, k: int = 10) -> Lens:
+def lens(model: Transformer | EncoderDecoder, seen: Seen, k: int = 10) -> Lens:
     """The k likeliest tokens of every row and position.  seen: of `watch` on this model."""
     final, k = seen.logits.argmax(axis=-1), min(k, seen.logits.shape[-1])
     tokens, probabilities, entropy, rank = [], [], [], []

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from tinygpt.inference.sampling import Sampling
 from tinygpt.serving import parameters
-from tinygpt.serving.asked import Asked
+from tinygpt.serving.asked import Asked, Scored
 from tinygpt.serving.limits import Limits, Places
 from tinygpt.serving.metrics import Metrics
 from tinygpt.serving.parameters import read, wrong
@@ -81,16 +81,22 @@ class Api:
         asked["echo"] = False
         with self._places.taken(request.address, self._count(asked["n"])):
             ids = await self._in_text_thread(lambda: served.ids_of_messages(messages))
-            form = await self._form(served, asked)
+            form, begin = await self._form(served, asked), asked.get("begin", [])
+            self._check_begin(served, begin, form)
             stops = served.stops() if form is None else ()
             longest = asked.get("max_completion_tokens", asked.get("max_tokens", served.context))
-            streams = self._streams(served, asked, [ids], longest, stops, 0, form)
+            streams = self._streams(served, asked, [ids + begin], longest, stops, 0, form)
+            for stream in streams:
+                stream.writing.echo([Scored(token) for token in begin])
             await self._check_form(form, streams)
             await self._answer(reply, asked, shape, streams)
 
     async def embeddings(self, request: Request, reply: Connection) -> None:
         asked = read(request.body, parameters.EMBEDDINGS)
         served = self.model_of(asked)
+        if not served.embeds:
+            raise wrong("model", f"{served.name} turns one text into another and makes no vectors. "
+                        "Ask /look of it")
         sources = _listed(asked["input"])
         self._check_length(sources, "input")
         packed = asked["encoding_format"] == "base64"
@@ -163,8 +169,9 @@ class Api:
     def _writer(self, asked: dict[str, Any]) -> Served:
         served = self.model_of(asked)
         if not served.writes:
-            raise wrong("model", f"{served.name} makes vectors and does not write. Ask "
-                        "/v1/embeddings of it")
+            does, ask = ("makes vectors of texts", "/v1/embeddings") if served.embeds else (
+                "turns one text into another", "/look")
+            raise wrong("model", f"{served.name} {does} and goes on with none. Ask {ask} of it")
         return served
 
     def _check_length(self, texts: Sequence[Any], param: str) -> None:
@@ -196,6 +203,14 @@ class Api:
         if unknown := [one for one in ids if one >= size]:
             raise wrong(param, f"has the id {unknown[0]}, and {served.name} knows {size}: 0 to "
                         f"{size - 1}")
+
+    def _check_begin(
+        self, served: Served, begin: Sequence[int], form: Constraint | None
+    ) -> None:
+        """Refuse a beginning of an answer that cannot be gone on from."""
+        self._check_ids(served, begin, "begin")
+        if begin and form is not None:
+            raise wrong("begin", "may break the response_format. Leave one out")
 
     @staticmethod
     def _check_context(served: Served, ids: Sequence[int], param: str, more: int = 0) -> None:

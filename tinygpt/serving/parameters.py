@@ -28,6 +28,9 @@ TEXTS_OR_IDS: Schema = {"anyOf": [
     IDS,
     {"type": "array", "items": IDS, "minItems": 1, "description": "a list of lists of ids"},
 ]}
+SEED: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1,
+                "description": "the same request with the same seed gives the same answer; of n "
+                               "answers each has the next seed"}
 # Names for the client's own use, which no answer could depend on.
 LABELS: dict[str, Schema] = {
     "user": TEXT, "safety_identifier": TEXT, "prompt_cache_key": TEXT,
@@ -37,9 +40,7 @@ MODEL: dict[str, Schema] = {"model": {**TEXT, "description": "a name of /v1/mode
 DRAWING: dict[str, Schema] = {
     **MODEL, **LABELS,
     "n": {"type": "integer", "minimum": 1, "maximum": 128, "default": 1},
-    "seed": {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1,
-             "description": "the same request with the same seed gives the same answer; of n "
-                            "answers each has the next seed"},
+    "seed": SEED,
     "temperature": {"type": "number", "minimum": 0, "maximum": 2, "default": 1},
     "top_p": {"type": "number", "minimum": 0, "maximum": 1},
     "top_k": {"type": "integer", "minimum": 1, "maximum": 2**31},
@@ -97,6 +98,8 @@ CHAT: Schema = {
         "messages": {"type": "array", "items": MESSAGE, "minItems": 1}, **DRAWING,
         "max_tokens": {**COUNT, "minimum": 1}, "max_completion_tokens": {**COUNT, "minimum": 1},
         "logprobs": SWITCH, "top_logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
+        "begin": {**IDS, "description": "ids that the answer begins with, and goes on from: what "
+                                        "if this token had been drawn?"},
     },
 }
 EMBEDDINGS: Schema = {

@@ -5,6 +5,7 @@ Read next: worker.py.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,15 @@ import numpy as np
 from minigrad import no_grad
 from minigrad.nn import evaluating
 from tinygpt.config import find_objective
-from tinygpt.errors import UsageError, UserError
-from tinygpt.inference.embedding import embed
-from tinygpt.inference.prompt import end_ids, knows, opening, opening_ids
+from tinygpt.errors import UsageError
+from tinygpt.inference.embedding import as_ids, embed
+from tinygpt.inference.prompt import end_ids, knows, marks, opening, opening_ids
 from tinygpt.inference.templates import Messages, prompt_ids
 from tinygpt.model import LanguageModel
 from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.runs.checkpoint import Warn
 from tinygpt.serving.engine import Engine
 from tinygpt.serving.forms import Forms
-from tinygpt.storage.paths import shown
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 from tinygpt.weights.beside import Base
 from tinygpt.weights.open import objective_of
@@ -34,7 +34,8 @@ BETWEEN = "\n\n"  # what a base model's turns are divided by (../inference/chat.
 class Served:
     """A model with its tokenizer.
 
-    writes: whether it goes on with a text; an encoder makes vectors alone.
+    writes: whether it goes on with a text; an encoder makes vectors alone, and what turns one text
+    into another is there to be looked at.
     context: tokens of a prompt with its answer.  ends: ids that end an answer.
     opening: ids that stand before every text.  forms: what answers can be held to.
     engine: runs it, in the computing thread alone; None for a model that does not write.
@@ -65,11 +66,6 @@ class Served:
         it, each a model by the adapter's name that shares its arrays.  Raises UserError."""
         base = Base.open(path, adapters, warn)
         tokenizer, form = base.tokenizer, base.form
-        if base.model.shape.assembly == "encoder-decoder":
-            raise UserError(
-                f"{shown(path)} turns one text into another, which is not served. Use `tinygpt "
-                "generate`, or serve a model that goes on with a text."
-            )
         if form is None and find_objective(objective_of(path)).teaches_roles:
             form = ChatForm(OWN_TEMPLATE, ends=tuple(tokenizer.special_tokens))
         where = Path(path).resolve()
@@ -97,8 +93,17 @@ class Served:
         return self.form is not None and self.form.template is not None
 
     def ids_of(self, text: str) -> list[int]:
-        """A prompt's ids; names of special tokens in it are ordinary characters."""
-        return [*self.opening, *self.tokenizer.encode(text, disallowed_special=())]
+        """A text's ids as the model reads it; names of special tokens in it are ordinary
+        characters.
+
+        An encoder's text stands between its marks, a source has its end behind it.
+        """
+        if self.model.shape.assembly == "encoder":
+            return as_ids(self.tokenizer, text, sys.maxsize).tolist()
+        ids = self.tokenizer.encode(text, disallowed_special=())
+        if self.model.shape.assembly == "encoder-decoder":
+            return [*ids, marks(self.tokenizer)[0]]
+        return [*self.opening, *ids]
 
     def ids_of_messages(self, messages: Messages) -> list[int]:
         """The ids of a conversation in which the model speaks next.
@@ -118,6 +123,11 @@ class Served:
     def stops(self) -> tuple[str, ...]:
         """The texts that end an answer in a conversation where none are asked for."""
         return () if self.taught or not self.between else (self.between,)
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it makes vectors of texts."""
+        return self.model.shape.assembly != "encoder-decoder"
 
     def embed(self, source: str | list[int]) -> np.ndarray:
         """(C,) float32 of length 1: the mean of what the model made of each token."""

@@ -180,5 +180,5 @@ class Chat(Shape):
         ]}
 
     def _named(self, token: int, logprob: float | None) -> Json:
-        return {"token": token_text(self.tokenizer, token), "logprob": _nats(logprob),
-                "bytes": list(self.tokenizer.decode_bytes([token]))}
+        return {"id": token, "token": token_text(self.tokenizer, token),
+                "logprob": _nats(logprob), "bytes": list(self.tokenizer.decode_bytes([token]))}

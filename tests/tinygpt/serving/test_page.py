@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -101,6 +102,59 @@ def test_again_and_edit_grow_branches_and_nothing_is_lost(page):
     assert page.run(SAID)[0] == "A dog"
     page.run("document.querySelector('.tools button').click()")  # Earlier version
     assert page.run(SAID) == first
+
+
+NODES = ("JSON.parse(Object.entries(localStorage)"
+         ".find(([key]) => key.startsWith('tinygpt:talk:'))[1]).nodes")
+WHY = "document.querySelector('article:last-child [role=status]')"
+
+
+@needs_browser
+def test_an_answer_is_underlined_by_surprise_and_each_token_shows_its_draw(page, locked):
+    page.run("document.querySelector('#top_k').value = document.querySelector('#seed').value = 5")
+    say(page, "The cat")
+    node = page.run(NODES)["2"]
+    spans = page.run("[...document.querySelectorAll('.drawn')].map((e) => [e.textContent, "
+                     "Number(e.style.getPropertyValue('--much'))])")
+    assert "".join(text for text, _ in spans) == node["content"]
+    assert [much for text, much in spans] == pytest.approx(
+        [min(1, nats / 8) for _, nats, text in node["tokens"] if text], abs=0.006)
+    page.run("document.querySelector('.drawn:nth-child(3)').click()")
+    page.until(f"{WHY}.querySelectorAll('.line').length >= 10")
+    said = page.run(f"{WHY}.textContent")
+    number, low, high = map(float, re.search(
+        r"number drawn was ([\d.]+): it fell between ([\d.]+) and ([\d.]+)", said).groups())
+    assert low <= number <= high
+    drawn = page.run(f"[...{WHY}.querySelectorAll('.after')].map((e) => parseFloat(e.style.width))")
+    assert sum(width > 0 for width in drawn) == 5  # top k
+
+
+@needs_browser
+def test_another_candidate_is_a_branch_by_keyboard_alone(page):
+    page.run("document.querySelector('#seed').value = 5")
+    say(page, "The cat")
+    before = page.run(SAID)
+    page.run("document.querySelector('#said').focus()")
+    while page.run("document.activeElement.textContent") != "Its tokens":
+        page.press("Tab")
+    page.press("Enter", "\r")
+    page.until("document.querySelector('.numbers tbody tr') !== null")
+    page.press("Tab")  # the first token; the table scrolls, so its frame may come first
+    page.press("ArrowDown")
+    page.press("ArrowDown")
+    page.press("Enter", "\r")
+    page.until(f"{WHY}.querySelectorAll('button').length")
+    assert page.run("document.activeElement.tagName") == "H3"  # where to read on
+    page.press("Tab")
+    page.press("Enter", "\r")
+    page.until("document.querySelector('#said').textContent.includes('2 of 2')")
+    page.until(IDLE)
+    tokens = page.run("[...document.querySelectorAll('.drawn')].map((e) => e.textContent)")
+    after = page.run(SAID)
+    assert after[0] == before[0] and after[1] == "".join(tokens)
+    first, second = (page.run(NODES)[number]["tokens"] for number in ("2", "3"))
+    assert first[:2] == second[:2] and first[2] != second[2]
+    assert second[2][1] > 0
 
 
 @needs_browser

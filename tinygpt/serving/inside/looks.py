@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tinygpt.errors import UserError
-from tinygpt.inference.prompt import ids_of, marks
-from tinygpt.inference.sampling import Sampling
+from tinygpt.inference.prompt import marks
+from tinygpt.inference.sampling import Sampling, probabilities
 from tinygpt.inspection import Seen, matrices, vectors, watch, watch_pair
 from tinygpt.inspection import habits as habit
 from tinygpt.inspection.account import account, check_sums
@@ -25,12 +25,13 @@ from tinygpt.inspection.lens import lens
 from tinygpt.inspection.surprise import candidates, losses
 from tinygpt.inspection.watch import AttentionSeen
 from tinygpt.model import Encoder, EncoderDecoder, LanguageModel
+from tinygpt.serving.served import Served
 from tinygpt.serving.shapes import as_base64
 from tinygpt.tokenizer import MASK, BPETokenizer, Tokenizer
 from tinygpt.tokenizer.inspection import derivations, show
 
 Asked = dict[str, Any]
-Look = Callable[[LanguageModel, Tokenizer, Asked], dict[str, Any]]
+Look = Callable[[LanguageModel, Served, Asked], dict[str, Any]]
 MOST_TOKENS = 4096  # drawn of a table of vectors: those that come first
 
 
@@ -45,9 +46,9 @@ def shades(array: np.ndarray) -> dict[str, Any]:
     return {"shape": list(array.shape), "u8": base64.b64encode(data).decode()}
 
 
-def about(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def about(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """What there is to look at."""
-    shape = model.shape
+    shape, tokenizer = model.shape, served.tokenizer
     try:
         check_sums(model)
         no_account = None
@@ -63,9 +64,9 @@ def about(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str,
     }
 
 
-def tokens(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def tokens(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """A text as its tokens, and how each came to be."""
-    ids = encoded(tokenizer, asked["text"])
+    tokenizer, ids = served.tokenizer, served.ids_of(asked["text"])
     trees = {}
     if isinstance(tokenizer, BPETokenizer):
         special = set(tokenizer.special_tokens.values())
@@ -78,8 +79,9 @@ def tokens(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str
     }
 
 
-def merges(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def merges(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """The text in the vocabulary that training had reached at some size."""
+    tokenizer = served.tokenizer
     if not isinstance(tokenizer, BPETokenizer):
         raise UserError(
             "this tokenizer has no merges to replay: it is no byte-level BPE. Look at its tokens."
@@ -90,20 +92,19 @@ def merges(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str
         tokenizer.merges[: size - 256], tokenizer.pattern, byte_ids=tokenizer.byte_ids,
         merged_ids=tokenizer.merged_ids[: size - 256],
     )
+    ids = small.encode(asked["text"], disallowed_special=())
     return {
-        "tokens": [_token(small, one) for one in encoded(small, asked["text"])],
+        "tokens": [_token(small, one) for one in ids],
         "size": size, "least": 256, "most": most, "by": ["tinygpt.tokenizer.bpe:merge"],
     }
 
 
-def next_token(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def next_token(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """At each position: how surprising its token was, and what may come next."""
-    model.check_writes()
-    seen = _seen(model, tokenizer, asked)
-    sampling = Sampling(
-        temperature=asked["temperature"], top_k=asked.get("top_k"), top_p=asked.get("top_p") or None
-    )
-    found = candidates(seen.logits, sampling, asked["k"])
+    if isinstance(model, Encoder):
+        model.check_writes()
+    seen, tokenizer = _seen(model, served, asked), served.tokenizer
+    found = candidates(seen.logits, sampling_of(asked), asked["k"])
     return {
         "tokens": [_token(tokenizer, one) for one in seen.ids.tolist()],
         "losses": [None if np.isnan(x) else float(x) for x in losses(seen)],
@@ -114,12 +115,45 @@ def next_token(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict
     }
 
 
-def hidden_token(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def drawn(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
+    """What one token of an answer was drawn from, and the number that fell on it.
+
+    A conversation's answer of `ids`, of which the first `begun` were given and the others drawn by
+    a generator of `seed`: a number from 0 to 1 for each. Probabilities laid side by side, in the
+    order of ids, cover 0 to 1; the token is the one whose share the number falls into.
+    """
+    model.check_writes()
+    at, ids = asked["at"], asked["ids"]
+    _check_position(at, len(ids) + 1)
+    for token in ids:
+        _check_token(model, token)
+    logits = watch(model, [*served.ids_of_messages(asked["messages"]), *ids[:at]]).logits[-1:]
+    sampling, tokenizer = sampling_of(asked), served.tokenizer
+    found = candidates(logits, sampling, asked["k"])
+    answer = {
+        "candidates": _candidates(tokenizer, found.tokens)[0], "before": found.before[0].tolist(),
+        "after": found.after[0].tolist(), "number": None,
+        "ends": [token in served.ends for token in found.tokens[0].tolist()],
+        "by": ["tinygpt.inspection.surprise:candidates",
+               "tinygpt.inference.sampling:probabilities"],
+    }
+    if at < asked["begun"] or sampling.temperature == 0:
+        return answer
+    rng = np.random.default_rng(asked["seed"] & (2**64 - 1))
+    answer["number"] = float(rng.random(at - asked["begun"] + 1)[-1])
+    if at < len(ids):
+        edges = np.cumsum(probabilities(logits, sampling)[0])
+        answer["share"] = [float(edges[ids[at] - 1]) if ids[at] else 0.0, float(edges[ids[at]])]
+    return answer
+
+
+def hidden_token(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """What an encoder puts in the place of one token of a text that it does not see."""
+    tokenizer = served.tokenizer
     if not isinstance(model, Encoder) or MASK not in tokenizer.special_tokens:
         raise UserError("this model fills no gaps: it is no encoder that learned so. Look at what "
                         "it expects next.")
-    ids = np.array(encoded(tokenizer, asked["text"]), np.int64)
+    ids = np.array(served.ids_of(asked["text"]), np.int64)
     _check_position(asked["position"], len(ids))
     ids[asked["position"]] = tokenizer.special_tokens[MASK]
     found = candidates(watch(model, ids).logits[asked["position"]][None], k=10)
@@ -129,13 +163,14 @@ def hidden_token(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> di
     }
 
 
-def attention(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def attention(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """Every head's map, in shades."""
-    seen = _seen(model, tokenizer, asked)
+    seen = _seen(model, served, asked)
     each = [one.maps()[1] for one in _attentions(seen, asked["half"])]
     read, written = (seen.source or seen).ids, seen.ids
     queries = read if asked["half"] == "source" else written
     keys = written if asked["half"] == "self" else read
+    tokenizer = served.tokenizer
     return {
         "queries": [_token(tokenizer, one) for one in queries.tolist()],
         "keys": [_token(tokenizer, one) for one in keys.tolist()],
@@ -143,9 +178,9 @@ def attention(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[
     }
 
 
-def head(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def head(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """One head's map and the scores that it came from, in full precision."""
-    seen = _seen(model, tokenizer, asked)
+    seen = _seen(model, served, asked)
     layers = _attentions(seen, asked["half"])
     if asked["layer"] >= len(layers) or asked["head"] >= model.shape.n_heads:
         raise UserError(
@@ -162,17 +197,17 @@ def head(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, 
     }
 
 
-def habits(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def habits(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """What each head does as a rule."""
     found = habit.habits(model)
     return {"habits": list(habit.HABITS), "scores": found.tolist(), "names": habit.names(found),
             "by": ["tinygpt.inspection.habits:scores", "tinygpt.inspection.habits:places"]}
 
 
-def layers(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def layers(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """What each layer would have said at each position."""
-    seen = _seen(model, tokenizer, asked)
-    found = lens(model, seen, asked["k"])  # type: ignore[arg-type]
+    seen = _seen(model, served, asked)
+    found, tokenizer = lens(model, seen, asked["k"]), served.tokenizer  # type: ignore[arg-type]
     return {
         "tokens": [_token(tokenizer, one) for one in seen.ids.tolist()],
         "likeliest": found.tokens.tolist(), "probabilities": found.probabilities.tolist(),
@@ -183,28 +218,25 @@ def layers(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str
     }
 
 
-def sums(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def sums(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """Who wrote one logit."""
     check_sums(model)
-    seen = _seen(model, tokenizer, asked)
+    seen = _seen(model, served, asked)
     _check_position(asked["position"], len(seen.ids))
     token = asked.get("token", int(seen.logits[asked["position"]].argmax()))
-    if token >= model.shape.vocab_size:
-        raise UserError(
-            f"there is no token {token}: the model knows 0 to {model.shape.vocab_size - 1}. "
-            "Choose one of them."
-        )
+    _check_token(model, token)
     found = account(model, seen, asked["position"], token)  # type: ignore[arg-type]
     return {
-        "token": _token(tokenizer, token), "logit": found.logit, "start": found.start,
+        "token": _token(served.tokenizer, token), "logit": found.logit, "start": found.start,
         "heads": found.heads.tolist(), "rest": found.rest.tolist(), "mlps": found.mlps.tolist(),
         "norm": found.norm, "rounding": found.rounding,
         "by": ["tinygpt.inspection.account:account", "tinygpt.inspection.account:frozen_norm"],
     }
 
 
-def embeddings(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def embeddings(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """A table of vectors as a map; of positions also who resembles whom."""
+    tokenizer = served.tokenizer
     if asked["of"] == "positions":
         if model.shape.positions != "learned":
             raise UserError(
@@ -223,11 +255,10 @@ def embeddings(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict
             "by": ["tinygpt.inspection.vectors:principal_map"]}
 
 
-def neighbours(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def neighbours(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """The tokens whose vectors point where one's does."""
-    if asked["token"] >= model.shape.vocab_size:
-        raise UserError(f"there is no token {asked['token']}: the model knows "
-                        f"{model.shape.vocab_size}. Choose one of them.")
+    tokenizer = served.tokenizer
+    _check_token(model, asked["token"])
     rows = _table(model.token_embedding)  # type: ignore[attr-defined]
     ids, cosines = vectors.nearest(rows, asked["token"])
     return {"token": _token(tokenizer, asked["token"]),
@@ -235,7 +266,7 @@ def neighbours(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict
             "by": ["tinygpt.inspection.vectors:nearest"]}
 
 
-def matrix(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str, Any]:
+def matrix(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     """A weight matrix from outside; without a name, which there are."""
     names = matrices.matrix_names(model)
     if "name" not in asked:
@@ -251,23 +282,27 @@ def matrix(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> dict[str
 
 LOOKS: dict[str, Look] = {
     "model": about, "tokens": tokens, "merges": merges, "next": next_token,
-    "hidden": hidden_token, "attention": attention, "head": head, "habits": habits,
+    "drawn": drawn, "hidden": hidden_token, "attention": attention, "head": head, "habits": habits,
     "lens": layers, "account": sums, "embeddings": embeddings, "neighbours": neighbours,
     "matrix": matrix,
 }
 
 
-def encoded(tokenizer: Tokenizer, text: str) -> list[int]:
-    """A text's ids; names of special tokens in it are ordinary characters.  Raises UserError."""
-    return tokenizer.encode(text, disallowed_special=())
+def sampling_of(asked: Asked) -> Sampling:
+    """How a token would be drawn.  top_p 0 keeps the likeliest alone, as in the API."""
+    top_p = asked.get("top_p")
+    return Sampling(
+        temperature=asked["temperature"], top_k=asked.get("top_k"),
+        top_p=None if top_p is None else top_p or 1e-9,
+    )
 
 
-def _seen(model: LanguageModel, tokenizer: Tokenizer, asked: Asked) -> Seen:
-    ids = encoded(tokenizer, asked["text"])
+def _seen(model: LanguageModel, served: Served, asked: Asked) -> Seen:
+    ids = served.ids_of(asked["text"])
     off = [(layer, head) for layer, head in asked.get("silenced", ())]
     if isinstance(model, EncoderDecoder):
-        written = [marks(tokenizer)[1], *encoded(tokenizer, asked.get("written") or "")]
-        return watch_pair(model, ids_of(tokenizer, asked["text"]), written, off)
+        written = served.tokenizer.encode(asked.get("written") or "", disallowed_special=())
+        return watch_pair(model, ids, [marks(served.tokenizer)[1], *written], off)
     return watch(model, ids, off)
 
 
@@ -307,3 +342,9 @@ def _check_position(position: int, length: int) -> None:
     if position >= length:
         raise UserError(f"there is no position {position}: the text has {length} tokens, counted "
                         "from 0. Choose one of them.")
+
+
+def _check_token(model: LanguageModel, token: int) -> None:
+    if token >= model.shape.vocab_size:
+        raise UserError(f"there is no token {token}: the model knows 0 to "
+                        f"{model.shape.vocab_size - 1}. Choose one of them.")

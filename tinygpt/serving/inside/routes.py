@@ -70,7 +70,9 @@ class Inside:
     async def _look(self, name: str, request: Request, reply: Connection) -> None:
         asked = read(request.body, ASKED[name])
         served = self._find(asked)
-        if len(asked.get("text", "")) + len(asked.get("written", "")) > self._limits.characters:
+        texts = [asked.get("text", ""), asked.get("written", ""),
+                 *(message["content"] for message in asked.get("messages", ()))]
+        if sum(map(len, texts)) > self._limits.characters:
             raise wrong("text", f"has more than {self._limits.characters} characters. Send less",
                         "string_above_max_length")
         with self._places.taken(request.address, 1):
@@ -82,7 +84,7 @@ class Inside:
     def _made(self, name: str, served: Served, asked: dict[str, Any]) -> dict[str, Any]:
         """In the computing thread."""
         model = self._models.at(served, asked.get("step"))
-        found = LOOKS[name](model, served.tokenizer, asked)
+        found = LOOKS[name](model, served, asked)
         if name == "model":
             run = run_of(served)
             found |= {"name": served.name, "run": run is not None,

@@ -51,31 +51,45 @@ export async function* chunksOf(body) {
   }
 }
 
-// The beginning of an answer. What a model cannot remember it is not told: the oldest messages,
-// but for what it is told first, are left out until the rest fits.
+// Messages without the oldest so many, but for what is told first.
+export function remembered(messages, forgot) {
+  const oldest = messages[0].role === "system" ? 1 : 0;
+  return [...messages.slice(0, oldest), ...messages.slice(oldest + forgot)];
+}
+
+// The beginning of an answer. What a model cannot remember it is not told: the oldest messages are
+// left out until the rest fits. forgot: how many that were.
 async function open(request, key, signal) {
-  const messages = [...request.messages];
-  for (;;) {
+  for (let forgot = 0; ; forgot++) {
+    const messages = remembered(request.messages, forgot);
     try {
-      const body = JSON.stringify({ ...request, messages, stream: true });
-      return await ask("/v1/chat/completions", key, { method: "POST", body, signal });
+      const body = JSON.stringify({ ...request, messages, stream: true, logprobs: true });
+      const reply = await ask("/v1/chat/completions", key, { method: "POST", body, signal });
+      return { reply, forgot };
     } catch (error) {
-      const oldest = messages[0].role === "system" ? 1 : 0;
-      if (error.code !== "context_length_exceeded" || messages.length < oldest + 2) throw error;
-      messages.splice(oldest, 1);
+      const least = messages[0].role === "system" ? 2 : 1;
+      if (error.code !== "context_length_exceeded" || messages.length <= least) throw error;
     }
   }
 }
 
-// Pieces of an answer: { text } as they come, and { reason } at the end.
+// Pieces of an answer: { forgot } first, { text, tokens } as they come, and { reason } at the end.
+// A token is { id, logprob, text }, text being the characters that it completes.
 export async function* answer(request, key, signal) {
-  const reply = await open(request, key, signal);
+  const { reply, forgot } = await open(request, key, signal);
+  yield { forgot };
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const token = ({ id, logprob, bytes }) => ({
+    id, logprob, text: decoder.decode(Uint8Array.from(bytes), { stream: true }),
+  });
   for await (const data of events(chunksOf(reply.body))) {
     if (data === "[DONE]") return;
     const event = JSON.parse(data);
     if (event.error) throw new ApiError(500, event.error.message);
     const choice = event.choices[0];
-    if (choice?.delta.content) yield { text: choice.delta.content };
+    if (choice?.delta.content !== undefined) {
+      yield { text: choice.delta.content, tokens: (choice.logprobs?.content ?? []).map(token) };
+    }
     if (choice?.finish_reason) yield { reason: choice.finish_reason };
   }
   throw new ApiError(0, "The connection ended before the answer did.");

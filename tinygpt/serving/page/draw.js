@@ -45,7 +45,8 @@ export function table(caption, head, rows) {
     "table", {}, make("caption", {}, caption),
     make("thead", {}, make("tr", {}, ...head.map((one) => make("th", { scope: "col" }, visible(one))))),
     make("tbody", {}, ...rows.map((row) => make(
-      "tr", {}, make("th", { scope: "row" }, visible(String(row[0]))), ...row.slice(1).map(cell),
+      "tr", {}, make("th", { scope: "row" }, typeof row[0] === "object" ? row[0]
+        : visible(String(row[0]))), ...row.slice(1).map(cell),
     ))),
   );
 }
@@ -158,20 +159,23 @@ export function heatmap({ name, values, exact, rows, columns, pick }) {
   );
 }
 
-// Names with bars of 0 to 1, or of both signs. Each row: { name, value, words }, name text or a node.
+// Names with bars of 0 to 1, or of both signs. Each row: { name, value, words }, name text or a
+// node; after: a second, thinner bar below, what became of the value.
 export function bars(rows, label) {
-  const most = Math.max(...rows.map((row) => Math.abs(row.value)), 1e-12);
+  const most = Math.max(...rows.map((row) => Math.max(Math.abs(row.value), row.after ?? 0)), 1e-12);
   const signed = rows.some((row) => row.value < 0);
   const found = make("div", { class: "bars", role: "list", "aria-label": label });
-  for (const { name, value, words } of rows) {
+  for (const { name, value, words, after } of rows) {
     const bar = make("div", { class: value < 0 ? "bar minus" : "bar" });
     const width = 100 * Math.abs(value) / most / (signed ? 2 : 1);
     bar.style.width = `${width}%`;
     if (signed) bar.style.left = value < 0 ? `${50 - width}%` : "50%";
+    const thin = after === undefined ? null : make("div", { class: "bar after" });
+    if (thin) thin.style.width = `${100 * after / most}%`;
     found.append(make(
       "div", { role: "listitem", class: "line" },
       make("span", { class: "name" }, typeof name === "string" ? visible(name) : name),
-      make("div", { class: signed ? "space" : "", "aria-hidden": "true" }, bar),
+      make("div", { class: signed ? "space" : "", "aria-hidden": "true" }, bar, thin),
       make("span", {}, words ?? digits(value)),
     ));
   }

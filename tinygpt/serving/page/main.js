@@ -1,26 +1,18 @@
 // The page: what is on it, and what its buttons do. Text of people and of models goes into the
 // page as text alone (textContent): nothing that is said is ever markup.
 
-import { ApiError, answer, models } from "/page/client.js";
+import { ApiError, answer, ask, models, remembered } from "/page/client.js";
+import { make } from "/page/draw.js";
+import { among, numbers, underlined } from "/page/drawn.js";
 import * as store from "/page/store.js";
 import { Talk } from "/page/talk.js";
 import { answered, onKey, takeKey, tell } from "/page/unlock.js";
 
 const $ = (id) => document.getElementById(id);
-const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
+const NUMBERS = ["temperature", "top_k", "top_p", "max_tokens", "seed"];
 let talk = new Talk();
 let known = [];
 let under = null; // the answer under way: { node, stop }
-
-function make(kind, attributes = {}, ...inside) {
-  const found = document.createElement(kind);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) found.addEventListener(name.slice(2), value);
-    else found.setAttribute(name, value);
-  }
-  found.append(...inside);
-  return found;
-}
 
 // Models.
 
@@ -53,13 +45,16 @@ function describe() {
 
 function shown(node) {
   const mine = node.role === "user";
-  const text = make("p", { class: "text" }, node.content);
+  const why = make("div", { role: "status" });
+  const pick = (i) => explain(node, i, why);
+  const text = node.tokens ? underlined(node, pick) : make("p", { class: "text" }, node.content);
   const tools = make("div", { class: "tools" });
   const found = make(
     "article", { class: node.role, "aria-busy": String(under?.node === node) },
     make("h2", {}, mine ? "You" : node.model), text, tools,
   );
   if (under) return found;
+  if (node.tokens?.length) found.append(numbers(node, pick), why);
   const [version, count] = talk.version(node);
   if (count > 1) {
     const turn = (step) => () => {
@@ -86,6 +81,23 @@ function note(node) {
   return [`seed ${node.seed}`, why[node.reason]].filter(Boolean).join(", ");
 }
 
+// What a token of an answer was drawn among, and how it would have gone on from another.
+async function explain(node, at, place) {
+  const { begin, system, max_tokens: longest, ...how } = node.asked;
+  const messages = remembered(told(node.parent, system), node.forgot);
+  const ids = node.tokens.map(([id]) => id);
+  const body = JSON.stringify({ ...how, messages, ids, at, begun: begin?.length ?? 0 });
+  try {
+    const found = await (await ask("/look/drawn", store.get("key"), { method: "POST", body })).json();
+    place.replaceChildren(...among(node, at, found, (token, nats) => write(node.parent, {
+      ...node.asked, begin: [...ids.slice(0, at), token.id],
+    }, [...node.tokens.slice(0, at).map(([, known]) => known), nats])));
+    place.firstElementChild.focus();
+  } catch (error) {
+    tell(error instanceof ApiError ? error.message : "The server is out of reach.");
+  }
+}
+
 function edit(node, article) {
   const field = make("textarea", { rows: "3", "aria-label": "Edit your message" });
   field.value = node.content;
@@ -100,7 +112,21 @@ function edit(node, article) {
   field.focus();
 }
 
+// The button that has the focus, as what is to be found again once all are made anew.
+function focused() {
+  const [one, article] = [document.activeElement, document.activeElement.closest("article")];
+  const at = [...$("said").children].indexOf(article);
+  const words = one.textContent;
+  return () => {
+    if (at < 0 || document.activeElement !== document.body) return;
+    const place = $("said").children[at] ?? $("said").lastElementChild;
+    const all = [...place?.querySelectorAll(".tools button:enabled, summary") ?? []];
+    (all.find((other) => other.textContent === words) ?? all[0] ?? $("say")).focus();
+  };
+}
+
 function draw() {
+  const again = focused();
   $("said").replaceChildren(...talk.path().map(shown));
   $("send").hidden = Boolean(under);
   $("stop").hidden = !under;
@@ -115,6 +141,7 @@ function draw() {
     return make("li", {}, button);
   }));
   $("said").scrollTop = $("said").scrollHeight;
+  again();
 }
 
 function keep() {
@@ -124,36 +151,48 @@ function keep() {
 
 // Asking.
 
-function request(parent) {
-  const asked = { model: $("model").value, messages: talk.messages(parent) };
+// What a model is told so that it speaks after a message.
+function told(parent, system) {
+  const messages = talk.messages(parent);
+  return system?.trim() ? [{ role: "system", content: system }, ...messages] : messages;
+}
+
+// How an answer is to be drawn, as the fields below say.
+function settings() {
+  const asked = { model: $("model").value, system: $("system").value };
   for (const name of NUMBERS) {
     if ($(name).value !== "") asked[name] = Number($(name).value);
   }
   asked.seed ??= Math.floor(Math.random() * 2 ** 31);
-  if ($("system").value.trim()) {
-    asked.messages.unshift({ role: "system", content: $("system").value });
-  }
   return asked;
 }
 
-// Let the model speak after a message.
-async function write(parent) {
+// Let the model speak after a message. known: nats of surprise of what the answer begins with.
+async function write(parent, asked = settings(), known = []) {
   if (under) return;
   const mine = talk; // another one may be looked at meanwhile
-  const asked = request(parent);
-  const more = { model: asked.model, seed: asked.seed, reason: "failed" };
-  const node = mine.add(parent, "assistant", "", more);
+  const { system, ...request } = asked;
+  request.messages = told(parent, system);
+  const node = mine.add(parent, "assistant", "", {
+    model: asked.model, seed: asked.seed, reason: "failed", asked, forgot: 0, tokens: [],
+  });
   const stop = new AbortController();
   under = { node, stop };
   tell("");
   draw();
+  if (document.activeElement === document.body) $("stop").focus();
   const text = $("said").lastElementChild?.querySelector(".text");
   try {
-    for await (const piece of answer(asked, store.get("key"), stop.signal)) {
-      if (piece.text) {
+    for await (const piece of answer(request, store.get("key"), stop.signal)) {
+      node.forgot = piece.forgot ?? node.forgot;
+      if (piece.text !== undefined) {
         const low = $("said").scrollHeight - $("said").scrollTop - $("said").clientHeight < 40;
         node.content += piece.text;
-        text.append(piece.text);
+        for (const { id, logprob, text: own } of piece.tokens) {
+          const nats = logprob === null ? known[node.tokens.length] : -logprob;
+          node.tokens.push([id, Number(nats.toFixed(3)), own]);
+        }
+        text.replaceChildren(...underlined(node, () => {}).childNodes);
         if (low) $("said").scrollTop = $("said").scrollHeight;
       }
       node.reason = piece.reason ?? node.reason;
@@ -164,7 +203,9 @@ async function write(parent) {
   }
   under = null;
   if (!store.save(mine)) tell("This browser has no more room: export or delete conversations.");
+  const back = document.activeElement === $("stop") || document.activeElement === document.body;
   draw();
+  if (back) $("say").focus();
   $("announce").textContent = `${node.model}: ${node.content}`; // once, for who listens
 }
 

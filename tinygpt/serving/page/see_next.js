@@ -8,7 +8,7 @@ export const about = "At each place the model gives every token a probability to
 
 export function candidates(found, at) {
   return bars(found.candidates[at].map((token, i) => ({
-    name: token.text, value: found.before[at][i],
+    name: token.text, value: found.before[at][i], after: found.after[at][i],
     words: `${percent(found.before[at][i])}, drawn ${percent(found.after[at][i])}`,
   })), "The likeliest tokens here");
 }

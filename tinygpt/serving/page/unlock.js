@@ -1,5 +1,6 @@
 // The server's key: taken out of the address that it was printed in, or asked for.
 
+import { make } from "/page/draw.js";
 import * as store from "/page/store.js";
 
 const $ = (id) => document.getElementById(id);
@@ -28,11 +29,16 @@ export function answered(error) {
   else tell(locked ? "This server needs its key." : `No answer: ${error.message}`);
 }
 
-// begin: what is to be tried again with a key.
+// Put the field for the key below the notice. begin: what is to be tried again with a key.
 export function onKey(begin) {
-  $("unlock").addEventListener("submit", (event) => {
+  const field = make("input", { id: "key", type: "password", autocomplete: "off", required: "" });
+  const use = (event) => {
     event.preventDefault();
-    store.set("key", $("key").value);
+    store.set("key", field.value);
     begin();
-  });
+  };
+  $("notice").after(make(
+    "form", { id: "unlock", hidden: "", onsubmit: use },
+    make("label", { for: "key" }, "Key of this server"), field, make("button", {}, "Use this key"),
+  ));
 }
