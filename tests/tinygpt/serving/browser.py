@@ -9,6 +9,8 @@ import time
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
                 None)
+CODES = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36, "ArrowLeft": 37,
+         "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 class Browser:
@@ -79,8 +81,20 @@ class Browser:
         """A key, as a hand does; text: what it writes."""
         for kind in ("keyDown" if text else "rawKeyDown", "keyUp"):
             self.do("Input.dispatchKeyEvent", type=kind, key=key, code=key, text=text,
-                    windowsVirtualKeyCode={"Enter": 13, "Tab": 9, "Escape": 27}.get(key, 0),
-                    modifiers=modifiers)
+                    windowsVirtualKeyCode=CODES.get(key, 0), modifiers=modifiers)
+
+    def tab(self, wanted):
+        """Go on with the Tab key to the next element of a selector, or with just this text."""
+        here = (f"((e) => e.textContent.trim() == {json.dumps(wanted)} || e.matches("
+                f"{json.dumps(wanted if wanted[0] in '#.[' else 'x')}))(document.activeElement)")
+        for _ in range(300):
+            self.press("Tab")
+            if self.run(here):
+                return
+        raise AssertionError(f"no Tab comes to {wanted}")
+
+    def enter(self):
+        self.press("Enter", "\r")
 
     def write(self, text):
         self.do("Input.insertText", text=text)

@@ -11,6 +11,7 @@ import pytest
 from tests.tinygpt.serving.browser import Browser
 from tinygpt.model import ModelShape, build
 from tinygpt.serving.limits import Limits
+from tinygpt.serving.pages import files
 from tinygpt.serving.security import Gate
 from tinygpt.serving.served import Served
 from tinygpt.serving.server import Server
@@ -18,6 +19,7 @@ from tinygpt.tokenizer import train_bpe
 
 TEXT = "The cat sat on the mat. A dog saw the cat, and ran. Żółć, naïve, 日本 🙂!\n\n" * 40
 CONTEXT = 64
+KEY = "tg-of-this-room"
 
 
 def make_served(name="tiny", context=CONTEXT, seed=0, form=None, slots=8):
@@ -109,3 +111,23 @@ def browser(tmp_path_factory):
     found = Browser(tmp_path_factory.mktemp("browser"))
     yield found
     found.close()
+
+
+@pytest.fixture(scope="module")
+def locked():
+    gate = Gate(key=KEY, free={"/health", *files()})
+    found = Room([make_served("a"), make_served("b", seed=1)], gate=gate)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def page(browser, locked):
+    """The chat page, open and empty."""
+    browser.open(f"{locked.url}/health")
+    browser.run("localStorage.clear()")
+    browser.events.clear()
+    browser.open(f"{locked.url}/#key={KEY}")
+    browser.until("document.querySelector('#model').options.length == 2")
+    browser.run("document.querySelector('#max_tokens').value = 12")
+    return browser

@@ -66,6 +66,33 @@ def test_a_model_that_was_taught_is_spoken_to_by_its_form(taught):
     assert taught.get("/v1/models/taught")["answers"]
 
 
+def test_an_answer_goes_on_from_what_it_is_told_to_begin_with(room, taught):
+    for where, asked in ((room, ASKED), (taught, [{"role": "user", "content": "A dog"}])):
+        how = {"messages": asked, "temperature": 0, "logprobs": True}
+        whole = where.post(CHAT, **how, max_tokens=9)["choices"][0]
+        ids = [one["id"] for one in whole["logprobs"]["content"]]
+        cut = len(ids) // 2
+        rest = where.post(CHAT, **how, max_tokens=9 - cut, begin=ids[:cut])
+        again = rest["choices"][0]
+        assert again["message"] == whole["message"]
+        assert [one["id"] for one in again["logprobs"]["content"]] == ids
+        assert [one["logprob"] for one in again["logprobs"]["content"][:cut]] == [None] * cut
+        assert again["logprobs"]["content"][cut:] == whole["logprobs"]["content"][cut:]
+        assert rest["usage"]["completion_tokens"] == len(ids) - cut
+        pieces = where.events(CHAT, **how, max_tokens=9 - cut, begin=ids[:cut])
+        text = "".join(one["choices"][0]["delta"].get("content", "") for one in pieces)
+        assert text == whole["message"]["content"]
+
+
+def test_half_a_character_that_an_answer_begins_with_is_made_whole(room):
+    first, *rest = "é".encode()
+    tokens = {TOKENIZER.decode_bytes([one]): one for one in range(TOKENIZER.vocab_size)}
+    bias = {str(tokens[bytes(rest)]): 100}
+    found = room.post(CHAT, messages=ASKED, begin=[tokens[bytes([first])]], max_tokens=1,
+                      logit_bias=bias)
+    assert found["choices"][0]["message"]["content"] == "é"
+
+
 def test_contents_may_be_parts_and_answers_come_back_as_they_were(room):
     parts = [{"role": "user", "content": [{"type": "text", "text": "The "},
                                           {"type": "text", "text": "cat"}]}]

@@ -11,11 +11,9 @@ from collections import Counter
 import pytest
 
 from tests.tinygpt.serving.browser import CHROMIUM
-from tests.tinygpt.serving.conftest import Room, make_served
+from tests.tinygpt.serving.conftest import KEY
 from tinygpt.serving.pages import FOLDER, files
-from tinygpt.serving.security import Gate
 
-KEY = "tg-of-this-room"
 HOSTILE = [
     "<img src=x onerror=window.hit=1>", "<script>window.hit=1</script>", "</p><script>hit=1",
     "<svg onload=window.hit=1>", "javascript:window.hit=1", "<iframe srcdoc='<script>'>",
@@ -27,26 +25,6 @@ HOSTILE = [
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 SAID = "[...document.querySelectorAll('#said .text')].map(e => e.textContent)"
 IDLE = "document.querySelector('#stop').hidden && document.querySelectorAll('#said article').length"
-
-
-@pytest.fixture(scope="module")
-def locked():
-    gate = Gate(key=KEY, free={"/health", *files()})
-    found = Room([make_served("a"), make_served("b", seed=1)], gate=gate)
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def page(browser, locked):
-    """The page, open and empty."""
-    browser.open(f"{locked.url}/health")
-    browser.run("localStorage.clear()")
-    browser.events.clear()
-    browser.open(f"{locked.url}/#key={KEY}")
-    browser.until("document.querySelector('#model').options.length == 2")
-    browser.run("document.querySelector('#max_tokens').value = 12")
-    return browser
 
 
 def say(page, text):
@@ -130,34 +108,6 @@ def test_an_answer_is_underlined_by_surprise_and_each_token_shows_its_draw(page,
 
 
 @needs_browser
-def test_another_candidate_is_a_branch_by_keyboard_alone(page):
-    page.run("document.querySelector('#seed').value = 5")
-    say(page, "The cat")
-    before = page.run(SAID)
-    page.run("document.querySelector('#said').focus()")
-    while page.run("document.activeElement.textContent") != "Its tokens":
-        page.press("Tab")
-    page.press("Enter", "\r")
-    page.until("document.querySelector('.numbers tbody tr') !== null")
-    page.press("Tab")  # the first token; the table scrolls, so its frame may come first
-    page.press("ArrowDown")
-    page.press("ArrowDown")
-    page.press("Enter", "\r")
-    page.until(f"{WHY}.querySelectorAll('button').length")
-    assert page.run("document.activeElement.tagName") == "H3"  # where to read on
-    page.press("Tab")
-    page.press("Enter", "\r")
-    page.until("document.querySelector('#said').textContent.includes('2 of 2')")
-    page.until(IDLE)
-    tokens = page.run("[...document.querySelectorAll('.drawn')].map((e) => e.textContent)")
-    after = page.run(SAID)
-    assert after[0] == before[0] and after[1] == "".join(tokens)
-    first, second = (page.run(NODES)[number]["tokens"] for number in ("2", "3"))
-    assert first[:2] == second[:2] and first[2] != second[2]
-    assert second[2][1] > 0
-
-
-@needs_browser
 def test_what_is_too_much_to_remember_is_left_out(page):
     for number in range(6):
         say(page, f"The cat sat on the mat {number}, and a dog saw the cat and ran.")
@@ -192,29 +142,6 @@ def test_text_is_never_markup(page):
     assert page.run("window.hit") is None
     assert page.run("document.querySelectorAll('#said :is(img, script, svg, iframe, a, style)')"
                     ".length") == 0
-
-
-@needs_browser
-def test_every_task_by_keyboard(page):
-    page.run("document.activeElement.blur()")
-    seen = []
-    for _ in range(12):
-        page.press("Tab")
-        seen.append(page.run("document.activeElement.id || document.activeElement.textContent"))
-    assert seen[:5] == ["Skip to the message field", "menu", "model", "Look inside", "said"]
-    assert seen[5:7] == ["say", "send"]
-    page.run("document.querySelector('#max_tokens').value = 60")
-    page.run("document.querySelector('#say').focus()")
-    page.write("The cat\n")
-    page.press("Enter", "\r", modifiers=8)  # Shift: a new line
-    assert page.run("document.querySelectorAll('article').length") == 0
-    page.press("Enter", "\r")
-    page.press("Escape")
-    page.until(IDLE)
-    page.run("document.querySelector('#menu').focus()")
-    page.press("Enter", "\r")
-    assert not page.run("document.querySelector('#talks').hidden")
-    assert page.run("document.querySelector('#menu').ariaExpanded") == "true"
 
 
 @needs_browser

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygpt.errors import UserError
-from tinygpt.inference.prompt import marks
+from tinygpt.inference.prompt import knows, marks, opening
 from tinygpt.inference.sampling import Sampling, probabilities
 from tinygpt.inspection import Seen, matrices, vectors, watch, watch_pair
 from tinygpt.inspection import habits as habit
@@ -32,6 +32,7 @@ from tinygpt.tokenizer.inspection import derivations, show
 
 Asked = dict[str, Any]
 Look = Callable[[LanguageModel, Served, Asked], dict[str, Any]]
+EXAMPLE = "Once upon a time there was a girl named Anna. Anna had a red ball."
 MOST_TOKENS = 4096  # drawn of a table of vectors: those that come first
 
 
@@ -61,7 +62,18 @@ def about(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
         "parameters": model.count_parameters() or shape.parameters, "no_account": no_account,
         "masked": isinstance(model, Encoder) and MASK in tokenizer.special_tokens,
         "merges": len(tokenizer.merges) if isinstance(tokenizer, BPETokenizer) else None,
+        "example": example(served, shape.context - model.before),
     }
+
+
+def example(served: Served, room: int) -> str:
+    """As much of EXAMPLE as a model can read: its context may be short, its alphabet another."""
+    text = EXAMPLE
+    if not knows(served.tokenizer, text):
+        text = "".join(one for one in text if knows(served.tokenizer, one))
+    while text and len(served.ids_of(text)) > room:
+        text = text[:-1]
+    return text or opening(served.tokenizer)
 
 
 def tokens(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:

@@ -17,7 +17,6 @@ import * as write from "/page/see_write.js";
 import { answered, onKey, takeKey } from "/page/unlock.js";
 
 const SCREENS = { tour, write, tokens, next, attention, lens, embeddings, weights, gaps, training };
-const TEXT = "Once upon a time there was a girl. The girl had a red ball.";
 const $ = (id) => document.getElementById(id);
 let known = [];
 let round = 0; // of drawing: what comes back late is not shown
@@ -31,6 +30,11 @@ function post(path, body, signal) {
 function side(name, step) {
   const found = { name, step, by: new Set(), seconds: 0, info: null };
   found.whom = { model: name, ...(step === undefined ? {} : { step: Number(step) }) };
+  // What a screen's text is: of a model that reads one and writes another, both.
+  found.read = (now) => ({
+    text: now.text ?? "",
+    ...(found.info.assembly === "encoder-decoder" ? { written: now.written ?? "" } : {}),
+  });
   found.post = (path, more, signal) => post(path, { model: name, ...more }, signal);
   found.ask = async (what, more = {}) => {
     const answer = await (await post(`/look/${what}`, { ...found.whom, ...more })).json();
@@ -41,13 +45,23 @@ function side(name, step) {
   return found;
 }
 
+// What there is to look at.
+async function learn(one) {
+  try {
+    one.info = await one.ask("model");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    one.trouble = error;
+  }
+}
+
 async function show(screen, one, now, number) {
   const place = make("section", { "aria-label": `${one.name} ${one.step ?? ""}` });
   if (number) place.append(make("h3", {}, `${one.name}${one.step ? `, step ${one.step}` : ""}`));
   const body = make("div");
   place.append(body);
   try {
-    one.info = await one.ask("model");
+    if (one.trouble) throw one.trouble;
     leave = (await screen.show(one, body, now)) ?? leave;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -60,7 +74,7 @@ async function draw() {
   const turn = ++round;
   leave?.();
   leave = null;
-  const now = { text: TEXT, ...state() };
+  const now = state();
   const name = SCREENS[now.screen] ? now.screen : "tour";
   const screen = SCREENS[name];
   document.title = `${screen.title} - tinygpt`;
@@ -71,8 +85,6 @@ async function draw() {
   }
   $("title").textContent = screen.title;
   $("about").textContent = screen.about;
-  $("text").value = now.text;
-  $("written").value = now.written ?? "";
   const off = silenced();
   $("silenced").replaceChildren();
   if (off.length) {
@@ -90,6 +102,11 @@ async function draw() {
     const [other, step] = now.beside.split("@");
     sides.push(side(other, step));
   }
+  await Promise.all(sides.map(learn));
+  if (turn !== round) return;
+  now.text ??= sides[0].info?.example ?? "";
+  $("text").value = now.text;
+  $("written").value = now.written ?? "";
   const places = [];
   for (const one of sides) {
     places.push(await show(screen, one, now, sides.length > 1));

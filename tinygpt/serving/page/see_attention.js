@@ -30,8 +30,7 @@ function chooser(side, half) {
 
 export async function show(side, place, now) {
   const half = side.info.assembly === "encoder-decoder" ? now.half ?? "cross" : "self";
-  const asked = { text: now.text ?? "", silenced: silenced(), half };
-  if (side.info.assembly === "encoder-decoder") asked.written = now.written ?? "";
+  const asked = { ...side.read(now), silenced: silenced(), half };
   const found = await side.ask("attention", asked);
   const names = side.info.assembly === "encoder-decoder" ? null
     : await habitsOf(side);

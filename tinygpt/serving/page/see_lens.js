@@ -8,7 +8,7 @@ export const about = "Every layer adds to what the layers before it left. Here t
 
 export async function show(side, place, now) {
   const text = now.text ?? "";
-  const found = await side.ask("lens", { text, silenced: silenced() });
+  const found = await side.ask("lens", { ...side.read(now), silenced: silenced() });
   const rows = found.likeliest.length;
   const at = Math.min(Number(now.at ?? found.tokens.length - 1), found.tokens.length - 1);
   const row = Math.min(Number(now.row ?? rows - 1), rows - 1);

@@ -37,7 +37,7 @@ function settings(state) {
 
 export async function show(side, place, state) {
   const found = await side.ask("next", {
-    text: state.text ?? "", silenced: silenced(), ...drawing(state),
+    ...side.read(state), silenced: silenced(), ...drawing(state),
   });
   const { tokens, losses } = found;
   const known = losses.filter((loss) => loss !== null);

@@ -5,14 +5,18 @@ import base64
 import numpy as np
 import pytest
 
-from tests.tinygpt.serving.conftest import make_served
+from tests.tinygpt.serving.conftest import Room, make_served
+from tinygpt.inference.sampling import Sampling, probabilities
 from tinygpt.inspection import watch
 from tinygpt.inspection.account import account
 from tinygpt.inspection.lens import lens
-from tinygpt.serving.inside.looks import LOOKS
+from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
+from tinygpt.serving.inside.looks import EXAMPLE, LOOKS, example
 from tinygpt.serving.inside.source import SHOWN, source
+from tinygpt.tokenizer import CharTokenizer
 
 TEXT = "The cat sat on the mat."
+SAID = [{"role": "user", "content": "The cat"}]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,35 @@ def test_surprise_and_candidates_are_the_models(room, seen):
     )
     assert len(asked["before"][0]) == 10 and np.count_nonzero(asked["after"][0]) == 2
     assert asked["candidates"][-1][0]["id"] == int(found.logits[-1].argmax())
+
+
+@pytest.mark.parametrize("taught", (False, True))
+def test_a_token_of_an_answer_is_shown_with_the_number_that_fell_on_it(taught):
+    names = tuple(make_served().tokenizer.special_tokens)
+    served = make_served(form=ChatForm(OWN_TEMPLATE, ends=names) if taught else None)
+    found = Room([served])
+    try:
+        how = {"temperature": 0.9, "top_k": 7, "top_p": 0.9, "seed": 3,
+               "messages": [{"role": "user", "content": "The cat"}]}
+        choice = found.post("/v1/chat/completions", **how, max_tokens=12, logprobs=True)["choices"]
+        ids = [one["id"] for one in choice[0]["logprobs"]["content"]]
+        assert len(ids) > 3
+        prompt = served.ids_of_messages(how["messages"])
+        logits = watch(served.model, [*prompt, *ids]).logits[len(prompt) - 1 :]
+        for at, token in enumerate(ids):
+            asked = found.post("/look/drawn", **how, ids=ids, at=at)
+            low, high = asked["share"]
+            assert low <= asked["number"] < high
+            p = probabilities(logits[at : at + 1], Sampling(0.9, 7, 0.9))[0]
+            assert high - low == pytest.approx(p[token])
+            assert asked["after"] == pytest.approx(np.sort(p)[::-1][:10].tolist())
+            ends = [one["id"] in served.ends for one in asked["candidates"]]
+            assert asked["ends"] == ends
+        assert "share" not in found.post("/look/drawn", **how, ids=ids, at=len(ids))
+        greedy = found.post("/look/drawn", **{**how, "temperature": 0}, ids=ids, at=0)
+        assert greedy["number"] is None and greedy["after"] == [1] + [0] * 9
+    finally:
+        found.stop()
 
 
 def test_maps_are_those_of_the_reference(room, seen):
@@ -113,6 +146,17 @@ def test_what_there_is_to_look_at(room):
     assert found["run"] is False and found["control"] is False
 
 
+def test_an_example_is_what_the_model_can_read(room):
+    served = make_served(context=8)
+    assert example(served, 64) == EXAMPLE == room.post("/look/model")["example"]
+    short = example(served, 8)
+    assert EXAMPLE.startswith(short) and len(served.ids_of(short)) == 8
+    served.tokenizer = CharTokenizer("aen ")
+    assert example(served, 64) == "".join(one for one in EXAMPLE if one in "aen ")
+    served.tokenizer = CharTokenizer("xyz")
+    assert example(served, 64) == "x"
+
+
 @pytest.mark.parametrize("path, asked, words", [
     ("next", {"text": ""}, "0 tokens"),
     ("next", {"text": "a b" * 100}, "fit this model's context"),
@@ -124,6 +168,8 @@ def test_what_there_is_to_look_at(room):
     ("neighbours", {"token": 300}, "no token 300"),
     ("matrix", {"name": "nothing"}, "no matrix"),
     ("hidden", {"text": TEXT, "position": 0}, "fills no gaps"),
+    ("drawn", {"messages": SAID, "ids": [1], "at": 3, "seed": 0}, "no position 3"),
+    ("drawn", {"messages": SAID, "ids": [300], "at": 1, "seed": 0}, "no token 300"),
     ("next", {"text": TEXT, "step": 3}, "no folder of a run"),
     ("training", {}, "no folder of a run"),
     ("source", {"name": "os:system"}, "not among the functions"),
@@ -150,7 +196,7 @@ def test_every_number_says_which_function_made_it(room):
         found = room.post(f"/look/{name}", **asked)
         assert found["by"] and found["seconds"] > 0
         named |= set(found["by"])
-    assert named == SHOWN and len(LOOKS) == 13
+    assert named == SHOWN and len(LOOKS) == 14
     text = room.post("/look/source", name="tinygpt.inspection.lens:lens_logits")
     assert text["file"] == "tinygpt/inspection/lens.py" and "def lens_logits" in text["text"]
     assert all(source(name)["text"] for name in SHOWN)
