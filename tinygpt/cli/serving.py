@@ -12,6 +12,15 @@ import click
 
 from tinygpt.cli.paths import ModelPlace, Place
 from tinygpt.machine.terminal import visible
+from tinygpt.storage.paths import kind
+
+
+class StepOrModel(ModelPlace):
+    """A whole number is a step, unless something is called so."""
+
+    def convert(self, value, param, ctx):
+        number = isinstance(value, str) and value.isdecimal() and not kind(value)
+        return int(value) if number else super().convert(value, param, ctx)
 
 
 def limit_options(command):
@@ -29,6 +38,8 @@ def limit_options(command):
 @click.argument("models", metavar="RUN|FILE|NAME...", type=ModelPlace(), nargs=-1)
 @click.option("--adapter", "adapters", multiple=True, metavar="[NAME=]RUN|DIR",
               help="What was learned beside the model: a model of its own; repeatable.")
+@click.option("--compare", type=StepOrModel(), metavar="STEP|RUN|FILE|NAME",
+              help="A checkpoint or model to look at beside the first; prints the address.")
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen at; 0.0.0.0 is every one of this machine, and needs a key.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
@@ -50,13 +61,14 @@ def limit_options(command):
               help="Let the pages stop and resume the training of a run that is served.")
 @click.option("--print-service", is_flag=True, help="Print a systemd unit that runs this, and end.")
 @limit_options
-def serve(models, adapters, host, port, key, key_file, allowed_host, allow_origin, slots, context,
-          log, train, print_service, **limits):
+def serve(models, adapters, compare, host, port, key, key_file, allowed_host, allow_origin, slots,
+          context, log, train, print_service, **limits):
     """Serve models to programs that speak OpenAI's API, and to people on a page.
 
     \b
       tinygpt serve run
       tinygpt serve SmolLM2 --adapter sql=run
+      tinygpt serve run --compare 0
       curl localhost:8000/v1/completions -H 'Content-Type: application/json' \\
         -d '{"prompt": "Once upon a time"}'
 
@@ -74,6 +86,8 @@ def serve(models, adapters, host, port, key, key_file, allowed_host, allow_origi
         check_key(key)
     made = key is None and not is_loopback(host)
     if print_service:
+        if compare is not None:
+            raise click.UsageError("--compare is for whoever looks. Leave it out of a unit.")
         from tinygpt.serving.service import unit
 
         if key is not None and key_file is None:
@@ -87,7 +101,7 @@ def serve(models, adapters, host, port, key, key_file, allowed_host, allow_origi
         free={"/health", *files()},  # the page holds nothing; it asks for the key
     )
     engine = {"slots": slots, "context": context}
-    given = (models, adapters)
+    given = (models, adapters, compare)
     _serve(given, gate, Limits(**limits), host, port, engine, log, made, train)
 
 
@@ -118,12 +132,17 @@ def _serve(given, gate, limits, host, port, engine, log, made, train):
     from tinygpt.serving.run import address_of, run
     from tinygpt.serving.served import open_all
 
-    models, adapters = given
+    models, adapters, compare = given
+    if isinstance(compare, str):
+        models = (*models, compare)
     served = open_all(models, _say, engine, adapters)
+    beside = None if compare is None else _beside(list(served.values()), compare)
 
     def ready(port: int) -> None:
         name = address_of(host)
         _say(f"{', '.join(served)}: http://{name}:{port}")
+        if beside is not None:
+            _say(f"  http://{name}:{port}{beside}", whole=True)
         if made:
             _say("Others reach this address, so a key is needed. It is:")
             _say(f"  {gate.key}", whole=True)
@@ -131,6 +150,23 @@ def _serve(given, gate, limits, host, port, engine, log, made, train):
         sys.stderr.flush()
 
     run(served, gate, limits, host, port, engine["slots"], log, ready, train)
+
+
+def _beside(served, compare):
+    """The page that shows the first model beside an earlier step of it, or beside the last."""
+    from urllib.parse import urlencode
+
+    from tinygpt.errors import UserError
+    from tinygpt.serving.inside.models import folder_of, steps_in
+
+    first, other = served[0].name, served[-1].name
+    if isinstance(compare, int):
+        steps = steps_in(folder_of(served[0]))
+        if compare not in steps:
+            raise UserError(f"{first} has no checkpoint of step {compare}. There are: "
+                            f"{', '.join(map(str, steps))}.")
+        other = f"{first}@{compare}"
+    return "/look#" + urlencode({"screen": "next", "model": first, "beside": other})
 
 
 def _say(text: str, whole: bool = False) -> None:

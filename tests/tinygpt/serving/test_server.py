@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -62,6 +63,28 @@ def test_from_the_command_to_an_answer_to_the_end(model):
     assert "POST /v1/completions 200" in log and "the cat" not in log
     gpt, tokenizer = open_model(model)
     assert text == "".join(stream_text(gpt, tokenizer, "the cat", max_tokens=5, sampling=GREEDY))
+
+
+@pytest.mark.parametrize("other", ("5", "another run"))
+def test_two_are_put_side_by_side(model, other):
+    compared = model.with_name(other) if other != "5" else other
+    if other != "5":
+        shutil.copytree(model, compared, dirs_exist_ok=True)
+    command = [sys.executable, "-m", "tinygpt", "serve", str(model), "--compare", str(compared),
+               "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        address = server.stderr.readline().strip().partition(": ")[2]
+        beside = server.stderr.readline().strip()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=60) == 0
+    wanted = "my run@5" if other == "5" else other
+    assert beside == f"{address}/look#" + urllib.parse.urlencode(
+        {"screen": "next", "model": "my run", "beside": wanted})
+
+
+def test_a_step_that_is_not_there_is_not_compared(capsys, model):
+    code, said = refusal(capsys, model, "--compare", "3")
+    assert code == 1 and "no checkpoint of step 3. There are: 5." in said
 
 
 def test_a_server_imports_nothing_that_it_does_not_run(model):
