@@ -15,6 +15,7 @@ from typing import Any
 from tinygpt.serving.schemas import Schema, problem
 from tinygpt.serving.security import Refusal
 from tinygpt.storage.reading import FormatError, parse_json
+from tinygpt.structured.regex import MOST_CHARACTERS
 
 TEXT: Schema = {"type": "string"}
 SWITCH: Schema = {"type": "boolean", "default": False}
@@ -73,7 +74,7 @@ FORMATS: dict[str, Schema] = {
         }},
     },
     "regex": {"type": "object", "required": ["pattern"],
-              "properties": {"pattern": {**TEXT, "maxLength": 10_000}}},
+              "properties": {"pattern": {**TEXT, "maxLength": MOST_CHARACTERS}}},
 }
 COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31}
 COMPLETION: Schema = {

@@ -54,7 +54,7 @@ def test_a_form_that_only_writing_finds_too_large_is_the_clients_fault(room, mon
 @pytest.mark.parametrize(("form", "says"), [
     ({"type": "regex", "pattern": "((((a{100}){100}){100}){100})"}, "100,000 parts"),
     ({"type": "regex", "pattern": "(" * 900}, "64 groups"),
-    ({"type": "regex", "pattern": "a" * 1001}, "may have 1,000"),
+    ({"type": "regex", "pattern": "a" * 1001}, "and must have 0 to 1000"),
     ({"type": "json_schema", "json_schema": {"schema": {
         "$ref": "#/$defs/a0",
         "$defs": {f"a{i}": {"items": {"$ref": f"#/$defs/a{i + 1}"}} for i in range(99)}}}},
@@ -62,4 +62,4 @@ def test_a_form_that_only_writing_finds_too_large_is_the_clients_fault(room, mon
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_a_hostile_form_is_refused(room, form, says):
     refused = room.post("/v1/completions", 400, prompt="The", response_format=form)["error"]
-    assert refused["param"] == "response_format" and says in refused["message"]
+    assert refused["param"].startswith("response_format") and says in refused["message"]
