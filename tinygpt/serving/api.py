@@ -271,7 +271,8 @@ class Api:
     def _bias(served: Served, given: dict[str, float]) -> dict[int, float]:
         size = served.tokenizer.vocab_size
         for key in given:
-            if not (key.isascii() and key.isdigit() and int(key[:12]) < size):
+            if not (key.isascii() and key.isdigit() and len(key) <= 12 and int(key) < size
+                    and key == str(int(key))):
                 raise wrong("logit_bias", f"has {key[:40]!r}, which is no token id below {size}")
         return {int(key): float(value) for key, value in given.items()}
 

@@ -95,6 +95,21 @@ def _bounded(schema: Any, most: int) -> Any:
     """A table in which the largest token id is said."""
     if schema is parameters.ID:
         return {**parameters.ID, "maximum": most}
+    if schema is parameters.BIAS:
+        return {**parameters.BIAS, "propertyNames": {"pattern": f"^({up_to(most)})$"}}
     if isinstance(schema, dict):
         return {name: _bounded(one, most) for name, one in schema.items()}
     return [_bounded(one, most) for one in schema] if isinstance(schema, list) else schema
+
+
+def up_to(most: int) -> str:
+    """A regular expression of the whole numbers to `most`, as they are written."""
+    digits = str(most)
+    shorter = [f"[1-9][0-9]{{{count}}}" for count in range(len(digits) - 1)]
+    equal = []  # as `most` up to some digit, which is smaller
+    for place, digit in enumerate(digits):
+        least = 1 if place == 0 else 0
+        if int(digit) > least:
+            rest = len(digits) - place - 1
+            equal.append(f"{digits[:place]}[{least}-{int(digit) - 1}][0-9]{{{rest}}}")
+    return "|".join([*(["0"] if most else []), *shorter, *equal, digits])

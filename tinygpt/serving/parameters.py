@@ -32,6 +32,10 @@ TEXTS_OR_IDS: Schema = {"anyOf": [
 SEED: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1,
                 "description": "the same request with the same seed gives the same answer; of n "
                                "answers each has the next seed"}
+BIAS: Schema = {
+    "type": "object", "default": {}, "description": "token id -> what is added",
+    "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+}
 # Names for the client's own use, which no answer could depend on.
 LABELS: dict[str, Schema] = {
     "user": TEXT, "safety_identifier": TEXT, "prompt_cache_key": TEXT,
@@ -46,11 +50,10 @@ DRAWING: dict[str, Schema] = {
     "top_p": {"type": "number", "minimum": 0, "maximum": 1},
     "top_k": {"type": "integer", "minimum": 1, "maximum": 2**31},
     "min_p": {"type": "number", "minimum": 0, "maximum": 1},
-    "repetition_penalty": {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+    "repetition_penalty": {"type": "number", "minimum": 0.01, "maximum": 100},
     "frequency_penalty": {"type": "number", "minimum": -2, "maximum": 2},
     "presence_penalty": {"type": "number", "minimum": -2, "maximum": 2},
-    "logit_bias": {"type": "object", "default": {}, "description": "token id -> what is added",
-                   "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}},
+    "logit_bias": BIAS,
     "stop": {"default": [], "anyOf": [
         {"type": "string", "description": "a text", "maxLength": 1000},
         {"type": "array", "maxItems": 64, "items": {**TEXT, "maxLength": 1000},

@@ -1,6 +1,7 @@
 """tinygpt.serving.server and `tinygpt serve`: what is counted, described, printed and refused."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import pytest
 from tinygpt.cli import main
 from tinygpt.inference.generate import stream_text
 from tinygpt.inference.sampling import GREEDY
+from tinygpt.serving.openapi import up_to
 from tinygpt.serving.parameters import CHAT, REFUSED
 from tinygpt.serving.run import address_of
 from tinygpt.serving.schemas import problem
@@ -226,3 +228,10 @@ def test_what_is_counted_is_read_by_prometheus(room):
     families = list(parser.text_string_to_metric_families(
         room.ask("GET", "/metrics")[2].decode()))
     assert {"histogram", "counter", "gauge"} == {family.type for family in families}
+
+
+@pytest.mark.parametrize("most", (0, 5, 10, 99, 100, 299, 1023))
+def test_ids_are_described_to_the_last(most):
+    pattern = re.compile(f"({up_to(most)})")
+    assert [n for n in range(2000) if pattern.fullmatch(str(n))] == list(range(most + 1))
+    assert not pattern.fullmatch("00") and not pattern.fullmatch("-1") and not pattern.fullmatch("")
