@@ -12,15 +12,18 @@ Read next: account.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from minigrad import Tensor, ops
+from minigrad import Tensor
 from minigrad.nn import evaluating
 from tinygpt.inspection.watch import Seen
 from tinygpt.model import EncoderDecoder
 from tinygpt.model.transformer import Transformer
+
+BLOCK = 64  # scores whose maximum stands for them
 
 
 @dataclass(frozen=True)
@@ -49,30 +52,53 @@ def lens_logits(model: Transformer | EncoderDecoder, seen: Seen, row: int) -> np
         return model.head(hidden).data
 
 
-def lens(model: Transformer | EncoderDecoder, seen: Seen, k: int = 10) -> Lens:
-    """The k likeliest tokens of every row and position.  seen: of `watch` on this model."""
+def lens(
+    model: Transformer | EncoderDecoder, seen: Seen, k: int = 10, rows: Sequence[int] | None = None
+) -> Lens:
+    """The k likeliest tokens of every row and position.  seen: of `watch` on this model.
+
+    rows: those that are read, in this order; each costs a whole output projection.
+    """
     final, k = seen.logits.argmax(axis=-1), min(k, seen.logits.shape[-1])
     tokens, probabilities, entropy, rank = [], [], [], []
-    for row in range(len(seen.layers) + 1):
+    for row in range(len(seen.layers) + 1) if rows is None else rows:
         logits = lens_logits(model, seen, row)
         top = likeliest(logits, k)
-        p = ops.softmax(exact(logits)).data
-        tokens.append(top)
-        probabilities.append(np.take_along_axis(p, top, axis=-1))
-        entropy.append(-(p * np.log(np.maximum(p, 1e-300))).sum(axis=-1))
         own = np.take_along_axis(logits, final[:, None], axis=-1)
+        x, w, total = softened(logits)
+        tokens.append(top)
+        probabilities.append(np.take_along_axis(w, top, axis=-1) / total[:, None])
+        x *= w  # the entropy is log Z - sum of p_i (x_i - max)
+        entropy.append(np.log(total) - x.sum(axis=-1, dtype=np.float64) / total)
         rank.append((logits > own).sum(axis=-1))
     return Lens(np.stack(tokens), np.stack(probabilities), np.stack(entropy), np.stack(rank))
 
 
-def exact(logits: np.ndarray) -> Tensor:
-    """The same in float64."""
-    return Tensor(logits.astype(np.float64))
+def softened(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a softmax is made of, p_i = e^(x_i - max) / Z, each a pass over (T, V).
+
+    Returns x - max and its exponentials in float32, and Z (T,) in float64.
+    """
+    x = logits - logits.max(axis=-1, keepdims=True)
+    w = np.exp(x)
+    return x, w, w.sum(axis=-1, dtype=np.float64)
 
 
 def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
-    """The ids of the k largest of each row, largest first, ties by id: (..., V) -> (..., k)."""
-    some = np.argpartition(-logits, min(k, logits.shape[-1] - 1), axis=-1)[..., :k]
-    some.sort(axis=-1)
-    order = np.argsort(-np.take_along_axis(logits, some, axis=-1), axis=-1, kind="stable")
-    return np.take_along_axis(some, order, axis=-1)
+    """The ids of the k largest of each row, largest first, ties by id: (..., V) -> (..., k).
+
+    The k-th largest of many maxima is not above the k-th largest: what is below it is not sorted.
+    """
+    V = logits.shape[-1]
+    rows, whole = logits.reshape(-1, V), V - V % BLOCK
+    maxima = np.concatenate([
+        rows[:, :whole].reshape(len(rows), -1, BLOCK).max(axis=-1), rows[:, whole:]
+    ], axis=-1)
+    if maxima.shape[1] < k:
+        maxima = rows
+    least = np.partition(maxima, -k, axis=-1)[:, -k]
+    found = np.empty((len(rows), k), np.int64)
+    for row, bound, ids in zip(rows, least, found, strict=True):
+        among = np.flatnonzero(row >= bound)
+        ids[:] = among[np.lexsort((among, -row[among]))][:k]
+    return found.reshape(*logits.shape[:-1], k)

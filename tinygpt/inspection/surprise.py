@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigrad import ops
 from tinygpt.inference.sampling import Sampling, probabilities
-from tinygpt.inspection.lens import exact, likeliest
+from tinygpt.inspection.lens import likeliest, softened
 from tinygpt.inspection.watch import Seen
 
 PLAIN = Sampling()  # the model's own distribution
@@ -32,15 +31,19 @@ class Candidates:
 
 def losses(seen: Seen) -> np.ndarray:
     """(T,) float64 nats: of each token given those before it; nan for the first, which has none."""
-    log_p = ops.log_softmax(exact(seen.logits[:-1])).data
-    return np.concatenate([[np.nan], -np.take_along_axis(log_p, seen.ids[1:, None], axis=-1)[:, 0]])
+    x, _, total = softened(seen.logits[:-1])
+    came = np.take_along_axis(x, seen.ids[1:, None], axis=-1)[:, 0]
+    return np.concatenate([[np.nan], np.log(total) - came])
 
 
 def candidates(logits: np.ndarray, sampling: Sampling = PLAIN, k: int = 10) -> Candidates:
     """logits: (T, V).  sampling: how one would be drawn; temperature 0 takes the first."""
     top = likeliest(logits, min(k, logits.shape[-1]))
-    before = np.take_along_axis(ops.softmax(exact(logits)).data, top, axis=-1)
-    if sampling.temperature == 0:
+    _, w, total = softened(logits)
+    before = np.take_along_axis(w, top, axis=-1) / total[:, None]
+    if sampling == PLAIN:
+        after = before.copy()
+    elif sampling.temperature == 0:
         after = np.zeros_like(before)
         after[:, 0] = 1
     else:

@@ -24,6 +24,7 @@ from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.runs.checkpoint import Warn
 from tinygpt.serving.engine import Engine
 from tinygpt.serving.forms import Forms
+from tinygpt.serving.inside.passes import Passes
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 from tinygpt.weights.beside import Base
 from tinygpt.weights.open import objective_of
@@ -39,6 +40,7 @@ class Served:
     context: tokens of a prompt with its answer.  ends: ids that end an answer.
     opening: ids that stand before every text.  forms: what answers can be held to.
     engine: runs it, in the computing thread alone; None for a model that does not write.
+    passes: over texts that are being looked at.
     path: where it was opened, None for one that is of no file.
     """
 
@@ -54,6 +56,7 @@ class Served:
         self.ends = frozenset(end_ids(tokenizer, form))
         self.opening = opening_ids(tokenizer, form)
         self.forms = Forms(tokenizer, model.shape.vocab_size, self.ends)
+        self.passes = Passes()
         self._settings = settings or {}
         self.renew()
         self.context = self.engine.context if self.engine else model.shape.context

@@ -158,6 +158,24 @@ def test_a_matrix_from_outside():
         matrices.matrix_of(model, "blocks")
 
 
+def test_a_tall_matrix_is_looked_at_by_some_of_its_rows(monkeypatch):
+    monkeypatch.setattr(matrices, "MOST_ROWS", 32)
+    tall = np.random.default_rng(0).standard_normal((100, 20)).astype(np.float32)
+    found = matrices.look_at(tall)
+    assert found.rows == 25 and found.counts.sum() == 25 * 20
+    for one in (tall, tall.T):
+        expected = np.linalg.svd(one.astype(np.float64), compute_uv=False)
+        np.testing.assert_allclose(matrices.singular_values(one), expected, atol=1e-8)
+
+
+def test_the_likeliest_of_a_wide_row_are_those_of_a_sort():
+    rng = np.random.default_rng(0)
+    for width in (1, 63, 64, 65, 1000, 4096):
+        x = rng.integers(0, 50, (7, width)).astype(np.float32)  # many ties
+        expected = np.argsort(-x, axis=-1, kind="stable")[:, :10]
+        assert np.array_equal(likeliest(x, min(10, width)), expected)
+
+
 def test_a_rounded_matrix_is_shown_as_it_multiplies():
     linear = nn.Linear(32, 32, rng=0)
     rounded = nn.QuantizedLinear.from_linear(linear, "int8")

@@ -4,7 +4,7 @@ A large array is {"shape": [...], "f32": base64} (little-endian float32) or {"sh
 of 0 to 1 as 0 to 255, for pictures). Each answer names under "by" the functions that made it;
 source.py shows them.
 
-Read next: models.py.
+Read next: passes.py, models.py.
 """
 
 from __future__ import annotations
@@ -139,7 +139,10 @@ def drawn(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
     _check_position(at, len(ids) + 1)
     for token in ids:
         _check_token(model, token)
-    logits = watch(model, [*served.ids_of_messages(asked["messages"]), *ids[:at]]).logits[-1:]
+    prompt = served.ids_of_messages(asked["messages"])
+    text = [*prompt, *ids]
+    seen = served.passes.of((None, (), tuple(text), ()), lambda: watch(model, text))
+    logits = seen.logits[len(prompt) + at - 1][None]
     sampling, tokenizer = sampling_of(asked), served.tokenizer
     found = candidates(logits, sampling, asked["k"])
     answer = {
@@ -217,10 +220,16 @@ def habits(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]
 
 
 def layers(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
-    """What each layer would have said at each position."""
-    seen = _seen(model, served, asked)
-    found, tokenizer = lens(model, seen, asked["k"]), served.tokenizer  # type: ignore[arg-type]
+    """What each layer, or the one of a row alone, would have said at each position."""
+    seen, tokenizer = _seen(model, served, asked), served.tokenizer
+    count = len(seen.layers) + 1
+    rows = range(count) if "row" not in asked else [asked["row"]]
+    if rows[-1] >= count:
+        raise UserError(f"there is no row {rows[-1]}: there are {count}, counted from 0. Choose "
+                        "one of them.")
+    found = lens(model, seen, asked["k"], rows)  # type: ignore[arg-type]
     return {
+        "rows": count,
         "tokens": [_token(tokenizer, one) for one in seen.ids.tolist()],
         "likeliest": found.tokens.tolist(), "probabilities": found.probabilities.tolist(),
         "entropy": found.entropy.tolist(), "rank": found.rank.tolist(),
@@ -287,7 +296,7 @@ def matrix(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]
     return {
         "names": names, "shape": list(found.shape), "counts": found.counts.tolist(),
         "edges": found.edges.tolist(), "singular": found.singular.tolist(),
-        "effective": found.effective, "errors": found.errors,
+        "effective": found.effective, "errors": found.errors, "rows": found.rows,
         "by": ["tinygpt.inspection.matrices:look_at", "tinygpt.inspection.matrices:rounding_error"],
     }
 
@@ -311,11 +320,19 @@ def sampling_of(asked: Asked) -> Sampling:
 
 def _seen(model: LanguageModel, served: Served, asked: Asked) -> Seen:
     ids = served.ids_of(asked["text"])
-    off = [(layer, head) for layer, head in asked.get("silenced", ())]
+    off = tuple((layer, head) for layer, head in asked.get("silenced", ()))
+    written: list[int] = []
     if isinstance(model, EncoderDecoder):
-        written = served.tokenizer.encode(asked.get("written") or "", disallowed_special=())
-        return watch_pair(model, ids, [marks(served.tokenizer)[1], *written], off)
-    return watch(model, ids, off)
+        text = asked.get("written") or ""
+        written = [marks(served.tokenizer)[1],
+                   *served.tokenizer.encode(text, disallowed_special=())]
+
+    def make() -> Seen:
+        if isinstance(model, EncoderDecoder):
+            return watch_pair(model, ids, written, off)
+        return watch(model, ids, off)
+
+    return served.passes.of((asked.get("step"), off, tuple(ids), tuple(written)), make)
 
 
 def _attentions(seen: Seen, half: str) -> list[AttentionSeen]:

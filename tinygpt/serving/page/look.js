@@ -20,15 +20,16 @@ const SCREENS = { tour, write, tokens, next, attention, lens, embeddings, weight
 const $ = (id) => document.getElementById(id);
 let known = [];
 let round = 0; // of drawing: what comes back late is not shown
-let leave = null; // what the screen before has running
+let leave = []; // what ends what the screen before has running
 
 function post(path, body, signal) {
   return ask(path, store.get("key"), { method: "POST", body: JSON.stringify(body), signal });
 }
 
 // What a screen asks with: a model at a checkpoint, and what its answers came from.
-function side(name, step) {
+function side(name, step, turn) {
   const found = { name, step, by: new Set(), seconds: 0, info: null };
+  found.left = () => turn !== round; // whether the reader went on to something else
   found.whom = { model: name, ...(step === undefined ? {} : { step: Number(step) }) };
   // What a screen's text is: of a model that reads one and writes another, both.
   found.read = (now) => ({
@@ -38,7 +39,7 @@ function side(name, step) {
   found.post = (path, more, signal) => post(path, { model: name, ...more }, signal);
   found.ask = async (what, more = {}) => {
     const answer = await (await post(`/look/${what}`, { ...found.whom, ...more })).json();
-    found.seconds = Math.max(found.seconds, answer.seconds ?? 0);
+    found.seconds += answer.seconds ?? 0;
     for (const one of answer.by ?? []) found.by.add(one);
     return answer;
   };
@@ -55,25 +56,27 @@ async function learn(one) {
   }
 }
 
-async function show(screen, one, now, number) {
-  const place = make("section", { "aria-label": `${one.name} ${one.step ?? ""}` });
-  if (number) place.append(make("h3", {}, `${one.name}${one.step ? `, step ${one.step}` : ""}`));
-  const body = make("div");
-  place.append(body);
+function placeOf(one, named) {
+  const words = `${one.name}${one.step === undefined ? "" : `, step ${one.step}`}`;
+  one.body = make("div");
+  return make("section", { "aria-label": words }, named ? make("h3", {}, words) : null, one.body);
+}
+
+async function show(screen, one, now) {
   try {
     if (one.trouble) throw one.trouble;
-    leave = (await screen.show(one, body, now)) ?? leave;
+    const end = await screen.show(one, one.body, now);
+    if (end) leave.push(end);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    body.append(make("p", { role: "status" }, error.message));
+    one.body.append(make("p", { role: "status" }, error.message));
   }
-  return place;
 }
 
 async function draw() {
   const turn = ++round;
-  leave?.();
-  leave = null;
+  leave.forEach((end) => end());
+  leave = [];
   const now = state();
   const name = SCREENS[now.screen] ? now.screen : "tour";
   const screen = SCREENS[name];
@@ -97,24 +100,30 @@ async function draw() {
   if (!model) return;
   $("model").value = model;
   $("busy").textContent = "Looking ...";
-  const sides = [side(model, now.step)];
+  const sides = [side(model, now.step, turn)];
   if (now.beside) {
     const [other, step] = now.beside.split("@");
-    sides.push(side(other, step));
+    sides.push(side(other, step, turn));
   }
   await Promise.all(sides.map(learn));
   if (turn !== round) return;
   now.text ??= sides[0].info?.example ?? "";
   $("text").value = now.text;
   $("written").value = now.written ?? "";
-  const places = [];
+  checkpoints(sides[0].info, now);
+  const places = sides.map((one) => placeOf(one, sides.length > 1));
+  // In place of the screen before as soon as there is something to be seen.
+  const appear = () => {
+    if (turn !== round || places[0].isConnected) return;
+    $("screen").className = sides.length > 1 ? "sides two" : "sides";
+    $("screen").replaceChildren(...places);
+  };
   for (const one of sides) {
-    places.push(await show(screen, one, now, sides.length > 1));
+    one.appear = appear;
+    await show(screen, one, now);
     if (turn !== round) return;
   }
-  checkpoints(sides[0].info, now);
-  $("screen").className = sides.length > 1 ? "sides two" : "sides";
-  $("screen").replaceChildren(...places);
+  appear();
   const by = new Set(sides.flatMap((one) => [...one.by]));
   $("busy").textContent = `Made in ${digits(1000 * sides[0].seconds, 0)} ms.`;
   $("by").replaceChildren(

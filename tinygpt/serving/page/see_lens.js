@@ -6,53 +6,67 @@ export const about = "Every layer adds to what the layers before it left. Here t
   + "which turns that into a guess, is made after each layer: what it would say if it ended there. "
   + "The lens was made for the last layer: an early one may know more than it can be read to say.";
 
+const name = (row) => (row === 0 ? "before all" : `after layer ${row - 1}`);
+
+// A row is a whole pass over the vocabulary, so they are asked for one by one, the last layer first,
+// and shown as they come.
 export async function show(side, place, now) {
-  const text = now.text ?? "";
-  const found = await side.ask("lens", { ...side.read(now), silenced: silenced() });
-  const rows = found.likeliest.length;
-  const at = Math.min(Number(now.at ?? found.tokens.length - 1), found.tokens.length - 1);
-  const row = Math.min(Number(now.row ?? rows - 1), rows - 1);
-  const cell = (r, t) => {
-    const button = make("button", {
-      type: "button", onclick: () => go({ at: t, row: r }),
-      "aria-pressed": String(r === row && t === at),
-    }, visible(found.texts[found.likeliest[r][t][0]]));
-    button.style.setProperty("--p", found.probabilities[r][t][0]);
-    return make("td", {}, button);
-  };
-  const name = (r) => (r === 0 ? "before all" : `after layer ${r - 1}`);
-  const body = [];
-  for (let r = rows - 1; r >= 0; r--) {
-    body.push(make("tr", {}, make("th", { scope: "row" }, name(r)),
-      ...found.tokens.map((_, t) => cell(r, t))));
-  }
-  const lens = make(
+  const last = side.info.layers;
+  const asked = { ...side.read(now), silenced: silenced() };
+  const ask = (row) => side.ask("lens", { ...asked, row });
+  const first = await ask(last);
+  const { tokens } = first;
+  const at = Math.min(Number(now.at ?? tokens.length - 1), tokens.length - 1);
+  const chosen = Math.min(Number(now.row ?? last), last);
+  const lines = Array.from({ length: last + 1 }, (_, row) => make(
+    "tr", {}, make("th", { scope: "row" }, name(row)), ...tokens.map(() => make("td"))));
+  const fill = (row, found) => lines[row].replaceChildren(
+    lines[row].firstElementChild, ...tokens.map((_, t) => {
+      const cell = make("button", {
+        type: "button", onclick: () => go({ at: t, row }),
+        "aria-pressed": String(row === chosen && t === at),
+      }, visible(found.texts[found.likeliest[0][t][0]]));
+      cell.style.setProperty("--p", found.probabilities[0][t][0]);
+      return make("td", {}, cell);
+    }));
+  fill(last, first);
+  const detail = make("div");
+  const account = make("div");
+  place.append(make("div", { class: "wheel", tabindex: "0" }, make(
     "table", { class: "lens" }, make("caption", {}, "The likeliest next token, layer by layer"),
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "layer"),
-      ...found.tokens.map((token) => make("th", { scope: "col" }, visible(token.text))))),
-    make("tbody", {}, ...body),
-  );
-  place.append(
-    make("div", { class: "wheel", tabindex: "0" }, lens),
-    make("h3", {}, `After "${found.tokens[at].text}" (${at}), ${name(row)}`),
-    make("p", { role: "status" }, `Entropy ${digits(found.entropy[row][at])} nats. What the model `
-      + `says in the end is number ${found.rank[row][at] + 1} here.`),
-    bars(found.likeliest[row][at].map((token, i) => ({
-      name: found.texts[token], value: found.probabilities[row][at][i],
-      words: percent(found.probabilities[row][at][i]),
+      ...tokens.map((token) => make("th", { scope: "col" }, visible(token.text))))),
+    make("tbody", {}, ...[...lines].reverse()),
+  )), detail, account);
+  side.appear();
+  await sums(side, account, asked, at, now.token);
+  for (let row = last; row >= 0 && !side.left(); row--) {
+    const found = row === last ? first : await ask(row);
+    if (row < last) fill(row, found);
+    if (row === chosen) detail.replaceChildren(...cellOf(found, tokens[at], at, row));
+  }
+}
+
+function cellOf(found, token, at, row) {
+  return [
+    make("h3", {}, `After "${token.text}" (${at}), ${name(row)}`),
+    make("p", { role: "status" }, `Entropy ${digits(found.entropy[0][at])} nats. What the model `
+      + `says in the end is number ${found.rank[0][at] + 1} here.`),
+    bars(found.likeliest[0][at].map((one, i) => ({
+      name: found.texts[one], value: found.probabilities[0][at][i],
+      words: percent(found.probabilities[0][at][i]),
     })), "The likeliest tokens of this layer"),
-  );
-  await sums(side, place, text, at, now.token);
+  ];
 }
 
 // Who wrote one logit.
-async function sums(side, place, text, position, token) {
+async function sums(side, place, { text, silenced: off }, position, token) {
   place.append(make("h3", {}, "Who wrote it"));
   if (side.info.no_account) {
     place.append(make("p", {}, side.info.no_account));
     return;
   }
-  const asked = { text, position, silenced: silenced() };
+  const asked = { text, position, silenced: off };
   if (token !== undefined) asked.token = Number(token);
   const found = await side.ask("account", asked);
   const parts = [{ name: "the token and its place", value: found.start }];

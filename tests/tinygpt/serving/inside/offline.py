@@ -28,7 +28,7 @@ def loopback_up():
 
 
 def stops(browser, room, **where):
-    """(title, faults, whether it drew) of each stop of the tour."""
+    """(title, faults) of each stop of the tour, drawn."""
     go(browser, room, "tour", **where)
     links = browser.run("[...document.querySelectorAll('#screen li a')].map((a) => a.hash)")
     for link in links:
@@ -36,9 +36,9 @@ def stops(browser, room, **where):
         browser.events.clear()
         browser.open(f"{room.url}/look{link}")
         browser.until(DONE)
-        drew = browser.run("document.querySelector('#screen').textContent.length") > 30
+        browser.until("document.querySelector('#screen').textContent.length > 30")
         title = browser.run("document.querySelector('#title').textContent")
-        yield title, faults(browser, room), drew
+        yield title, faults(browser, room)
 
 
 def main(run, folder):

@@ -7,11 +7,12 @@ import pytest
 
 from tests.tinygpt.serving.conftest import Room, make_served
 from tinygpt.inference.sampling import Sampling, probabilities
-from tinygpt.inspection import watch
+from tinygpt.inspection import Seen, watch
 from tinygpt.inspection.account import account
 from tinygpt.inspection.lens import lens
 from tinygpt.runs.chat_form import OWN_TEMPLATE, ChatForm
 from tinygpt.serving.inside.looks import EXAMPLE, LOOKS, example
+from tinygpt.serving.inside.passes import Passes
 from tinygpt.serving.inside.source import SHOWN, source
 from tinygpt.tokenizer import CharTokenizer
 
@@ -119,6 +120,11 @@ def test_lens_and_account_are_inspections(room, seen):
     assert asked["likeliest"] == expected.tokens.tolist()
     np.testing.assert_allclose(asked["probabilities"], expected.probabilities)
     assert asked["texts"][str(expected.tokens[0, 0, 0])]
+    for row in range(3):
+        alone = room.post("/look/lens", text=TEXT, k=3, row=row)
+        assert alone["rows"] == 3
+        assert [alone[one][0] for one in ("likeliest", "probabilities", "entropy", "rank")] == [
+            asked[one][row] for one in ("likeliest", "probabilities", "entropy", "rank")]
     sums = room.post("/look/account", text=TEXT, position=2, token=7)
     parts = account(model, found, 2, 7)
     assert sums["logit"] == parts.logit and sums["heads"] == parts.heads.tolist()
@@ -146,6 +152,32 @@ def test_what_there_is_to_look_at(room):
     assert found["run"] is False and found["control"] is False
 
 
+def test_a_pass_is_kept_for_the_next_question(monkeypatch):
+    made, passes = [], Passes()
+
+    def seen(key, size=10):
+        def make():
+            made.append(key)
+            return Seen(np.zeros(1), logits=np.zeros(size, np.uint8))
+        return passes.of(key, make)
+
+    first = seen("a")
+    assert seen("a") is first and made == ["a"]
+    seen("b"), seen("a"), seen("c")
+    assert seen("a") is first and made == ["a", "b", "c"]  # "b" was asked for longest ago
+    monkeypatch.setattr("tinygpt.serving.inside.passes.MOST", 9)
+    seen("long"), seen("long")
+    assert made[3:] == ["long", "long"]
+
+
+def test_a_checkpoint_a_head_and_a_text_each_have_a_pass_of_their_own(room):
+    asked = {"text": TEXT}
+    whole = room.post("/look/next", **asked)["losses"]
+    assert room.post("/look/next", **asked, silenced=[[0, 1]])["losses"] != whole
+    assert room.post("/look/next", text=TEXT[:-1])["losses"] != whole
+    assert room.post("/look/next", **asked)["losses"] == whole
+
+
 def test_an_example_is_what_the_model_can_read(room):
     served = make_served(context=8)
     assert example(served, 64) == EXAMPLE == room.post("/look/model")["example"]
@@ -163,6 +195,7 @@ def test_an_example_is_what_the_model_can_read(room):
     ("head", {"text": TEXT, "layer": 2, "head": 0}, "no head 0 in layer 2"),
     ("attention", {"text": TEXT, "silenced": [[0, 5]]}, "no head 5 in layer 0"),
     ("attention", {"text": TEXT, "half": "cross"}, "reads no source"),
+    ("lens", {"text": TEXT, "row": 3}, "no row 3"),
     ("account", {"text": TEXT, "position": 60}, "no position 60"),
     ("account", {"text": TEXT, "position": 0, "token": 300}, "no token 300"),
     ("neighbours", {"token": 300}, "no token 300"),

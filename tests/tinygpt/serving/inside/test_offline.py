@@ -36,6 +36,5 @@ def test_the_tour_in_an_empty_network(tiny_text, tmp_path):
     found = json.loads(done.stdout)
     assert list(found) == ["0", "20"]
     for stops in found.values():
-        assert len(stops) == 10 and len({title for title, _, _ in stops}) >= 7
-        assert [wrong for _, wrong, _ in stops if wrong] == []
-        assert all(drew for _, _, drew in stops)
+        assert len(stops) == 10 and len({title for title, _ in stops}) >= 7
+        assert [wrong for _, wrong in stops if wrong] == []

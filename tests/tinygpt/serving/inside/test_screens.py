@@ -68,7 +68,7 @@ def faults(browser, room):
 @pytest.mark.parametrize("model", ("a", "run"))
 def test_a_screen_draws_without_a_fault(browser, looked, screen, model):
     go(browser, looked, screen, model=model, text="The cat" if model == "a" else "the cat sat")
-    assert browser.run("document.querySelector('#screen').textContent.length") > 30
+    browser.until("document.querySelector('#screen').textContent.length > 30")
     assert browser.run("document.querySelector('nav [aria-current]').dataset.screen") == screen
     assert faults(browser, looked) == []
 
