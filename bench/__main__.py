@@ -37,6 +37,7 @@ COMMANDS = {
     "serve-abuse": "Slow, broken and rude clients by the thousand, and what the others notice.",
     "serve-peer": "Our server and llama.cpp's on the same file, one and eight at once.",
     "serve-load": "Mixed load for minutes, and what has grown.",
+    "look": "The screens of /look: the server's time, a hover's, and what a training notices.",
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
     "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
