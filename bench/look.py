@@ -11,7 +11,8 @@ it took ("seconds" of each answer). Bars: attention, lens and account together 1
 
 --training: a run of S in a process of its own, watched by three readers for 4 s and by nobody for
 4 s, again and again; the ratio of steps a second. And how long after its line was written a step
-is with a reader. --hover: a head's map, the pointer over 500 cells.
+is with a reader. --hover: a head's map, the pointer over 500 cells; and the pages from the address
+to where they can be used, on a CPU that Chromium makes four times slower.
 
 Read next: ../tinygpt/serving/inside/looks.py.
 """
@@ -202,6 +203,7 @@ def hover(rounds: int) -> None:
         browser = Browser(folder)
         try:
             text = "".join(chr(0x100 + i) for i in range(TOKENS))
+            usable(browser, room.port, rounds)
             browser.open(f"http://127.0.0.1:{room.port}/look#screen=attention&text={text}")
             browser.until("document.querySelector('#busy').textContent.startsWith('Made')")
             times = browser.run("""(() => {
@@ -224,6 +226,23 @@ def hover(rounds: int) -> None:
             room.close()
     click.echo(f"a hover: {np.median(times):.2f} ms, p95 {np.percentile(times, 95):.2f}, at worst "
                f"{max(times):.2f} ({len(times)} moves, laid out)")
+
+
+def usable(browser: Any, port: int, rounds: int) -> None:
+    """Milliseconds from the address to where a page can be used, four times slower than here."""
+    browser.do("Network.setCacheDisabled", cacheDisabled=True)
+    browser.do("Emulation.setCPUThrottlingRate", rate=4)
+    for page, ready in (("/", "document.querySelector('#model').options.length"),
+                        ("/look", "document.querySelectorAll('#screen a').length")):
+        times = []
+        for _ in range(rounds):
+            browser.open(f"http://127.0.0.1:{port}{page}")
+            browser.until(ready)
+            times.append(browser.run("performance.now()"))
+            browser.open("about:blank")
+        click.echo(f"{page:6} can be used after {np.median(times):.0f} ms, at worst "
+                   f"{max(times):.0f} ({rounds} times, without a cache, CPU four times slower)")
+    browser.do("Emulation.setCPUThrottlingRate", rate=1)
 
 
 @click.command()
