@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import os
 import re
 import shutil
 import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,7 @@ HOSTILE = [
     "<body onload=hit=1>", "<details open ontoggle=hit=1>", "'\"><img src=x>", "<base href=//x>",
     "<form action=//x><button>", "<link rel=stylesheet href=//x>", "\x00\x07",
 ]
+AXE = Path(os.environ.get("TINYGPT_AXE", "axe.min.js"))
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 SAID = "[...document.querySelectorAll('#said .text')].map(e => e.textContent)"
 IDLE = "document.querySelector('#stop').hidden && document.querySelectorAll('#said article').length"
@@ -201,6 +204,24 @@ def test_it_can_be_read_and_used(page, width, scheme):
     assert found["nameless"] == found["empty"] == found["low"] == 0
     back = page.run("getComputedStyle(document.body).backgroundColor")
     assert (back == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+@needs_browser
+@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: TINYGPT_AXE=axe.min.js (npm pack)")
+@pytest.mark.parametrize("width", (360, 1280))
+@pytest.mark.parametrize("scheme", ("light", "dark"))
+def test_axe_finds_nothing(page, width, scheme):
+    page.do("Emulation.setDeviceMetricsOverride", width=width, height=740, deviceScaleFactor=1,
+            mobile=width < 500)
+    page.do("Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": scheme}])
+    say(page, "The cat")
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.run("document.querySelector('.drawn').click()")
+    page.until(f"{WHY}.querySelectorAll('.line').length")
+    page.run(AXE.read_text(encoding="utf-8") + "; 0")
+    assert page.run("axe.run().then((r) => r.violations.map((v) => [v.id, v.nodes[0].html]))") == []
+    assert page.run("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node")
