@@ -182,6 +182,8 @@ export function bars(rows, label) {
   return found;
 }
 
+const short = (value) => digits(value, Math.abs(value) >= 100 ? 0 : 3);
+
 // Curves over x. Each: { name, x, y, kind: "curve" or "held" }.
 export function curves(name, lines, { height = 180, width = 560 } = {}) {
   const points = lines.flatMap(({ x, y }) => x.map((at, i) => [at, y[i]]))
@@ -201,7 +203,7 @@ export function curves(name, lines, { height = 180, width = 560 } = {}) {
   });
   picture.append(
     svg("path", { class: "axis", d: `M60 8V${height - 22}H${width - 10}`, fill: "none" }),
-    svg("text", { x: 4, y: py(y1) + 8 }, digits(y1)), svg("text", { x: 4, y: py(y0) }, digits(y0)),
+    svg("text", { x: 4, y: py(y1) + 8 }, short(y1)), svg("text", { x: 4, y: py(y0) }, short(y0)),
     svg("text", { x: 60, y: height - 6 }, String(Math.round(x0))),
     svg("text", { x: width - 10, y: height - 6, "text-anchor": "end" }, String(Math.round(x1))),
   );
@@ -216,7 +218,8 @@ export function curves(name, lines, { height = 180, width = 560 } = {}) {
     name, ["step", ...lines.map((line) => line.name)],
     lines[0].x.map((at, i) => [at, ...lines.map(({ y }) => y[i] ?? "")]),
   );
-  return make("figure", {}, make("figcaption", {}, name), picture,
+  const others = lines.slice(1).map((line) => `, ${line.name} in the other colour`).join("");
+  return make("figure", {}, make("figcaption", {}, name + others), picture,
     unfolding("The numbers", numbersOf),
     make("button", { type: "button", onclick: () => save(name, picture) }, "Save as SVG"));
 }
@@ -241,7 +244,7 @@ export function scatter(name, places, names, pick, chosen = new Set()) {
     dot.addEventListener("click", () => pick(i));
     picture.append(dot);
     if (chosen.has(i)) {
-      picture.append(svg("text", { x: px(xs[i]) + 7, y: 564 - py(ys[i]) }, text));
+      picture.append(svg("text", { x: px(xs[i]) + 7, y: 564 - py(ys[i]) }, visible(text)));
     }
   });
   const numbersOf = () => table(

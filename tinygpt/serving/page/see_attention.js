@@ -39,6 +39,7 @@ export async function show(side, place, now) {
   const off = new Set(silenced().map(([l, h]) => `${l}.${h}`));
   const chosen = (now.head ?? "0.0").split(".").map(Number);
   const grid = make("div", { class: "grid", role: "group", "aria-label": "Heads" });
+  grid.style.setProperty("--heads", heads); // a layer is a row
   for (let l = 0; l < layers; l++) {
     for (let h = 0; h < heads; h++) {
       const at = (l * heads + h) * rows * columns;

@@ -1,4 +1,4 @@
-import { heatmap, make, numbers, percent, scatter, table } from "/page/draw.js";
+import { heatmap, make, numbers, percent, scatter, table, visible } from "/page/draw.js";
 import { go } from "/page/place.js";
 
 export const title = "Embeddings";
@@ -36,7 +36,7 @@ export async function show(side, place, now) {
   place.append(
     make("div", { class: "row" }, make("label", {}, "Token number", field)),
     table(`Neighbours of "${near.token.text}"`, ["token", "text", "cosine"],
-      near.near.map((one, i) => [one.id, one.text, near.cosines[i]])),
+      near.near.map((one, i) => [one.id, visible(one.text), near.cosines[i]])),
     scatter("tokens", numbers(found.places), found.names, (i) => go({ token: i }), chosen),
   );
 }

@@ -6,10 +6,13 @@ export const about = "At each place the model gives every token a probability to
   + "thicker the line under a token, the less it was expected. Choose a token to see what else "
   + "could have stood there.";
 
+// A second bar where drawing changes anything.
 export function candidates(found, at) {
+  const [before, after] = [found.before[at], found.after[at]];
+  const changed = before.some((p, i) => Math.abs(p - after[i]) > 1e-9);
   return bars(found.candidates[at].map((token, i) => ({
-    name: token.text, value: found.before[at][i], after: found.after[at][i],
-    words: `${percent(found.before[at][i])}, drawn ${percent(found.after[at][i])}`,
+    name: token.text, value: before[i], after: changed ? after[i] : undefined,
+    words: changed ? `${percent(before[i])}, drawn ${percent(after[i])}` : percent(before[i]),
   })), "The likeliest tokens here");
 }
 
