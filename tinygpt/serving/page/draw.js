@@ -71,7 +71,8 @@ export function shaded(canvas, values, rows, columns) {
   return canvas;
 }
 
-// The picture as a file of its own: an SVG with its colours in it.
+// The picture as a file of its own: an SVG with its colours in it. What is not on the page has its
+// colours already.
 export function save(name, node) {
   const copy = node.cloneNode(true);
   copy.setAttribute("xmlns", SVG);
@@ -80,7 +81,8 @@ export function save(name, node) {
   outside.forEach((one, i) => {
     const style = getComputedStyle(one);
     for (const property of ["fill", "stroke", "stroke-width", "font-family", "font-size"]) {
-      inside[i].setAttribute(property, style.getPropertyValue(property));
+      const value = style.getPropertyValue(property);
+      if (value) inside[i].setAttribute(property, value);
     }
   });
   const text = new XMLSerializer().serializeToString(copy);
@@ -159,8 +161,8 @@ export function heatmap({ name, values, exact, rows, columns, pick }) {
   );
 }
 
-// Names with bars of 0 to 1, or of both signs. Each row: { name, value, words }, name text or a
-// node; after: a second, thinner bar below, what became of the value.
+// Names with bars of 0 to 1, or of both signs, and their file. Each row: { name, value, words }, name
+// text or a node; after: a second, thinner bar below, what became of the value.
 export function bars(rows, label) {
   const most = Math.max(...rows.map((row) => Math.max(Math.abs(row.value), row.after ?? 0)), 1e-12);
   const signed = rows.some((row) => row.value < 0);
@@ -179,6 +181,31 @@ export function bars(rows, label) {
       make("span", {}, words ?? digits(value)),
     ));
   }
+  return make("figure", {}, found, make("button", {
+    type: "button", onclick: () => save(label, barsPicture(found, rows, most, signed)),
+  }, "Save as SVG"));
+}
+
+// The same as SVG: a row of 20 units each, names to the left, numbers to the right.
+function barsPicture(list, rows, most, signed) {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const text = (words, x, y, more) => svg("text", {
+    x, y, fill: colour("--text"), "font-family": "sans-serif", "font-size": "12", ...more,
+  }, words);
+  const found = svg("svg", { viewBox: `0 0 640 ${20 * rows.length}` });
+  rows.forEach(({ value, after }, i) => {
+    const [name, , words] = list.children[i].children;
+    const rect = (size, y, height, fill) => {
+      const width = Math.abs(size) / most * (signed ? 140 : 280);
+      const x = 170 + (signed ? 140 - (size < 0 ? width : 0) : 0);
+      found.append(svg("rect", { x, y: 20 * i + y, width, height, fill }));
+    };
+    found.append(text(name.textContent, 160, 20 * i + 14, { "text-anchor": "end" }),
+      text(words.textContent, 460, 20 * i + 14));
+    rect(value, 3, after === undefined ? 14 : 9, colour(value < 0 ? "--warm" : "--bar"));
+    if (after !== undefined) rect(after, 13, 4, colour("--warm"));
+  });
   return found;
 }
 

@@ -1,4 +1,4 @@
-import { make, tokenLine } from "/page/draw.js";
+import { make, tokenLine, visible } from "/page/draw.js";
 
 export const title = "Tokens";
 export const about = "A model reads no letters: it reads numbers, each a piece of text that was "
@@ -7,7 +7,7 @@ export const about = "A model reads no letters: it reads numbers, each a piece o
 
 function tree(node) {
   return make("ul", { class: "tree" }, make(
-    "li", {}, make("code", {}, `${node.text}  (${node.id})`), ...node.parts.map(tree),
+    "li", {}, make("code", {}, `${visible(node.text)}  (${node.id})`), ...node.parts.map(tree),
   ));
 }
 

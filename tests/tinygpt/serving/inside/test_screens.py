@@ -4,12 +4,14 @@ import json
 import os
 from pathlib import Path
 from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import pytest
 
 import tinygpt
 from tests.tinygpt.serving.browser import CHROMIUM
 from tests.tinygpt.serving.conftest import Room, make_served
+from tests.tinygpt.serving.inside.test_kinds import make_kind
 from tests.tinygpt.serving.inside.test_runs import SMALL
 from tests.tinygpt.serving.test_page import HOSTILE
 from tinygpt.serving.pages import FOLDER, files
@@ -40,7 +42,8 @@ def looked(tiny_text, tmp_path_factory):
         f"data.source={tiny_text}", *SMALL, "training.steps=20", "training.eval_every=10",
         "training.sample_every=10", "training.history_every=10",
     ])
-    found = Room([make_served("a"), *Served.open(str(folder), lambda text: None, {})], train=True)
+    run, = Served.open(str(folder), lambda text: None, {})
+    found = Room([make_served("a"), make_kind("bert"), run], train=True)
     yield found
     found.stop()
 
@@ -141,6 +144,30 @@ def test_the_numbers_behind_a_picture_are_a_table(browser, looked):
     rows = browser.run("[...document.querySelectorAll('figure tbody tr')].map((r) => "
                        "[...r.querySelectorAll('td')].map((d) => Number(d.textContent)))")
     assert len(rows) == 11 and all(abs(sum(row) - 1) < 0.02 for row in rows)
+
+
+@needs_browser
+@pytest.mark.parametrize("screen, least", [
+    ("attention", 121), ("lens", 10), ("gaps", 10), ("weights", 20), ("embeddings", 20),
+    ("training", 1),
+])
+def test_a_picture_is_saved_as_svg_with_its_colours(browser, looked, tmp_path, screen, least):
+    where = {"model": "bert"} if screen == "gaps" else {"model": "run"}
+    go(browser, looked, screen, **where, text="the cat sat")
+    browser.until("document.querySelector('#screen figure') !== null")
+    browser.do("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.run("[...document.querySelectorAll('#screen button')]"
+                ".find((b) => b.textContent == 'Save as SVG').click()")
+    for _ in range(100):
+        if files := [one for one in tmp_path.glob("*.svg") if one.stat().st_size]:
+            break
+        browser.run("new Promise((done) => setTimeout(done, 50))")
+    shapes = [one for one in ElementTree.parse(files[0]).getroot().iter()
+              if one.tag.endswith(("rect", "circle", "path"))]
+    assert len(shapes) >= least
+    colours = {one.get("fill") for one in shapes} | {one.get("stroke") for one in shapes}
+    assert len(colours - {None, "", "none"}) >= (2 if screen == "attention" else 1)
+    assert all(one.get("fill") for one in shapes)
 
 
 @needs_browser
