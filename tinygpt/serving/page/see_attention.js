@@ -32,39 +32,45 @@ export async function show(side, place, now) {
   const half = side.info.assembly === "encoder-decoder" ? now.half ?? "cross" : "self";
   const asked = { ...side.read(now), silenced: silenced(), half };
   const found = await side.ask("attention", asked);
-  const names = side.info.assembly === "encoder-decoder" ? null
-    : await habitsOf(side);
   const values = numbers(found.maps);
   const [layers, heads, rows, columns] = found.maps.shape;
   const off = new Set(silenced().map(([l, h]) => `${l}.${h}`));
   const chosen = (now.head ?? "0.0").split(".").map(Number);
   const grid = make("div", { class: "grid", role: "group", "aria-label": "Heads" });
   grid.style.setProperty("--heads", heads); // a layer is a row
+  const labels = [];
   for (let l = 0; l < layers; l++) {
     for (let h = 0; h < heads; h++) {
       const at = (l * heads + h) * rows * columns;
-      const habit = names?.names[l]?.[h] ?? "";
       const map = values.subarray(at, at + rows * columns);
       const silent = off.has(`${l}.${h}`);
+      labels.push(make("span", {}, silent ? "(off)" : ""));
       grid.append(make(
         "button", {
           type: "button", class: silent ? "off" : "",
           "aria-pressed": String(l === chosen[0] && h === chosen[1]),
           onclick: () => go({ head: `${l}.${h}` }),
         }, shaded(make("canvas", { "aria-hidden": "true" }), map, rows, columns),
-        `${l}.${h} ${silent ? "(off)" : habit}`,
+        `${l}.${h} `, labels.at(-1),
       ));
     }
   }
-  const detail = make("div");
+  const [detail, habit] = [make("div"), make("p", { class: "quiet" })];
   place.append(...[chooser(side, half)].filter(Boolean), detail,
     make("h3", {}, "All heads: layer.head"), grid);
-  if (chosen[0] < layers && chosen[1] < heads) {
-    await head(side, detail, found, asked, chosen, names);
+  const there = chosen[0] < layers && chosen[1] < heads;
+  if (there) await head(side, detail, found, asked, chosen, habit);
+  side.appear();
+  const names = side.info.assembly === "encoder-decoder" ? null : await habitsOf(side);
+  if (!names) return;
+  names.names.flat().forEach((name, i) => { labels[i].textContent ||= name; });
+  if (there) {
+    habit.textContent = `On random text: ${names.habits.map((name, i) => `${name} ${
+      percent(names.scores[i][chosen[0]][chosen[1]])}`).join(", ")}.`;
   }
 }
 
-async function head(side, place, found, asked, [layer, number], names) {
+async function head(side, place, found, asked, [layer, number], habit) {
   const one = await side.ask("head", { ...asked, layer, head: number });
   const [weights, scores, masked] = [numbers(one.weights), numbers(one.scores), numbers(one.masked)];
   const [rows, columns] = one.weights.shape;
@@ -83,12 +89,9 @@ async function head(side, place, found, asked, [layer, number], names) {
       .reduce((sum, w) => sum + w, 0))}.`;
   };
   const shades = Uint8Array.from(weights, (w) => Math.round(255 * w));
-  const habit = names ? names.habits.map((name, i) => `${name} ${
-    percent(names.scores[i][layer][number])}`).join(", ") : "";
   place.append(
     make("h3", {}, `Layer ${layer}, head ${number}`),
-    ...(habit ? [make("p", { class: "quiet" }, `On random text: ${habit}.`)] : []),
-    line, words,
+    habit, line, words,
     heatmap({
       name: `attention of layer ${layer} head ${number}`, values: shades, exact: weights,
       rows: found.queries.map((token) => token.text), columns: found.keys.map((token) => token.text),
