@@ -243,3 +243,18 @@ console.log(bytes.length);
 """, encoding="utf-8")
     done = subprocess.run(["node", tmp_path / "test.mjs"], capture_output=True, text=True)
     assert done.returncode == 0 and int(done.stdout) > 60, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node")
+def test_what_would_show_nothing_has_a_sign(tmp_path):
+    signs = {
+        "cat": "cat", " cat": " cat", " ": "\u2423", "\r": "\u240d", "\n\n": "\u21b5\u21b5",
+        "\t": "\u21e5", "a\u0007": "aU+0007", "\u200b": "U+200B", "\u00a0": "U+00A0", "": "(part)",
+    }
+    (tmp_path / "draw.mjs").write_bytes((FOLDER / "draw.js").read_bytes())
+    (tmp_path / "test.mjs").write_text(
+        'import { visible } from "./draw.mjs";\n'
+        f"console.log(JSON.stringify({json.dumps(list(signs))}.map(visible)));", encoding="utf-8")
+    done = subprocess.run(["node", tmp_path / "test.mjs"], capture_output=True, text=True,
+                          encoding="utf-8")
+    assert json.loads(done.stdout) == list(signs.values())

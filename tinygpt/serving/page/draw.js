@@ -31,9 +31,15 @@ export function digits(value, count = 3) {
   return Math.abs(value) >= 1e5 ? value.toExponential(2) : value.toFixed(count);
 }
 
-// A token's text as something to be seen: white space alone has a sign.
-export const visible = (text) => (text.trim() ? text : text.replaceAll(" ", "␣") || "(empty)")
-  .replaceAll("\\n", "↵");
+// A token's text as something to be seen: what would show nothing has a sign. Of half a character
+// there is no text.
+const SIGNS = { " ": "␣", "\n": "↵", "\r": "␍", "\t": "⇥" };
+const sign = (c) => SIGNS[c] ?? `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+export function visible(text) {
+  const blank = /^[\p{C}\p{Z}]*$/u.test(text);
+  const shown = blank ? [...text].map(sign).join("") : text.replace(/\p{Cc}/gu, sign);
+  return shown.replaceAll("\\n", "↵") || "(part)";
+}
 
 export const percent = (p) => `${(100 * p).toFixed(p < 0.001 ? 3 : 1)} %`;
 

@@ -75,7 +75,7 @@ export function among(node, at, found, branch) {
     words: `${percent(found.before[i])}, drawn ${percent(found.after[i])}`,
   }));
   return [
-    make("h3", { tabindex: "-1" }, `"${text}" was ${likely(nats)} likely (${bits(nats)} bits)`),
+    make("h3", { tabindex: "-1" }, `"${visible(text)}" was ${likely(nats)} likely (${bits(nats)} bits)`),
     make("p", { class: "quiet" }, `${why}Below, each candidate as the model has it, and as it is `
       + "drawn after temperature, top k and top p. Choose another, and the answer goes on from it."),
     bars(rows, "What it was drawn among"),
