@@ -10,7 +10,7 @@ MAY_IMPORT = {"kernels": set(), "minigrad": {"kernels"}, "tinygpt": {"minigrad"}
 
 # The rooms of tinygpt, from the ground up: each may import itself and those before it.
 ROOMS = (
-    "errors", "machine", "storage", "text", "config", "tokenizer", "data", "model", "adapters",
+    "errors", "machine", "storage", "book", "text", "config", "tokenizer", "data", "model", "adapters",
     "runs", "exchange", "weights", "inference", "inspection", "training", "pretraining",
     "finetuning", "seq2seq", "compression", "planning", "diagnosis", "screens", "structured",
     "serving", "library", "cli", "__main__",
