@@ -4,7 +4,7 @@ All addresses are relative, so the same files can be opened from a folder, put o
 served below any path. Nothing is fetched from elsewhere, and no page needs a script but the search.
 
     index.html, numbers.html, ...        the pages of docs/
-    source/kernels/c/softmax.c.html      every file of code that a page links
+    source/*.html                        the files of code that pages link
     api/minigrad.ops.html                public names with their docstrings
     search.html, words.js                all sections, found in the reader's browser
 
