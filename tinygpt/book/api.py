@@ -13,7 +13,7 @@ from pathlib import Path
 from tinygpt.book.pages import ROOT
 
 PACKAGES = ("kernels/numpy_ref", "minigrad", "tinygpt")  # and the packages in them
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+Function = ast.FunctionDef
 
 
 def modules() -> list[str]:
@@ -53,8 +53,9 @@ def _public(tree: ast.Module, path: Path) -> Iterator[str]:
             yield _said(node)
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             for method in node.body:
-                public = isinstance(method, Function) and not method.name.startswith("_")
-                if public and ast.get_docstring(method):
+                if not isinstance(method, Function) or method.name.startswith("_"):
+                    continue
+                if ast.get_docstring(method):
                     yield f"<h4><code>{_signature(method)}</code></h4>\n{_said(method)}"
 
 

@@ -52,7 +52,8 @@ def write(folder: Path) -> int:
 
 def _code(block: str) -> list[dict[str, Any]]:
     """Cells of a block; each ends with the first line that shows something."""
-    cells, lines = [], ""
+    cells: list[dict[str, Any]] = []
+    lines = ""
     examples = doctest.DocTestParser().get_examples(block)
     for last, example in zip([*[False] * (len(examples) - 1), True], examples, strict=True):
         lines += example.source

@@ -127,7 +127,7 @@ def _words() -> str:
 
 SEARCH = """<h1>Search</h1>
 <form role="search"><label for="asked">Words</label>
-<input id="asked" name="q" type="search"> <button>Search</button></form>
+<input id="asked" type="search"></form>
 <p id="count" role="status"></p>
 <ol id="found"></ol>
 <noscript><p>The search needs JavaScript. Ctrl-F finds words on a page.</p></noscript>
@@ -143,10 +143,6 @@ def _page(address: str, title: str, inside: str) -> str:
         f'<script src="{to(name)}" defer></script>\n'
         for name in ("words.js", "search.js") if address == "search.html"
     )
-    asks = "" if address == "search.html" else (
-        f'<form role="search" action="{to("search.html")}"><label for="q">Search</label> '
-        '<input id="q" name="q" type="search"></form>'
-    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -161,7 +157,7 @@ def _page(address: str, title: str, inside: str) -> str:
 <a class="skip" href="#text">Skip to the text</a>
 <header><a href="{to("index.html")}">tinygpt, the book</a>
 <a href="{to("glossary.html")}">Glossary</a> <a href="{to("api/index.html")}">API</a>
-{asks}</header>
+<a href="{to("search.html")}">Search</a></header>
 <nav aria-label="Chapters"><details><summary>Chapters</summary>
 {_contents(address)}</details></nav>
 <main id="text">

@@ -74,6 +74,7 @@ def serve(models, adapters, compare, host, port, key, key_file, allowed_host, al
 
     Only this machine reaches it, unless --host says otherwise; then a key is made and printed.
     """
+    from tinygpt.serving import learn
     from tinygpt.serving.limits import Limits
     from tinygpt.serving.pages import files
     from tinygpt.serving.security import Gate, check_key, check_origin, is_loopback, make_key
@@ -98,7 +99,8 @@ def serve(models, adapters, compare, host, port, key, key_file, allowed_host, al
     gate = Gate(
         key=make_key() if made else key, hosts={name.lower() for name in allowed_host},
         origins={check_origin(origin) for origin in allow_origin},
-        free={"/health", *files()},  # the page holds nothing; it asks for the key
+        # The pages hold nothing, and the chat asks for the key; the book is nobody's secret.
+        free={"/health", *files(), *learn.paths()},
     )
     engine = {"slots": slots, "context": context}
     given = (models, adapters, compare)

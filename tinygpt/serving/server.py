@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import visible
+from tinygpt.serving import learn
 from tinygpt.serving.api import Api
 from tinygpt.serving.inside.routes import Inside
 from tinygpt.serving.limits import Busy, Limits, Places
@@ -163,6 +164,7 @@ class Server:
             "/detokenize": {"POST": api.detokenize},
             "/tokenizer_info": {"GET": api.tokenizer_info},
             **self._inside.table(),
+            **learn.table(),
             **dict.fromkeys(self._files, {"GET": self._show_file}),
             **{f"/v1/models/{name}": {"GET": api.model} for name in self._served},
         }
