@@ -10,8 +10,8 @@ MAY_IMPORT = {"kernels": set(), "minigrad": {"kernels"}, "tinygpt": {"minigrad"}
 
 # The rooms of tinygpt, from the ground up: each may import itself and those before it.
 ROOMS = (
-    "errors", "machine", "storage", "book", "text", "config", "tokenizer", "data", "model", "adapters",
-    "runs", "exchange", "weights", "inference", "inspection", "training", "pretraining",
+    "errors", "machine", "storage", "text", "config", "tokenizer", "data", "model", "adapters",
+    "book", "runs", "exchange", "weights", "inference", "inspection", "training", "pretraining",
     "finetuning", "seq2seq", "compression", "planning", "diagnosis", "screens", "structured",
     "serving", "library", "cli", "__main__",
 )
