@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -151,3 +152,24 @@ def test_the_figures_are_what_their_script_draws():
     assert drawn == kept
     shown = "".join(map(text_of, CHAPTERS))
     assert not [name for name in kept if f"figures/{name}" not in shown]
+
+
+def test_every_command_that_a_page_shows_exists_with_its_options():
+    from tinygpt.cli import cli
+
+    context = click.Context(cli)
+    for page in DOCS.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        shown = re.findall(r"^(?: {4})?(tinygpt [a-z].*)$|`(tinygpt [a-z][^`\n]*)`", text, re.M)
+        for line in map("".join, shown):
+            words = re.sub(r"\s+#.*", "", line).split()[1:]
+            if words[0] == "learn":  # the course's, which brings its own tests
+                continue
+            command = cli.get_command(context, words[0])
+            assert command is not None, (page.name, line)
+            while isinstance(command, click.Group) and len(words) > 1:
+                words = words[1:]
+                command = command.get_command(context, words[0]) or command
+            known = {name for parameter in command.params for name in parameter.opts}
+            asked = {word.partition("=")[0].rstrip(".,;:") for word in words if word[:2] == "--"}
+            assert asked <= known | {"--help"}, (page.name, line)
