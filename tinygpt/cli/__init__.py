@@ -34,6 +34,8 @@ COMMANDS = {
     "models": ("tinygpt.cli.models:models", "Models that lie around: list, look into, delete."),
     "quantize": ("tinygpt.cli.inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "book": ("tinygpt.cli.book:book", "The book: a web site without internet, or notebooks."),
+
+    "learn": ("tinygpt.cli.learn:learn", "Exercises on this very code, and which mistake it is."),
     "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }
 ENVIRONMENT = ("TINYGPT_THREADS", "OMP_NUM_THREADS", "KERNELS_BACKEND", "KERNELS_ISA")

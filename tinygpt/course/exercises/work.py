@@ -1,0 +1,81 @@
+"""Pieces of real work that a learner's function joins, and helpers of several exercises.
+
+Everything that would import the house's numeric code is imported inside functions: her function
+must be in its place before anybody imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+TEXT = "the cat sat on the mat and the dog sat on the log by the old red barn. " * 12
+STEPS = 20
+
+
+def gpt_losses(**shape: Any) -> Callable[[], list[float]]:
+    """A function that trains a GPT of two layers for 20 steps and returns its losses.
+
+    shape: settings of ModelShape beside the smallest ones.
+    """
+
+    def train() -> list[float]:
+        from minigrad import optim
+        from tinygpt.data.batches import BatchLoader
+        from tinygpt.model import ModelShape, build
+
+        letters = sorted(set(TEXT))
+        ids = np.array([letters.index(letter) for letter in TEXT])
+        settings = {"n_layers": 2, "n_heads": 2, "d_model": 16, "context": 16, **shape}
+        model = build(ModelShape(vocab_size=len(letters), **settings), np.random.default_rng(0))
+        optimizer = optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+        batches, losses = BatchLoader(ids, 4, 16, np.random.default_rng(1)), []
+        for _, batch in zip(range(STEPS), batches, strict=False):
+            optimizer.zero_grad()
+            loss = model.loss(batch.ids, batch.targets)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    return train
+
+
+def through(f: Callable[..., Any], *arrays: Any) -> Any:
+    """{"value", "gradient" of each array} of an operation on Tensors, for a fixed dLoss/dy."""
+    from minigrad import Tensor
+
+    tensors = [Tensor(a.copy(), requires_grad=True) for a in arrays if isinstance(a, np.ndarray)]
+    rest = [a for a in arrays if not isinstance(a, np.ndarray)]
+    y = f(*tensors, *rest)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"it returns a {type(y).__name__} where a Tensor is right")
+    slope = np.cos(np.arange(y.data.size, dtype=y.dtype)).reshape(y.shape)
+    if y.requires_grad:
+        (y * Tensor(slope)).sum().backward()
+    return {"value": y.data, "gradient": [t.grad for t in tensors]}
+
+
+def net_losses() -> list[float]:
+    """The losses of a net of two layers that learns a curve, written with plain operations."""
+    from minigrad import Tensor, tensor
+
+    rng = np.random.default_rng(0)
+    x = np.linspace(-2, 2, 32)[:, None]
+    inputs, wanted = tensor(x), tensor(np.sin(2 * x))
+    weights = [Tensor(rng.standard_normal(shape) * 0.7, requires_grad=True)
+               for shape in ((1, 8), (8,), (8, 1), (1,))]
+    a, b, c, d = weights
+    losses = []
+    for _ in range(STEPS):
+        for w in weights:
+            w.grad = None
+        off = (inputs @ a + b).tanh() @ c + d - wanted
+        loss = (off * off).mean() / tensor(2.0, dtype=np.float64)
+        loss.backward()
+        for w in weights:
+            w.data -= 0.1 * np.asarray(w.grad)
+        losses.append(loss.item())
+    return losses
