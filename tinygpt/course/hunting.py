@@ -11,8 +11,9 @@ import numpy as np
 from tinygpt.course import cut
 from tinygpt.course.exercise import Exercise
 from tinygpt.course.outcome import describe
+from tinygpt.course.refusing import refused
 from tinygpt.course.route import Callee, Route
-from tinygpt.course.stages import Stage, refused
+from tinygpt.course.stages import Stage
 from tinygpt.course.writing import Tell, broken, said, unreadable
 
 
@@ -44,10 +45,8 @@ def grade(
     exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, guard: Callable[[], None]
 ) -> None:
     """Grade a file that defines `test`."""
-    from tinygpt.course.child import forbidden
-
     try:
-        why = refused(text, set(), forbidden(exercise))
+        why = refused(text, exercise, set())
     except SyntaxError as error:
         tell(said(unreadable(error)))
         return

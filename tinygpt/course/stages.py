@@ -13,7 +13,7 @@ Read next: hunting.py, predicting.py, racing.py, the other kinds; child.py, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -236,19 +236,3 @@ def _apart(a: Outcome, b: Outcome, closeness: float) -> bool:
     if a.error is not None and b.error is not None:
         return False  # two ways to fail are one failure here
     return difference(a, b, closeness) is not None
-
-
-def refused(text: str, allowed: set[tuple[str, str]], forbids: Callable[[str], str]) -> str:
-    """Why a file is not graded, "" if it is: it calls what it should write."""
-    from tinygpt.course.cut import imported
-
-    for module, name in sorted(imported(text) - allowed):
-        what = f"{name} from {module}" if name else module
-        return (
-            f"It imports {what}. Of this house, only what the file came with is yours here: the "
-            "rest would do the work for you."
-        )
-    word = forbids(text)
-    if word:
-        return f"It says {word}, and that is what you are to write yourself. Do it without."
-    return ""

@@ -9,8 +9,9 @@ from typing import Any
 from tinygpt.course import cut
 from tinygpt.course.exercise import Exercise
 from tinygpt.course.outcome import describe, line_of
+from tinygpt.course.refusing import refused
 from tinygpt.course.route import Callee, Route
-from tinygpt.course.stages import Paper, Stage, named, refused, stages
+from tinygpt.course.stages import Paper, Stage, named, stages
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -33,10 +34,8 @@ def candidate(
     more: Callable[[Paper, Callee], list[Stage]],
 ) -> None:
     """The stages of a function, then `more` of them if all are green."""
-    from tinygpt.course.child import forbidden
-
     try:
-        why = refused(text, cut.imported(cut.stub(exercise)), forbidden(exercise))
+        why = refused(text, exercise, cut.imported(cut.stub(exercise)))
     except SyntaxError as error:
         tell(said(unreadable(error)))
         return

@@ -134,7 +134,7 @@ def show_progress(folder: Folder) -> None:
         bar = "".join(full if one.name in done else empty for one in ones)
         screen.say(f"  {chapter:<14} {bar}")
     left = sum(one.minutes for one in exercises() if one.name not in done)
-    screen.say(f"\n  {len(done)} of {len(exercises())} are yours; about {left / 60:.0f} hours left.")
+    screen.say(f"\n  {len(done)} of {len(exercises())} are yours, {left / 60:.0f} hours left.")
     following = next_of(done)
     if following is not None:
         screen.say(f"  Next: {following.title}.")
