@@ -149,9 +149,10 @@ def literal(value: Any) -> str:
 
 
 def pasted(shown: str, name: str, arguments: tuple[Any, ...]) -> str:
-    """The call with these arguments.  shown: "f(*args)" by another form, with {f}, {0}, {1} ..."""
+    """The call with these arguments.  shown: the call in another form, with {f}, {0}, {1}, {rest}."""
     if shown:
-        return shown.format(*map(literal, arguments), f=name)
+        rest = ", ".join(map(literal, arguments[1:]))
+        return shown.format(*map(literal, arguments), f=name, rest=rest)
     return f"{name}({', '.join(map(literal, arguments))})"
 
 

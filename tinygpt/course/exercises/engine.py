@@ -174,4 +174,336 @@ PRODUCT = Exercise(
     ),
 )
 
-EXERCISES = (SHAPES, TANH, PRODUCT)
+
+def _quotient(draw: Draw) -> tuple[Any, ...]:
+    if draw.integer(0, 4) == 4:
+        whole = (1.0, -1.0, 2.0, -2.0, 3.0)
+        return draw.array((3,), np.int64, whole), draw.array((3,), np.int64, whole)
+    return _two(draw)
+
+
+QUOTIENT = Exercise(
+    name="quotient", title="A quotient, and integers", kind="write",
+    target="minigrad.ops.arithmetic:div", chapter="tape.md", minutes=15, after=("product",),
+    hints=(
+        "y = u / v. Hold v still: y grows with u by 1 / v. Hold u still: by -u / v^2.",
+        "Both gradients begin with dy / v; compute that once.",
+        "Integers have no gradient: their quotient is float32, and a Tensor without parents.",
+    ),
+    call=_quotient, run=through,
+    shown="{f}(tensor({0}, requires_grad=True), tensor({1}, requires_grad=True))",
+    holds=(
+        Holds("what is divided by itself is 1",
+              lambda f, a, b: bool(np.allclose(through(f, b, b)["value"], 1))),
+    ),
+    gradient=_op_gradient("div"), joins=net_losses, joined=NET,
+    mistakes=(
+        mistake("the divisor's gradient has the wrong sign",
+                "A larger divisor makes the quotient smaller: -u / v^2.",
+                "-du * (u / v)", "du * (u / v)"),
+        mistake("the divisor's gradient is divided by v once too few",
+                "d(u / v)/dv is -u / v^2: two factors of 1 / v.",
+                "-du * (u / v)", "-du * u"),
+        mistake("the divisor's gradient has lost its u",
+                "d(u / v)/dv is -u / v^2; without u it is the slope of 1 / v.",
+                "-du * (u / v)", "-du / v"),
+        mistake("the gradients are those of a product",
+                "Of u v the first gradient is dy v; of u / v it is dy / v.",
+                "du = dy / v", "du = dy * v"),
+        mistake("the two gradients are exchanged",
+                "They are returned in the order of the parents: u's, then v's.",
+                "return du, -du * (u / v)", "return -du * (u / v), du"),
+        mistake("the chain rule's dy is missing",
+                "Both gradients are dLoss/dy times a slope.",
+                "du = dy / v", "du = 0 * dy + 1 / v"),
+        mistake("integers divide to float64",
+                "NumPy makes float64 of them; here everything is float32 unless asked otherwise.",
+                "Tensor(y.astype(np.float32))", "Tensor(y)"),
+        mistake("integers are divided to integers",
+                "/ is true division: 1 / 2 is 0.5.",
+                "Tensor(y.astype(np.float32))",
+                "Tensor(np.floor_divide(a.data, b.data).astype(np.float32))"),
+    ),
+)
+
+
+def _slope(of: Any, *values: Any) -> Any:
+    """A function that computes the gradient of the first value with minigrad."""
+
+    def truth() -> Any:
+        from minigrad import tensor
+
+        leaves = [tensor(np.array(v, np.float64), requires_grad=True) for v in values]
+        of(*leaves).backward()
+        grad = np.asarray(leaves[0].grad).tolist()
+        return [int(g) for g in grad] if isinstance(grad, list) else int(grad)
+
+    return truth
+
+
+SLOPES = Exercise(
+    name="slopes", title="Gradients, before you run them", kind="predict", target="",
+    chapter="tape.md", minutes=10, after=("tanh",),
+    hints=(
+        "A gradient says by how much the result grows when that one value grows a little, the "
+        "others held still.",
+        "What is used twice gets two gradients, and they are added.",
+        "A value that was stretched over many places by broadcasting is used that many times.",
+    ),
+    questions=(
+        Question("a", "x = 3 and y = x * x. What is dy/dx?", _slope(lambda x: x * x, 3),
+                 ((9, "That is y itself."),
+                  (3, "x is used twice, and each use counts: 3 + 3."))),
+        Question("b", "w = 2, x = 3, t = 5 and loss = (w * x - t) ** 2. What is dloss/dw?",
+                 _slope(lambda w, x, t: (w * x - t) ** 2, 2, 3, 5),
+                 ((2, "The chain goes on: w moves w * x by x, so there is a factor 3."),
+                  (3, "The square's slope is 2 times what is squared."),
+                  (1, "That is the loss."))),
+        Question("c", "a = 2, b = 3 and z = a * b + a. What is dz/da?",
+                 _slope(lambda a, b: a * b + a, 2, 3),
+                 ((3, "a is used twice: in the product and by itself."),
+                  (1, "The product depends on a as well."))),
+        Question("d", "x = [-1, 2] and y = relu(x).sum(). The gradient of x, as a list?",
+                 _slope(lambda x: x.relu().sum(), [-1, 2]),
+                 (([1, 1], "relu is flat for a negative x: nothing comes back there."),
+                  ([0, 2], "The slope of relu is 0 or 1; its value is not asked for."))),
+        Question("e", "b = [1, 2, 3] is added to an array of shape (5, 3), and all of it is "
+                 "summed up. The gradient of b, as a list?",
+                 _slope(lambda b: (b + np.zeros((5, 3))).sum(), [1, 2, 3]),
+                 (([1, 1, 1], "b was stretched over five rows: it is used five times."),
+                  ([15, 15, 15], "Each element of b is used once a row, not once an element."))),
+    ),
+)
+
+
+def _graph(draw: Draw) -> tuple[Any, ...]:
+    """Parents of each node, by number; -1 is a leaf, -2 nothing; and the nodes to walk from."""
+    count = draw.integer(1, 7)
+    parents = [
+        [draw.integer(-2, i - 1) for _ in range(draw.integer(0, 3))] for i in range(count)
+    ]
+    return parents, sorted({draw.integer(0, count - 1) for _ in range(draw.integer(1, 2))})
+
+
+def _walk(f: Any, parents: list[list[int]], roots: list[int]) -> Any:
+    from minigrad.engine import Node
+
+    nodes: list[Any] = []
+    for i, of in enumerate(parents):
+        node = object.__new__(Node)
+        node.number = 10 * i
+        node.parents = tuple(
+            nodes[p] if p >= 0 else None if p == -2 else "a leaf" for p in of
+        )
+        nodes.append(node)
+    return [node.number // 10 for node in f([nodes[r] for r in roots])]
+
+
+def _parents_first(f: Any, parents: list[list[int]], roots: list[int]) -> bool:
+    order = _walk(f, parents, roots)
+    return all(p in order[:at] for at, i in enumerate(order) for p in parents[i] if p >= 0)
+
+
+TAPE_ORDER = Exercise(
+    name="tape-order", title="The order of the walk back", kind="write",
+    target="minigrad.engine:_topological", chapter="tape.md", minutes=20, after=("slopes",),
+    hints=(
+        "First collect: all nodes that can be reached from the roots over .parents. A parent may "
+        "be "
+        "a Node, a leaf or None; only Nodes are walked.",
+        "A set of those you have seen keeps a node from coming twice; a list as a stack in place "
+        "of "
+        "recursion stands a chain of 100,000.",
+        "Parents were made before their children, so sorting by .number is enough.",
+    ),
+    call=_graph, run=_walk, shown="[n.number for n in {f}(roots)]  # parents {0}, roots {1}",
+    holds=(
+        Holds("parents come before their children", _parents_first),
+        Holds("no node comes twice",
+              lambda f, p, r: len(set(_walk(f, p, r))) == len(_walk(f, p, r))),
+    ),
+    joins=net_losses, joined=NET, inputs=120,
+    mistakes=(
+        mistake("children come first",
+                "The walk takes nodes from the end of the list, so parents stand at its begin.",
+                "node.number)", "-node.number)"),
+        mistake("only the roots' own parents are found",
+                "What is found must be looked into as well: put it on the stack.",
+                "                stack.append(parent)\n", ""),
+        mistake("only the first root is walked",
+                "backward may be called for several tensors: all are roots.",
+                "set(roots)", "set(roots[:1])"),
+        mistake("a node comes once for each of its children",
+                "A node that two others use is still one node; its closure may run once only.",
+                "set(roots)", "list(roots)", "seen.add", "seen.append",
+                "type(parent) is Node and parent not in seen", "type(parent) is Node"),
+        mistake("the roots themselves are missing",
+                "The walk begins at the roots; they belong to it.",
+                "sorted(seen,", "sorted(seen - set(roots),"),
+        mistake("it is the order in which they were found",
+                "Found first is not made first: with two ways to a node, a parent can be found "
+                "before "
+                "one of its children.",
+                "set(roots)", "list(roots)", "seen.add", "seen.append",
+                "return sorted(seen, key=lambda node: node.number)", "return seen[::-1]"),
+        mistake("only the first parent is followed",
+                "An operation has as many parents as operands.",
+                "stack.pop().parents:", "stack.pop().parents[:1]:"),
+        mistake("leaves are taken for nodes",
+                "A leaf has no parents: it is where the walk ends.",
+                "type(parent) is Node and", "parent is not None and"),
+    ),
+)
+
+
+def _stretched(draw: Draw) -> tuple[Any, ...]:
+    """A gradient, and a shape that it came from by broadcasting; sometimes one that it did not."""
+    shape = draw.shape(0, 3, 3)
+    small = tuple(1 if draw.integer(0, 2) == 2 else n for n in shape)
+    small = small[draw.integer(0, len(small)) :] if draw.flag() else small
+    if small and draw.integer(0, 9) == 9:
+        small = (small[0] + 3, *small[1:]) if draw.flag() else (2, *shape)
+    return draw.array(shape, draw.dtype()), small
+
+
+UNBROADCAST_MISTAKES = (
+    mistake("the mean is taken, not the sum",
+            "Each place that x was copied to adds its own share to the loss: shares are added.",
+            "grad.sum(", "grad.mean("),
+    mistake("axes that were put in front are not summed",
+            "(3,) became (2, 3) by a new first axis: its gradient is summed over that axis.",
+            "tuple(range(extra)) + tuple(", "tuple("),
+    mistake("axes that were stretched from 1 are not summed",
+            "(2, 1) became (2, 3): the gradient is summed over the last axis, which stays, with 1.",
+            "if n == 1 and grad.shape[extra + i] != 1", "if n < 1"),
+    mistake("one of the copies is taken for all",
+            "All copies send a gradient back; the first one's alone is too little.",
+            "grad.sum(axis=repeated, keepdims=True)",
+            "grad[tuple(slice(0, 1) if i in repeated else slice(None) for i in range(grad.ndim))]"),
+    mistake("the largest is taken",
+            "Gradients of copies are added up.",
+            "grad.sum(axis=repeated, keepdims=True)", "grad.max(axis=repeated, keepdims=True)"),
+    mistake("axes are counted without those in front",
+            "Axis i of the small shape is axis extra + i of the gradient.",
+            "        extra + i for i, n", "        i for i, n"),
+    mistake("everything is summed into one number",
+            "Only the axes along which x was repeated are summed.",
+            "grad.sum(axis=repeated, keepdims=True).reshape(shape)",
+            "np.full(shape, grad.sum(), grad.dtype)"),
+    mistake("the sum is cut to the shape in place of reshaped",
+            "After the sum an axis that stood in front is gone, not cut off.",
+            "grad.sum(axis=repeated, keepdims=True).reshape(shape)",
+            "np.resize(grad, shape)"),
+)
+
+UNBROADCAST = Exercise(
+    name="unbroadcast", title="Undoing a broadcast", kind="write",
+    target="minigrad.engine:unbroadcast", chapter="broadcasting.md", minutes=20,
+    after=("product",),
+    hints=(
+        "y = broadcast(x) copies numbers of x to several places. Each copy gets a gradient; what "
+        "does the original get?",
+        "Two kinds of axes were repeated: those in front that x has not, and those where x has "
+        "length 1 and the gradient more.",
+        "Sum over all of them at once with keepdims=True, then reshape to x's shape. A shape that "
+        "could not have been broadcast is a ValueError.",
+    ),
+    call=_stretched,
+    holds=(
+        Holds("the sum over all elements stays",
+              lambda f, g, s: bool(np.isclose(f(g, s).sum(), g.sum()))),
+    ),
+    gradient=_op_gradient("mul"), joins=net_losses, joined=NET, inputs=150,
+    mistakes=UNBROADCAST_MISTAKES,
+)
+
+UNBROADCAST_HUNT = Exercise(
+    name="unbroadcast-hunt", title="Hunt: a test for unbroadcast", kind="hunt",
+    target="minigrad.engine:unbroadcast", chapter="gradients.md", minutes=20,
+    after=("unbroadcast",),
+    hints=(
+        "One example with numbers that all differ tells more than ten of ones.",
+        "Three cases: an axis in front, a stretched axis in the middle, both at once.",
+        "What should happen for a shape that does not fit? Nothing to sum is a case too.",
+    ),
+    begins="    y = unbroadcast(np.ones((2, 3)), (3,))\n    assert y.shape == (3,)\n",
+    mistakes=UNBROADCAST_MISTAKES,
+    equals=(
+        mistake("written with np.add.reduce", "It is what sum calls.",
+                "grad.sum(axis=repeated, keepdims=True)",
+                "np.add.reduce(grad, axis=repeated, keepdims=True)"),
+        mistake("with another message in its ValueError", "The wording is no behaviour.",
+                "does not fit a tensor of shape", "cannot be of a tensor of shape"),
+        mistake("returning a copy", "Nobody is promised that it is no copy.",
+                "keepdims=True).reshape(shape)", "keepdims=True).reshape(shape).copy()"),
+    ),
+)
+
+
+def _reduced(draw: Draw) -> tuple[Any, ...]:
+    whole = draw.integer(0, 5) == 5
+    x = draw.array(draw.shape(1, 3, 3), np.int64 if whole else draw.dtype(), (0.0, 1.0, 2.0, -3.0))
+    if not whole:
+        x = x + draw.array(x.shape, x.dtype) / 2
+    axis = draw.choice((None, 0, -1, tuple(range(x.ndim))[:2]))
+    keepdims = draw.flag()
+    return (x, axis, keepdims) if keepdims or axis is not None else (x,)
+
+
+def _mean_gradient(draw: Draw) -> Any:
+    from minigrad import ops
+
+    axis = draw.choice((0, -1, None))
+    return lambda x: ops.mean(x, axis), [draw.array((3, 4), np.float64)]
+
+
+MEAN = Exercise(
+    name="mean", title="A mean, forward and back", kind="write",
+    target="minigrad.ops.reductions:mean", chapter="broadcasting.md", minutes=15,
+    after=("unbroadcast",),
+    hints=(
+        "Each element of a group counts 1 / n in its mean: that is its share of the gradient.",
+        "_over(x, axis) gives the axes and `kept`, the shape with each of them of length 1: "
+        "reshape "
+        "dy to that and it broadcasts.",
+        "np.broadcast_to repeats without a copy; n is _count(shape, axes), in x's dtype, lest "
+        "float32 become float64.",
+    ),
+    call=_reduced, run=through, shown="{f}(tensor({0}, requires_grad=True), {rest})",
+    holds=(
+        Holds("the mean lies between the least and the largest",
+              lambda f, x, *rest: bool(
+                  (through(f, x, *rest)["value"] <= x.max() + 1e-6).all())),
+    ),
+    gradient=_mean_gradient, joins=net_losses, joined=NET, forbids=("sum",), inputs=100,
+    mistakes=(
+        mistake("the gradient is that of a sum",
+                "Each element counts 1 / n in the mean, so dy is divided by n.",
+                "dy.reshape(kept) / count", "dy.reshape(kept)"),
+        mistake("the gradient is divided by the size of all of x",
+                "n is how many elements went into one mean, not how many there are.",
+                "_count(shape, axes)", "max(x.data.size, 1)"),
+        mistake("the value is a sum",
+                "A mean is the sum divided by how many there are.",
+                "x.data.mean(", "x.data.sum("),
+        mistake("keepdims is always on",
+                "Without keepdims the reduced axes are gone from the result.",
+                "keepdims=keepdims)", "keepdims=True)"),
+        mistake("the gradient is multiplied by n",
+                "More elements, less weight for each: divide.",
+                "/ count", "* count"),
+        mistake("dy is not put back where the axes were",
+                "dy lacks the reduced axes; reshaped to `kept` it broadcasts the right way.",
+                "dy.reshape(kept)", "dy"),
+        mistake("integers are averaged in float64",
+                "floats(x) makes float32 of integers, as everywhere here.",
+                "    x = floats(x)\n", ""),
+        mistake("the axis is ignored",
+                "Only the axes asked for are averaged over.",
+                "axis=axes, keepdims", "keepdims"),
+    ),
+)
+
+EXERCISES = (
+    SHAPES, TANH, PRODUCT, QUOTIENT, SLOPES, TAPE_ORDER, UNBROADCAST, MEAN, UNBROADCAST_HUNT,
+)

@@ -47,7 +47,8 @@ def through(f: Callable[..., Any], *arrays: Any) -> Any:
     """{"value", "gradient" of each array} of an operation on Tensors, for a fixed dLoss/dy."""
     from minigrad import Tensor
 
-    tensors = [Tensor(a.copy(), requires_grad=True) for a in arrays if isinstance(a, np.ndarray)]
+    tensors = [Tensor(a.copy(), requires_grad=a.dtype.kind == "f")
+               for a in arrays if isinstance(a, np.ndarray)]
     rest = [a for a in arrays if not isinstance(a, np.ndarray)]
     y = f(*tensors, *rest)
     if not isinstance(y, Tensor):

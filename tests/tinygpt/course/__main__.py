@@ -1,0 +1,66 @@
+"""`python -m tests.tinygpt.course [NAME ...]`: the author's check, as a table; 1 for a fault."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.tinygpt.course.author import SEEDS, Row, examine, shown
+from tests.tinygpt.course.survivors import REASONS
+from tinygpt.course.exercises import exercises, find
+
+HEAD = "| exercise | stub red at | seeds | others | killed | named | generated | s |"
+
+
+def apart(name: str) -> Row:
+    """`examine` in a process of its own: a function is replaced before it is imported."""
+    environment = {**os.environ, "KERNELS_BACKEND": "numpy", "TINYGPT_THREADS": "1",
+                   "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.tinygpt.course", "--one", name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        return Row(name, faults=[done.stderr.strip()[-2000:]])
+    return Row(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--one"]:
+        print(json.dumps(dataclasses.asdict(examine(arguments[1], SEEDS))))
+        return
+    names = [find(name).name for name in arguments] or [one.name for one in exercises()]
+    rows: list[Row] = []
+    print(f"{HEAD}\n|---|---|---|---|---|---|---|---|")
+    with ThreadPoolExecutor(2) as pool:
+        for row in pool.map(apart, names):
+            rows.append(row)
+            print(shown(row), flush=True)
+    order = [one.name for one in exercises()]
+    for one in exercises():
+        late = [name for name in one.after if order.index(name) >= order.index(one.name)]
+        if late:
+            rows[0].faults.append(f"{one.name} builds on {late}, which come later")
+    print()
+    for row in rows:
+        unexplained = [line for line in row.survivors if line not in REASONS.get(row.name, {})]
+        for fault in row.faults:
+            print(f"{row.name}: {fault}")
+        for line in row.survivors:
+            why = REASONS.get(row.name, {}).get(line)
+            print(f"{row.name}: lives on: {line}   [{why or 'no reason known'}]")
+        row.faults += unexplained
+    made, dead = sum(row.generated for row in rows), sum(row.dead for row in rows)
+    mistakes = sum(row.mistakes for row in rows)
+    print(
+        f"{len(rows)} exercises; hand-made {sum(r.killed for r in rows)}/{mistakes} killed, "
+        f"{sum(r.named for r in rows)}/{mistakes} named; generated {dead}/{made} killed"
+    )
+    sys.exit(any(row.faults for row in rows))
+
+
+if __name__ == "__main__":
+    main()
