@@ -87,8 +87,8 @@ def start(context, name):
 @click.command()
 @click.argument("name", required=False)
 @click.option("--watch", is_flag=True, help="Check again whenever the file is saved; Ctrl-C ends.")
-@click.option("--seconds", type=click.FloatRange(1, 600), default=7.0, show_default=True,
-              help="What it may take; more for a slow machine.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=6.0, show_default=True,
+              help="Of the processor's time, that it may take; more for a slow machine.")
 @click.pass_context
 def check(context, name, watch, seconds):
     """Grade an exercise.  Ends with 0 where it is right, 1 where it is not yet."""

@@ -21,6 +21,8 @@ from typing import Any
 Tell = Callable[[dict[str, Any]], None]
 MEMORY = 2 << 30  # bytes of address space
 LARGEST_FILE = 16 << 20  # bytes
+WAITING = 3
+STARTING = 10  # seconds of the processor's time that imports and a compiler may take beside
 
 
 def limit(seconds: int) -> None:
@@ -66,12 +68,20 @@ def guard(folder: str) -> None:
 
 
 def watch(path: str, seconds: float, tell: Tell) -> None:
-    """Say in which line of her file the process still is after so long, and end it."""
-    begun = threading.main_thread().ident
+    """Say in which line of her file the process still is after so long, and end it.
+
+    seconds: of the processor's time from now on, so that a busy machine is no mistake of hers; who
+    waits and computes nothing may do so WAITING times as long.
+    """
+    main, computed, begun = threading.main_thread().ident, time.process_time(), time.monotonic()
 
     def end() -> None:
-        time.sleep(seconds)
-        frame = sys._current_frames().get(begun or 0)
+        while (
+            time.process_time() - computed < seconds
+            and time.monotonic() - begun < WAITING * seconds
+        ):
+            time.sleep(0.05)
+        frame = sys._current_frames().get(main or 0)
         line = None
         while frame is not None:
             if frame.f_code.co_filename == path and line is None:
@@ -95,8 +105,7 @@ def main() -> None:
             out.write(json.dumps({"secret": secret, **said}) + "\n")
             out.flush()
 
-    limit(asked["cpu"])
-    watch(asked["path"], asked["seconds"], tell)
+    limit(int(asked["seconds"]) + STARTING)
     from tinygpt.course import outcome
     from tinygpt.course.exercises import find
 
@@ -120,7 +129,14 @@ def grade(exercise: Any, text: str, asked: dict[str, Any], tell: Tell) -> None:
         "faster": racing.grade,
     }
     grader = compiling.grade if exercise.in_c else kinds[exercise.kind]
-    grader(exercise, text, asked, tell, lambda: guard(asked["folder"]))
+
+    def begin() -> None:
+        """From here on her code may run."""
+        watch(asked["path"], asked["seconds"], tell)
+        if not exercise.in_c:
+            guard(asked["folder"])
+
+    grader(exercise, text, asked, tell, begin)
 
 
 if __name__ == "__main__":

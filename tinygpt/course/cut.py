@@ -61,7 +61,7 @@ def _node(tree: ast.Module, function: str) -> Function:
 def text_of(module: str, function: str) -> str:
     """The source of a function, a method's moved to the left edge."""
     text = file_text(module)
-    if module.startswith("kernels/c/"):
+    if module.endswith((".c", ".h")):
         start, _, end = c_places(text, function)
         return text[start:end]
     node = _node(ast.parse(text), function)
@@ -109,6 +109,7 @@ def heading(exercise: Exercise) -> str:
     lines = [
         f"{exercise.title}.", "",
         *textwrap.wrap(what, 96, break_on_hyphens=False), "",
+        *([*textwrap.wrap(exercise.about, 96, break_on_hyphens=False), ""] * bool(exercise.about)),
         f"    tinygpt learn check {exercise.name}", f"    tinygpt learn hint {exercise.name}", "",
         f"About {exercise.minutes} minutes.  To read: docs/{exercise.chapter}",
     ]
@@ -117,9 +118,17 @@ def heading(exercise: Exercise) -> str:
 
 def _without_body(source: str) -> str:
     """A function with its docstring, argument checks and comments, and nothing else."""
+    lines, end = source.splitlines(), given(source)
+    comments = [
+        f"    {text}" if text else "" for number, text in _comments(source) if number > end
+    ]
+    return "\n".join([*lines[:end], *comments, '    raise NotImplementedError("write this")'])
+
+
+def given(source: str) -> int:
+    """How many lines of a function stay in a stub: signature, docstring, argument checks."""
     node = ast.parse(source).body[0]
     assert isinstance(node, Function)
-    lines = source.splitlines()
     documented = ast.get_docstring(node) is not None
     kept = node.body[: 1 if documented else 0]
     rest = node.body[len(kept) :]
@@ -127,15 +136,13 @@ def _without_body(source: str) -> str:
     kept += rest[: checks[-1] + 1] if checks else []
     end = kept[-1].end_lineno if kept else node.body[0].lineno - 1
     assert end is not None
-    comments = [
-        f"    {text}" if text else "" for number, text in _comments(source) if number > end
-    ]
-    return "\n".join([*lines[:end], *comments, '    raise NotImplementedError("write this")'])
+    return end
 
 
 def _checks_arguments(statement: ast.stmt) -> bool:
     calls = [n.func for n in ast.walk(statement) if isinstance(n, ast.Call)]
-    return any(ast.unparse(f).partition(".")[0] in ("contracts", "checks") for f in calls)
+    checking = ("contracts", "checks", "check_gradients")
+    return any(ast.unparse(f).partition(".")[0] in checking for f in calls)
 
 
 def _comments(source: str) -> Iterator[tuple[int, str]]:
@@ -213,11 +220,12 @@ def c_places(text: str, function: str) -> tuple[int, int, int]:
 
 def _c_stub(exercise: Exercise) -> str:
     text = file_text(exercise.module)
-    start, body, _ = c_places(text, exercise.function)
+    start, body, end = c_places(text, exercise.function)
     above = text[:start].rstrip()
     comment = above[above.rindex("/*") :] if above.endswith("*/") else ""
     head = "\n".join(f" * {line}".rstrip() for line in heading(exercise).splitlines())
     includes = "".join(f"{line}\n" for line in text.splitlines() if line.startswith("#include"))
-    return (
-        f"/*\n{head}\n */\n{includes}\n{comment}\n{text[start:body]}\n    /* write this */\n}}\n"
-    )
+    function = f"{text[start:body]}\n    /* write this */\n}}"
+    if exercise.kind == "faster":  # one begins with what is slow
+        function = text[start:end]
+    return f"/*\n{head}\n */\n{includes}\n{comment}\n{function}\n".replace("\n\n\n", "\n\n")

@@ -121,9 +121,9 @@ def _fewer(choices: list[int], better: Callable[[list[int]], bool]) -> bool:
 
 
 def _smaller(choices: list[int], better: Callable[[list[int]], bool]) -> bool:
-    """Make one choice 0, or half, or one less."""
+    """Make one choice less: the least that will do, or of a large one half."""
     for at, choice in enumerate(choices):
-        for less in dict.fromkeys((0, choice // 2, choice - 1)):
-            if 0 <= less < choice and better([*choices[:at], less, *choices[at + 1 :]]):
+        for less in range(choice) if choice < 32 else (0, choice // 2, choice - 1):
+            if better([*choices[:at], less, *choices[at + 1 :]]):
                 return True
     return False

@@ -74,7 +74,7 @@ class Exercise:
     """One exercise.
 
     name, title: "softmax-gradient", "The gradient of softmax".
-    target: "module:function", "module:Class.method" or "kernels/c/file.c:function"; "" to predict.
+    target: "module:function", "module:Class.method", or the same of a path of C; "" to predict.
     chapter: file of docs/.  minutes: an estimate.  after: names of exercises to know first.
     call: draws arguments.  run: what is done with them; the default calls the function.
     shown: the run as a line to be pasted, `f` standing for the function; "" for a plain call.
@@ -84,6 +84,8 @@ class Exercise:
     closeness: relative, of float64; float32 is held to 1e-4.
     mistakes: 6 to 12 hand-made mutants.  equals: edits that change nothing, which a hunter's test
     must accept.  forbids: names that would be the answer.  inputs: how many are drawn.
+    about: what the docstring leaves to another place.  begins: a hunt's test's first lines.
+    exports, exported: of C: lines behind the file, and the name that is called.
     work: makes the arguments that `faster` is timed on.  goal: how many times as fast.
     """
 
@@ -110,7 +112,10 @@ class Exercise:
     questions: tuple[Question, ...] = ()
     work: Callable[[], tuple[Any, ...]] | None = None
     goal: float = 0.0
-    begins: str = ""  # of a hunt: the first lines of the test
+    begins: str = ""
+    about: str = ""
+    exports: str = ""
+    exported: str = ""
 
     @property
     def module(self) -> str:
@@ -128,7 +133,7 @@ class Exercise:
 
     @property
     def in_c(self) -> bool:
-        return self.module.startswith("kernels/c/")
+        return self.module.endswith((".c", ".h"))
 
     @property
     def file(self) -> str:

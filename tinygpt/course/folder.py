@@ -1,8 +1,8 @@
 """The learner's own folder: one file for each exercise that was begun, and one for where she is.
 
-    learn/softmax.py          hers; never overwritten, not by another version either
-    learn/softmax.py.1        what `reset` moved aside
-    learn/progress.json       which were begun, tried, shown and passed
+    softmax.py          hers; never overwritten, not by another version either
+    softmax.py.1        what `reset` moved aside
+    progress.json       which were begun, tried, shown and passed
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def survives(test: Callable[[Callee], Any], f: Callee) -> Exception | None:
 
 
 def grade(
-    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, guard: Callable[[], None]
+    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, begin: Callable[[], None]
 ) -> None:
     """Grade a file that defines `test`."""
     try:
@@ -54,7 +54,7 @@ def grade(
         tell(said(Stage("runs", False, (why,))))
         return
     route = Route(exercise.module, exercise.function)
-    guard()
+    begin()
     namespace: dict[str, Any] = {"__name__": "hunt", "__file__": asked["path"]}
     try:
         exec(compile(text, asked["path"], "exec", dont_inherit=True), namespace)

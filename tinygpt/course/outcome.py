@@ -108,14 +108,16 @@ def form(value: Any) -> str:
 def _same(a: Any, b: Any, closeness: float) -> bool:
     if isinstance(b, (np.ndarray, float, np.floating)):
         a, b = np.asarray(a), np.asarray(b)
-        if b.dtype.kind != "f":
+        if b.dtype.kind != "f" or a.dtype.kind not in "fiub":
             return bool(np.array_equal(a, b))
-        limit = max(closeness, CLOSE32) if np.float32 in (a.dtype, b.dtype) else closeness
+        coarse = np.float32 in (a.dtype, b.dtype)
+        limit = max(closeness, CLOSE32) if coarse else closeness
+        floor = 0.1 if coarse else 1e-3  # terms that cancel leave their rounding behind
         finite = np.isfinite(b)
         if not np.array_equal(np.where(finite, 0, a), np.where(finite, 0, b), equal_nan=True):
             return False
         largest = np.abs(b[finite]).max(initial=0)
-        return bool((np.abs(a[finite] - b[finite]) <= limit * max(largest, 1e-30)).all())
+        return bool((np.abs(a[finite] - b[finite]) <= limit * max(largest, floor)).all())
     return bool(a == b)
 
 
@@ -149,7 +151,7 @@ def literal(value: Any) -> str:
 
 
 def pasted(shown: str, name: str, arguments: tuple[Any, ...]) -> str:
-    """The call with these arguments.  shown: the call in another form, with {f}, {0}, {1}, {rest}."""
+    """The call with these arguments.  shown: its form, with {f}, {0}, {1}, {rest}; "": plain."""
     if shown:
         rest = ", ".join(map(literal, arguments[1:]))
         return shown.format(*map(literal, arguments), f=name, rest=rest)

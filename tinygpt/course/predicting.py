@@ -25,10 +25,10 @@ def stub(exercise: Exercise) -> str:
 
 
 def grade(
-    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, guard: Callable[[], None]
+    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, begin: Callable[[], None]
 ) -> None:
     """Grade a file of answers."""
-    guard()
+    begin()
     namespace: dict[str, Any] = {"__name__": "answers", "__file__": asked["path"]}
     try:
         exec(compile(text, asked["path"], "exec", dont_inherit=True), namespace)

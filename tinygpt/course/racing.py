@@ -7,6 +7,7 @@ busy is busy for both.
 from __future__ import annotations
 
 import copy
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -22,10 +23,10 @@ LEAST = 0.02  # seconds of one turn
 
 
 def grade(
-    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, guard: Callable[[], None]
+    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, begin: Callable[[], None]
 ) -> None:
     """Grade a file whose function must be right, and fast."""
-    candidate(exercise, text, asked, tell, guard, lambda paper, f: [faster(paper, f)])
+    candidate(exercise, text, asked, tell, begin, lambda paper, f: [faster(paper, f)])
 
 
 def faster(
@@ -35,10 +36,11 @@ def faster(
     assert paper.exercise.work is not None
     arguments = paper.exercise.work()
     timed = timed or seconds
+    real, hers = (functools.partial(paper.exercise.run, g) for g in (paper.route.real, f))
     ratios = []
     for _ in range(TURNS):
-        theirs, hers = timed(paper.route.real, arguments), timed(f, arguments)
-        ratios.append(theirs / hers)
+        theirs, mine = timed(real, arguments), timed(hers, arguments)
+        ratios.append(theirs / mine)
     ratio, goal = statistics.median(ratios), paper.exercise.goal
     says = f"{ratio:.1f} times as fast as the real one, here and now"
     if ratio < goal:

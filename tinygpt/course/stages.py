@@ -32,7 +32,7 @@ from tinygpt.course.outcome import (
     outcome,
     pasted,
 )
-from tinygpt.course.route import Callee, Route
+from tinygpt.course.route import Callee
 
 LEARNED = 1e-3  # relative: what work that adds up rounding, a training, may be off
 
@@ -49,13 +49,17 @@ class Stage:
 
 
 class Paper:
-    """An exercise's inputs for one seed, and the right answers, made once for all candidates."""
+    """An exercise's inputs for one seed, and the right answers, made once for all candidates.
 
-    def __init__(self, exercise: Exercise, route: Route, seed: int = 0):
+    route: a Route, or a CRoute (compiling.py).
+    """
+
+    def __init__(self, exercise: Exercise, route: Any, seed: int = 0):
         self.exercise, self.route, self.seed = exercise, route, seed
         assert exercise.call is not None
         self.make = exercise.call
         self.inputs = drawn(self.make, seed, exercise.inputs)
+        self._mutants: dict[str, list[Outcome]] = {}
 
     @cached_property
     def right(self) -> list[Outcome]:
@@ -76,53 +80,52 @@ class Paper:
         with self.route.using(self.route.real):
             return self.exercise.joins()
 
-    @cached_property
-    def mutants(self) -> list[tuple[Mistake, list[Outcome]]]:
-        """What each mistake makes of each input."""
-        found = []
-        for mistake in self.exercise.mistakes:
+    def mutant(self, mistake: Mistake) -> list[Outcome]:
+        """What a mistake makes of each input."""
+        if mistake.name not in self._mutants:
             f = self.route.mutant(edited(self.route.source, mistake))
-            found.append((mistake, self.outcomes(f)))
-        return found
+            self._mutants[mistake.name] = self.outcomes(f)
+        return self._mutants[mistake.name]
 
 
 def stages(paper: Paper, f: Callee) -> Iterator[Stage]:
     """Each stage's verdict, up to the first that is not green."""
+    mine: list[Outcome] = []  # what f made of each input, as far as it came
     for stage in (_runs, _shapes, _properties, _gradient, _joins):
-        verdict = stage(paper, f)
+        verdict = stage(paper, f, mine)
         if verdict is not None:
             yield verdict
             if not verdict.green:
                 return
 
 
-def _runs(paper: Paper, f: Callee) -> Stage:
-    for choices, arguments in paper.inputs:
+def _runs(paper: Paper, f: Callee, mine: list[Outcome]) -> Stage:
+    for (choices, arguments), right in zip(paper.inputs, paper.right, strict=True):
         got = paper.outcome(f, arguments)
         if isinstance(got.error, NotImplementedError):
             return Stage("runs", False, ("It is still to be written.",), extra={"stub": True})
-        found = difference(got, paper.outcome(paper.route.real, arguments), np.inf)
-        if found and found.kind == "raises":
+        if got.error is not None and right.error is None:
             return _shrunk(paper, f, "runs", choices, "raises")
+        mine.append(got)
     return Stage("runs", True)
 
 
-def _shapes(paper: Paper, f: Callee) -> Stage:
-    for (choices, arguments), right in zip(paper.inputs, paper.right, strict=True):
-        found = difference(paper.outcome(f, arguments), right, np.inf)
+def _shapes(paper: Paper, f: Callee, mine: list[Outcome]) -> Stage:
+    for (choices, _), got, right in zip(paper.inputs, mine, paper.right, strict=True):
+        found = difference(got, right, np.inf)
         if found and found.kind == "form":
             return _shrunk(paper, f, "shapes", choices, "form")
     return Stage("shapes", True)
 
 
-def _properties(paper: Paper, f: Callee) -> Stage:
+def _properties(paper: Paper, f: Callee, mine: list[Outcome]) -> Stage:
     for one in paper.exercise.holds:
         for choices, arguments in paper.inputs:
             if not _holds(paper, f, one, arguments):
                 return _broken(paper, f, one, choices)
     closeness = paper.exercise.closeness
-    for (choices, arguments), right in zip(paper.inputs, paper.right, strict=True):
-        if difference(paper.outcome(f, arguments), right, closeness):
+    for (choices, _), got, right in zip(paper.inputs, mine, paper.right, strict=True):
+        if difference(got, right, closeness):
             return _shrunk(paper, f, "properties", choices, "values")
     laws = len(paper.exercise.holds)
     told = f"{laws} law{'s' * (laws > 1)} hold{'s' * (laws == 1)}; " if laws else ""
@@ -168,7 +171,7 @@ def _call(paper: Paper, arguments: tuple[Any, ...]) -> str:
     return pasted(paper.exercise.shown, paper.exercise.short, arguments)
 
 
-def _gradient(paper: Paper, f: Callee) -> Stage | None:
+def _gradient(paper: Paper, f: Callee, mine: list[Outcome]) -> Stage | None:
     if paper.exercise.gradient is None:
         return None
     from minigrad import check_grads
@@ -196,7 +199,7 @@ def _gradient(paper: Paper, f: Callee) -> Stage | None:
     return Stage("gradient", True, (f"power: {power:.0%} of wrong gradients would be caught",))
 
 
-def _joins(paper: Paper, f: Callee) -> Stage | None:
+def _joins(paper: Paper, f: Callee, mine: list[Outcome]) -> Stage | None:
     if paper.exercise.joins is None:
         return None
     right = Outcome(paper.work, ())
@@ -229,7 +232,7 @@ def named(paper: Paper, f: Callee) -> Mistake | None:
 
     if alike(paper.right):
         return None
-    return next((mistake for mistake, theirs in paper.mutants if alike(theirs)), None)
+    return next((one for one in paper.exercise.mistakes if alike(paper.mutant(one))), None)
 
 
 def _apart(a: Outcome, b: Outcome, closeness: float) -> bool:

@@ -23,14 +23,14 @@ def said(stage: Stage) -> dict[str, Any]:
 
 
 def grade(
-    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, guard: Callable[[], None]
+    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, begin: Callable[[], None]
 ) -> None:
     """Grade a file that defines the exercise's function."""
-    candidate(exercise, text, asked, tell, guard, lambda paper, f: [])
+    candidate(exercise, text, asked, tell, begin, lambda paper, f: [])
 
 
 def candidate(
-    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, guard: Callable[[], None],
+    exercise: Exercise, text: str, asked: dict[str, Any], tell: Tell, begin: Callable[[], None],
     more: Callable[[Paper, Callee], list[Stage]],
 ) -> None:
     """The stages of a function, then `more` of them if all are green."""
@@ -44,7 +44,7 @@ def candidate(
         return
     route = Route(exercise.module, exercise.function)
     warm(exercise)
-    guard()
+    begin()
     try:
         f = route.load(text, asked["path"])
     except Exception as error:

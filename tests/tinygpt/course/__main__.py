@@ -9,18 +9,21 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.tinygpt.course.author import SEEDS, Row, examine, shown
-from tests.tinygpt.course.survivors import REASONS
+from tests.tinygpt.course.author import Row, examine, shown
+from tests.tinygpt.course.survivors import reason
 from tinygpt.course.exercises import exercises, find
 
 HEAD = "| exercise | stub red at | seeds | others | killed | named | generated | s |"
 
 
-def apart(name: str) -> Row:
-    """`examine` in a process of its own: a function is replaced before it is imported."""
+def apart(name: str, how: str = "--one") -> Row:
+    """`examine` in a process of its own: a function is replaced before it is imported.
+
+    how: "--quick" for three seeds and no generated mutants.
+    """
     environment = {**os.environ, "KERNELS_BACKEND": "numpy", "TINYGPT_THREADS": "1",
                    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.tinygpt.course", "--one", name]
+    command = [sys.executable, "-m", "tests.tinygpt.course", how, name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         return Row(name, faults=[done.stderr.strip()[-2000:]])
@@ -29,8 +32,9 @@ def apart(name: str) -> Row:
 
 def main() -> None:
     arguments = sys.argv[1:]
-    if arguments[:1] == ["--one"]:
-        print(json.dumps(dataclasses.asdict(examine(arguments[1], SEEDS))))
+    if arguments[:1] in (["--one"], ["--quick"]):
+        row = examine(arguments[1]) if arguments[0] == "--one" else examine(arguments[1], 3, False)
+        print(json.dumps(dataclasses.asdict(row)))
         return
     names = [find(name).name for name in arguments] or [one.name for one in exercises()]
     rows: list[Row] = []
@@ -46,13 +50,12 @@ def main() -> None:
             rows[0].faults.append(f"{one.name} builds on {late}, which come later")
     print()
     for row in rows:
-        unexplained = [line for line in row.survivors if line not in REASONS.get(row.name, {})]
+        reasons = {line: reason(row.name, line) for line in row.survivors}
         for fault in row.faults:
             print(f"{row.name}: {fault}")
-        for line in row.survivors:
-            why = REASONS.get(row.name, {}).get(line)
-            print(f"{row.name}: lives on: {line}   [{why or 'no reason known'}]")
-        row.faults += unexplained
+        for line, why in reasons.items():
+            print(f"{row.name}: lives on: {line}\n    {why or 'NO REASON KNOWN'}")
+            row.faults += [line] * (not why)
     made, dead = sum(row.generated for row in rows), sum(row.dead for row in rows)
     mistakes = sum(row.mistakes for row in rows)
     print(

@@ -16,9 +16,20 @@ from tinygpt.machine.terminal import command, visible
 @lru_cache
 def exercises() -> tuple[Exercise, ...]:
     """All of them; number n is the n-th, from 1."""
-    from tinygpt.course.exercises import engine
+    from tinygpt.course.exercises import (
+        attention,
+        block,
+        engine,
+        in_c,
+        learning,
+        products,
+        softmax,
+        text,
+        using,
+    )
 
-    return (*engine.EXERCISES,)
+    areas = (engine, products, softmax, block, attention, text, learning, using, in_c)
+    return tuple(one for area in areas for one in area.EXERCISES)
 
 
 def find(name: str) -> Exercise:

@@ -20,6 +20,27 @@ def gpt_losses(**shape: Any) -> Callable[[], list[float]]:
 
     shape: settings of ModelShape beside the smallest ones.
     """
+    return gpt_steps(lambda step: 1e-2, **shape)
+
+
+def muon_losses() -> list[float]:
+    """The same, the matrices of the blocks by Muon."""
+    from minigrad import optim
+
+    def make(model: Any) -> Any:
+        every = list(model.parameters())
+        matrices = [p for p in every if p.data.ndim == 2]
+        rest = [p for p in every if p.data.ndim != 2]
+        return optim.Muon(matrices, [{"params": rest}], lr=1e-2)
+
+    return gpt_steps(lambda step: 1e-2, make)()
+
+
+def gpt_steps(
+    rate: Callable[[int], float] | None = None, make: Callable[[Any], Any] | None = None,
+    **shape: Any,
+) -> Callable[[], list[float]]:
+    """As gpt_losses.  rate: of each step, None for a warm-up and a cosine; make: the optimizer."""
 
     def train() -> list[float]:
         from minigrad import optim
@@ -30,17 +51,24 @@ def gpt_losses(**shape: Any) -> Callable[[], list[float]]:
         ids = np.array([letters.index(letter) for letter in TEXT])
         settings = {"n_layers": 2, "n_heads": 2, "d_model": 16, "context": 16, **shape}
         model = build(ModelShape(vocab_size=len(letters), **settings), np.random.default_rng(0))
-        optimizer = optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+        optimizer = (make or _adamw)(model)
+        rates = rate or optim.warmup_cosine(1e-2, 1e-3, 5, STEPS)
         batches, losses = BatchLoader(ids, 4, 16, np.random.default_rng(1)), []
-        for _, batch in zip(range(STEPS), batches, strict=False):
+        for step, batch in zip(range(STEPS), batches, strict=False):
             optimizer.zero_grad()
             loss = model.loss(batch.ids, batch.targets)
             loss.backward()
-            optimizer.step()
+            optimizer.step(lr=rates(step))
             losses.append(loss.item())
         return losses
 
     return train
+
+
+def _adamw(model: Any) -> Any:
+    from minigrad import optim
+
+    return optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
 
 
 def through(f: Callable[..., Any], *arrays: Any) -> Any:
@@ -78,5 +106,27 @@ def net_losses() -> list[float]:
         loss.backward()
         for w in weights:
             w.data -= 0.1 * np.asarray(w.grad)
+        losses.append(loss.item())
+    return losses
+
+
+def classifier_losses() -> list[float]:
+    """The losses of a linear classifier of three clouds; softmax and logsumexp are in its loss."""
+    from minigrad import Tensor, ops, tensor
+
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 3, 48)
+    points = rng.standard_normal((48, 2)) + np.array([[2, 0], [-1, 2], [-1, -2]])[kinds]
+    x, wanted = tensor(points), tensor(np.eye(3)[kinds])
+    weight = Tensor(rng.standard_normal((2, 3)), requires_grad=True)
+    losses = []
+    for _ in range(STEPS):
+        weight.grad = None
+        logits = x @ weight
+        surprise = ops.logsumexp(logits, -1).mean() - (logits * wanted).sum(axis=-1).mean()
+        missed = (ops.softmax(logits) - wanted).square().mean()
+        loss = surprise + missed
+        loss.backward()
+        weight.data -= 0.3 * np.asarray(weight.grad)
         losses.append(loss.item())
     return losses
