@@ -83,8 +83,8 @@ class Folder:
         path = self.file(exercise)
         if kind(path):
             raise UserError(
-                f"{shown(path)} is there already, and is yours. Go on in it, or begin anew with "
-                f"`{command('learn', 'reset', exercise.name)}`."
+                f"{shown(path)} is there already, and is yours. Go on in it and say "
+                f"`{command('learn', 'check', exercise.name)}`, or begin anew with `learn reset`."
             )
         self._begin(exercise)
         return path

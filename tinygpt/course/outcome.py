@@ -165,8 +165,9 @@ def brief(value: Any) -> str:
             text = " ".join(str(value).split())
     elif isinstance(value, dict):
         text = ", ".join(f"{name} {brief(one)}" for name, one in value.items())
-    elif isinstance(value, (list, tuple)) and len(value) < 4:
-        text = f"[{', '.join(map(brief, value))}]"
+    elif isinstance(value, (list, tuple)) and len(value) < 5:
+        text = ", ".join(map(brief, value))
+        text = f"[{text}]" if isinstance(value, list) else f"({text}{',' * (len(value) == 1)})"
     else:
         text = f"{value:.6g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

@@ -47,7 +47,7 @@ def answered(exercise: Exercise, answers: dict[str, Any]) -> list[Stage]:
     found = []
     if all(answers.get(one.name, ...) is ... for one in exercise.questions):
         nothing = ("Nothing is answered yet: put something in place of the dots.",)
-        return [Stage("runs", False, nothing, extra={"stub": True})]
+        return [Stage("answers", False, nothing, extra={"stub": True})]
     for one in exercise.questions:
         answer = answers.get(one.name, ...)
         if answer is ...:

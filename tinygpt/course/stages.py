@@ -212,10 +212,10 @@ def _joins(paper: Paper, f: Callee, mine: list[Outcome]) -> Stage | None:
     if found:
         says = (f"In {paper.exercise.joined} it goes another way: {found.says}.",)
         return Stage("joins", False, says)
-    ends = ""
+    ends = "as with the real one"
     if isinstance(right.value, list) and isinstance(right.value[0], float):
-        ends = f", loss {right.value[0]:.2f} to {right.value[-1]:.2f}"
-    return Stage("joins", True, (f"{paper.exercise.joined}{ends}, as with the real one",))
+        ends = f"loss {right.value[0]:.2f} to {right.value[-1]:.2f}"
+    return Stage("joins", True, (f"{paper.exercise.joined}, {ends}",))
 
 
 def named(paper: Paper, f: Callee) -> Mistake | None:

@@ -16,8 +16,9 @@ from tinygpt.screens.console import Screen, plain
 from tinygpt.storage.paths import shown
 
 WORDS = {  # of each stage: what it asks
-    "runs": "it runs", "shapes": "shapes and dtypes", "properties": "properties",
-    "gradient": "gradient", "joins": "at work", "accepts": "accepts what is right",
+    "answers": "answers", "runs": "it runs", "shapes": "shapes and dtypes",
+    "properties": "properties",
+    "gradient": "gradient", "joins": "at work", "accepts": "accepts the right",
     "hunts": "notices mistakes", "faster": "faster", "compiles": "it compiles",
     "values": "values", "edges": "stays inside its arrays",
 }
@@ -71,14 +72,18 @@ def _after(screen: Screen, folder: Folder, exercise: Exercise, first: bool) -> N
     done = folder.passed()
     if first:
         screen.say(f"  {len(done)} of {len(exercises())} are yours.")
-    following = next_of(done)
+    following = next_of(done, number_of(exercise))
     if following is not None:
         screen.shell(command("learn", "start", following.name))
 
 
-def next_of(done: set[str]) -> Exercise | None:
-    """The first open exercise whose prerequisites are done; if there is none, the first open."""
-    left = [one for one in exercises() if one.name not in done]
+def next_of(done: set[str], number: int = 0) -> Exercise | None:
+    """The first open exercise whose prerequisites are done; if there is none, the first open.
+
+    number: of the exercise that she is at; those behind it come first.
+    """
+    order = (*exercises()[number:], *exercises()[:number])
+    left = [one for one in order if one.name not in done]
     ready = [one for one in left if set(one.after) <= done]
     return next(iter([*ready, *left]), None)
 
@@ -114,10 +119,10 @@ def show_list(folder: Folder) -> None:
             chapter = one.chapter
             screen.say(f"\n{chapter.removesuffix('.md')}", "bold")
         mark = good if one.name in done else open_ if one.name in begun else " "
-        kind = "" if one.kind == "write" else f"  ({one.kind})"
+        kind = "" if one.kind == "write" else one.kind
         style = "green" if one.name in done else ""
-        screen.say(f" {mark} {number:>2}  {one.name:<24}{one.minutes:>4} min  {one.title}{kind}",
-                   style)
+        about = f"{one.minutes:>3} min  {kind:<8}{one.title}"
+        screen.say(f" {mark} {number:>2}  {one.name:<22} {about}", style)
     screen.say(f"\n{len(done)} of {len(exercises())} are yours.\n")
 
 

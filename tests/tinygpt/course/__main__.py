@@ -1,17 +1,27 @@
-"""`python -m tests.tinygpt.course [NAME ...]`: the author's check, as a table; 1 for a fault."""
+"""`python -m tests.tinygpt.course [NAME ...]`: the author's check, as a table; 1 for a fault.
+
+    --times  how long grading takes, of a right and of a wrong answer to every exercise
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
+import resource
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from tests.tinygpt.course.author import Row, examine, shown
+from tests.tinygpt.course.author import Row, examine, shown, solutions
 from tests.tinygpt.course.survivors import reason
+from tinygpt.course import cut
+from tinygpt.course.exercise import Exercise
 from tinygpt.course.exercises import exercises, find
+from tinygpt.course.folder import begun, solution
+from tinygpt.course.grade import grade
 
 HEAD = "| exercise | stub red at | seeds | others | killed | named | generated | s |"
 
@@ -30,8 +40,41 @@ def apart(name: str, how: str = "--one") -> Row:
     return Row(**json.loads(done.stdout.splitlines()[-1]))
 
 
+def times() -> None:
+    """Grade a solution of each exercise, and a mistake; seconds by the clock and of processors."""
+    clock, computed = [], []
+    for one in exercises():
+        for text in answers(one):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, one.file)
+                path.write_text(text, encoding="utf-8")
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                clock.append(grade(one, path).seconds)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            computed.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    for name, found in (("by the clock", clock), ("of processors", computed)):
+        ordered = sorted(found)
+        print(
+            f"{len(found)} gradings, seconds {name}: median {ordered[len(found) // 2]:.2f}, "
+            f"p95 {ordered[int(0.95 * len(found))]:.2f}, longest {ordered[-1]:.2f}"
+        )
+
+
+def answers(exercise: Exercise) -> list[str]:
+    """A right answer and, where one can be made of the real function, a wrong one."""
+    right = [path.read_text(encoding="utf-8") for path in solutions(exercise)[:1]]
+    if exercise.kind in ("predict", "hunt"):
+        return right or [begun(exercise)]
+    wrong = cut.edited(solution(exercise), exercise.mistakes[-1])
+    head = begun(exercise)
+    return [*right, head.replace(head[head.index(wrong.splitlines()[0]) :], wrong)]
+
+
 def main() -> None:
     arguments = sys.argv[1:]
+    if arguments == ["--times"]:
+        times()
+        return
     if arguments[:1] in (["--one"], ["--quick"]):
         row = examine(arguments[1]) if arguments[0] == "--one" else examine(arguments[1], 3, False)
         print(json.dumps(dataclasses.asdict(row)))

@@ -93,7 +93,7 @@ def _letters() -> tuple[Any, ...]:
 
 
 EMBEDDING_FASTER = Exercise(
-    name="embedding-faster", title="Faster: the gradient of a small table", kind="faster",
+    name="embedding-faster", title="The gradient of a small table", kind="faster",
     target="kernels.numpy_ref.embedding:embedding_backward", chapter="memory.md", minutes=30,
     after=("embedding-gradient",), goal=1.7, work=_letters,
     hints=(
@@ -251,7 +251,7 @@ SCORES = Exercise(
 )
 
 SCORES_HUNT = Exercise(
-    name="attention-hunt", title="Hunt: a test for what a query sees", kind="hunt",
+    name="attention-hunt", title="A test for what a query sees", kind="hunt",
     target=f"{MODULE}:_scores", chapter="attention.md", minutes=30, after=("attention-scores",),
     about=SIGHT,
     hints=(
@@ -357,7 +357,7 @@ def _backward(draw: Draw) -> tuple[Any, ...]:
 
 
 GRADIENT = Exercise(
-    name="attention-gradient", title="The gradient of attention: an evening", kind="write",
+    name="attention-gradient", title="The gradient of attention", kind="write",
     target=f"{MODULE}:attention_backward", chapter="attention.md", minutes=120,
     after=("attention", "softmax-gradient", "unbroadcast", "rope"),
     about="The contract of the arguments is attention_forward's, in the same file.",

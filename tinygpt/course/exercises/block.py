@@ -96,7 +96,7 @@ def _normed(draw: Draw) -> tuple[Any, ...]:
 
 
 LAYERNORM_GRADIENT = Exercise(
-    name="layernorm-gradient", title="The gradient of layer normalisation", kind="write",
+    name="layernorm-gradient", title="The gradient of layer norm", kind="write",
     target="kernels.numpy_ref.layernorm:layernorm_backward", chapter="norms.md", minutes=45,
     after=("layernorm", "softmax-gradient"),
     hints=(
@@ -160,7 +160,7 @@ def _rmsnorm_check(draw: Draw) -> Any:
 
 
 RMSNORM_GRADIENT = Exercise(
-    name="rmsnorm-gradient", title="The gradient of RMS normalisation", kind="write",
+    name="rmsnorm-gradient", title="The gradient of RMS norm", kind="write",
     target="kernels.numpy_ref.rmsnorm:rmsnorm_backward", chapter="norms.md", minutes=30,
     after=("layernorm-gradient",),
     hints=(
@@ -268,7 +268,7 @@ def _dropout_check(draw: Draw) -> Any:
 
 
 DROPOUT = Exercise(
-    name="dropout", title="Dropout that keeps the expectation", kind="write",
+    name="dropout", title="Dropout that keeps the mean", kind="write",
     target="kernels.numpy_ref.dropout:dropout_forward", chapter="block.md", minutes=10,
     after=("shapes",),
     hints=(
@@ -321,7 +321,7 @@ def _block_parameters() -> int:
 
 
 SIZES = Exercise(
-    name="sizes", title="How large is it, before you build it", kind="predict", target="",
+    name="sizes", title="How large is it, beforehand", kind="predict", target="",
     chapter="block.md", minutes=15, after=("shapes",),
     hints=(
         "A block has four products: to q, k and v together (C x 3C), back (C x C), up (C x 4C), "

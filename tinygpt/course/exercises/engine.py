@@ -418,7 +418,7 @@ UNBROADCAST = Exercise(
 )
 
 UNBROADCAST_HUNT = Exercise(
-    name="unbroadcast-hunt", title="Hunt: a test for unbroadcast", kind="hunt",
+    name="unbroadcast-hunt", title="A test for unbroadcast", kind="hunt",
     target="minigrad.engine:unbroadcast", chapter="gradients.md", minutes=20,
     after=("unbroadcast",),
     hints=(

@@ -28,7 +28,7 @@ def _softmax_backward(f: Any, dy: np.ndarray, y: np.ndarray) -> Any:
 
 
 TAIL = Exercise(
-    name="c-tail", title="In C: vectors, and the end of a row", kind="write",
+    name="c-tail", title="In C: the end of a row", kind="write",
     target="kernels/c/softmax.c:softmax_backward", chapter="matmul.md", minutes=45,
     after=("softmax-gradient",), exported="softmax_backward",
     about="simd.h has the vocabulary: LANES numbers at once, v_load, v_store, v_sub, v_mul, "
@@ -105,7 +105,7 @@ void course_tile(int rows, int64_t columns, int64_t depth, const float *a, int64
 }
 """
 TILE = Exercise(
-    name="c-tile", title="In C: a tile of a product, an evening", kind="write",
+    name="c-tile", title="In C: a tile of a product", kind="write",
     target="kernels/c/gemm_tile.h:gemm_tile", chapter="matmul.md", minutes=120,
     after=("c-tail", "matmul-gradient"), exported="course_tile",
     exports=TILE_ENTRY,
@@ -170,7 +170,7 @@ def _large() -> tuple[Any, ...]:
 
 
 FASTER = Exercise(
-    name="matmul-faster", title="Faster, in C: beyond three loops", kind="faster",
+    name="matmul-faster", title="In C: beyond three loops", kind="faster",
     target="tinygpt/course/rungs/matmul.c:matmul", chapter="matmul.md", minutes=45,
     after=("matmul-gradient",), exported="matmul", goal=3.0, work=_large,
     hints=(

@@ -156,7 +156,7 @@ ADAMW = Exercise(
 )
 
 ADAMW_HUNT = Exercise(
-    name="adamw-hunt", title="Hunt: a test for AdamW", kind="hunt",
+    name="adamw-hunt", title="A test for AdamW", kind="hunt",
     target="kernels.numpy_ref.adamw:_step", chapter="training.md", minutes=30, after=("adamw",),
     about=ABOUT_ADAMW,
     hints=(
@@ -275,7 +275,7 @@ def _singular(f: Any, gram: np.ndarray, rounds: Any) -> bool:
 
 
 MUON = Exercise(
-    name="muon", title="All singular values near 1: an evening", kind="write",
+    name="muon", title="All singular values near 1", kind="write",
     target="kernels.numpy_ref.muon:whiten", chapter="training.md", minutes=90,
     after=("adamw", "matmul-gradient"),
     hints=(

@@ -70,7 +70,7 @@ SOFTMAX_MISTAKES = (
 )
 
 SOFTMAX = Exercise(
-    name="softmax", title="Softmax, and why nothing overflows", kind="write",
+    name="softmax", title="Softmax that does not overflow", kind="write",
     target="kernels.numpy_ref.softmax:softmax_forward", chapter="softmax.md", minutes=20,
     after=("shapes",),
     hints=(
@@ -157,7 +157,7 @@ SOFTMAX_GRADIENT = Exercise(
 )
 
 SOFTMAX_HUNT = Exercise(
-    name="softmax-hunt", title="Hunt: a test for softmax", kind="hunt",
+    name="softmax-hunt", title="A test for softmax", kind="hunt",
     target="kernels.numpy_ref.softmax:softmax_forward", chapter="softmax.md", minutes=20,
     after=("softmax",),
     hints=(
@@ -369,7 +369,7 @@ CROSS_ENTROPY_GRADIENT = Exercise(
 )
 
 LOSSES = Exercise(
-    name="losses", title="What a loss is worth, before you run it", kind="predict", target="",
+    name="losses", title="What a loss is worth, beforehand", kind="predict", target="",
     chapter="softmax.md", minutes=10, after=("cross-entropy",),
     hints=(
         "Natural logarithms: a nat is log base e.",

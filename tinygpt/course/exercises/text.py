@@ -145,7 +145,7 @@ def _long_merges() -> tuple[Any, ...]:
 
 
 BPE_FASTER = Exercise(
-    name="bpe-faster", title="Faster: encoding a word", kind="faster",
+    name="bpe-faster", title="Encoding a word", kind="faster",
     target=f"{NAIVE}:encode", chapter="tokens.md", minutes=40, after=("bpe-train",),
     goal=4.0, work=_long_merges,
     hints=(
@@ -272,7 +272,7 @@ def _many_ways() -> tuple[Any, ...]:
 
 
 UNIGRAM_FASTER = Exercise(
-    name="unigram-faster", title="Faster: the best way among thousands", kind="faster",
+    name="unigram-faster", title="The best way among thousands", kind="faster",
     target=f"{UNIGRAM_MODULE}:encode", chapter="tokens.md", minutes=40, after=("unigram",),
     goal=4.0, work=_many_ways,
     hints=(

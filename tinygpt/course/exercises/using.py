@@ -426,7 +426,7 @@ def _spread_check(draw: Draw) -> Any:
 
 
 LORA = Exercise(
-    name="lora", title="LoRA: thin factors, block by block", kind="write",
+    name="lora", title="LoRA: thin factors in blocks", kind="write",
     target="tinygpt.adapters.lora:spread", chapter="lora.md", minutes=30,
     after=("linear-gradient",),
     hints=(
