@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -42,6 +41,8 @@ def apart(name: str, how: str = "--one") -> Row:
 
 def times() -> None:
     """Grade a solution of each exercise, and a mistake; seconds by the clock and of processors."""
+    import resource  # not on Windows
+
     clock, computed = [], []
     for one in exercises():
         for text in answers(one):
