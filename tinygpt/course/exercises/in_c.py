@@ -172,7 +172,7 @@ def _large() -> tuple[Any, ...]:
 FASTER = Exercise(
     name="matmul-faster", title="In C: beyond three loops", kind="faster",
     target="tinygpt/course/rungs/matmul.c:matmul", chapter="matmul.md", minutes=45,
-    after=("matmul-gradient",), exported="matmul", goal=3.0, work=_large,
+    after=("matmul-gradient",), exported="matmul", goal=2.0, work=_large,
     hints=(
         "The innermost loop walks down a column of b: each step is another line of memory, and the "
         "sum waits for itself.",
