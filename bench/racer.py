@@ -100,7 +100,7 @@ def torch(spec: dict[str, Any]) -> Iterator[Turn]:
 
 def ngram(spec: dict[str, Any]) -> Iterator[Turn]:
     """Counts of n-grams (ngrams.py): a turn for each length, from single characters on."""
-    from bench.ngrams import growing, loss
+    from tinygpt.data.ngrams import growing, loss
 
     train, held, size = characters(spec["data"])
     for order, model in enumerate(growing(train, size, ORDERS), 1):

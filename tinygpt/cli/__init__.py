@@ -29,6 +29,8 @@ COMMANDS = {
     "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
     "plan": ("tinygpt.cli.training:plan", "Time and memory of a run before it starts."),
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),
+    "evaluate": ("tinygpt.cli.evaluation:evaluate", "What a model can do, and how sure that is."),
+    "compare": ("tinygpt.cli.evaluation:compare", "Two models on the same items."),
     "export": ("tinygpt.cli.training:export", "A run's report, CSV, or its model for others."),
     "import": ("tinygpt.cli.exchange:import_", "A run of a model that others trained."),
     "models": ("tinygpt.cli.models:models", "Models that lie around: list, look into, delete."),

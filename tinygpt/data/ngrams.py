@@ -8,7 +8,9 @@ longest context counts how often w followed it. The shorter ones count after how
 characters h w stood, since they are asked where the longer one has not seen enough (Kneser and Ney
 1995; interpolated: Chen and Goodman 1998).
 
-It is here for the board "any model": what a transformer has to beat that is as small as the text.
+What a transformer has to beat that is as small as the text: on the board "any model" of
+../../bench/LEADERBOARD.md, and beside every evaluation on a text
+(../evaluation/language_modelling.py).
 """
 
 from __future__ import annotations
@@ -75,9 +77,14 @@ def growing(train: np.ndarray, size: int, orders: int) -> Iterator[list[Counts]]
 
 def loss(model: list[Counts], held: np.ndarray, size: int) -> float:
     """Mean nats of every character of `held` but the first len(model) - 1, each after those."""
+    return float(-np.log(probabilities(model, held, size)).mean())
+
+
+def probabilities(model: list[Counts], held: np.ndarray, size: int) -> np.ndarray:
+    """Of every character of `held`, (N,), but the first n - 1 = len(model) - 1: (N - n + 1,)."""
     longest = len(model)
     ahead = codes_of(held, longest, size)
     probability = np.full(len(ahead), 1 / size)
     for order, counts in enumerate(model, 1):
         probability = counts.weigh(ahead % size**order, probability)
-    return float(-np.log(probability).mean())
+    return probability

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bench.ngrams import growing, loss
+from tinygpt.data.ngrams import growing, loss
 
 SIZE, ORDERS = 5, 4
 RNG = np.random.default_rng(0)

@@ -1,0 +1,53 @@
+"""tinygpt evaluate and compare, as somebody types them."""
+
+import json
+
+import pytest
+
+from tinygpt.cli import main
+from tinygpt.training.begin import begin
+from tinygpt.training.trainer import Trainer
+
+
+@pytest.fixture
+def run(tiny_config, tmp_path):
+    Trainer(begin(tiny_config, tmp_path / "run")).run()
+    return tmp_path / "run"
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([str(one) for one in arguments])
+    return stop.value.code
+
+
+def test_a_run_is_measured_on_a_text_and_compared(run, tiny_text, tmp_path, capsys):
+    assert call("evaluate", run, "--data", tiny_text, "--bytes", 9000) == 0
+    said = capsys.readouterr().out
+    assert "bits per byte" in said and "95 %" in said and "xz" in said
+    saved = run / "evaluations" / "text.jsonl"
+    assert json.loads(saved.read_text().splitlines()[0])["suite"] == "text"
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(saved.read_bytes())
+    assert call("compare", saved, copy) == 0
+    assert "no difference is seen" in capsys.readouterr().out
+    assert call("compare", saved, run, "--data", tiny_text, "--bytes", 9000) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [(["--suite", "nothing"], 2, "there is no suite 'nothing'"),
+     (["--data", "missing.txt"], 2, "missing.txt"),
+     (["--suite", "text", "--suite", "text", "--out", "x"], 2, "--out is a file for one suite")],
+)
+def test_a_mistake_is_one_sentence(run, arguments, code, words, capsys):
+    assert call("evaluate", run, *arguments) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_text_of_unknown_characters_says_so(run, tmp_path, capsys):
+    path = tmp_path / "other.txt"
+    path.write_text("Ünknown")
+    assert call("evaluate", run, "--data", path) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "nothing of the text could be measured" in said and "Ü" in said

@@ -1,0 +1,150 @@
+"""`tinygpt evaluate` and `compare`: what a model can do, and how sure that is.
+
+Imports stand inside the functions, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import click
+
+from tinygpt.cli.paths import Place
+from tinygpt.errors import UsageError
+
+
+def suite_options(command):
+    """What is asked, and of what data."""
+    for option in reversed((
+        click.option("--suite", "suites", multiple=True, metavar="NAME",
+                     help="What to ask; repeatable.  [text]"),
+        click.option("--data", type=Place(allow_dash=True),
+                     help="A text or items of your own for the suite."),
+        click.option("--bytes", "limit", type=click.IntRange(1),
+                     help="Of a text, look at about so many.  [400000]"),
+        click.option("--size", type=click.Choice(["small", "medium", "large"]), default="medium",
+                     show_default=True, help="Of a suite that is generated."),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    )):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("model", metavar="RUN|FILE|URL")
+@suite_options
+@click.option("--out", type=Place(dir_okay=False),
+              help="File for the results.  [RUN/evaluations/SUITE.jsonl]")
+@click.option("--resume", is_flag=True, help="Go on after the lines that are there.")
+def evaluate(model, suites, data, limit, size, seed, out, resume):
+    """Say what a model can do, how sure that is, and what the data cannot tell.
+
+    \b
+    text        bits per byte on held-out text, beside xz and models that only count
+
+    Results are a line of JSON for each item, kept beside a run or in --out; `tinygpt compare`
+    reads two such files.
+    """
+    from pathlib import Path
+
+    from tinygpt.screens.console import Screen
+
+    if out is not None and len(suites) > 1:
+        raise UsageError("--out is a file for one suite, and several were asked. Leave it out.")
+    screen = Screen()
+    for name in suites or ("text",):
+        where = Path(out) if out is not None else _place(model, name)
+        results = _asked(model, name, data, limit, size, seed, where, resume)
+        _show(screen, results)
+        if where is not None:
+            screen.copyable(f"Every item:  {where}")
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@suite_options
+def compare(a, b, suites, data, limit, size, seed):
+    """Say by how much B is better than A, how sure that is, and what could have been seen.
+
+    A and B are files of results, or models, which are asked --suite first. Each item is counted for
+    both at once: what is hard for both drops out.
+    """
+    from tinygpt.evaluation import results as files
+    from tinygpt.evaluation.suite import paired
+    from tinygpt.screens.console import Screen, warn
+
+    screen = Screen()
+    for name in suites or ("text",):
+        both = [
+            files.read(one, warn) if files.looks_like(one)
+            else _asked(one, name, data, limit, size, seed, None, False, source=a)
+            for one in (a, b)
+        ]
+        _show_pairs(screen, both, paired(*both))
+
+
+def _place(model, suite):
+    """Where results of a run go, None for what is no run."""
+    from pathlib import Path
+
+    from tinygpt.storage.paths import expand
+
+    path = Path(expand(model))
+    return path / "evaluations" / f"{suite}.jsonl" if (path / "config.json").is_file() else None
+
+
+def _asked(model, name, data, limit, size, seed, out, resume, source=None):
+    """Results of a model.  source: the model whose held-out text it is, if not its own."""
+    from tinygpt.evaluation.subject import open_subject
+    from tinygpt.evaluation.suite import evaluate as ask
+    from tinygpt.evaluation.suites import Asked, find_suite
+    from tinygpt.screens.console import Progress, warn
+
+    with Progress() as busy:
+        busy("opening")
+        suite = find_suite(name, Asked(source or model, data, limit, size, seed))
+        subject = open_subject(model)
+        return ask(suite, subject, out, resume=resume, progress=busy,
+                   warn=lambda text: busy.aside(warn, text))
+
+
+def _show(screen, results):
+    from tinygpt.evaluation.results import shown_interval
+    from tinygpt.evaluation.suite import rows, verdict
+    from tinygpt.storage.paths import shown
+
+    header = results.header
+    screen.say(f"{shown(header['model'])} on {header['suite']}, {len(results.counted):,} items")
+    cells = [
+        (row.name, *shown_interval(row.found, row.percent), row.note) for row in rows(results)
+    ]
+    screen.print(_table(["", "", "95 %", ""], cells))
+    for sentence in verdict(results):
+        screen.say(sentence)
+
+
+def _show_pairs(screen, both, pairs):
+    from tinygpt.evaluation.results import shown_interval, told
+    from tinygpt.storage.paths import shown
+
+    names = [shown(one.header["model"]) for one in both]
+    screen.say(f"A {names[0]}, B {names[1]} on {both[0].header['suite']}")
+    cells = []
+    for pair in pairs:
+        a, b = (" ".join(shown_interval(one, pair.percent)[:1]) for one in (pair.a, pair.b))
+        low, high = (shown_interval(one, pair.percent)[1] for one in (pair.a, pair.b))
+        cells.append((pair.name, a, low, b, high))
+    screen.print(_table(["", "A", "95 %", "B", "95 %"], cells))
+    for pair in pairs:
+        screen.say(f"B, {pair.name}: "
+                   + told(pair.change, pair.name, pair.lower_is_better, pair.percent))
+
+
+def _table(titles, rows):
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for i, title in enumerate(titles):
+        table.add_column(title, justify="right" if i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
