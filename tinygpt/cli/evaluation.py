@@ -20,6 +20,10 @@ def suite_options(command):
                      help="A text or items of your own for the suite."),
         click.option("--bytes", "limit", type=click.IntRange(1),
                      help="Of a text, look at about so many.  [400000]"),
+        click.option("--template", metavar="NAME|FILE",
+                     help="How questions with choices are put.  [by their format]"),
+        click.option("--shots", type=click.IntRange(0), default=0, show_default=True,
+                     help="Questions with their answers before each."),
         click.option("--size", type=click.Choice(["small", "medium", "large"]), default="medium",
                      show_default=True, help="Of a suite that is generated."),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
@@ -34,11 +38,13 @@ def suite_options(command):
 @click.option("--out", type=Place(dir_okay=False),
               help="File for the results.  [RUN/evaluations/SUITE.jsonl]")
 @click.option("--resume", is_flag=True, help="Go on after the lines that are there.")
-def evaluate(model, suites, data, limit, size, seed, out, resume):
+def evaluate(model, suites, out, resume, **asked):
     """Say what a model can do, how sure that is, and what the data cannot tell.
 
     \b
     text        bits per byte on held-out text, beside xz and models that only count
+    questions   --data FILE with choices: ARC, HellaSwag, MMLU, TruthfulQA, Winogrande, CrowS-Pairs
+                or your own, from .jsonl, .csv, .tsv or .parquet
 
     Results are a line of JSON for each item, kept beside a run or in --out; `tinygpt compare`
     reads two such files.
@@ -52,7 +58,7 @@ def evaluate(model, suites, data, limit, size, seed, out, resume):
     screen = Screen()
     for name in suites or ("text",):
         where = Path(out) if out is not None else _place(model, name)
-        results = _asked(model, name, data, limit, size, seed, where, resume)
+        results = _asked(model, name, asked, where, resume)
         _show(screen, results)
         if where is not None:
             screen.copyable(f"Every item:  {where}")
@@ -62,21 +68,21 @@ def evaluate(model, suites, data, limit, size, seed, out, resume):
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @suite_options
-def compare(a, b, suites, data, limit, size, seed):
+def compare(a, b, suites, **asked):
     """Say by how much B is better than A, how sure that is, and what could have been seen.
 
     A and B are files of results, or models, which are asked --suite first. Each item is counted for
     both at once: what is hard for both drops out.
     """
     from tinygpt.evaluation import results as files
-    from tinygpt.evaluation.suite import paired
+    from tinygpt.evaluation.tables import paired
     from tinygpt.screens.console import Screen, warn
 
     screen = Screen()
     for name in suites or ("text",):
         both = [
             files.read(one, warn) if files.looks_like(one)
-            else _asked(one, name, data, limit, size, seed, None, False, source=a)
+            else _asked(one, name, asked, source=a)
             for one in (a, b)
         ]
         _show_pairs(screen, both, paired(*both))
@@ -92,8 +98,11 @@ def _place(model, suite):
     return path / "evaluations" / f"{suite}.jsonl" if (path / "config.json").is_file() else None
 
 
-def _asked(model, name, data, limit, size, seed, out, resume, source=None):
-    """Results of a model.  source: the model whose held-out text it is, if not its own."""
+def _asked(model, name, asked, out=None, resume=False, source=None):
+    """Results of a model.
+
+    asked: of suite_options.  source: the model whose held-out text it is, if not its own.
+    """
     from tinygpt.evaluation.subject import open_subject
     from tinygpt.evaluation.suite import evaluate as ask
     from tinygpt.evaluation.suites import Asked, find_suite
@@ -101,7 +110,7 @@ def _asked(model, name, data, limit, size, seed, out, resume, source=None):
 
     with Progress() as busy:
         busy("opening")
-        suite = find_suite(name, Asked(source or model, data, limit, size, seed))
+        suite = find_suite(name, Asked(source or model, **asked))
         subject = open_subject(model)
         return ask(suite, subject, out, resume=resume, progress=busy,
                    warn=lambda text: busy.aside(warn, text))
@@ -109,7 +118,7 @@ def _asked(model, name, data, limit, size, seed, out, resume, source=None):
 
 def _show(screen, results):
     from tinygpt.evaluation.results import shown_interval
-    from tinygpt.evaluation.suite import rows, verdict
+    from tinygpt.evaluation.tables import rows, verdict
     from tinygpt.storage.paths import shown
 
     header = results.header

@@ -1,13 +1,9 @@
 """A suite asks a model its items and writes down, line by line, what was answered.
 
     results = evaluate(suite, subject, Path("run/evaluations/addition.jsonl"))
-    for row in rows(results, rng): ...                  its table
-    for pair in paired(results, others, rng): ...       two models on the same items
+    for row in rows(results): ...                       its table (tables.py)
 
-Three kinds there are: "text" (language_modelling.py), "choice" (multiple_choice.py) and "written"
-(written.py). A suite of any kind is items and how to ask them; what lines amount to is the kind's.
-
-Read first: results.py. Read next: suites/__init__.py.
+Read first: results.py. Read next: tables.py, suites/__init__.py.
 """
 
 from __future__ import annotations
@@ -18,16 +14,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
-from tinygpt.evaluation import language_modelling
-from tinygpt.evaluation.results import VERSION, Pair, Results, Row, begin, left_out, same_items
+from tinygpt.evaluation.results import VERSION, Results, begin
 from tinygpt.evaluation.subject import Subject
 
-SEED = 20
 Warn = Callable[[str], object]
 Progress = Callable[[str, float, float], object]
-KINDS: dict[str, Any] = {"text": language_modelling}
 
 
 class Suite(ABC):
@@ -88,25 +79,3 @@ def evaluate(
     if out is not None and more:
         results.save(out)
     return results
-
-
-def rows(results: Results) -> list[Row]:
-    """The table of a file of results.  Raises UserError where nothing could be asked, or where the
-    answers say nothing (multiple_choice.py)."""
-    return KINDS[results.header["kind"]].rows(*_what(results))
-
-
-def verdict(results: Results) -> list[str]:
-    """What to know besides the numbers, in sentences."""
-    said = KINDS[results.header["kind"]].verdict(*_what(results))
-    return [*results.header["notes"], *said, *filter(None, [left_out(results.lines)])]
-
-
-def paired(a: Results, b: Results) -> list[Pair]:
-    """b against a, item by item.  Raises UserError where they do not fit together."""
-    first, second = same_items(a, b)
-    return KINDS[a.header["kind"]].paired(first, second, np.random.default_rng(SEED))
-
-
-def _what(results: Results) -> tuple[Any, Any, np.random.Generator]:
-    return results.header, results.lines, np.random.default_rng(SEED)

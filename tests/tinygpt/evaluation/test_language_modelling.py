@@ -13,8 +13,9 @@ from tinygpt.evaluation import language_modelling as lm
 from tinygpt.evaluation.intervals import difference, ratio
 from tinygpt.evaluation.language_modelling import Passage
 from tinygpt.evaluation.subject import Local
-from tinygpt.evaluation.suite import evaluate, paired, rows, verdict
+from tinygpt.evaluation.suite import evaluate
 from tinygpt.evaluation.suites.text import TextSuite, documents_of
+from tinygpt.evaluation.tables import paired, rows, verdict
 from tinygpt.inference.scoring import log_probabilities
 from tinygpt.runs.run import Run
 from tinygpt.text import DataError

@@ -70,7 +70,8 @@ def test_without_resume_it_begins_anew(path, said):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("", "does not begin"), ZZ, ("hello\n", "not begin"),
+    [("", "does not begin"), ("hello\n", "not begin"),
+     (json.dumps({**HEADER, "results": 2}) + "\n", "results that is"),
      (json.dumps({**HEADER, "kind": "poem"}) + "\n", "kind that is"),
      (json.dumps(HEADER) + "\n", "has no item yet")],
 )

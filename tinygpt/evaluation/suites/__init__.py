@@ -20,11 +20,14 @@ class Asked:
 
     model: a path as it was given, None for one that is no path.  data: a file to ask about.
     limit: bytes of a text, None for its suite's own.  size: small, medium or large.
+    template, shots: how questions are put, None for their format's own.
     """
 
     model: str | None = None
     data: str | None = None
     limit: int | None = None
+    template: str | None = None
+    shots: int = 0
     size: str = "medium"
     seed: int = 0
 
@@ -49,4 +52,12 @@ def _text(asked: Asked) -> Suite:
     return TextSuite(documents, known, asked.limit or LIMIT)
 
 
-SUITES = {"text": _text}
+def _questions(asked: Asked) -> Suite:
+    from tinygpt.evaluation.suites.files import questions_suite
+
+    if asked.data is None:
+        raise UsageError("which questions? Give them with --data FILE.")
+    return questions_suite(asked.data, asked.template, asked.shots, asked.seed)
+
+
+SUITES = {"text": _text, "questions": _questions}
