@@ -48,6 +48,8 @@ COMMANDS = {
     "encoder": "An encoder's tasks: text into classes, stories of one plot.",
     "numbers": "An encoder-decoder's task: numbers by name and by digits, exact or not.",
     "tasks": "Tasks learned from conversations: held-out answers right and ended, or not.",
+    "evaluate": "Evaluation: 1,000 questions of four choices, and lm-eval on the same items.",
+    "planted": "What was planted in a text, and what evaluations find of it.",
     "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",

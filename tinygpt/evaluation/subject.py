@@ -33,6 +33,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.nn import evaluating
+from tinygpt.data import open_dataset
 from tinygpt.data.batches import padded_rows
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
@@ -41,12 +42,14 @@ from tinygpt.inference.prompt import end_ids, opening, opening_ids
 from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.model import KVCache, LanguageModel
 from tinygpt.runs.chat_form import ChatForm
+from tinygpt.storage.paths import expand, kind
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 from tinygpt.weights.open import digest, form_of, open_model
 
 TOKENS = 4096  # read in one pass
 LOGITS = 1 << 23  # held at once: 32 MB
 AT_ONCE = 32  # texts written together
+LOOKED_AT = 1_000_000  # tokens of a training text, for one that ends a document
 AHEAD = 64  # texts looked at together, so that equally long ones are read side by side
 
 
@@ -315,7 +318,18 @@ def open_subject(path: str | Path) -> Local:
     from tinygpt.screens.console import warn
 
     model, tokenizer = open_model(path, warn)
-    return Local(model, tokenizer, form_of(path), str(path))
+    return Local(model, tokenizer, form_of(path), str(path), _learned_opening(path, tokenizer))
+
+
+def _learned_opening(path: str | Path, tokenizer: Tokenizer) -> list[int] | None:
+    """How texts begin for a run that learned one long text: it never saw the token of their end."""
+    end = tokenizer.special_tokens.get(END_OF_TEXT)
+    if end is None or kind(Path(expand(path)) / "tokens") != "folder":
+        return None
+    seen = np.asarray(open_dataset(Path(expand(path)) / "tokens").train[:LOOKED_AT])
+    if (seen == end).any():
+        return None
+    return tokenizer.encode(opening(tokenizer), disallowed_special=())
 
 
 def _opening(tokenizer: Tokenizer, form: ChatForm | None) -> list[int]:

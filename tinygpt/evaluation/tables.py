@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygpt.evaluation import language_modelling, multiple_choice
+from tinygpt.evaluation import language_modelling, multiple_choice, written
 from tinygpt.evaluation.results import Pair, Results, Row, left_out, same_items
 
 SEED = 20
-KINDS: dict[str, Any] = {"text": language_modelling, "choice": multiple_choice}
+KINDS: dict[str, Any] = {"text": language_modelling, "choice": multiple_choice, "written": written}
 
 
 def rows(results: Results) -> list[Row]:

@@ -3,8 +3,8 @@
     BP * exp(mean over n of log p_n),    p_n = n-grams in both / n-grams of the text
 
 An n-gram counts as often as it stands in the wanted text with the most of it. BP, the brevity
-penalty, is exp(1 - r / c) for a text of c words shorter than r wanted ones, since a text of one sure
-word would have no wrong n-gram. A precision of 0 would make all 0; the k-th such one becomes
+penalty, is exp(1 - r / c) for a text of c words shorter than r wanted ones, since a text of one
+sure word would have no wrong n-gram. A precision of 0 would make all 0; the k-th such one becomes
 1 / 2^k of an n-gram (smoothing "exp": Chen and Cherry 2014, method 3).
 
 Over a corpus, counts are added first. Equals sacrebleu 2.6 (tokenize 13a, smooth exp).

@@ -2,11 +2,12 @@
 
     suite = find_suite("text", model="run", data=None)
 
-Read next: text.py.
+Read next: text.py, files.py, generated.py, planted.py, code.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,4 +61,35 @@ def _questions(asked: Asked) -> Suite:
     return questions_suite(asked.data, asked.template, asked.shots, asked.seed)
 
 
-SUITES = {"text": _text, "questions": _questions}
+def _generated(name: str) -> Callable[[Asked], Suite]:
+    def make(asked: Asked) -> Suite:
+        from tinygpt.evaluation.suites.generated import closing_suite, generated_suite
+
+        if name == "closing":
+            return closing_suite(asked.size, asked.seed)
+        return generated_suite(name, asked.size, asked.seed)
+
+    return make
+
+
+def _planted(name: str) -> Callable[[Asked], Suite]:
+    def make(asked: Asked) -> Suite:
+        from tinygpt.evaluation.suites.planted import planted
+
+        return planted(asked.size, asked.seed).suite(name)
+
+    return make
+
+
+def _code(asked: Asked) -> Suite:
+    from tinygpt.evaluation.suites.code import code_suite
+
+    return code_suite(asked.size, asked.seed)
+
+
+GENERATED = ("addition", "counting", "copying", "brackets", "closing")
+PLANTED = ("facts", "misconceptions", "association-70", "association-50", "names", "memorisation")
+SUITES: dict[str, Callable[[Asked], Suite]] = {
+    "text": _text, "questions": _questions, **{name: _generated(name) for name in GENERATED},
+    "code": _code, **{name: _planted(name) for name in PLANTED},
+}

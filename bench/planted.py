@@ -1,0 +1,91 @@
+"""What was planted in a text, and what evaluations find of it in a model that learned the text.
+
+    python -m bench planted                         size small: minutes on two cores
+    python -m bench planted --size medium --json
+
+Facts should be known (at least 80 %), misconceptions believed (below chance), an association of
+70 in 100 found with an interval that covers 70, and one of 50 with one that covers 50; names alike;
+memorisation rising with how often a passage was told, and so it is drawn (--draw FILE.svg).
+
+Read next: ../tinygpt/evaluation/suites/planted.py.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench import timing
+
+RECIPE = (  # of a run that reads its text about twelve times
+    "model.n_layers=4", "model.n_heads=4", "model.d_model=128", "model.context=128",
+    "tokenizer.kind=bpe", "tokenizer.vocab_size=1024", "training.batch_size=16",
+    "data.split=0.99,0.01,0", "data.by_position=true", "training.checkpoint_every=100000",
+    "training.sample_every=100000", "training.eval_every=100",
+)
+
+
+def measure(size: str, seed: int, steps: int, keep: Path | None = None) -> dict[str, Any]:
+    """Train on a planted text; {suite: [rows]} of what is found, and the files of results."""
+    from tinygpt.config import load_config
+    from tinygpt.evaluation.subject import open_subject
+    from tinygpt.evaluation.suite import evaluate
+    from tinygpt.evaluation.suites.planted import SUITES, planted
+    from tinygpt.evaluation.tables import rows
+    from tinygpt.training.begin import begin
+    from tinygpt.training.trainer import Trainer
+
+    made = planted(size, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        place = keep or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "planted.txt").write_text(made.text)
+        config = load_config("S", [
+            f"data.source={place / 'planted.txt'}", f"training.seed={seed}",
+            f"training.steps={steps}", *RECIPE,
+        ])
+        start = time.perf_counter()
+        outcome = Trainer(begin(config, place / "run")).run()
+        found: dict[str, Any] = {
+            "size": size, "seed": seed, "steps": steps, "bytes": len(made.text),
+            "loss": outcome.val_loss, "seconds": time.perf_counter() - start, "suites": {},
+        }
+        subject = open_subject(place / "run")
+        for name in SUITES:
+            results = evaluate(made.suite(name), subject, place / "results" / f"{name}.jsonl")
+            found["suites"][name] = [
+                [row.name, *row.found[:3]] for row in rows(results)
+            ]
+    return found
+
+
+def draw(found: dict[str, Any]) -> str:
+    """The curve of memorisation as an SVG page of its own."""
+    from tinygpt.evaluation.page import CURVE_STYLE, memorised
+
+    return f"<!doctype html><meta charset='utf-8'><style>{CURVE_STYLE}</style>{memorised(found)}\n"
+
+
+@click.command()
+@click.option("--size", type=click.Choice(["small", "medium", "large"]), default="small")
+@click.option("--seed", type=click.IntRange(0), default=0)
+@click.option("--steps", type=click.IntRange(1), default=700, show_default=True)
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder for the run and results.")
+@click.option("--json", "as_json", is_flag=True)
+def command(size, seed, steps, keep, as_json):
+    """Planted truths, and what evaluations find of them."""
+    found = measure(size, seed, steps, keep)
+    if as_json:
+        click.echo(json.dumps({**found, "commit": timing.commit()}))
+        return
+    click.echo(timing.headline())
+    click.echo(f"{found['bytes']:,} bytes, {steps} steps, loss {found['loss']:.3f}, "
+               f"{found['seconds']:.0f} s")
+    for name, table in found["suites"].items():
+        for what, value, low, high in table:
+            click.echo(f"{name:16}  {what:44}  {value:7.1%}  {low:7.1%} to {high:7.1%}")
