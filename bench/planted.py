@@ -5,7 +5,7 @@
 
 Facts should be known (at least 80 %), misconceptions believed (below chance), an association of
 70 in 100 found with an interval that covers 70, and one of 50 with one that covers 50; names alike;
-memorisation rising with how often a passage was told, and so it is drawn (--draw FILE.svg).
+memorisation rising with how often a passage was told, and so it is drawn (--draw FILE.html).
 
 Read next: ../tinygpt/evaluation/suites/planted.py.
 """
@@ -64,22 +64,20 @@ def measure(size: str, seed: int, steps: int, keep: Path | None = None) -> dict[
     return found
 
 
-def draw(found: dict[str, Any]) -> str:
-    """The curve of memorisation as an SVG page of its own."""
-    from tinygpt.evaluation.page import CURVE_STYLE, memorised
-
-    return f"<!doctype html><meta charset='utf-8'><style>{CURVE_STYLE}</style>{memorised(found)}\n"
-
-
 @click.command()
 @click.option("--size", type=click.Choice(["small", "medium", "large"]), default="small")
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--steps", type=click.IntRange(1), default=700, show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for the run and results.")
+@click.option("--draw", type=click.Path(path_type=Path), help="HTML file for the curve.")
 @click.option("--json", "as_json", is_flag=True)
-def command(size, seed, steps, keep, as_json):
+def command(size, seed, steps, keep, draw, as_json):
     """Planted truths, and what evaluations find of them."""
     found = measure(size, seed, steps, keep)
+    if draw:
+        from tinygpt.evaluation.page import memorised
+
+        draw.write_text(memorised(found["suites"]["memorisation"]))
     if as_json:
         click.echo(json.dumps({**found, "commit": timing.commit()}))
         return

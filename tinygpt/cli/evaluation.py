@@ -37,12 +37,18 @@ def suite_options(command):
 @suite_options
 @click.option("--out", type=Place(dir_okay=False),
               help="File for the results.  [RUN/evaluations/SUITE.jsonl]")
+@click.option("--page", type=Place(dir_okay=False),
+              help="HTML file for tables, intervals and the worst items.  [RUN/evaluation.html]")
 @click.option("--resume", is_flag=True, help="Go on after the lines that are there.")
-def evaluate(model, suites, out, resume, **asked):
+def evaluate(model, suites, out, page, resume, **asked):
     """Say what a model can do, how sure that is, and what the data cannot tell.
 
     \b
     text        bits per byte on held-out text, beside xz and models that only count
+    addition, counting, copying, brackets
+                made here, with four answers shown before each question
+    closing     what the stories ask at their end: who has what, where things are
+    code        functions of Python's library, gone on with and run
     questions   --data FILE with choices: ARC, HellaSwag, MMLU, TruthfulQA, Winogrande, CrowS-Pairs
                 or your own, from .jsonl, .csv, .tsv or .parquet
 
@@ -55,13 +61,15 @@ def evaluate(model, suites, out, resume, **asked):
 
     if out is not None and len(suites) > 1:
         raise UsageError("--out is a file for one suite, and several were asked. Leave it out.")
-    screen = Screen()
+    screen, found = Screen(), []
     for name in suites or ("text",):
         where = Path(out) if out is not None else _place(model, name)
         results = _asked(model, name, asked, where, resume)
-        _show(screen, results)
+        found.append(results)
         if where is not None:
             screen.copyable(f"Every item:  {where}")
+        _write_page(screen, page or _page(model), found)
+        _show(screen, results)
 
 
 @click.command()
@@ -86,6 +94,36 @@ def compare(a, b, suites, **asked):
             for one in (a, b)
         ]
         _show_pairs(screen, both, paired(*both))
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=Place())
+def card(run):
+    """Write a model card into RUN: data, recipe, cost, results, limits.
+
+    It is made of the run's own files and of what `tinygpt evaluate` left there.
+    """
+    from tinygpt.evaluation.card import write_card
+    from tinygpt.runs.run import Run
+    from tinygpt.screens.console import warn
+
+    click.echo(f"{write_card(Run.open(run), warn)}")
+
+
+def _page(model):
+    """Where the page of a run goes, None for what is no run."""
+    where = _place(model, "all")
+    return None if where is None else where.parent.parent / "evaluation.html"
+
+
+def _write_page(screen, path, results):
+    from pathlib import Path
+
+    from tinygpt.evaluation.page import write_page
+
+    if path is not None:
+        write_page(results, Path(path))
+        screen.copyable(f"As a page:   {path}")
 
 
 def _place(model, suite):

@@ -23,6 +23,8 @@ def training_options(command):
                      help="The same bytes with any number of threads."),
         click.option("--tensorboard", is_flag=True,
                      help="Also write event files for TensorBoard."),
+        click.option("--evaluate", "suite", metavar="SUITE",
+                     help="Ask a suite at every evaluation; its curve is in the report."),
         click.option("--nice", is_flag=True, help="Let every other program go first."),
         click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day."),
         click.option("--max-hours", type=float, help="Save and stop after so many hours."),
@@ -125,14 +127,28 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
         return session
 
     with sole_writer(Run.open(out).path) if changed else new_run(Path(out)):
-        return _trained(begun, screen, how["tensorboard"], stops, pauses, clock)
+        return _trained(begun, screen, _watchers(screen, how), stops, pauses, clock)
 
 
-def _trained(begun, screen, tensorboard, stops, pauses, clock) -> int:
-    """Train the session that `begun` makes.  Returns the exit code."""
-    from tinygpt.screens.console import Progress
+def _watchers(screen, how):
+    """Who looks on."""
+    from tinygpt.evaluation.watch import EnergyLine, SuiteCurve
     from tinygpt.screens.live import make_view
     from tinygpt.screens.report import HtmlReport
+
+    watchers = [make_view(screen), EnergyLine(), HtmlReport()]
+    if how["suite"]:
+        watchers.insert(0, SuiteCurve(how["suite"], screen.say))
+    if how["tensorboard"]:
+        from tinygpt.screens.tensorboard import TensorBoard
+
+        watchers.append(TensorBoard())
+    return watchers
+
+
+def _trained(begun, screen, watchers, stops, pauses, clock) -> int:
+    """Train the session that `begun` makes.  Returns the exit code."""
+    from tinygpt.screens.console import Progress
     from tinygpt.training.trainer import Trainer
 
     try:
@@ -141,11 +157,6 @@ def _trained(begun, screen, tensorboard, stops, pauses, clock) -> int:
     except KeyboardInterrupt:
         screen.say("Stopped before the first step: there is nothing to save.")
         raise
-    watchers = [make_view(screen), HtmlReport()]
-    if tensorboard:
-        from tinygpt.screens.tensorboard import TensorBoard
-
-        watchers.append(TensorBoard())
     deadline = clock.deadline if clock is not None else None
     outcome = Trainer(session, watchers, stops, pauses, deadline).run()
     return _conclude(screen, session, outcome)

@@ -29,7 +29,15 @@ from tinygpt.screens.live import duration
 from tinygpt.screens.thinned import Thinned
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
-from tinygpt.storage.reading import NUMBER, FormatError, read_json
+from tinygpt.storage.reading import (
+    COUNT,
+    NUMBER,
+    TEXT,
+    FormatError,
+    optional,
+    read_json,
+    read_lines,
+)
 from tinygpt.training.objective import Objective
 from tinygpt.training.watch import Watcher
 
@@ -38,6 +46,11 @@ if TYPE_CHECKING:
 
 POINTS = 600  # of a curve
 REFRESH = 60.0  # seconds between two versions while training
+SUITE_CURVE = "evaluations/curve.jsonl"  # ../evaluation/watch.py
+CURVE_LINE = {
+    "step": COUNT, "suite": TEXT, "name": TEXT, "value": NUMBER, "low": optional(NUMBER),
+    "high": optional(NUMBER),
+}
 CURVES = ("loss", "lr", "grad_norm", "tokens_per_second", "rss_bytes")
 
 
@@ -112,6 +125,7 @@ def render(
         _tiles(data, objective),
         _loss_figure(data, baselines, objective.loss_note),
         _small_figures(data),
+        _suite_figure(run.path / SUITE_CURVE, warn),
         _sample_cards(samples),
         _event_list(data["events"]),
         _settings(run),
@@ -247,6 +261,28 @@ def _small_figures(data: dict[str, Any]) -> str:
         if svg:
             figures.append(f"<div class='card'><h2>{html.escape(title)}</h2>{svg}</div>")
     return f"<section class='pair'>{''.join(figures)}</section>"
+
+
+def _suite_figure(path: Path, warn: Warn | None) -> str:
+    """What a suite said along the way, with the interval of each number."""
+    try:
+        lines = list(read_lines(path, CURVE_LINE, warn or (lambda text: None)))
+    except FormatError as error:
+        raise UserError(f"{path} {error}. Delete it to do without.") from error
+    if not lines:
+        return ""
+    steps, title = [m["step"] for m in lines], f"{lines[-1]['suite']}: {lines[-1]['name']}"
+    ends = [
+        Series(end, steps, [m["value"] if m[end] is None else m[end] for m in lines], "raw")
+        for end in ("low", "high")
+    ]
+    values = Series("measured", steps, [m["value"] for m in lines], "b", marks=True)
+    svg = chart([*ends, values], width=960, height=240, title=title)
+    note = "Thin: between them lies the truth 95 of 100 times."
+    return (
+        f"<section class='card'><h2>{html.escape(title)}</h2>{svg}"
+        f"<p class='note-text'>{note}</p></section>"
+    )
 
 
 def _sample_cards(samples: list[dict[str, Any]]) -> str:
