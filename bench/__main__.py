@@ -49,6 +49,7 @@ COMMANDS = {
     "numbers": "An encoder-decoder's task: numbers by name and by digits, exact or not.",
     "tasks": "Tasks learned from conversations: held-out answers right and ended, or not.",
     "evaluate": "Evaluation: 1,000 questions of four choices, and lm-eval on the same items.",
+    "judge": "A judge of answers, trained here: agreement with the truth, in both orders.",
     "planted": "What was planted in a text, and what evaluations find of it.",
     "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",

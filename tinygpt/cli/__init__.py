@@ -31,6 +31,7 @@ COMMANDS = {
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),
     "evaluate": ("tinygpt.cli.evaluation:evaluate", "What a model can do, and how sure that is."),
     "compare": ("tinygpt.cli.evaluation:compare", "Two models on the same items."),
+    "prompts": ("tinygpt.cli.evaluation:prompts", "What a prompt is worth, measured."),
     "card": ("tinygpt.cli.evaluation:card", "A model card of a run and its evaluations."),
     "export": ("tinygpt.cli.training:export", "A run's report, CSV, or its model for others."),
     "import": ("tinygpt.cli.exchange:import_", "A run of a model that others trained."),

@@ -10,6 +10,8 @@ import click
 from tinygpt.cli.paths import Place
 from tinygpt.errors import UsageError
 
+ADDRESS = ("http://", "https://")
+
 
 def suite_options(command):
     """What is asked, and of what data."""
@@ -97,6 +99,42 @@ def compare(a, b, suites, **asked):
 
 
 @click.command()
+@click.argument("model", metavar="RUN|FILE|URL")
+@click.option("--data", type=Place(), required=True, help="Questions with choices.")
+@click.option("--template", "templates", multiple=True, metavar="NAME|FILE",
+              help="Repeatable.  [question, short, plain]")
+@click.option("--shots", "shots", multiple=True, type=click.IntRange(0),
+              help="Repeatable.  [0, 2, 5]")
+@click.option("--orders", type=click.IntRange(1), default=3, show_default=True,
+              help="Orders of the examples.")
+def prompts(model, data, templates, shots, orders):
+    """Say what a prompt is worth: templates x shots x orders of one set of questions."""
+    from tinygpt.evaluation.prompts import spread, table
+    from tinygpt.evaluation.questions import read_questions
+    from tinygpt.evaluation.results import shown_interval
+    from tinygpt.screens.console import Progress, Screen
+
+    templates, shots = templates or ("question", "short", "plain"), shots or (0, 2, 5)
+    with Progress() as busy:
+        busy("opening")
+        questions = read_questions(data).questions
+        cells = list(table(_open(model), questions, templates, shots, orders, say=busy))
+    rows = []
+    for cell in cells:
+        if cell.accuracy is None:
+            rows.append((cell.template, str(cell.shots), str(cell.order + 1), "", cell.refused, ""))
+            continue
+        against = "" if cell is cells[0] else f"{100 * cell.against.interval.value:+.1f} points" + (
+            "" if cell.against.seen else ", not seen")
+        rows.append((cell.template, str(cell.shots), str(cell.order + 1),
+                     *shown_interval(cell.accuracy, True), against))
+    screen = Screen()
+    titles = ["template", "shots", "order", "right", "95 %", "against the first"]
+    screen.print(_table(titles, rows))
+    screen.say(spread(cells))
+
+
+@click.command()
 @click.argument("run", metavar="RUN", type=Place())
 def card(run):
     """Write a model card into RUN: data, recipe, cost, results, limits.
@@ -132,8 +170,17 @@ def _place(model, suite):
 
     from tinygpt.storage.paths import expand
 
+    if model.startswith(ADDRESS):
+        return None
     path = Path(expand(model))
     return path / "evaluations" / f"{suite}.jsonl" if (path / "config.json").is_file() else None
+
+
+def _open(model):
+    from tinygpt.evaluation.remote import Remote
+    from tinygpt.evaluation.subject import open_subject
+
+    return Remote(model) if model.startswith(ADDRESS) else open_subject(model)
 
 
 def _asked(model, name, asked, out=None, resume=False, source=None):
@@ -141,16 +188,15 @@ def _asked(model, name, asked, out=None, resume=False, source=None):
 
     asked: of suite_options.  source: the model whose held-out text it is, if not its own.
     """
-    from tinygpt.evaluation.subject import open_subject
     from tinygpt.evaluation.suite import evaluate as ask
     from tinygpt.evaluation.suites import Asked, find_suite
     from tinygpt.screens.console import Progress, warn
 
+    known = source or model
     with Progress() as busy:
         busy("opening")
-        suite = find_suite(name, Asked(source or model, **asked))
-        subject = open_subject(model)
-        return ask(suite, subject, out, resume=resume, progress=busy,
+        suite = find_suite(name, Asked(None if known.startswith(ADDRESS) else known, **asked))
+        return ask(suite, _open(model), out, resume=resume, progress=busy,
                    warn=lambda text: busy.aside(warn, text))
 
 

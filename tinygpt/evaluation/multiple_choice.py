@@ -73,15 +73,19 @@ class ChoiceSuite(Suite):
 
     def __init__(
         self, name: str, questions: Sequence[Question | Wrong], way: Way, identity: str,
-        notes: Sequence[str] = (),
+        notes: Sequence[str] = (), shown: Sequence[Question] | None = None,
     ):
-        """identity: a hash of the questions.  Raises UserError for more shots than questions."""
+        """identity: a hash of the questions.  shown: the examples, if somebody chose them.
+
+        Raises UserError for more shots than questions.
+        """
         good = [one for one in questions if isinstance(one, Question) and not one.mass]
         if way.shots >= max(1, len(good)):
             raise UserError(f"{way.shots} examples of {len(good)} questions leave none to ask. "
                             "Ask for fewer: --shots.")
-        rng = np.random.default_rng([way.seed, 0x5407])
-        shown = [good[i] for i in rng.choice(len(good), way.shots, replace=False)]
+        if shown is None:
+            rng = np.random.default_rng([way.seed, 0x5407])
+            shown = [good[i] for i in rng.choice(len(good), way.shots, replace=False)]
         self.way, self._shown = way, shown
         names = {one.cluster for one in shown}
         self.questions = [
@@ -121,8 +125,10 @@ class ChoiceSuite(Suite):
             }
             for (_, answer), found in zip(parts, scored, strict=True)
         ]
-        line = {"item": question.name, "right": list(question.right), "cluster": question.cluster,
-                "question": parts[0][0][-400:], "choices": choices}
+        line: dict[str, Any] = {
+            "item": question.name, "right": list(question.right), "cluster": question.cluster,
+            "question": parts[0][0][-400:], "choices": choices,
+        }
         if question.mass:
             line["mass"] = True
         if cut := max(found.cut for found in scored):

@@ -155,7 +155,8 @@ def _answers(answer: Any, choices: Sequence[str]) -> tuple[int, ...]:
 
 
 def _arc(record: Mapping[str, Any], name: str) -> list[Question]:
-    question, choices = record["question"], record.get("choices")
+    question: Any = record["question"]
+    choices: Any = record.get("choices")
     if isinstance(question, dict):  # as it was published: choices inside the question
         question, choices = question["stem"], question["choices"]
     if isinstance(choices, list):

@@ -138,7 +138,8 @@ class Local(Subject):
     def surprise(self, texts: Sequence[str]) -> Iterator[Surprise]:
         for at in range(0, len(texts), AHEAD):
             rows = [self._ids(text) for text in texts[at : at + AHEAD]]
-            nats = self._nats([np.concatenate([self.opening, row]) for row in rows])
+            first = self.opening or _opening(self.tokenizer, self.form)
+            nats = self._nats([np.concatenate([first, row]) for row in rows], len(first))
             for text, row, found in zip(texts[at : at + AHEAD], rows, nats, strict=True):
                 yield Surprise(found, self._ends(text, row))
 
@@ -166,7 +167,8 @@ class Local(Subject):
         sampling: Sampling = GREEDY, seed: int = 0,
     ) -> list[str]:
         by_length = defaultdict[int, list[int]](list)
-        rows = [np.concatenate([self.opening, self._ids(prompt)]) for prompt in prompts]
+        first = self.opening or ([] if all(prompts) else _opening(self.tokenizer, self.form))
+        rows = [np.array([*first, *self._ids(prompt).tolist()]) for prompt in prompts]
         rows = [row[-max(1, self.context - max_tokens) :].astype(np.int64) for row in rows]
         for number, row in enumerate(rows):
             by_length[len(row)].append(number)
@@ -196,9 +198,9 @@ class Local(Subject):
         size = len(text.encode())
         return ends * (size / ends[-1]) if len(ends) and ends[-1] else ends
 
-    def _nats(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """-log p of every token of each row but those of the opening."""
-        first, half = len(self.opening), max(1, self.context // 2)
+    def _nats(self, rows: Sequence[np.ndarray], first: int) -> list[np.ndarray]:
+        """-log p of every token of each row but the `first` ones, which open it."""
+        half = max(1, self.context // 2)
         windows, found = [], [np.zeros(len(row) - first) for row in rows]
         for number, row in enumerate(rows):
             asked, start = first, 0  # the next token asked for; where the window begins

@@ -25,8 +25,7 @@ from tinygpt.weights.open import load_model
 class ByBytes(Local):
     """Gives each byte 1/256, whatever its tokens are."""
 
-    def _nats(self, rows):
-        first = len(self.opening)
+    def _nats(self, rows, first):
         return [
             np.array([math.log(256) * len(self.tokenizer.decode_bytes([one]))
                       for one in row[first:].tolist()])

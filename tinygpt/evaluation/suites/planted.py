@@ -22,6 +22,7 @@ Read first: ../multiple_choice.py, ../written.py. Read next: ../../../bench/plan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -212,7 +213,7 @@ def _invented(rng: np.random.Generator, count: int) -> list[str]:
     return list(found)
 
 
-def words_right(written: str, wanted: tuple[str, ...] | list[str]) -> float:
+def words_right(written: str, wanted: Sequence[str]) -> float:
     """The share of the wanted words that are written up to the first wrong one."""
     best = 0.0
     for one in wanted:

@@ -1,0 +1,67 @@
+"""A judge of answers, trained here and tried on pairs that it never saw.
+
+    python -m bench judge                       two thousand steps, some minutes
+    python -m bench judge --judge URL|RUN       another judge on the same pairs
+
+Read next: ../tinygpt/evaluation/judge.py.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from bench import timing
+
+LESSONS = 12_000
+UNSEEN = 1_000_003  # the seed of what it is tried on
+
+
+def train(place: Path, steps: int, seed: int) -> float:
+    """Train a judge in place/judge; returns the seconds."""
+    from tinygpt.config import load_config
+    from tinygpt.evaluation.judge import leave_lessons
+    from tinygpt.training.begin import begin
+    from tinygpt.training.trainer import Trainer
+
+    place.mkdir(parents=True, exist_ok=True)
+    leave_lessons(place / "lessons.jsonl", LESSONS, seed)
+    config = load_config("world", [
+        f"data.source={place / 'lessons.jsonl'}", f"training.seed={seed}", "data.held_out=0.02",
+        f"training.steps={steps}", "model.context=160", "training.sample_every=100000",
+    ])
+    start = time.perf_counter()
+    Trainer(begin(config, place / "judge")).run()
+    return time.perf_counter() - start
+
+
+@click.command()
+@click.option("--steps", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0)
+@click.option("--pairs", type=click.IntRange(1), default=500, show_default=True)
+@click.option("--judge", "given", help="Do not train one: a run, a file or an address.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder for what is trained.")
+@click.option("--json", "as_json", is_flag=True)
+def command(steps, seed, pairs, given, keep, as_json):
+    """A judge's agreement with the truth, in both orders."""
+    from tinygpt.evaluation.judge import judged, open_judge, world_pairs
+
+    with tempfile.TemporaryDirectory() as folder:
+        place, seconds = keep or Path(folder), 0.0
+        if given is None:
+            seconds = train(place, steps, seed)
+            given = str(place / "judge")
+        found = judged(open_judge(given), world_pairs(pairs, UNSEEN))
+    if as_json:
+        click.echo(json.dumps({
+            "steps": steps, "seed": seed, "seconds": seconds, "asked": found.asked,
+            "said": found.said, "right": found.right, "kappa": found.kappa, "same": found.same,
+            "trusted": found.trusted, "commit": timing.commit(),
+        }))
+        return
+    click.echo(timing.headline())
+    click.echo(f"{steps} steps, {seconds:.0f} s: {found}")
