@@ -31,20 +31,24 @@ TOKENS = 64
 CHOICES = 4
 
 
-def subject(context: int = 256, seed: int = 0) -> Any:
-    """A model of B's size with a vocabulary of 4,096, whose opinions are strong."""
+def subject(path: str | None, context: int = 256, seed: int = 0) -> Any:
+    """A model, or an untrained one of B's size with a vocabulary of 4,096.
+
+    Nothing stands before its texts, as nothing does before lm-eval's.
+    """
     from tinygpt.evaluation.subject import Local
     from tinygpt.model import ModelShape, build
     from tinygpt.text.stories import generate
     from tinygpt.tokenizer import train_bpe
+    from tinygpt.weights.open import form_of, open_model
 
+    if path is not None:
+        return Local(*open_model(path), form_of(path), name=path, opening=())
     text = "".join(generate(600_000, np.random.default_rng(seed)))
     tokenizer = train_bpe(text, 4096)
     shape = ModelShape(vocab_size=tokenizer.vocab_size, n_layers=6, n_heads=8, d_model=256,
                        context=context)
     model = build(shape, np.random.default_rng(seed))
-    for parameter in model.parameters():
-        parameter.data *= 3
     return Local(model.eval(), tokenizer, name="B", opening=())
 
 
@@ -96,7 +100,7 @@ def serving(model: Any):
     ready, held = threading.Event(), {}
 
     async def run():
-        served = Served("model", model.model, model.tokenizer)
+        served = Served("model", model.model, model.tokenizer, model.form)
         held["server"] = server = await Server.listen(
             {"model": served}, Gate(free={"/health"}), Limits(), "127.0.0.1", 0
         )
@@ -163,16 +167,17 @@ def compare(lines: list[dict[str, Any]], samples: list[dict[str, Any]]) -> dict[
 
 @click.command()
 @click.option("--items", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--model", "path", help="A run or a file instead of B's size, untrained.")
 @click.option("--lm-eval", "by_harness", is_flag=True, help="Compare with lm-eval's own code.")
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
-def command(items, by_harness, threads, as_json):
+def command(items, path, by_harness, threads, as_json):
     """Questions with choices: their time, and lm-eval's opinion of them."""
     import kernels
     from tinygpt.evaluation.suite import evaluate
 
     kernels.set_num_threads(threads)
-    model = subject()
+    model = subject(path)
     asked = questions(model.tokenizer, items, 24 if by_harness else TOKENS)
     start = time.perf_counter()
     results = evaluate(suite(asked), model)

@@ -32,13 +32,15 @@ def contaminated(items: Mapping[str, str], pieces: Iterable[str]) -> dict[str, f
         counts[name] = len(own)
         for run in own:
             runs.setdefault(run, set()).add(name)
-    lengths = sorted({len(run) for run in runs})
+    lengths: dict[str, set[int]] = {}  # of the runs that begin with a word
+    for run in runs:
+        lengths.setdefault(run[0], set()).add(len(run))
     seen: set[tuple[str, ...]] = set()
     rest: list[str] = []
     for piece in pieces:
         words = rest + cut_letters(piece)
-        for length in lengths:
-            for at in range(len(words) - length + 1):
+        for at, word in enumerate(words):
+            for length in lengths.get(word, ()):
                 run = tuple(words[at : at + length])
                 if run in runs:
                     seen.add(run)
@@ -48,6 +50,15 @@ def contaminated(items: Mapping[str, str], pieces: Iterable[str]) -> dict[str, f
         for name in runs[run]:
             found[name] = found.get(name, 0.0) + 1 / counts[name]
     return found
+
+
+def note_on(found: Mapping[str, float], asked: int) -> str:
+    """A sentence on what was found, "" for nothing."""
+    if not found:
+        return ""
+    names = ", ".join(sorted(found, key=lambda name: -found[name])[:3])
+    return (f"{len(found)} of {asked} questions stand in the training text, wholly or in part "
+            f"({names}): what is right of them may be memory.")
 
 
 def _runs(words: list[str]) -> set[tuple[str, ...]]:

@@ -7,6 +7,8 @@ r"""Questions with choices, from files as the world has them.
     TruthfulQA   {"question": ..., "mc1_targets": {"choices": [...], "labels": [1, 0]}, ...}
     Winogrande   {"sentence": "... _ ...", "option1": ..., "option2": ..., "answer": "1"}
     CrowS-Pairs  a table with the columns sent_more, sent_less, bias_type
+    WinoBias     pro_stereotyped_type1.txt.dev beside anti_stereotyped_type1.txt.dev: lines as
+                 "1 [The developer] argued with the designer because [she] did not like it."
     your own     {"question": ..., "choices": [...], "answer": 0}, "cluster" if questions belong
                  together
 
@@ -241,7 +243,9 @@ TEMPLATE_OF = {
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | Wrong]]:
     """(line, record) of a file.  Raises DataError for another kind of file."""
     ending = path.suffix.lower()
-    if ending == ".parquet":
+    if path.name.startswith("pro_stereotyped"):
+        yield from _winobias(path)
+    elif ending == ".parquet":
         yield from enumerate(_parquet(path), 1)
     elif ending in (".csv", ".tsv"):
         yield from _table(path, "\t" if ending == ".tsv" else ",")
@@ -288,6 +292,21 @@ def _table(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any] | W
             yield rows.line_num, Wrong(f"line {rows.line_num}", why)
         else:
             yield rows.line_num, dict(zip(head, row, strict=True))
+
+
+def _winobias(path: Path) -> Iterator[tuple[int, dict[str, Any] | Wrong]]:
+    """Sentences of two files, line by line: the stereotyped one and its counterpart."""
+    other = path.with_name(path.name.replace("pro_", "anti_", 1))
+    pro, anti = (read_text(one).splitlines() for one in (path, other))
+    if len(pro) != len(anti):
+        raise DataError(f"{shown(path)} has {len(pro)} lines and {shown(other)} {len(anti)}: they "
+                        "are not of one set. Give two that belong together.")
+    for number, pair in enumerate(zip(pro, anti, strict=True), 1):
+        more, less = (re.sub(r"[\[\]]", "", line).partition(" ")[2].strip() for line in pair)
+        if more == less or not more or not less:
+            yield number, Wrong(f"line {number}", f"line {number} of {shown(path)} is no pair.")
+        else:
+            yield number, {"sent_more": more, "sent_less": less, "bias_type": "gender"}
 
 
 def _parquet(path: Path) -> list[dict[str, Any]]:

@@ -302,6 +302,28 @@ def test_tables_are_read_with_and_without_a_head_line(tmp_path):
     assert read_questions(pairs).form == "CrowS-Pairs"
 
 
+def test_winobias_is_two_files_of_one_set(tmp_path):
+    pro, anti = (tmp_path / f"{one}_stereotyped_type1.txt.dev" for one in ("pro", "anti"))
+    pro.write_text("1 [The smith] met the nurse because [he] was late.\n2 The same.\n")
+    anti.write_text("1 [The smith] met the nurse because [she] was late.\n2 The same.\n")
+    read = read_questions(pro)
+    assert read.questions[0].choices == ("The smith met the nurse because he was late.",
+                                         "The smith met the nurse because she was late.")
+    assert "line 2 of " in read.questions[1].why
+    anti.write_text("1 one\n")
+    with pytest.raises(DataError, match="not of one set"):
+        read_questions(pro)
+
+
+def test_questions_that_were_learned_are_counted(files):
+    first = json.loads((files / "own.jsonl").read_text().splitlines()[0])
+    known = f"{first['question']} {first['choices'][first['answer']]}"
+    suite = questions_suite(files / "own.jsonl", learned=["and then " + known + " again"])
+    assert len(known.split()) >= 6
+    assert "1 of 60 questions stand in the training text" in " ".join(suite.notes)
+    assert questions_suite(files / "own.jsonl", learned=["nothing of that"]).notes == []
+
+
 def test_shots_are_drawn_once_and_not_asked(files, plain):
     suite = questions_suite(files / "own.jsonl", "short", shots=2, seed=5)
     same = questions_suite(files / "own.jsonl", "short", shots=2, seed=5)

@@ -55,10 +55,12 @@ def _text(asked: Asked) -> Suite:
 
 def _questions(asked: Asked) -> Suite:
     from tinygpt.evaluation.suites.files import questions_suite
+    from tinygpt.evaluation.suites.text import training_pieces
 
     if asked.data is None:
         raise UsageError("which questions? Give them with --data FILE.")
-    return questions_suite(asked.data, asked.template, asked.shots, asked.seed)
+    known = training_pieces(asked.model) if asked.model is not None else ()
+    return questions_suite(asked.data, asked.template, asked.shots, asked.seed, known)
 
 
 def _generated(name: str) -> Callable[[Asked], Suite]:

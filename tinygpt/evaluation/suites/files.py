@@ -6,9 +6,10 @@ Read first: ../questions.py, ../multiple_choice.py.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tinygpt.evaluation.contamination import contaminated, note_on
 from tinygpt.evaluation.multiple_choice import DEFAULT, ChoiceSuite, Way
 from tinygpt.evaluation.questions import TEMPLATE_OF, Question, Wrong, read_questions
 from tinygpt.evaluation.templates import find_template
@@ -20,13 +21,22 @@ NOTES = {
 
 
 def questions_suite(
-    source: str | Path, template: str | None = None, shots: int = 0, seed: int = 0
+    source: str | Path, template: str | None = None, shots: int = 0, seed: int = 0,
+    learned: Iterable[str] = (),
 ) -> ChoiceSuite:
-    """Raises DataError and UsageError as read_questions and find_template."""
+    """learned: the text that the model learned from, in pieces, to look for the questions in.
+
+    Raises DataError and UsageError as read_questions and find_template.
+    """
     form, questions = read_questions(source)
     way = Way(find_template(template or TEMPLATE_OF[form]), shots, seed,
               SCORE_OF.get(form, DEFAULT))
     notes = [NOTES[form]] if form in NOTES else []
+    texts = {
+        one.name: " ".join([one.fields["question"], *(one.choices[i] for i in one.right)])
+        for one in questions if isinstance(one, Question)
+    }
+    notes += filter(None, [note_on(contaminated(texts, learned), len(texts))])
     name = f"{Path(source).stem} ({form})" if form != "own" else Path(source).stem
     return ChoiceSuite(name, questions, way, fingerprint(questions), notes)
 

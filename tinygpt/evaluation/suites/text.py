@@ -22,6 +22,7 @@ from tinygpt.storage.paths import shown
 from tinygpt.text import DataError, load_corpus
 from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 
+PIECE = 1_000_000  # tokens decoded at once
 LIMIT = 400_000  # bytes that are looked at unless somebody asks for more
 
 
@@ -91,6 +92,18 @@ def learned(path: str | Path) -> str | None:
     except UserError:
         return None  # a file, a model from elsewhere, a run whose text is gone
     return dataset.tokenizer.decode(np.asarray(dataset.train[:LEARNED]))[:LEARNED]
+
+
+def training_pieces(path: str | Path) -> Iterator[str]:
+    """All that a run learned from, in pieces; nothing where that is not known."""
+    try:
+        run = Run.open(path)
+        dataset = open_run_tokens(run) if goes_on(run) else None
+    except UserError:
+        return  # as in `learned`
+    if dataset is not None:
+        for at in range(0, len(dataset.train), PIECE):
+            yield dataset.tokenizer.decode(np.asarray(dataset.train[at : at + PIECE]))
 
 
 def _documents(tokenizer: Tokenizer, ids: np.ndarray) -> list[Passage]:
