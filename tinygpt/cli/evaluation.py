@@ -26,6 +26,8 @@ def suite_options(command):
                      help="How questions with choices are put.  [by their format]"),
         click.option("--shots", type=click.IntRange(0), default=0, show_default=True,
                      help="Questions with their answers before each."),
+        click.option("--attempts", type=click.IntRange(1), default=1, show_default=True,
+                     help="At each function of `code`, for pass@k."),
         click.option("--size", type=click.Choice(["small", "medium", "large"]), default="medium",
                      show_default=True, help="Of a suite that is generated."),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
@@ -47,6 +49,8 @@ def evaluate(model, suites, out, page, resume, **asked):
 
     \b
     text        bits per byte on held-out text, beside xz and models that only count
+    answers     --data FILE with {"prompt": ..., "answer": ...} on each line: exact match, F1, BLEU,
+                chrF, chrF++, ROUGE
     addition, counting, copying, brackets
                 made here, with four answers shown before each question
     closing     what the stories ask at their end: who has what, where things are

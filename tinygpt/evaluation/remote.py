@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygpt.errors import UserError
-from tinygpt.evaluation.subject import Scored, Subject, Surprise, TooLong
+from tinygpt.evaluation.subject import Scored, Subject, Surprise, TooLong, cut
 from tinygpt.inference.sampling import GREEDY, Sampling
 from tinygpt.storage.reading import FormatError, parse_json
 
@@ -163,10 +163,10 @@ class Remote(Subject):
         found: list[str] = []
         for at in range(0, len(prompts), AT_ONCE):
             choices = self.server.complete(
-                prompts[at : at + AT_ONCE], max_tokens=max_tokens, stop=list(stop)[:4],
+                prompts[at : at + AT_ONCE], max_tokens=max_tokens,
                 temperature=sampling.temperature, seed=seed,
             )
-            found += [str(one["text"]) for one in choices]
+            found += [cut(str(one["text"]), stop) for one in choices]
         return found
 
     def _echoes(self, prompts: Sequence[str]) -> list[Echo]:

@@ -107,7 +107,8 @@ class Subject(ABC):
         self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str] = (),
         sampling: Sampling = GREEDY, seed: int = 0,
     ) -> list[str]:
-        """How the model goes on with each prompt, up to an end or a text of `stop`.
+        """How the model goes on with each prompt, up to an end or a text of `stop` that comes after
+        something else than white space.
 
         Raises UserError for a prompt with a character that the model cannot know.
         """
@@ -311,8 +312,15 @@ class Local(Subject):
         if not stop:
             return None
         text = self.tokenizer.decode(row)
-        found = [at for at in map(text.find, stop) if at >= 0]
-        return text[: min(found)] if found else None
+        short = cut(text, stop)
+        return short if len(short) < len(text) else None
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """A text up to a stop that comes after something: an answer may begin on a new line."""
+    begun = len(text) - len(text.lstrip())
+    found = [at for at in (text.find(one, begun) for one in stop) if at >= 0]
+    return text[: min(found)] if found else text
 
 
 def open_subject(path: str | Path) -> Local:

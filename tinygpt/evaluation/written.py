@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygpt.errors import UserError
 from tinygpt.evaluation.intervals import alone, chance, difference, in_clusters, mean, share
+from tinygpt.evaluation.metrics import pass_at_k
 from tinygpt.evaluation.results import Pair, Row
 from tinygpt.evaluation.subject import Subject
 from tinygpt.evaluation.suite import Suite
@@ -124,12 +125,29 @@ def rows(
             some = [line for line in counted if line["group"] == group]
             found.append(Row(f"{name}, {group}", _mean(some, name, rng),
                              percent=_is_share(some, name), note=f"{len(some)} items"))
+    found += _by_attempts(counted, rng)
     ways = [line.get("chance", 0.0) for line in counted]
     if any(ways):
         low, high = chance(ways)
         guess = alone(float(np.mean(ways)))._replace(low=low, high=high)
         found.append(Row("by chance", guess, percent=True))
     return found
+
+
+def _by_attempts(lines: Sequence[dict[str, Any]], rng: np.random.Generator) -> list[Row]:
+    """pass@k of tasks that were written several times, by their first score."""
+    name = next(iter(lines[0]["scores"]))
+    if ", attempt " not in lines[0]["item"] or not _is_share(lines, name):
+        return []
+    right, all_of = in_clusters(
+        [line["scores"][name] for line in lines], [line["cluster"] for line in lines]
+    )
+    return [
+        Row(f"pass@{k}", mean([pass_at_k(int(n), int(c), k)
+                               for n, c in zip(all_of, right, strict=True)], None, rng),
+            percent=True)
+        for k in (2, 5, 10, 50) if k <= all_of.min()
+    ]
 
 
 def verdict(

@@ -10,13 +10,16 @@ import pytest
 from tests.tinygpt.evaluation.test_multiple_choice import Told
 from tinygpt.errors import UsageError
 from tinygpt.evaluation.contamination import contaminated
+from tinygpt.evaluation.subject import cut
 from tinygpt.evaluation.suite import evaluate
 from tinygpt.evaluation.suites import SUITES, Asked, find_suite
 from tinygpt.evaluation.suites.child import looked_at, ran
 from tinygpt.evaluation.suites.code import ALLOWED, CodeSuite, items, judged
+from tinygpt.evaluation.suites.files import answers_suite
 from tinygpt.evaluation.suites.generated import GROUPS, closing_suite, generated_suite
 from tinygpt.evaluation.suites.planted import REPEATED, planted
 from tinygpt.evaluation.tables import rows, verdict
+from tinygpt.text import DataError
 from tinygpt.text.stories import generate
 
 
@@ -78,6 +81,11 @@ def test_closing_questions_know_what_chance_gives():
     results = evaluate(suite, Writes(right.get))
     assert numbers(results)["starts with it"].value == 1
     assert "above what guessing" in " ".join(verdict(results))
+
+
+def test_an_answer_may_begin_on_a_new_line():
+    assert cut("\n Mia had it.\nThe end", ("\n",)) == "\n Mia had it."
+    assert cut("\n\n", ("\n",)) == "\n\n" and cut("a b", ("\n", " ")) == "a"
 
 
 # What is planted.
@@ -148,7 +156,7 @@ def test_nothing_else_is_planted(made):
 
 @pytest.mark.parametrize("name", SUITES)
 def test_every_suite_has_a_name(name):
-    if name in ("text", "questions"):
+    if name in ("text", "questions", "answers"):
         with pytest.raises(UsageError, match="--data FILE"):
             find_suite(name, Asked())
     elif name != "code":
@@ -169,6 +177,33 @@ def test_the_librarys_own_lines_pass_and_others_do_not(known):
     assert numbers(evaluate(suite, Writes(rest.get)))["passes"].value == 1
     silent = numbers(evaluate(suite, Writes(lambda prompt: "\n")))
     assert silent["passes"].value == silent["parses"].value == 0
+
+
+def test_several_attempts_are_counted_as_pass_at_k(known):
+    suite = CodeSuite(known, attempts=5)
+    rest, seen = {given: own for _, given, own in known}, []
+
+    def every_other(prompt):
+        seen.append(prompt)
+        return rest[prompt] if seen.count(prompt) % 2 else "\n"
+
+    found = numbers(evaluate(suite, Writes(every_other)))
+    assert found["passes"].value == pytest.approx(3 / 5)
+    assert found["pass@2"].value == pytest.approx(1 - 1 / 10) and found["pass@5"].value == 1
+
+
+def test_answers_of_ones_own_are_scored_by_every_metric(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"prompt": "hello", "answer": ["नमस्ते दुनिया", "hi"]}\n{"prompt": "a"}\n'
+                    '{"prompt": "b", "answer": 3}\n{"prompt": "bye", "answer": "good bye"')
+    suite = answers_suite(path)
+    assert len(suite) == 1 and "3 lines left out; line 2 of" in suite.notes[0]
+    found = numbers(evaluate(suite, Writes(lambda prompt: " नमस्ते दुनिया")))
+    assert len(found) == 8 and all(one.value == pytest.approx(1) for name, one in found.items()
+                                   if name != "ROUGE-2")
+    path.write_text("")
+    with pytest.raises(DataError, match="it is empty"):
+        answers_suite(path)
 
 
 @pytest.mark.parametrize(

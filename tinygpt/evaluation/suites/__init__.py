@@ -22,6 +22,7 @@ class Asked:
     model: a path as it was given, None for one that is no path.  data: a file to ask about.
     limit: bytes of a text, None for its suite's own.  size: small, medium or large.
     template, shots: how questions are put, None for their format's own.
+    attempts: of each task of code.
     """
 
     model: str | None = None
@@ -29,6 +30,7 @@ class Asked:
     limit: int | None = None
     template: str | None = None
     shots: int = 0
+    attempts: int = 1
     size: str = "medium"
     seed: int = 0
 
@@ -63,6 +65,14 @@ def _questions(asked: Asked) -> Suite:
     return questions_suite(asked.data, asked.template, asked.shots, asked.seed, known)
 
 
+def _answers(asked: Asked) -> Suite:
+    from tinygpt.evaluation.suites.files import answers_suite
+
+    if asked.data is None:
+        raise UsageError("which prompts and answers? Give them with --data FILE.")
+    return answers_suite(asked.data, asked.seed)
+
+
 def _generated(name: str) -> Callable[[Asked], Suite]:
     def make(asked: Asked) -> Suite:
         from tinygpt.evaluation.suites.generated import closing_suite, generated_suite
@@ -86,12 +96,13 @@ def _planted(name: str) -> Callable[[Asked], Suite]:
 def _code(asked: Asked) -> Suite:
     from tinygpt.evaluation.suites.code import code_suite
 
-    return code_suite(asked.size, asked.seed)
+    return code_suite(asked.size, asked.seed, asked.attempts)
 
 
 GENERATED = ("addition", "counting", "copying", "brackets", "closing")
 PLANTED = ("facts", "misconceptions", "association-70", "association-50", "names", "memorisation")
 SUITES: dict[str, Callable[[Asked], Suite]] = {
-    "text": _text, "questions": _questions, **{name: _generated(name) for name in GENERATED},
+    "text": _text, "questions": _questions, "answers": _answers,
+    **{name: _generated(name) for name in GENERATED},
     "code": _code, **{name: _planted(name) for name in PLANTED},
 }

@@ -27,6 +27,7 @@ import numpy as np
 from tinygpt.evaluation.suites.child import looked_at, ran
 from tinygpt.evaluation.suites.generated import identity
 from tinygpt.evaluation.written import Task, WrittenSuite
+from tinygpt.inference.sampling import GREEDY, Sampling
 
 MODULES = (  # pure ones with examples, that import little
     "statistics", "textwrap", "heapq", "bisect", "difflib", "fractions", "colorsys", "keyword",
@@ -40,6 +41,7 @@ SIZES = {"small": 6, "medium": 20, "large": 60}
 GIVEN = 0.6  # of a body's lines
 LONGEST = 40  # lines of a body
 TOKENS = 120
+SEVERAL = Sampling(temperature=0.8, top_p=0.95)  # for attempts that differ
 
 
 class Function(NamedTuple):
@@ -74,19 +76,26 @@ def _source(module: str) -> str | None:
 
 
 class CodeSuite(WrittenSuite):
-    """tasks: with their functions, name -> (function, lines that are given, the wanted rest)."""
+    """known: (function, lines that are given, the wanted rest).
 
-    def __init__(self, known: Sequence[tuple[Function, str, str]]):
+    attempts: of each, drawn by chance if there are several; then pass@k is counted too.
+    """
+
+    def __init__(
+        self, known: Sequence[tuple[Function, str, str]], attempts: int = 1, seed: int = 0
+    ):
         self.functions = {f"{one.module}.{one.name}": one for one, _, _ in known}
         tasks = [
-            Task(f"{one.module}.{one.name}", given, (rest,), one.module, TOKENS,
-                 ("\ndef ", "\nclass ", "\n\n\n"))
-            for one, given, rest in known
+            Task(name if attempts == 1 else f"{name}, attempt {number + 1}", given, (rest,), name,
+                 TOKENS, ("\ndef ", "\nclass ", "\n\n\n"))
+            for number in range(attempts)
+            for name, (_, given, rest) in zip(self.functions, known, strict=True)
         ]
-        super().__init__("code", tasks, {}, identity(tasks))
+        sampling = GREEDY if attempts == 1 else SEVERAL
+        super().__init__("code", tasks, {}, identity(tasks), sampling=sampling, seed=seed)
 
     def line(self, task: Task, written: str) -> dict[str, Any]:
-        function = self.functions[task.name]
+        function = self.functions[task.cluster]
         parses, why = judged(function, task.prompt, written)
         line = super().line(task, written)
         return {**line, "scores": {"passes": float(parses and not why), "parses": float(parses)},
@@ -159,5 +168,5 @@ def items(count: int, seed: int, modules: Collection[str] = MODULES) -> Iterator
                 return
 
 
-def code_suite(size: str = "medium", seed: int = 0) -> CodeSuite:
-    return CodeSuite(list(items(SIZES[size], seed)))
+def code_suite(size: str = "medium", seed: int = 0, attempts: int = 1) -> CodeSuite:
+    return CodeSuite(list(items(SIZES[size], seed)), attempts, seed)
