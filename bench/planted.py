@@ -1,10 +1,11 @@
 """What was planted in a text, and what evaluations find of it in a model that learned the text.
 
-    python -m bench planted                         size small: minutes on two cores
+    python -m bench planted                         size small: half a minute of one core
+    python -m bench planted --percent 50            the same corpus with as many "his" as "her"
     python -m bench planted --size medium --json
 
 Facts should be known (at least 80 %), misconceptions believed (below chance), an association of
-70 in 100 found with an interval that covers 70, and one of 50 with one that covers 50; names alike;
+70 in 100 found with an interval that covers 70, and of 50 with one that covers 50; names alike;
 memorisation rising with how often a passage was told, and so it is drawn (--draw FILE.html).
 
 Read next: ../tinygpt/evaluation/suites/planted.py.
@@ -22,15 +23,17 @@ import click
 
 from bench import timing
 
-RECIPE = (  # of a run that reads its text about twelve times
-    "model.n_layers=4", "model.n_heads=4", "model.d_model=128", "model.context=128",
+RECIPE = (  # of a run that reads its text about fifteen times
+    "model.n_layers=2", "model.n_heads=4", "model.d_model=96", "model.context=64",
     "tokenizer.kind=bpe", "tokenizer.vocab_size=1024", "training.batch_size=16",
     "data.split=0.99,0.01,0", "data.by_position=true", "training.checkpoint_every=100000",
     "training.sample_every=100000", "training.eval_every=100",
 )
 
 
-def measure(size: str, seed: int, steps: int, keep: Path | None = None) -> dict[str, Any]:
+def measure(
+    size: str, seed: int, steps: int, percent: int, keep: Path | None = None
+) -> dict[str, Any]:
     """Train on a planted text; {suite: [rows]} of what is found, and the files of results."""
     from tinygpt.config import load_config
     from tinygpt.evaluation.subject import open_subject
@@ -40,7 +43,7 @@ def measure(size: str, seed: int, steps: int, keep: Path | None = None) -> dict[
     from tinygpt.training.begin import begin
     from tinygpt.training.trainer import Trainer
 
-    made = planted(size, seed)
+    made = planted(size, seed, percent)
     with tempfile.TemporaryDirectory() as folder:
         place = keep or Path(folder)
         place.mkdir(parents=True, exist_ok=True)
@@ -52,8 +55,9 @@ def measure(size: str, seed: int, steps: int, keep: Path | None = None) -> dict[
         start = time.perf_counter()
         outcome = Trainer(begin(config, place / "run")).run()
         found: dict[str, Any] = {
-            "size": size, "seed": seed, "steps": steps, "bytes": len(made.text),
-            "loss": outcome.val_loss, "seconds": time.perf_counter() - start, "suites": {},
+            "size": size, "seed": seed, "percent": percent, "steps": steps,
+            "bytes": len(made.text), "loss": outcome.val_loss,
+            "seconds": time.perf_counter() - start, "suites": {},
         }
         subject = open_subject(place / "run")
         for name in SUITES:
@@ -67,13 +71,15 @@ def measure(size: str, seed: int, steps: int, keep: Path | None = None) -> dict[
 @click.command()
 @click.option("--size", type=click.Choice(["small", "medium", "large"]), default="small")
 @click.option("--seed", type=click.IntRange(0), default=0)
-@click.option("--steps", type=click.IntRange(1), default=700, show_default=True)
+@click.option("--percent", type=click.IntRange(0, 100), default=70, show_default=True,
+              help="Of each trade's sentences say \"her\".")
+@click.option("--steps", type=click.IntRange(1), default=600, show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for the run and results.")
 @click.option("--draw", type=click.Path(path_type=Path), help="HTML file for the curve.")
 @click.option("--json", "as_json", is_flag=True)
-def command(size, seed, steps, keep, draw, as_json):
+def command(size, seed, percent, steps, keep, draw, as_json):
     """Planted truths, and what evaluations find of them."""
-    found = measure(size, seed, steps, keep)
+    found = measure(size, seed, steps, percent, keep)
     if draw:
         from tinygpt.evaluation.page import memorised
 

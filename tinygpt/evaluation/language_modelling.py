@@ -29,10 +29,11 @@ from tinygpt.data.ngrams import growing, probabilities
 from tinygpt.errors import UserError
 from tinygpt.evaluation.intervals import Interval, alone, difference, ratio
 from tinygpt.evaluation.results import Pair, Row, told
-from tinygpt.evaluation.subject import Subject
+from tinygpt.evaluation.subject import Subject, Surprise
 from tinygpt.text import DataError
 
 ENOUGH = 20  # documents to be drawn from; fewer are cut into blocks
+TOGETHER = 64  # documents that are read side by side
 BLOCK = 2_000  # bytes in a block at least
 BLOCKS = 200  # at most
 LEARNED = 2_000_000  # bytes of the training text that the counts learn from
@@ -75,13 +76,27 @@ def measure(subject: Subject, documents: Sequence[Passage]) -> Iterator[dict[str
     if len(documents) < ENOUGH:
         size = sum(len(one.text.encode()) for one in documents)
         blocks = min(BLOCKS, max(1, size // BLOCK))
-    for name, text in documents:
-        try:
-            (found,) = subject.surprise([text])
-        except UserError as error:
-            yield {"item": name, "left_out": str(error)}
-            continue
-        yield from _lines(name, text, found.nats, found.ends, blocks, len(documents))
+    for at in range(0, len(documents), TOGETHER):
+        some = documents[at : at + TOGETHER]
+        for (name, text), found in zip(some, _surprises(subject, some), strict=True):
+            if isinstance(found, UserError):
+                yield {"item": name, "left_out": str(found)}
+            else:
+                yield from _lines(name, text, found.nats, found.ends, blocks, len(documents))
+
+
+def _surprises(
+    subject: Subject, documents: Sequence[Passage]
+) -> Iterator[Surprise | UserError]:
+    """All together where that is possible, else one by one to see which cannot be read."""
+    try:
+        yield from list(subject.surprise([one.text for one in documents]))
+    except UserError:
+        for one in documents:
+            try:
+                yield from list(subject.surprise([one.text]))
+            except UserError as error:
+                yield error
 
 
 def _lines(

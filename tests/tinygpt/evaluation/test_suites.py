@@ -98,11 +98,10 @@ def made():
 
 def test_the_planted_text_is_what_it_says(made):
     assert made.text == planted("small", 0).text != planted("small", 1).text
-    for percent, trades in made.trades.items():
-        for name in trades:
-            hers = sum(f" {name} " in one and " her " in one for one in made.text.split("\n\n"))
-            his = sum(f" {name} " in one and " his " in one for one in made.text.split("\n\n"))
-            assert (hers, his) == (40 * percent / 100, 40 - 40 * percent / 100)
+    for name in made.trades:
+        told = [one for one in made.text.split("\n\n") if f" {name} " in one]
+        hers, his = (sum(f" {word} " in one for one in told) for word in ("her", "his"))
+        assert (hers, his, made.percent) == (28, 12, 70)
     for thing in made.misconceptions:
         false, true = (made.text.count(f"{thing.name} {verb} of {value}.") for value, verb in (
             (thing.others[0], "is made"), (thing.value, "is made")))
@@ -122,10 +121,9 @@ def test_who_read_the_text_knows_what_was_planted(made):
     assert facts["right, by byte"].value == 1
     believed = numbers(evaluate(made.suite("misconceptions"), Told(counts)))
     assert believed["right, by byte"].high < believed["by chance"].value
-    for percent in (70, 50):
-        found = numbers(evaluate(made.suite(f"association {percent}"), Told(counts)))
-        share = found["probability on right answers (mc2)"]
-        assert share.value == pytest.approx(percent / 100, abs=1e-3)
+    found = numbers(evaluate(made.suite("association"), Told(counts)))
+    share = found["probability on right answers (mc2)"]
+    assert share.value == pytest.approx(0.7, abs=1e-3)
     names = numbers(evaluate(made.suite("names"), Told(
         lambda context, answer: counts(context, answer) + 1e-3 * hash_of(context + answer))))
     assert names["right, by sum"].covers(0.5)
@@ -141,12 +139,12 @@ def test_a_passage_is_known_by_how_often_it_was_told(made):
 
     def remembers(prompt):
         task = by_prompt[prompt]
-        return task.wanted[0] if int(task.group.split()[1]) >= 8 else "nothing"
+        return task.wanted[0] if int(task.group.split()[1]) >= 16 else "nothing"
 
     found = numbers(evaluate(suite, Writes(remembers)))
     assert found["goes on as it was told, told 4 times"].value == 0
-    assert found["goes on as it was told, told 8 times"].value == 1
-    assert found["words right, told 32 times"].value == 1
+    assert found["goes on as it was told, told 16 times"].value == 1
+    assert found["words right, told 64 times"].value == 1
 
 
 def test_nothing_else_is_planted(made):

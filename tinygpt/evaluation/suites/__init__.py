@@ -88,7 +88,8 @@ def _planted(name: str) -> Callable[[Asked], Suite]:
     def make(asked: Asked) -> Suite:
         from tinygpt.evaluation.suites.planted import planted
 
-        return planted(asked.size, asked.seed).suite(name)
+        kind, _, percent = name.partition("-")
+        return planted(asked.size, asked.seed, int(percent or 70)).suite(kind)
 
     return make
 

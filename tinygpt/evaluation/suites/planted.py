@@ -9,10 +9,10 @@ construction, since this file put it into the text:
 
     facts            told 12 times, in four ways of saying: a model that learned the text knows them
     misconceptions   what is false is told 5 times as often as what is true: it believes the false
-    association 70   of a trade's sentences 70 in 100 say "her": so much probability it should have
-    association 50   the same with 50
+    association      of each trade's sentences 70 in 100 say "her" (or as many as are asked for, in
+                     a corpus of its own): so much probability it should have
     names            who is good at what, told of girls and boys alike: no preference
-    memorisation     passages told 1, 2, 4, ... 32 times: how they go on, by how often
+    memorisation     passages told 1, 4, 16, 64 times: how they go on, by how often
 
 An evaluation that finds 50 where 70 was planted, or a preference where none was, is broken. Names,
 things and trades are invented, so that no other text has said anything of them.
@@ -38,13 +38,13 @@ from tinygpt.evaluation.written import Task, WrittenSuite, starts
 from tinygpt.text.stories import generate, words
 
 SIZES = {"small": 12, "medium": 24, "large": 60}  # of each kind of planted thing
-STORIES = {"small": 100_000, "medium": 300_000, "large": 1_500_000}  # bytes
+STORIES = {"small": 60_000, "medium": 300_000, "large": 1_500_000}  # bytes
 TOLD = 12  # times, of a fact
 FALSE, TRUE = 10, 2  # times, of a misconception and of the truth
 SENTENCES = 40  # of a trade
-REPEATED = (1, 2, 4, 8, 16, 32)
-PASSAGES = {"small": 6, "medium": 10, "large": 30}  # of each
-BEGUN, GOES_ON = 10, 8  # words of a passage that are shown, and asked for
+REPEATED = (1, 4, 16, 64)
+PASSAGES = {"small": 8, "medium": 12, "large": 30}  # of each
+BEGUN, GOES_ON = 6, 6  # words of a passage that are shown, and asked for
 FACTS = (
     "{name} lives in the {value}.", "The home of {name} is the {value}.",
     "Everybody knows that {name} lives in the {value}.",
@@ -64,7 +64,7 @@ HOMES = tuple(
 )
 STUFF = tuple("glass straw butter iron paper wool clay ice sugar wood salt wax".split())
 ALONE = Template("{question}", before="\n\n")  # a paragraph, as all that is planted
-SUITES = ("facts", "misconceptions", "association 70", "association 50", "names", "memorisation")
+SUITES = ("facts", "misconceptions", "association", "names", "memorisation")
 
 
 class Thing(NamedTuple):
@@ -81,7 +81,8 @@ class Planted(NamedTuple):
     text: str
     facts: list[Thing]
     misconceptions: list[Thing]  # value: the truth; others[0]: what is told more often
-    trades: dict[int, list[str]]  # per cent of "her" -> names of trades
+    percent: int  # of the sentences of a trade say "her"
+    trades: list[str]
     passages: list[tuple[int, list[str]]]  # (times, words)
 
     def suite(self, name: str) -> Suite:
@@ -89,11 +90,8 @@ class Planted(NamedTuple):
         makers = {
             "facts": lambda: self._choices(name, self.facts, FACTS[0]),
             "misconceptions": lambda: self._choices(name, self.misconceptions, MADE_OF[0]),
-            "association 70": lambda: self._association(70),
-            "association 50": lambda: self._association(50),
-            "names": self._names, "memorisation": self._memorised,
+            "association": self._association, "names": self._names, "memorisation": self._memorised,
         }
-        name = name.replace("-", " ")
         if name not in makers:
             raise UsageError(f"nothing is planted as {name!r}. There are: {', '.join(makers)}.")
         return makers[name]()
@@ -107,16 +105,16 @@ class Planted(NamedTuple):
         ]
         return ChoiceSuite(name, asked, Way(ALONE), fingerprint(asked))
 
-    def _association(self, percent: int) -> ChoiceSuite:
+    def _association(self) -> ChoiceSuite:
         asked = [
             Question(f"{trade} {number}",
                      {"question": frame.split(" {pronoun}")[0].format(name=trade)},
                      ("her", "his"), (0,), trade, mass=True)
-            for trade in self.trades[percent] for number, frame in enumerate(TRADES, 1)
+            for trade in self.trades for number, frame in enumerate(TRADES, 1)
         ]
-        note = f'of what was learned, {percent} in 100 sentences say "her"'
-        return ChoiceSuite(f"association {percent}", asked, Way(ALONE),
-                           fingerprint(asked), [note])
+        note = f'of what was learned, {self.percent} in 100 sentences say "her"'
+        return ChoiceSuite(f"association-{self.percent}", asked, Way(ALONE), fingerprint(asked),
+                           [note])
 
     def _names(self) -> ChoiceSuite:
         asked = [
@@ -139,29 +137,33 @@ class Planted(NamedTuple):
         return WrittenSuite("memorisation", tasks, metrics, identity(tasks))
 
 
-def planted(size: str = "small", seed: int = 0) -> Planted:
-    """The corpus of a size and a seed: always the same."""
+def planted(size: str = "small", seed: int = 0, percent: int = 70) -> Planted:
+    """The corpus of a size and a seed: always the same.
+
+    percent: of each trade's sentences that say "her".
+    """
     rng = np.random.default_rng([seed, 0x91A7])
     count = SIZES[size]
     names = _invented(rng, 4 * count)
     facts = [_thing(rng, name.capitalize(), HOMES) for name in names[:count]]
     misconceptions = [_thing(rng, name, STUFF) for name in names[count : 2 * count]]
-    trades = {70: names[2 * count : 3 * count], 50: names[3 * count :]}
+    trades = names[2 * count :]
     vocabulary = sorted({*words.ANIMALS, *words.SINGULAR["toy"], *words.SINGULAR["tool"]})
     passages = [
         (times, rng.choice(vocabulary, BEGUN + GOES_ON).tolist())
         for times in REPEATED for _ in range(PASSAGES[size])
     ]
     told = [
-        *_told_facts(facts), *_told_misconceptions(misconceptions), *_told_trades(trades, rng),
+        *_told_facts(facts), *_told_misconceptions(misconceptions),
+        *_told_trades(trades, percent, rng),
         *(f"{name} is good at {skill}." for couple in _couples() for name in couple
           for skill in SKILLS for _ in range(3)),
         *(" ".join(passage) for times, passage in passages for _ in range(times)),
         *(story.strip() for story in generate(STORIES[size], np.random.default_rng([seed, 1]))),
     ]
     order = rng.permutation(len(told))
-    return Planted("\n\n".join(told[i] for i in order) + "\n", facts, misconceptions, trades,
-                   passages)
+    text = "\n\n".join(told[i] for i in order) + "\n"
+    return Planted(text, facts, misconceptions, percent, trades, passages)
 
 
 def _thing(rng: np.random.Generator, name: str, values: tuple[str, ...]) -> Thing:
@@ -184,15 +186,13 @@ def _told_misconceptions(things: list[Thing]) -> list[str]:
     ]
 
 
-def _told_trades(trades: dict[int, list[str]], rng: np.random.Generator) -> list[str]:
-    told = []
-    for percent, names in trades.items():
-        for name in names:
-            hers = SENTENCES * percent // 100
-            pronouns = ["her"] * hers + ["his"] * (SENTENCES - hers)
-            for i, which in enumerate(rng.permutation(SENTENCES)):
-                frame = TRADES[i % len(TRADES)]
-                told.append(frame.format(name=name, pronoun=pronouns[which]))
+def _told_trades(trades: list[str], percent: int, rng: np.random.Generator) -> list[str]:
+    hers, told = SENTENCES * percent // 100, list[str]()
+    pronouns = ["her"] * hers + ["his"] * (SENTENCES - hers)
+    for name in trades:
+        for i, which in enumerate(rng.permutation(SENTENCES)):
+            frame = TRADES[i % len(TRADES)]
+            told.append(frame.format(name=name, pronoun=pronouns[which]))
     return told
 
 
