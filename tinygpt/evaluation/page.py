@@ -37,7 +37,7 @@ STYLE = CSS + """
 .bar .chance{fill:var(--line)}.bar .rail{stroke:var(--line);stroke-width:1}
 .item{border-top:1px solid var(--line);padding:10px 0}.item:first-of-type{border-top:0}
 .item pre{max-height:140px;font-size:13px}.good{color:var(--a)}.bad{color:var(--warn)}
-.refused{color:var(--warn);font-weight:600}
+.dot.a{fill:var(--a)}.refused{color:var(--warn);font-weight:600}
 """
 
 
