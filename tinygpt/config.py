@@ -47,6 +47,9 @@ OBJECTIVES = {
     "classification": "tinygpt.finetuning.classification:Classification",
     "seq2seq": "tinygpt.seq2seq.objective:Seq2Seq",
     "finetuning": "tinygpt.finetuning.objective:Finetuning",
+    "preferences": "tinygpt.alignment.preferences:Preferences",
+    "reward": "tinygpt.alignment.reward_model:RewardTraining",
+    "reinforcement": "tinygpt.alignment.reinforcement:Reinforcement",
 }
 
 T = TypeVar("T")

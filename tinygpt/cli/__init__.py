@@ -20,6 +20,7 @@ COMMANDS = {
     "quickstart": ("tinygpt.cli.quickstart:quickstart", "Train a GPT in two minutes and read it."),
     "train": ("tinygpt.cli.training:train", "Train a GPT on stories, python or your own text."),
     "finetune": ("tinygpt.cli.finetuning:finetune", "Teach a model to answer."),
+    "align": ("tinygpt.cli.alignment:align", "Teach a model what people prefer or a rule rewards."),
     "merge": ("tinygpt.cli.finetuning:merge", "One model of a base and an adapter."),
     "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
     "chat": ("tinygpt.cli.chat:chat", "Talk with a trained model."),

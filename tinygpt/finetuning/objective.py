@@ -117,8 +117,13 @@ class Finetuning(WholeModel):
     # A run begins, or goes on.
 
     @classmethod
+    def load(cls, config: Any) -> Conversations:
+        """What the configuration names.  Raises DataError."""
+        return load(config)
+
+    @classmethod
     def prepare(cls, config: FinetuningConfig, folder: Path, say: Say | None) -> Finetuning:
-        data, base, own = load(config), None, None
+        data, base, own = cls.load(config), None, None
         if config.base is not None:
             base, tokenizer = open_base(config.base, config.method, say)
             own = form_of(config.base)

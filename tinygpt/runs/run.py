@@ -45,6 +45,7 @@ from tinygpt.tokenizer import Tokenizer
 
 SIGNED = (  # written once, when the run is made
     "tokenizer.json", "baselines.json", "pairs.jsonl", "conversations.jsonl", "chat.json",
+    "reference.json",
 )
 CONFIG_FILE = {"sha256?": TEXT, "files?": {str: TEXT}, str: ANYTHING}
 

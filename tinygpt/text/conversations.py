@@ -91,7 +91,7 @@ def read_conversations(source: str | Path) -> list[Conversation]:
             except FormatError as error:
                 faults.append(f"{where} {error}")
     if faults:
-        raise DataError(_listed(faults))
+        raise DataError(listed(faults))
     if not found:
         raise DataError(
             f"{shown(path)} has no conversations. {FORMS} A text has lines that begin with Q: and "
@@ -100,7 +100,8 @@ def read_conversations(source: str | Path) -> list[Conversation]:
     return found
 
 
-def _listed(faults: Sequence[str]) -> str:
+def listed(faults: Sequence[str]) -> str:
+    """The first NAMED faults as one message."""
     more = f", and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
     named = "; ".join(fault.removesuffix(".") for fault in faults[:NAMED])
     return f"{named}{more}. Correct {'that' if len(faults) == 1 else 'them'}, or leave it out."

@@ -1,0 +1,87 @@
+"""Pairs of answers of which people chose one, read from the forms that they are kept in.
+
+    {"prompt": "...", "chosen": "...", "rejected": "..."}                  a line of .jsonl
+    {"prompt": [messages], "chosen": [messages], "rejected": [messages]}   (TRL's)
+    {"chosen": [messages], "rejected": [messages]}                         all of both conversations
+
+`tinygpt feedback` exports the first. What is wrong is said with its line; a fault does not hide the
+next.
+
+Read first: conversations.py. Read next: ../alignment/preferences.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tinygpt.storage.paths import expand, kind, shown
+from tinygpt.storage.reading import ANYTHING, FormatError, parse_json
+from tinygpt.text.conversations import Conversation, Message, checked, listed, messages_of
+from tinygpt.text.files import DataError
+from tinygpt.text.reading import read_text
+
+FORM = 'Write lines of {"prompt": ..., "chosen": ..., "rejected": ...}'
+
+
+class Pair(NamedTuple):
+    """Two conversations that differ in their last answer alone."""
+
+    chosen: Conversation
+    rejected: Conversation
+
+
+def read_pairs(source: str | Path) -> list[Pair]:
+    """All pairs of a .jsonl file, in order.
+
+    Raises DataError for another kind of file, for one without pairs, and for faults in them: the
+    first few by their lines.
+    """
+    path = Path(expand(source))
+    if kind(path) != "file" or path.suffix.lower() != ".jsonl":
+        there = f"{shown(path)} is no .jsonl file" if kind(path) else f"there is no {shown(path)}"
+        raise DataError(f"{there} of pairs. {FORM}, as `tinygpt feedback --export` does.")
+    found, faults = [], []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"line {number} of {shown(path)}"
+        try:
+            found.append(_pair(parse_json(line, {str: ANYTHING}), where))
+        except FormatError as error:
+            faults.append(f"{where} {error}")
+    if faults:
+        raise DataError(listed(faults))
+    if not found:
+        raise DataError(f"{shown(path)} has no pairs. {FORM}.")
+    return found
+
+
+def _pair(values: dict[str, Any], where: str) -> Pair:
+    """The pair of a line.  Raises FormatError in words that go after its place."""
+    missing = [name for name in ("chosen", "rejected") if name not in values]
+    if missing:
+        raise FormatError(f"has no {' and no '.join(missing)} answer: {FORM[0].lower()}{FORM[1:]}")
+    chosen, rejected = (_conversation(values, name) for name in ("chosen", "rejected"))
+    if chosen[:-1] != rejected[:-1]:
+        raise FormatError("has answers to two different prompts")
+    if chosen == rejected:
+        raise FormatError("has two answers with the same text, between which nobody can choose")
+    return Pair(*(Conversation(_last_learned(one), where) for one in (chosen, rejected)))
+
+
+def _conversation(values: dict[str, Any], name: str) -> tuple[Message, ...]:
+    prompt, answer = values.get("prompt"), values[name]
+    if isinstance(prompt, str) and isinstance(answer, str):
+        return checked(messages_of({"prompt": prompt, "completion": answer}))
+    if isinstance(prompt, list) and isinstance(answer, list):
+        return checked(messages_of({"messages": [*prompt, *answer]}))
+    if prompt is None and isinstance(answer, list):
+        return checked(messages_of({"messages": answer}))
+    raise FormatError(f"has a prompt and a {name} answer that are not both texts, or both messages")
+
+
+def _last_learned(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The last answer alone is what was chosen, or was not."""
+    *before, answer = messages
+    return (*(m._replace(learned=False) for m in before), answer._replace(learned=True))
