@@ -6,13 +6,15 @@ Read next: preferences.py, reward_model.py, reinforcement.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
+from tinygpt.alignment.policy import PolicyConfig
 from tinygpt.config import ConfigError, require
 from tinygpt.finetuning.config import ConversationsConfig, FinetuningConfig, FinetuningRecipe
 
 PairLoss = Literal["dpo", "ipo", "kto", "simpo", "orpo"]
 BETAS = {"dpo": 0.1, "ipo": 0.1, "kto": 0.1, "simpo": 2.0, "orpo": 0.1}
+WRITES_QUICKLY = ("full", "lora", "qlora")  # a step of generation knows them (inference/network.py)
 WITHOUT_REFERENCE = ("simpo", "orpo")
 
 
@@ -92,8 +94,58 @@ class PreferencesConfig(AlignmentConfig):
 
 
 @dataclass(frozen=True)
+class JudgingConfig:
+    """centring: weight of (r_w + r_l)^2, by which scores stay around 0."""
+
+    centring: float = 0.01
+
+    def __post_init__(self) -> None:
+        require(self.centring >= 0, "judging.centring", self.centring, "0 or more")
+
+
+@dataclass(frozen=True)
 class RewardConfig(AlignmentConfig):
     """All of a training of a reward model."""
 
+    language_model: ClassVar[bool] = False
     objective: str = "reward"
     data: PairsConfig = field(default_factory=PairsConfig)
+    judging: JudgingConfig = field(default_factory=JudgingConfig)
+
+
+@dataclass(frozen=True)
+class ReinforcementRecipe(AlignmentRecipe):
+    """The recipe; a step is of as many answers as stand in batch_size * accumulation."""
+
+    steps: int = 200
+    batch_size: int = 128  # answers
+    lr: float = 3e-4
+    min_lr: float = 3e-5
+    eval_every: int | None = 20
+    eval_tokens: int | None = 5000
+    checkpoint_every: int | None = 20
+    sample_every: int | None = 50
+
+
+@dataclass(frozen=True)
+class ReinforcementConfig(AlignmentConfig):
+    """All of a training on rewards."""
+
+    objective: str = "reinforcement"
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    training: ReinforcementRecipe = field(default_factory=ReinforcementRecipe)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method.name not in WRITES_QUICKLY:
+            raise ConfigError(
+                f'method.name = "{self.method.name}" writes too slowly for a policy, which writes '
+                f"all that it learns from. Choose one of: {', '.join(WRITES_QUICKLY)}."
+            )
+
+    @property
+    def heads(self) -> dict[str, tuple[int, ...]]:
+        """What stands on the model while it is trained: ppo's critic."""
+        if self.policy.algorithm != "ppo":
+            return {}
+        return {"critic.weight": (1, self.model.d_model), "critic.bias": (1,)}

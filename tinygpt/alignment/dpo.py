@@ -24,14 +24,19 @@ Read next: ipo.py.
 
 from __future__ import annotations
 
+import numpy as np
+
 from minigrad import Tensor, ops
 from tinygpt.alignment.pairs import PairScores
+from tinygpt.alignment.scores import constant
 
 
-def dpo(pairs: PairScores, beta: float, smoothing: float = 0.0) -> Tensor:
+def dpo(pairs: PairScores, beta: float, smoothing: float | np.ndarray = 0.0) -> Tensor:
     """(B,) losses.
 
-    beta: how short the leash is.  smoothing: share of choices that are taken to be slips.
+    beta: how short the leash is.  smoothing: share of choices that are taken to be slips, of all
+        pairs or (B,) of each; of a tie it is 0.5.
     """
     h = pairs.margin * beta
-    return ops.softplus(-h) * (1 - smoothing) + ops.softplus(h) * smoothing
+    slips = constant(smoothing, h)
+    return ops.softplus(-h) * (1 - slips) + ops.softplus(h) * slips

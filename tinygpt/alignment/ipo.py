@@ -18,14 +18,21 @@ Read next: simpo.py.
 
 from __future__ import annotations
 
+import numpy as np
+
 from minigrad import Tensor, ops
 from tinygpt.alignment.pairs import PairScores
 from tinygpt.alignment.scores import constant
 
 
-def ipo(pairs: PairScores, tau: float) -> Tensor:
-    """(B,) losses.  tau: above 0; half of the inverse of the margin that is asked for."""
+def ipo(pairs: PairScores, tau: float, tie: np.ndarray | None = None) -> Tensor:
+    """(B,) losses.
+
+    tau: above 0; half of the inverse of the margin that is asked for.  tie: (B,) bool, pairs of
+        which no margin is.
+    """
     chosen, rejected = pairs.gains
     h = (chosen / constant(pairs.chosen_tokens, chosen)
          - rejected / constant(pairs.rejected_tokens, rejected))
-    return ops.square(h - 1 / (2 * tau))
+    wanted = np.full(h.shape, 1 / (2 * tau))
+    return ops.square(h - constant(wanted if tie is None else np.where(tie, 0.0, wanted), h))

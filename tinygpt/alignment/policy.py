@@ -8,10 +8,11 @@
     grpo        (r - mean) / std of a group    clipped           of tokens, each answer alike
     dr_grpo     r - mean of a group            clipped           of tokens, by the longest answer
     dapo        as grpo                        clipped, wider    of tokens, each alike
+    expert      1 for the best of a group      -A log pi         of tokens, each alike
 
 The leash stands in the reward or in the loss (kl.py says by which estimate).
 
-Read first: kl.py, reinforce.py, rloo.py, ppo.py, grpo.py. Read next: bandit.py.
+Read first: kl.py, reinforce.py, rloo.py, ppo.py, grpo.py, expert.py. Read next: bandit.py.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from minigrad import Tensor
+from tinygpt.alignment.expert import kept
 from tinygpt.alignment.grpo import centred, standardised, token_weights
 from tinygpt.alignment.kl import ESTIMATORS
 from tinygpt.alignment.ppo import clipped, gae, whitened
@@ -31,8 +33,8 @@ from tinygpt.alignment.scores import constant, sums
 from tinygpt.config import ConfigError, require
 
 WHOLE = ("reinforce", "rloo")  # an answer is one action
-IN_GROUPS = ("rloo", "grpo", "dr_grpo", "dapo")
-Algorithm = Literal["reinforce", "rloo", "ppo", "grpo", "dr_grpo", "dapo"]
+IN_GROUPS = ("rloo", "grpo", "dr_grpo", "dapo", "expert")
+Algorithm = Literal["reinforce", "rloo", "ppo", "grpo", "dr_grpo", "dapo", "expert"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class PolicyConfig:
     temperature: by which the policy writes; its log-probabilities are of the same.
     beta: of the leash.  leash: where it is; "reward", or as a loss by an estimator.
     low, high: of the clip; high None: 0.28 of dapo, low of others.
+    rewards: what answers are worth, in sum (rewards.py).  seconds: that a program may take for
+        them all.
+    most: tokens of an answer; None: what the data needs.
     gamma, lam: of ppo's advantages.  critic: weight of its loss.  critic_clip: how far it may go.
     """
 
@@ -52,6 +57,9 @@ class PolicyConfig:
     group: int = 8
     epochs: int = 1
     temperature: float = 1.0
+    rewards: tuple[str, ...] = ("exact",)
+    seconds: float = 10.0
+    most: int | None = None
     beta: float = 0.01
     leash: Literal["reward", "k1", "k2", "k3"] = "reward"
     low: float = 0.2
@@ -64,12 +72,14 @@ class PolicyConfig:
     def __post_init__(self) -> None:
         for name in ("prompts", "group", "epochs"):
             require(getattr(self, name) >= 1, f"policy.{name}", getattr(self, name), "at least 1")
-        require(self.temperature > 0, "policy.temperature", self.temperature, "above 0")
+        for name in ("temperature", "seconds", "critic_clip"):
+            require(getattr(self, name) > 0, f"policy.{name}", getattr(self, name), "above 0")
+        some = self.most is None or self.most >= 1
+        require(some, "policy.most", self.most, "at least 1, or none")
         for name in ("beta", "critic"):
             require(getattr(self, name) >= 0, f"policy.{name}", getattr(self, name), "0 or more")
         require(0 < self.low < 1, "policy.low", self.low, "between 0 and 1")
         require(self.high is None or self.high > 0, "policy.high", self.high, "above 0, or none")
-        require(self.critic_clip > 0, "policy.critic_clip", self.critic_clip, "above 0")
         for name in ("gamma", "lam"):
             require(0 <= getattr(self, name) <= 1, f"policy.{name}", getattr(self, name), "0 to 1")
         if self.algorithm in IN_GROUPS and self.group < 2:
@@ -128,7 +138,7 @@ def judged(
     found = {
         "reinforce": lambda: above_usual(total, usual), "rloo": lambda: leave_one_out(total),
         "grpo": lambda: standardised(total), "dapo": lambda: standardised(total),
-        "dr_grpo": lambda: centred(total),
+        "dr_grpo": lambda: centred(total), "expert": lambda: kept(rewards),
     }[policy.algorithm]().reshape(-1)
     if policy.algorithm not in WHOLE:
         found = np.repeat(found, counts)
@@ -155,7 +165,9 @@ def policy_loss(
         reference = experience.log_reference
         mean = {"grpo": "grpo", "dr_grpo": "dr_grpo"}.get(policy.algorithm, "dapo")
         weights = token_weights(counts, mean, longest)  # type: ignore[arg-type]
-    if policy.algorithm == "reinforce":
+    if policy.algorithm == "expert":  # means over the kept alone
+        weights = weights * (len(weights) / max(1.0, experience.advantages.sum()))
+    if policy.algorithm in ("reinforce", "expert"):
         losses = reinforce(log_pi, experience.advantages)
     else:
         losses = clipped(log_pi, old, experience.advantages, *policy.clip)

@@ -24,6 +24,7 @@ import numpy as np
 from minigrad import Tensor
 from minigrad.nn import evaluating
 from tinygpt.adapters import MethodConfig
+from tinygpt.alignment.choices import Choices, dealt
 from tinygpt.alignment.config import WITHOUT_REFERENCE, AlignmentConfig, PreferencesConfig
 from tinygpt.alignment.dpo import dpo
 from tinygpt.alignment.ipo import ipo
@@ -35,7 +36,6 @@ from tinygpt.alignment.simpo import simpo
 from tinygpt.data.batches import RandomRows
 from tinygpt.errors import UserError
 from tinygpt.finetuning.base import open_base
-from tinygpt.finetuning.conversations import Conversations
 from tinygpt.finetuning.objective import SHOWN, Finetuning
 from tinygpt.finetuning.packing import AnswerBatch, batch_of, size
 from tinygpt.finetuning.rendering import Sample
@@ -47,11 +47,11 @@ from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import NUMBER, FormatError, read_json
 from tinygpt.text.conversations import Conversation
 from tinygpt.text.files import DataError
-from tinygpt.text.preferences import read_pairs
 from tinygpt.tokenizer import Tokenizer
 from tinygpt.training.objective import Objective, Say
 from tinygpt.training.state import TrainState
 
+KNOWS_TIES = ("dpo", "ipo")
 KEPT = "reference.json"  # in the run's folder: [of the chosen, the rejected, (kto) mismatched]
 MISMATCHED = 2  # row of the reference
 
@@ -60,11 +60,13 @@ class PairBatch(NamedTuple):
     """B pairs.
 
     answers: (2 B, T), the chosen ones first.  reference: (2, B) log-probabilities, summed.
+    tie: (B,) bool.
     others: (B, T) answers behind prompts of others, and their reference (B,); None but for kto.
     """
 
     answers: AnswerBatch
     reference: np.ndarray
+    tie: np.ndarray
     others: tuple[AnswerBatch, np.ndarray] | None = None
 
     @property
@@ -88,26 +90,23 @@ class Preferences(Finetuning):
         "chosen and rejected are log-probabilities of the answers, and both may fall."
     )
     answer = "pair"
+    Data = Choices
 
     reference: np.ndarray | None = None  # (2 or 3, pairs) by the base
 
     # A run begins, or goes on.
 
     @classmethod
-    def load(cls, config: Any) -> Conversations:
-        """Chosen and rejected answers in turn, the pairs dealt out at random."""
-        if not config.data.source:
-            raise DataError("there are no pairs. Name a file with --data or data.source.")
-        found = read_pairs(config.data.source)
-        count = round(config.data.held_out * len(found))
-        if len(found) - count < 1:
+    def load(cls, config: Any) -> Choices:
+        """The pairs, dealt out at random."""
+        made = dealt(config)
+        loss = config.preference.loss
+        if loss not in KNOWS_TIES and any(made.ties):
             raise DataError(
-                f"{len(found)} pairs, {count} of them held out, leave none to learn from. Give "
-                "more, or set data.held_out=0."
+                f"{shown(config.data.source)} has ties, of which {loss} knows nothing. Leave "
+                f"them out, or choose one of: {', '.join(KNOWS_TIES)}."
             )
-        order = np.random.default_rng(config.training.seed).permutation(len(found)).tolist()
-        dealt = [[one for i in part for one in found[i]] for part in (order[count:], order[:count])]
-        return Conversations(*dealt)
+        return made
 
     @classmethod
     def prepare(cls, config: Any, folder: Path, say: Say | None) -> Preferences:
@@ -198,7 +197,8 @@ class Preferences(Finetuning):
             others = (
                 batch_of([[behind[i]] for i in numbers]), self.reference[MISMATCHED, chosen]
             )
-        return PairBatch(batch_of([[row] for row in rows]), reference, others)
+        tie = np.array(self.data.ties)[chosen]
+        return PairBatch(batch_of([[row] for row in rows]), reference, tie, others)
 
     def loss(self, model: Any, batch: PairBatch) -> tuple[Tensor, dict[str, float]]:
         pairs = scored_pairs(model, batch)
@@ -216,9 +216,9 @@ class Preferences(Finetuning):
         """(B,) by the loss that was asked for."""
         how = self.config.preference
         if how.loss == "dpo":
-            return dpo(pairs, how.strength, how.smoothing)
+            return dpo(pairs, how.strength, np.where(batch.tie, 0.5, how.smoothing))
         if how.loss == "ipo":
-            return ipo(pairs, how.strength)
+            return ipo(pairs, how.strength, batch.tie)
         if how.loss == "simpo":
             return simpo(pairs, how.strength, how.gamma)
         if how.loss == "orpo":
@@ -291,7 +291,7 @@ class Preferences(Finetuning):
         count = self.config.training.batch_size
         ids = rng.integers(0, self.config.model.vocab_size, (2 * count, self.length))
         batch = AnswerBatch(ids, ids, np.zeros_like(ids), ids.size)
-        return PairBatch(batch, np.zeros((2, count)))
+        return PairBatch(batch, np.zeros((2, count)), np.zeros(count, bool))
 
     def activation_bytes(self) -> int:
         return 2 * super().activation_bytes()

@@ -62,12 +62,10 @@ def align(base, method, data, task, rewards, out, adapter, rank, beta, epochs, p
     section = "preference" if method in PAIRS else "policy"
     given = {"data.epochs": epochs, "method.rank": rank, f"{section}.beta": beta}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
-    if rewards:
-        changes.append(f"policy.rewards={' + '.join(rewards)}")
     changes = settings((*changes, *overrides), how)
 
     def asked(busy=None):
-        return _config(base, data, method, adapter, changes)
+        return _config(base, data, method, adapter, rewards, changes)
 
     def changed(own):
         if base is None:
@@ -88,7 +86,7 @@ def align(base, method, data, task, rewards, out, adapter, rank, beta, epochs, p
     return carry_out(out, asked, None, how)
 
 
-def _config(base, data, method, adapter, changes):
+def _config(base, data, method, adapter, rewards, changes):
     """The configuration of a new run."""
     from tinygpt.config import from_dict, override
 
@@ -98,7 +96,8 @@ def _config(base, data, method, adapter, changes):
     elif method == "reward":
         values |= {"objective": "reward"}
     else:
-        values |= {"objective": "reinforcement", "policy": {"algorithm": method}}
+        policy = {"algorithm": method, **({"rewards": list(rewards)} if rewards else {})}
+        values |= {"objective": "reinforcement", "policy": policy}
     if adapter != "full":
         changes = (*ADAPTED, *changes)
     keys = {change.partition("=")[0].strip() for change in changes}

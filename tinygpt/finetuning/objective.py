@@ -14,7 +14,7 @@ import hashlib
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -99,6 +99,7 @@ class Finetuning(WholeModel):
     model_name = "A GPT that answers"
     answer = "token"
     teaches_roles = True
+    Data: ClassVar[Any] = Conversations
 
     def __init__(
         self, config: FinetuningConfig, data: Conversations | None = None,
@@ -117,8 +118,8 @@ class Finetuning(WholeModel):
     # A run begins, or goes on.
 
     @classmethod
-    def load(cls, config: Any) -> Conversations:
-        """What the configuration names.  Raises DataError."""
+    def load(cls, config: Any) -> Any:
+        """What the configuration names, a `Data`.  Raises DataError."""
         return load(config)
 
     @classmethod
@@ -148,7 +149,7 @@ class Finetuning(WholeModel):
     def reopen(cls, run: Run, say: Say) -> Finetuning:
         """With the conversations that the run began with; the base only without a checkpoint."""
         try:
-            data = Conversations.from_text(read_bytes(run.check(KEPT)).decode())
+            data = cls.Data.from_text(read_bytes(run.check(KEPT)).decode())
         except (FormatError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{run.path / KEPT} is damaged: {error}. Bring it back, or begin another run."

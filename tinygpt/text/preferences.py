@@ -4,8 +4,9 @@
     {"prompt": [messages], "chosen": [messages], "rejected": [messages]}   (TRL's)
     {"chosen": [messages], "rejected": [messages]}                         all of both conversations
 
-`tinygpt feedback` exports the first. What is wrong is said with its line; a fault does not hide the
-next.
+Each may say "tie": true where people could not choose, and "margin": 1.5, by how much the chosen
+one is better. `tinygpt feedback` exports the first. What is wrong is said with its line; a fault
+does not hide the next.
 
 Read first: conversations.py. Read next: ../alignment/preferences.py.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinygpt.storage.paths import expand, kind, shown
-from tinygpt.storage.reading import ANYTHING, FormatError, parse_json
+from tinygpt.storage.reading import ANYTHING, NUMBER, FormatError, check, one_of, parse_json
 from tinygpt.text.conversations import Conversation, Message, checked, listed, messages_of
 from tinygpt.text.files import DataError
 from tinygpt.text.reading import read_text
@@ -25,10 +26,15 @@ FORM = 'Write lines of {"prompt": ..., "chosen": ..., "rejected": ...}'
 
 
 class Pair(NamedTuple):
-    """Two conversations that differ in their last answer alone."""
+    """Two conversations that differ in their last answer alone.
+
+    tie: nobody could choose between them.  margin: by how much the chosen one is better.
+    """
 
     chosen: Conversation
     rejected: Conversation
+    tie: bool = False
+    margin: float = 0.0
 
 
 def read_pairs(source: str | Path) -> list[Pair]:
@@ -67,7 +73,10 @@ def _pair(values: dict[str, Any], where: str) -> Pair:
         raise FormatError("has answers to two different prompts")
     if chosen == rejected:
         raise FormatError("has two answers with the same text, between which nobody can choose")
-    return Pair(*(Conversation(_last_learned(one), where) for one in (chosen, rejected)))
+    margin = check(values.get("margin", 0.0), NUMBER)
+    tie = check(values.get("tie", False), one_of(True, False))
+    both = (Conversation(_last_learned(one), where) for one in (chosen, rejected))
+    return Pair(*both, tie, float(margin))
 
 
 def _conversation(values: dict[str, Any], name: str) -> tuple[Message, ...]:

@@ -23,6 +23,7 @@ from tinygpt.runs.metrics import StepMetrics
 from tinygpt.training.deadline import Deadline
 from tinygpt.training.loop import train
 from tinygpt.training.session import Session
+from tinygpt.training.trouble import CannotGoOn
 from tinygpt.training.watch import HistoryFiles, LogFile, MetricsFile, SamplesFile, Watcher
 
 PATIENCE = 5  # skipped steps in a row before going back to a checkpoint
@@ -102,7 +103,11 @@ class Trainer:
         state = self.session.state
         self._saved_at = time.monotonic()
         with self._signals as signals:
-            stopped = self._train(signals)
+            try:
+                stopped = self._train(signals)
+            except CannotGoOn:
+                self._save(scheduled=False)
+                raise
             saved = self._saved_step == state.step or self._save(scheduled=stopped is None)
         if stopped:
             self._event("stop", f"stopped by {stopped} at step {state.step}")

@@ -15,7 +15,13 @@ from __future__ import annotations
 
 import math
 
+from tinygpt.errors import UserError
 from tinygpt.training.state import TrainState
+
+
+class CannotGoOn(UserError):
+    """What a step needs from elsewhere is not to be had: what was learned is saved, and it ends."""
+
 
 WINDOW = 100  # steps that define what is usual
 QUORUM = 30  # fewer than this and nothing is called unusual

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -182,11 +183,18 @@ def model_of(run: Run, saved: Checkpoint) -> LanguageModel:
         model, _ = open_base(run.config.base, method)
         saved.check_data({"base": digest(model)})
         return install(run, saved, model)
-    check_size(saved, shape)
+    heads = {name: np.empty(size, np.float32) for name, size in heads_of(run).items()}
+    check_size(saved, shape, sum(head.size for head in heads.values()))
     model = build(shape, None)
-    saved.copy_to(model.state_dict())
+    saved.copy_to({**model.state_dict(), **heads})
     model.eval()
     return model
+
+
+def heads_of(run: Run) -> Mapping[str, tuple[int, ...]]:
+    """Name -> shape of what stands on a run's model for its training alone, as a critic."""
+    found: Mapping[str, tuple[int, ...]] = getattr(run.config, "heads", {})
+    return found
 
 
 def kept_model(run: Run, step: int) -> LanguageModel:
@@ -195,7 +203,7 @@ def kept_model(run: Run, step: int) -> LanguageModel:
     Raises UserError as load_model.
     """
     shape, method = _shape(run), method_of(run)
-    arrays = history.weights(run.path, step)
+    arrays = _without(history.weights(run.path, step), heads_of(run))
     if method.name != "full":
         model, _ = open_base(run.config.base, method)
         load_adapter(model, method, arrays)
@@ -215,8 +223,14 @@ def install(run: Run, saved: Checkpoint, model: LanguageModel) -> LanguageModel:
 
     Raises UserError for arrays that do not fit.
     """
-    load_adapter(model, method_of(run), saved.tensors("model"))
+    load_adapter(model, method_of(run), _without(saved.tensors("model"), heads_of(run)))
     return model.eval()
+
+
+def _without(
+    arrays: Mapping[str, np.ndarray], names: Collection[str]
+) -> Mapping[str, np.ndarray]:
+    return {name: array for name, array in arrays.items() if name not in names}
 
 
 def _shape(run: Run) -> ModelShape:
