@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("tinygpt.cli.training:train", "Train a GPT on stories, python or your own text."),
     "finetune": ("tinygpt.cli.finetuning:finetune", "Teach a model to answer."),
     "align": ("tinygpt.cli.alignment:align", "Teach a model what people prefer or a rule rewards."),
+    "feedback": ("tinygpt.cli.feedback:feedback", "Let people compare two answers at a time."),
     "merge": ("tinygpt.cli.finetuning:merge", "One model of a base and an adapter."),
     "generate": ("tinygpt.cli.inference:generate", "Let a trained model go on from a prompt."),
     "chat": ("tinygpt.cli.chat:chat", "Talk with a trained model."),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,12 +33,20 @@ class File:
 @cache
 def files() -> dict[str, File]:
     """By the path of their address; pages have one of their own."""
+    return files_of(FOLDER, ADDRESSES)
+
+
+def files_of(folder: Path, addresses: Mapping[str, str]) -> dict[str, File]:
+    """The files of a folder by the path of their address.
+
+    addresses: of pages; the rest is at /page/.
+    """
     found = {}
-    for path in sorted(FOLDER.iterdir()):
+    for path in sorted(folder.iterdir()):
         if path.suffix in KINDS:
             content = path.read_bytes()
             tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-            where = ADDRESSES.get(path.name, f"/page/{path.name}")
+            where = addresses.get(path.name, f"/page/{path.name}")
             packed = gzip.compress(content, 9, mtime=0)
             found[where] = File(KINDS[path.suffix], content, packed, tag)
     return found
