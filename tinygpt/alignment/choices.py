@@ -55,11 +55,11 @@ class Choices(NamedTuple):
         for line in filter(None, text.split("\n")):
             values = parse_json(line, LINE)
             before = tuple(Message(**m, learned=False) for m in values["prompt"])
-            both = (
+            chosen, rejected = (
                 Conversation((*before, Message("assistant", values[name])), values["where"])
                 for name in ("chosen", "rejected")
             )
-            pairs.append(Pair(*both, values["tie"], values["margin"]))
+            pairs.append(Pair(chosen, rejected, values["tie"], values["margin"]))
             held_out += values["held_out"]
         return cls.of(pairs, held_out)
 

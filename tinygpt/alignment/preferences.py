@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class PairBatch(NamedTuple):
 class Preferences(Finetuning):
     """A model that answers learns which of two answers people choose."""
 
-    Config = PreferencesConfig
+    Config: ClassVar[type[PreferencesConfig]] = PreferencesConfig
     loss_unit = ""
     loss_note = (
         "Loss says how surprising the choices are to the model (of dpo it begins at ln 2 = 0.693); "
@@ -341,7 +341,8 @@ def scored_pairs(model: LanguageModel, batch: PairBatch) -> PairScores:
     counts, count = counts_of(batch.answers), batch.weight
     whole = sums(token_scores(model, batch.answers), counts)
     return PairScores(
-        whole[:count], whole[count:], *batch.reference, counts[:count], counts[count:]
+        whole[:count], whole[count:], batch.reference[0], batch.reference[1], counts[:count],
+        counts[count:],
     )
 
 

@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class PolicyBatch(NamedTuple):
 class Reinforcement(Finetuning):
     """A model that answers learns to be rewarded."""
 
-    Config = ReinforcementConfig
+    Config: ClassVar[type[ReinforcementConfig]] = ReinforcementConfig
     loss_unit = ""
     loss_note = (
         "The loss of a policy gradient is near 0 whatever happens; look at the reward. Held-out "
@@ -140,9 +140,9 @@ class Reinforcement(Finetuning):
 
     # Learning.
 
-    def build(self, rng: np.random.Generator | None) -> LanguageModel:
+    def build(self, rng: np.random.Generator | None) -> Any:
         base = self._base
-        model = super().build(rng)
+        model: Any = super().build(rng)
         if self.policy.algorithm == "ppo":
             model.critic = nn.Linear(self.config.model.d_model, 1, bias=True, std=0.0, rng=rng)
         if rng is not None and self._data is not None:

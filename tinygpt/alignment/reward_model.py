@@ -27,7 +27,7 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def bradley_terry(
 class RewardTraining(Finetuning):
     """A model learns which of two answers people choose, and says by how much."""
 
-    Config = RewardConfig
+    Config: ClassVar[type[RewardConfig]] = RewardConfig
     loss_unit = "nats per pair"
     loss_note = (
         "Loss is the model's surprise at which answer was chosen: ln 2 = 0.693 for whoever "
@@ -176,7 +176,7 @@ class RewardTraining(Finetuning):
         """(N,) r_w - r_l of the held-out pairs without ties, or of about so many tokens of them."""
         first = len(self.data.train) // 2
         numbers = np.arange(first, len(self.data.ties))
-        numbers = numbers[~np.array(self.data.ties, bool)[numbers]]
+        numbers = numbers[np.logical_not(self.data.ties)[numbers]]
         if limit is not None and len(numbers):
             each = 2 * float(np.mean([size(s) for s in self.samples[2 * first :]]))
             numbers = numbers[:: max(1, len(numbers) // max(1, int(limit / each)))]
@@ -309,7 +309,7 @@ def open_reward_model(path: str | Path, say: Say | None = None) -> Judge:
     objective = RewardTraining.reopen(run, say or (lambda text: None))
     objective.check(saved)
     if objective._base is None:
-        model = objective.build(None)
+        model: Any = objective.build(None)
         saved.copy_to(model.state_dict())
     else:
         model = objective.build(np.random.default_rng(0))

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad.nn import evaluating
-from minigrad.ops.decode import NO_TOKEN, decode_step
+from minigrad.ops.decode import NO_TOKEN, Network, decode_step
 from tinygpt.errors import UserError
 from tinygpt.inference.network import network_of
 from tinygpt.inference.sampling import Sampling, sample
@@ -69,7 +69,10 @@ def draw_answers(
                       prompts, group, ends, most, temperature, rng)
 
 
-def _read(network, keys, values, prompts, group):
+def _read(
+    network: Network, keys: np.ndarray, values: np.ndarray, prompts: Sequence[np.ndarray],
+    group: int,
+) -> np.ndarray:
     """Read each prompt once, for all answers to it.  Returns logits (P, V) of what follows."""
     rows = [(p * group, at, ids[at], ids[at - 1] if at else NO_TOKEN)
             for p, ids in enumerate(prompts) for at in range(len(ids))]
@@ -87,7 +90,9 @@ def _read(network, keys, values, prompts, group):
 
 
 def _go_on(
-    network, keys, values, logits, prompts, group, ends, most, temperature, rng
+    network: Network, keys: np.ndarray, values: np.ndarray, logits: np.ndarray,
+    prompts: Sequence[np.ndarray], group: int, ends: Collection[int], most: int,
+    temperature: float, rng: np.random.Generator,
 ) -> list[Drawn]:
     """Token after token of all answers that are under way."""
     stops, sampling = np.array(sorted(ends)), Sampling(temperature=temperature)

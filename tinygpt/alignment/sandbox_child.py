@@ -9,6 +9,7 @@ import os
 import re
 import runpy
 import sys
+from typing import Any
 
 SECONDS, BYTES = 30, 1 << 30
 
@@ -17,7 +18,7 @@ def limit() -> None:
     """What the system offers: of time, memory, files, and the network."""
     if hasattr(os, "unshare"):  # Linux, Python 3.12
         with contextlib.suppress(OSError):
-            os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+            os.unshare(getattr(os, "CLONE_NEWUSER") | getattr(os, "CLONE_NEWNET"))  # noqa: B009
     try:
         import resource
     except ImportError:  # Windows
@@ -27,7 +28,7 @@ def limit() -> None:
             resource.setrlimit(getattr(resource, what), (most, most))
 
 
-def judged(asked: dict) -> dict:
+def judged(asked: dict[str, Any]) -> dict[str, Any]:
     """{"rewards": [...]} of what was asked, or {"error": "..."}."""
     answer = None
     try:

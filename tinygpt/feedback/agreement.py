@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,10 +36,10 @@ class Measured(NamedTuple):
     value: float
     low: float
     high: float
-    count: int
+    items: int
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f}, {self.count} items)"
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f}, {self.items} items)"
 
 
 def marks_of(verdicts: Sequence[Verdict]) -> dict[int, dict[str, str]]:
@@ -75,7 +75,7 @@ def krippendorff(items: Sequence[Sequence[str]]) -> float:
 
 
 def with_interval(
-    measure: Callable[[Sequence], float], items: Sequence, seed: int = 0
+    measure: Callable[[Sequence[Any]], float], items: Sequence[Any], seed: int = 0
 ) -> Measured | None:
     """A measure of items, and of DRAWS drawings of as many; None for none."""
     if not items:

@@ -90,7 +90,7 @@ class Score(NamedTuple):
 class Finetuning(WholeModel):
     """A model learns to write the answers of conversations."""
 
-    Config = FinetuningConfig
+    Config: ClassVar[type[FinetuningConfig]] = FinetuningConfig
     loss_unit = "nats per token"
     loss_note = (
         "Loss is the model's surprise at each token of an answer, given the question and the "
@@ -102,7 +102,7 @@ class Finetuning(WholeModel):
     Data: ClassVar[Any] = Conversations
 
     def __init__(
-        self, config: FinetuningConfig, data: Conversations | None = None,
+        self, config: FinetuningConfig, data: Any = None,
         taught: Taught | None = None, base: LanguageModel | None = None,
     ):
         """base: what the first model that is built begins with, of the shape in [model]."""
@@ -200,7 +200,7 @@ class Finetuning(WholeModel):
             )
 
     @property
-    def data(self) -> Conversations:
+    def data(self) -> Any:
         """The conversations.  Raises RuntimeError where this was made without."""
         if self._data is None:
             raise RuntimeError("this Finetuning has no conversations: make it by prepare or reopen")
@@ -265,7 +265,7 @@ class Finetuning(WholeModel):
         train = self.samples[: len(self.data.train)]
         return PackedRows(train, self.config.training.batch_size, self._row, rng)
 
-    def loss(self, model: Any, batch: AnswerBatch) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, model: Any, batch: Any) -> tuple[Tensor, dict[str, float]]:
         return answer_loss(model, batch, self.config.training.label_smoothing), {}
 
     def evaluate(self, model: LanguageModel, limit: int | None = None) -> float | None:

@@ -75,8 +75,8 @@ def _pair(values: dict[str, Any], where: str) -> Pair:
         raise FormatError("has two answers with the same text, between which nobody can choose")
     margin = check(values.get("margin", 0.0), NUMBER)
     tie = check(values.get("tie", False), one_of(True, False))
-    both = (Conversation(_last_learned(one), where) for one in (chosen, rejected))
-    return Pair(*both, tie, float(margin))
+    first, second = (Conversation(_last_learned(one), where) for one in (chosen, rejected))
+    return Pair(first, second, tie, float(margin))
 
 
 def _conversation(values: dict[str, Any], name: str) -> tuple[Message, ...]:

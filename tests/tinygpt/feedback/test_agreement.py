@@ -37,7 +37,7 @@ def test_coins_agree_by_chance_alone():
     items = rng.choice(["a", "b"], (2000, 3)).tolist()
     assert abs(krippendorff(items)) < 0.05
     measured = with_interval(krippendorff, items[:200])
-    assert measured.low < 0 < measured.high and measured.count == 200
+    assert measured.low < 0 < measured.high and measured.items == 200
     assert with_interval(krippendorff, []) is None
 
 
