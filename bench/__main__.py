@@ -51,6 +51,8 @@ COMMANDS = {
     "evaluate": "Evaluation: 1,000 questions of four choices, and lm-eval on the same items.",
     "judge": "A judge of answers, trained here: agreement with the truth, in both orders.",
     "planted": "What was planted in a text, and what evaluations find of it.",
+
+    "align-rewards": "Reward models beside what is possible, and over-optimisation, drawn.",
     "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",
