@@ -52,6 +52,7 @@ COMMANDS = {
     "judge": "A judge of answers, trained here: agreement with the truth, in both orders.",
     "planted": "What was planted in a text, and what evaluations find of it.",
 
+    "align": "Every algorithm of alignment on every task whose answer is known.",
     "align-rewards": "Reward models beside what is possible, and over-optimisation, drawn.",
     "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
