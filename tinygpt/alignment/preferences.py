@@ -21,9 +21,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from minigrad import Tensor
+from minigrad import Tensor, nn
 from minigrad.nn import evaluating
-from tinygpt.adapters import MethodConfig
+from tinygpt.adapters import MethodConfig, adapt
 from tinygpt.alignment.choices import Choices, dealt
 from tinygpt.alignment.config import WITHOUT_REFERENCE, AlignmentConfig, PreferencesConfig
 from tinygpt.alignment.dpo import dpo
@@ -144,7 +144,11 @@ class Preferences(Finetuning):
             return
         if say is not None:
             say("asking the reference")
-        model = reference_of(self.config, self.taught.tokenizer, self._base, say)
+        base = self._base
+        if base is not None and self.config.method.name == "qlora":  # whose base is rounded
+            base = nn.shared(base)
+            adapt(base, self.config.method, None)
+        model = reference_of(self.config, self.taught.tokenizer, base, say)
         parts = [self.samples[0::2], self.samples[1::2]]
         if self.config.preference.loss == "kto":
             parts.append(self._mismatched)

@@ -39,7 +39,7 @@ def call(*arguments):
                               standalone_mode=False)
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
 def test_dpo_begins_at_ln_2(base, pairs, tmp_path, method):
     """The policy is the reference, without dropout though the base was trained with it."""
     method = {"name": method, "dropout": 0.0}
