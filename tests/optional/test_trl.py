@@ -33,6 +33,7 @@ NOW, OLD, REFERENCE = (np.where(MASK, -RNG.random((4, 6)) - 0.1, 0.0) for _ in r
 def trainer(**settings):
     found = MagicMock()
     found.model.training = True
+    found._total_train_tokens, found._tp_size = 0, 1
     found.aux_loss_enabled = found._entropy_bonus_enabled = False
     found.accelerator.device = torch.device("cpu")
     found.accelerator.num_processes = 1
@@ -49,8 +50,10 @@ def given(array):
 def answering(log_probs):
     """A model whose log-probabilities of the next tokens are those."""
     def model(**_):
-        return SimpleNamespace(log_probs=log_probs, entropy=torch.zeros(()), loss=None,
-                               num_correct_tokens=torch.zeros(4), logits=None)
+        zeros = torch.zeros(4, 6)
+        return SimpleNamespace(
+            log_probs=log_probs, entropy=zeros, mean_logits=zeros, is_top1=zeros.bool()
+        )
     return model
 
 
@@ -124,8 +127,8 @@ def test_kto_is_trls():
     told._compute_kl_logps = lambda model, batch: torch.tensor(far)
     inputs = {
         "label": torch.tensor(liked), "input_ids": torch.ones(4, 7, dtype=torch.int64),
-        "completion_mask": torch.ones(4, 7), "ref_logps": torch.tensor(reference),
-        "ref_KL_logps": torch.zeros(4, dtype=torch.float64),
+        "completion_mask": torch.ones(4, 7), "attention_mask": torch.ones(4, 7),
+        "ref_logps": torch.tensor(reference), "ref_KL_logps": torch.zeros(4, dtype=torch.float64),
     }
     theirs = KTOTrainer._compute_loss(told, answering(log_probs), inputs, False)
     theirs.backward()
