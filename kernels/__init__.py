@@ -52,6 +52,7 @@ OPS = (
     "linear_int8_forward", "linear_int4_forward", "linear_nf4_forward",
     "linear_q4_1_forward", "linear_q8_0_forward", "linear_packed_backward",
     "decode_step",
+    "shingle_hashes", "minhash_signature",
 )
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}

@@ -459,3 +459,26 @@ def packed(op: str, weight, scheme: str | None = None) -> None:
         raise TypeError(f"{op}: the weight must be Packed, not {type(weight).__name__}")
     if scheme not in (None, given):
         raise ValueError(f"{op}: the weight is packed as {given}, not {scheme}")
+
+
+def shingles(text: np.ndarray, n: int) -> None:
+    """Raise TypeError unless text is bytes, ValueError unless it is a row and n at least 1."""
+    _row("shingles", np.uint8, text=text)
+    if operator.index(n) < 1:
+        raise ValueError(f"shingles: n must be at least 1 word, not {n}")
+
+
+def minhash(hashes: np.ndarray, factors: np.ndarray, offsets: np.ndarray) -> None:
+    """Raise TypeError unless all are uint64, ValueError unless rows, one offset for each factor."""
+    _row("minhash", np.uint64, hashes=hashes, factors=factors, offsets=offsets)
+    if factors.shape != offsets.shape:
+        raise ValueError(f"minhash: factors {factors.shape} and offsets {offsets.shape} differ")
+
+
+def _row(op: str, dtype: type, **arrays: np.ndarray) -> None:
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype != dtype:
+            given = getattr(array, "dtype", type(array).__name__)
+            raise TypeError(f"{op}: {name} must be an array of {dtype.__name__}, not {given}")
+        if array.ndim != 1:
+            raise ValueError(f"{op}: {name} must have shape (n,), not {array.shape}")

@@ -48,6 +48,7 @@ from kernels.c.matmul_int8 import linear_int8_forward, matmul_int8, quantize_row
 from kernels.c.matmul_nf4 import linear_nf4_forward
 from kernels.c.matmul_q4_1 import linear_q4_1_forward
 from kernels.c.matmul_q8_0 import linear_q8_0_forward
+from kernels.c.minhash import minhash_signature, shingle_hashes
 from kernels.c.muon import muon_update
 from kernels.c.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.c.softmax import softmax_backward, softmax_forward

@@ -208,6 +208,12 @@ void linear_q8_0_forward(const float *x, const uint8_t *codes, const uint16_t *s
                          const float *bias, const float *residual, float *y, int64_t rows,
                          int64_t n, int64_t k, void *scratch);
 
+/* minhash.c */
+int64_t shingle_hashes(const uint8_t *text, int64_t size, int64_t n, uint64_t *hashes,
+                       uint64_t *words);
+void minhash_signature(const uint64_t *hashes, int64_t count, const uint64_t *factors,
+                       const uint64_t *offsets, uint32_t *signature, int64_t size);
+
 /* muon.c */
 typedef struct {
     float *param;

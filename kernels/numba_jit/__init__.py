@@ -34,6 +34,7 @@ from kernels.numba_jit.matmul_int8 import linear_int8_forward, matmul_int8, quan
 from kernels.numba_jit.matmul_nf4 import linear_nf4_forward
 from kernels.numba_jit.matmul_q4_1 import linear_q4_1_forward
 from kernels.numba_jit.matmul_q8_0 import linear_q8_0_forward
+from kernels.numba_jit.minhash import minhash_signature, shingle_hashes
 from kernels.numba_jit.muon import muon_update
 from kernels.numba_jit.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numba_jit.softmax import softmax_backward, softmax_forward

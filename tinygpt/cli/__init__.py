@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": ("tinygpt.cli.serving:serve", "OpenAI's API and a chat page for trained models."),
     "classify": ("tinygpt.cli.encoder:classify", "Say which class texts are of."),
     "embed": ("tinygpt.cli.encoder:embed", "Texts as vectors, by a trained encoder."),
+    "curate": ("tinygpt.cli.curation:curate", "Make a clean corpus of any folder of documents."),
     "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
     "plan": ("tinygpt.cli.training:plan", "Time and memory of a run before it starts."),
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),

@@ -18,8 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygpt.storage.paths import expand, shown
+from tinygpt.storage.reading import signed
+from tinygpt.text import curated
+from tinygpt.text.files import STDIN, TextFile, find
 from tinygpt.text.files import DataError as DataError
-from tinygpt.text.files import TextFile, find
 from tinygpt.text.reading import kept, pieces, raw_blocks
 
 CORPORA = ("stories", "python", "python+tests")  # those that need no file
@@ -31,10 +34,14 @@ TESTS = {"test", "tests", "idle_test"}
 
 @dataclass(frozen=True)
 class Document:
-    """A text with a name; `pieces()` yields it from the start, a few megabytes at a time."""
+    """A text with a name; `pieces()` yields it from the start, a few megabytes at a time.
+
+    split: the one that it was given when its corpus was made, None if it is still to be dealt.
+    """
 
     name: str
     pieces: Callable[[], Iterator[str]]
+    split: str | None = None
 
     @property
     def text(self) -> str:
@@ -140,8 +147,31 @@ def files_corpus(source: str | Path, errors: str = "strict") -> Corpus:
     """A text file, a pipe or standard input ("-"), or the texts below a folder, in sorted order."""
     if errors not in ("strict", "replace"):
         raise DataError(f'errors = {errors!r} is not known. Use "strict" or "replace".')
+    made = None if source in STDIN else curated_corpus(Path(expand(source)))
+    if made is not None:
+        return made
     name, files, notes = find(source)
     return _from_files(name, [kept(file) for file in files], errors, notes)
+
+
+def curated_corpus(folder: Path) -> Corpus | None:
+    """What `tinygpt curate` made in a folder, None for another.  Raises DataError if damaged."""
+    manifest = curated.manifest_of(folder)
+    if manifest is None:
+        return None
+    counts = {name: split["documents"] for name, split in manifest["splits"].items()}
+    if not sum(counts.values()):
+        raise DataError(
+            f"{shown(folder)} is a corpus without documents: all were dropped. `tinygpt curate "
+            f"--out {shown(folder)} --why NAME` says why; draw the limits elsewhere with --rules."
+        )
+
+    def documents() -> Iterator[Document]:
+        for one in curated.documents(folder, manifest):
+            yield Document(one.name, partial(_whole, one.text), one.split)
+
+    note = f"split by `tinygpt curate`: {', '.join(f'{n:,} {name}' for name, n in counts.items())}."
+    return Corpus(folder.name, documents, signed(manifest)["sha256"][:32], (note,))
 
 
 def _from_files(

@@ -135,7 +135,7 @@ def _below(root: Path) -> tuple[list[Path], list[str]]:
     def leave(path: Path, why: str) -> None:
         left.setdefault(why, []).append(shown(path.relative_to(root)))
 
-    for folder, path in _walk(root, leave):
+    for folder, path in walk(root, leave):
         suffix, hidden = path.suffix.lower(), path.name.startswith(".")
         if suffix not in SUFFIXES:
             others[suffix] += not hidden
@@ -150,7 +150,7 @@ def _below(root: Path) -> tuple[list[Path], list[str]]:
     return sorted(texts), _notes(root, left, others)
 
 
-def _walk(root: Path, leave: Callable[[Path, str], None]) -> Iterator[tuple[Path, Path]]:
+def walk(root: Path, leave: Callable[[Path, str], None]) -> Iterator[tuple[Path, Path]]:
     """(folder, file) of every file below `root` but in folders that are left out."""
 
     def refuse(error: OSError) -> None:

@@ -217,23 +217,23 @@ def encoding_of(start: bytes, label: str) -> tuple[bytes, str]:
     for magic, what, advice in ARCHIVES:
         if head.startswith(magic):
             raise DataError(f"{label} is {what}, not a text. {advice}")
-    wide = _wide(head)
-    if wide:
+    zeros = wide(head)
+    if zeros:
         raise DataError(
-            f"{label} looks like {wide} without a byte order mark. "
-            f"Convert it: {_iconv(wide, label)}"
+            f"{label} looks like {zeros} without a byte order mark. "
+            f"Convert it: {_iconv(zeros, label)}"
         )
-    if _controls(head) > 0.1:
+    if controls(head) > 0.1:
         raise DataError(f"{label} is binary, not a text. Give a file of plain text.")
     return b"", "utf-8"
 
 
-def _controls(data: bytes) -> float:
+def controls(data: bytes) -> float:
     """Share of bytes that no text has."""
     return (len(data) - len(data.translate(None, CONTROLS))) / max(1, len(data))
 
 
-def _wide(head: bytes) -> str:
+def wide(head: bytes) -> str:
     """The wide encoding whose zeros lie as in `head`, "" for none.
 
     Spaces, line ends and Latin letters have a zero for their high byte, and no text has a low one.
@@ -254,7 +254,7 @@ def _wide(head: bytes) -> str:
 def _not_utf8(label: str, data: bytes, start: int, offset: int) -> str:
     """What is wrong with a byte of `data`, which begins at `offset` of its file, and what helps."""
     what = f"{label} is not UTF-8: byte 0x{data[start]:02x} at offset {offset + start}."
-    if b"\0" in data or _controls(data) > 0.01:
+    if b"\0" in data or controls(data) > 0.01:
         return (
             f"{what} It holds bytes that no text has: it is binary, or UTF-16 without a byte order "
             f"mark ({_iconv('UTF-16LE', label)})."

@@ -23,13 +23,19 @@ def plan_splits(
 ) -> list[list[tuple[str, int, int]]]:
     """For each document the parts of it that go to each split: (split, first, last) characters.
 
-    fractions: (train, validation, test), summing to 1; 0 leaves a split empty.
+    fractions: (train, validation, test), summing to 1; 0 leaves a split empty. A curated corpus has
+        its splits, and these are kept.
     Raises DataError for a corpus without text, or with too few documents for the splits.
     """
-    sizes = [sum(map(len, document.pieces())) for document in corpus]
+    sizes, given = [], []
+    for document in corpus:
+        sizes.append(sum(map(len, document.pieces())))
+        given.append(document.split)
     total = sum(sizes)
     if total == 0:
         raise DataError(f"{corpus.name} has no text. Give a corpus with at least one character.")
+    if None not in given and not by_position:  # documents of a curated corpus know theirs
+        return [[(str(name), 0, size)] for name, size in zip(given, sizes, strict=True)]
     if by_position or len(sizes) == 1:
         return _by_position(sizes, fractions)
     wanted = sum(fraction > 0 for fraction in fractions)

@@ -1,0 +1,143 @@
+"""Third stage, a part at a time: every document is judged alone.
+
+In this order, and the first that drops a document is the reason:
+
+    reading.empty  exact.documents  language.only           what it is
+    exact.paragraphs  exact.lines  c4.lines                 taken out of it
+    gopher ... fineweb                                      rules/__init__.py
+    quality  decontamination  pii                           what it holds
+
+Leaves of a part:  judged-N.jsonl   a document a line: text, fate, what was measured and taken out
+                   keys-N.npy       (bands, documents) uint64, of near.py
+                   places-N.npy     (documents + 1,) int64: where each line of judged-N begins
+
+Read next: near.py, grouping.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygpt.curation import exact
+from tinygpt.curation.language import UNKNOWN
+from tinygpt.curation.rules import c4
+from tinygpt.curation.rules.settings import measure
+from tinygpt.curation.rules.view import View
+from tinygpt.curation.work import Work
+from tinygpt.storage.durable import replacing
+
+EXCERPT = 1000  # characters that are kept of what was dropped
+KEPT = "kept"
+
+
+class Document:
+    """A document while it is judged.
+
+    fate: KEPT, or the rule that dropped it.  removed: bytes that each rule took.
+    """
+
+    def __init__(self, row: dict[str, Any]):
+        self.row, self.text, self.fate = row, row.pop("text"), KEPT
+        self.removed: dict[str, int] = {}
+        self.measured: dict[str, float] = {}
+        if row["cleaned"]:
+            self.removed["clean"] = row["cleaned"]
+
+    def edit(self, rule: str, text: str) -> None:
+        """The text is another from here on; nothing left of it drops the document."""
+        taken = len(self.text.encode()) - len(text.encode())
+        if taken:
+            self.removed[rule] = self.removed.get(rule, 0) + taken
+        if self.text and not text.strip():
+            self.text = text
+            self.drop(rule)
+        self.text = text
+
+    def drop(self, rule: str) -> None:
+        self.fate = rule
+        self.removed[rule] = self.removed.get(rule, 0) + len(self.text.encode())
+
+    def line(self) -> bytes:
+        """As it stands in judged-N.jsonl."""
+        text = self.text if self.fate == KEPT else self.text[:EXCERPT]
+        measured = [_short(value) for value in self.measured.values()]
+        made = {**self.row, "fate": self.fate, "removed": self.removed, "measured": measured}
+        return json.dumps({**made, "text": text}, ensure_ascii=False).encode() + b"\n"
+
+
+def _short(value: float) -> float | None:
+    """A value in the account: six digits, null for NaN."""
+    return None if value != value else float(f"{value:.6g}")
+
+
+class Judge:
+    """What a part's documents are judged by.
+
+    common: language -> its commonest words.  Make one for a part.
+    """
+
+    def __init__(self, work: Work, common: dict[str, list[str]]):
+        self.settings = work.settings
+        self.common = {language: frozenset(words) for language, words in common.items()}
+        self.lines = self.settings.line_rules()
+        self.only = set(self.settings.of("language")["only"])
+
+    def __call__(self, document: Document, first: bool, gone: list[int]) -> None:
+        """Judge one.  first: no document before equals it.  gone: its units that are furniture."""
+        if not document.text:
+            document.drop("reading.empty")
+        elif not first:
+            document.drop("exact.documents")
+        elif self.only and document.row["language"] not in self.only:
+            document.drop("language.only")
+        for step in (self._take_out, self._ask_rules):
+            if document.fate == KEPT:
+                step(document, gone)
+
+    def _take_out(self, document: Document, gone: list[int]) -> None:
+        whole = document.text
+        paragraphs = {number for number in gone if number < exact.LINES}
+        lines = {number - exact.LINES for number in gone if number >= exact.LINES}
+        if paragraphs:
+            document.edit("exact.paragraphs", exact.without(whole, paragraphs, ()))
+        if lines and document.fate == KEPT:
+            document.edit("exact.lines", exact.without(whole, paragraphs, lines))
+        if self.lines is not None and document.fate == KEPT:
+            document.edit("c4.lines", c4.keep_lines(document.text, self.lines)[0])
+
+    def _ask_rules(self, document: Document, gone: list[int]) -> None:
+        language = document.row["language"]
+        common = () if language == UNKNOWN else self.common.get(language, ())
+        view = View(document.text, common)
+        document.measured = measure(view, self.settings.limits)
+        failed = self.settings.first_failed(document.measured)
+        if failed is not None:
+            document.drop(failed)
+
+
+def judge_part(work: Work, part: int) -> None:
+    """Make what this stage leaves of a part."""
+    known = json.loads(work.path("survey", suffix=".json").read_text("utf-8"))
+    base, judge = known["bases"][part], Judge(work, known["common"])
+    firsts = work.load("firsts", None, mapped=True)
+    places = [0]
+    with replacing(work.path("judged", part)) as out:
+        for number, (document, gone) in enumerate(_documents(work, part)):
+            judge(document, int(firsts[base + number]) == base + number, gone)
+            out.write(document.line())
+            places.append(out.size)
+        work.save("places", part, np.array(places, np.int64))
+
+
+def _documents(work: Work, part: int) -> Iterator[tuple[Document, list[int]]]:
+    """(document, its furniture) of a part."""
+    gone: dict[int, list[int]] = {}
+    rows = work.load("gone", part)
+    for document, unit in zip(rows["document"].tolist(), rows["unit"].tolist(), strict=True):
+        gone.setdefault(document, []).append(unit)
+    for number, row in enumerate(work.rows("read", part)):
+        yield Document(row), gone.get(number, [])

@@ -1,0 +1,95 @@
+"""What a file says: one reader for each format, all of them streams of documents.
+
+    text.py      .txt .text .md .markdown .rst, of any size
+    html.py      .html .htm .xhtml: the text among the menus, by its density
+    lines.py     .jsonl: a document a line      .csv .tsv: a document a row
+
+each of them also packed (.gz). A reader is a function of a source that yields documents and
+`Refused` bytes; a FormatError that it raises ends the file and not the program. Long texts are cut
+at paragraph ends into documents of at most LONGEST characters, so that no document needs a machine.
+
+Read next: text.py, then html.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from tinygpt.curation.source import Source
+from tinygpt.storage.reading import FormatError
+
+LONGEST = 200_000  # characters of a document: a long chapter, twice
+
+
+class Read(NamedTuple):
+    """A document.  label: what tells it from others of its file, "" for the only one."""
+
+    label: str
+    text: str
+    encoding: str
+
+
+class Refused(NamedTuple):
+    """Bytes of a file that became no document, and why."""
+
+    size: int
+    why: str
+
+
+Reader = Callable[[Source], Iterator[Read | Refused]]
+
+# suffix: module:function, imported when the first file of its kind is met
+READERS = {
+    ".txt": "text:read", ".text": "text:read", ".md": "text:read", ".markdown": "text:read",
+    ".rst": "text:read",
+    ".html": "html:read", ".htm": "html:read", ".xhtml": "html:read",
+    ".jsonl": "lines:read_json", ".csv": "lines:read_csv", ".tsv": "lines:read_csv",
+}
+
+
+def reader_of(source: Source) -> Reader:
+    """The reader of a source's format."""
+    suffixes = [suffix for suffix in source.suffixes if suffix != ".gz"]
+    module, name = READERS[suffixes[-1]].split(":")
+    reader: Reader = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return reader
+
+
+def read(source: Source) -> Iterator[Read | Refused]:
+    """The documents of a source, none longer than LONGEST; what is wrong with it comes last."""
+    size = 0
+    try:
+        for found in reader_of(source)(source):
+            size += found.size if isinstance(found, Refused) else 0
+            if isinstance(found, Refused) or len(found.text) <= LONGEST:
+                yield found
+                continue
+            for number, piece in enumerate(cut(iter([found.text])), 1):
+                yield found._replace(label=f"{found.label}#{number}", text=piece)
+    except FormatError as error:
+        yield Refused(source.size - size, str(error))
+    except OSError as error:
+        yield Refused(source.size - size, f"cannot be read ({error.strerror or error})")
+
+
+def cut(pieces: Iterator[str], longest: int = LONGEST) -> Iterator[str]:
+    """A text in documents of at most `longest` characters, cut where it pauses.
+
+    At the last blank line of the second half, else its last line end, space, or anywhere.
+    """
+    held = ""
+    for piece in pieces:
+        held += piece
+        while len(held) > longest:
+            at = longest
+            for pause in ("\n\n", "\n", " "):
+                found = held.rfind(pause, longest // 2, longest)
+                if found >= 0:
+                    at = found + len(pause)
+                    break
+            yield held[:at]
+            held = held[at:]
+    if held:
+        yield held

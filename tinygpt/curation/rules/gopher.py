@@ -1,0 +1,65 @@
+"""Gopher's rules of quality: is it prose, and of some length?
+
+Source: Rae et al. 2021 (arXiv 2112.11446), A.1.1. Where implementations differ: the mean length of
+words is the mean, as in the paper (dolma takes the median); a bullet is one of BULLETS (datatrove
+counts "•" and "-", dolma "*" and "-"); a common word counts in any case (datatrove's do not match
+"The"), and which words are common the corpus says, language by language.
+
+Read next: repetition.py.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tinygpt.curation.rules.view import View
+
+BULLETS = ("•", "-", "*", "‣", "◦", "–")
+
+
+def words(view: View) -> float:
+    """How many words."""
+    return float(len(view.words))
+
+
+def word_length(view: View) -> float:
+    """Their mean length, characters."""
+    if view.unspaced or not view.words:
+        return math.nan
+    return float(view.word_lengths.mean())
+
+
+def hashes(view: View) -> float:
+    """"#" for each word."""
+    return view.text.count("#") / max(1, len(view.words))
+
+
+def ellipses(view: View) -> float:
+    """"..." or "…" for each word."""
+    return (view.text.count("...") + view.text.count("…")) / max(1, len(view.words))
+
+
+def bullets(view: View) -> float:
+    """Share of lines that begin with a bullet."""
+    return sum(line.startswith(BULLETS) for line in view.lines) / max(1, len(view.lines))
+
+
+def ellipsis_lines(view: View) -> float:
+    """Share of lines that end in an ellipsis."""
+    return sum(line.endswith(("...", "…")) for line in view.lines) / max(1, len(view.lines))
+
+
+def letters(view: View) -> float:
+    """Share of tokens that hold a letter.  Tokens: what is only punctuation counts here."""
+    if not view.tokens:
+        return 0.0
+    plain = sum(map(str.isalpha, view.tokens))  # quick, and right for most
+    rest = (token for token in view.tokens if not token.isalpha())
+    return (plain + sum(any(map(str.isalpha, token)) for token in rest)) / len(view.tokens)
+
+
+def stop_words(view: View) -> float:
+    """How many different words of the commonest of its language."""
+    if view.unspaced or not view.common:
+        return math.nan
+    return float(len(view.common & {word.lower() for word in view.words}))  # type: ignore[operator]
