@@ -371,6 +371,15 @@ def operation(rng: Rng) -> None:
         raise AssertionError(f"{op.name} on {backend}: error {error:.3g}")
 
 
+def minhash(rng: Rng) -> None:
+    text = lend(int(rng.integers(0, 400)), np.uint8)
+    text[...] = rng.choice(np.frombuffer(b"  abc\xff", np.uint8), len(text))
+    hashes = kernels.active.shingle_hashes(text, int(rng.integers(1, 12)))
+    factors, offsets = lend(size := int(rng.integers(0, 40)), np.uint64), lend(size, np.uint64)
+    factors[...], offsets[...] = rng.integers(0, 2**63, (2, size), np.uint64) | np.uint64(1)
+    kernels.active.minhash_signature(hashes, factors, offsets)
+
+
 def activation(rng: Rng) -> str | None:
     return (None, *checks.ACTIVATIONS, *checks.GATED)[
         rng.integers(0, 1 + len(checks.ACTIVATIONS) + len(checks.GATED))
@@ -389,7 +398,7 @@ CALLS: dict[str, Callable[[Rng], None]] = {
     ),
     "attention": attention, "losses": losses, "projected": projected, "embedding": embedding,
     "adamw": adamw, "adamw8bit": adamw8bit, "muon": muon, "quantized": quantized,
-    "decode": decode, "tokenizer": tokenizer,
+    "minhash": minhash, "decode": decode, "tokenizer": tokenizer,
 }
 
 

@@ -475,6 +475,11 @@ def minhash(hashes: np.ndarray, factors: np.ndarray, offsets: np.ndarray) -> Non
         raise ValueError(f"minhash: factors {factors.shape} and offsets {offsets.shape} differ")
 
 
+def in_a_row(array: np.ndarray) -> np.ndarray:
+    """An array as compiled code reads it, C-contiguous and aligned; itself if it is that."""
+    return np.require(array, requirements=("C", "A"))
+
+
 def _row(op: str, dtype: type, **arrays: np.ndarray) -> None:
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype != dtype:

@@ -11,7 +11,7 @@ _UINT8, _UINT32, _UINT64 = (library.ffi.typeof(f"uint{bits}_t[]") for bits in (8
 def shingle_hashes(text, n):
     """As numpy_ref.shingle_hashes."""
     checks.shingles(text, n)
-    text = np.ascontiguousarray(text)
+    text = checks.in_a_row(text)
     hashes, words = np.empty((2, len(text) // 2 + 1), np.uint64)
     count = library.lib.shingle_hashes(
         library.ffi.from_buffer(_UINT8, text), len(text), min(n, 2**62), _pointer(hashes),
@@ -23,7 +23,7 @@ def shingle_hashes(text, n):
 def minhash_signature(hashes, factors, offsets):
     """As numpy_ref.minhash_signature."""
     checks.minhash(hashes, factors, offsets)
-    hashes, factors, offsets = map(np.ascontiguousarray, (hashes, factors, offsets))
+    hashes, factors, offsets = map(checks.in_a_row, (hashes, factors, offsets))
     signature = np.empty(len(factors), np.uint32)
     library.lib.minhash_signature(
         _pointer(hashes), len(hashes), _pointer(factors), _pointer(offsets),

@@ -12,7 +12,7 @@ FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 def shingle_hashes(text, n):
     """As numpy_ref.shingle_hashes."""
     checks.shingles(text, n)
-    text = np.ascontiguousarray(text)
+    text = checks.in_a_row(text)
     words = np.empty(len(text) // 2 + 1, np.uint64)
     hashes = np.empty(len(words), np.uint64)
     with np.errstate(over="ignore"):  # where Python runs this: a product of 64 bits is cut
@@ -25,7 +25,7 @@ def minhash_signature(hashes, factors, offsets):
     checks.minhash(hashes, factors, offsets)
     signature = np.full(len(factors), 2**32 - 1, np.uint32)
     with np.errstate(over="ignore"):
-        _signature(*map(np.ascontiguousarray, (hashes, factors, offsets)), signature)
+        _signature(*map(checks.in_a_row, (hashes, factors, offsets)), signature)
     return signature
 
 

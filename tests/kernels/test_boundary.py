@@ -195,7 +195,8 @@ def grown(array, axis):
 
 
 def test_every_op_has_a_call_here():
-    assert set(CALLS) | {"dropout_backward"} == set(kernels.OPS)
+    elsewhere = {"dropout_backward", "shingle_hashes", "minhash_signature"}  # test_minhash.py
+    assert set(CALLS) | elsewhere == set(kernels.OPS)
 
 
 @pytest.mark.parametrize("op", CALLS)

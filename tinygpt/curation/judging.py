@@ -8,8 +8,8 @@ In this order, and the first that drops a document is the reason:
     quality  decontamination  pii                           what it holds
 
 Leaves of a part:  judged-N.jsonl   a document a line: text, fate, what was measured and taken out
-                   keys-N.npy       (bands, documents) uint64, of near.py
-                   places-N.npy     (documents + 1,) int64: where each line of judged-N begins
+                   alive-N.npy      ALIVE: of those that are kept, where their lines begin
+                   keys-N.npy       (bands, kept) uint64, of near.py
 
 Read next: near.py, grouping.py.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygpt.curation import exact
+from tinygpt.curation import exact, near
 from tinygpt.curation.language import UNKNOWN
 from tinygpt.curation.rules import c4
 from tinygpt.curation.rules.settings import measure
@@ -32,6 +32,7 @@ from tinygpt.storage.durable import replacing
 
 EXCERPT = 1000  # characters that are kept of what was dropped
 KEPT = "kept"
+ALIVE = np.dtype([("document", "<u4"), ("place", "<i8"), ("bytes", "<i8")])
 
 
 class Document:
@@ -124,13 +125,21 @@ def judge_part(work: Work, part: int) -> None:
     known = json.loads(work.path("survey", suffix=".json").read_text("utf-8"))
     base, judge = known["bases"][part], Judge(work, known["common"])
     firsts = work.load("firsts", None, mapped=True)
-    places = [0]
+    near_on = work.settings.of("near")["on"]
+    alive: list[tuple[int, int, int]] = []
+    keys: list[np.ndarray] = []
     with replacing(work.path("judged", part)) as out:
         for number, (document, gone) in enumerate(_documents(work, part)):
             judge(document, int(firsts[base + number]) == base + number, gone)
+            if document.fate == KEPT:
+                alive.append((number, out.size, len(document.text.encode())))
+                if near_on:
+                    keys.append(near.keys(near.shingles(document.text)))
             out.write(document.line())
-            places.append(out.size)
-        work.save("places", part, np.array(places, np.int64))
+        bands = near.BANDS + near.LOOSE_BANDS
+        made = np.array(keys, np.uint64).reshape(-1, bands).T
+        work.save("keys", part, np.ascontiguousarray(made))
+        work.save("alive", part, np.array(alive, ALIVE))
 
 
 def _documents(work: Work, part: int) -> Iterator[tuple[Document, list[int]]]:

@@ -11,6 +11,7 @@ Read next: work.py, reading.py.
 from __future__ import annotations
 
 import dataclasses
+import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -129,7 +130,8 @@ def _stages(job: work.Work, key: str, out: Path, run: Runner, report: Progress) 
         report("looking for copies", 0, 1)
         grouping.group(job)
     report("writing", 0, 1)
-    writing.write(job, out, {"key": key})
+    leaks = json.loads(job.path("leaks", suffix=".json").read_text("utf-8"))
+    writing.write(job, out, {"key": key, "leaks": leaks})
     work.end(out)
 
 

@@ -3,8 +3,10 @@
     text.py      .txt .text .md .markdown .rst, of any size
     html.py      .html .htm .xhtml: the text among the menus, by its density
     lines.py     .jsonl: a document a line      .csv .tsv: a document a row
+    docx.py      .docx      epub.py  .epub      on archive.py, which reads ZIP and XML with care
+    pdf.py       .pdf       parquet.py  .parquet    if pypdf and pyarrow are installed
 
-each of them also packed (.gz). A reader is a function of a source that yields documents and
+the first three also packed (.gz). A reader is a function of a source that yields documents and
 `Refused` bytes; a FormatError that it raises ends the file and not the program. Long texts are cut
 at paragraph ends into documents of at most LONGEST characters, so that no document needs a machine.
 
@@ -45,6 +47,7 @@ READERS = {
     ".txt": "text:read", ".text": "text:read", ".md": "text:read", ".markdown": "text:read",
     ".rst": "text:read",
     ".html": "html:read", ".htm": "html:read", ".xhtml": "html:read",
+    ".docx": "docx:read", ".epub": "epub:read", ".pdf": "pdf:read", ".parquet": "parquet:read",
     ".jsonl": "lines:read_json", ".csv": "lines:read_csv", ".tsv": "lines:read_csv",
 }
 
@@ -59,15 +62,18 @@ def reader_of(source: Source) -> Reader:
 
 def read(source: Source) -> Iterator[Read | Refused]:
     """The documents of a source, none longer than LONGEST; what is wrong with it comes last."""
-    size = 0
+    size = count = 0
     try:
         for found in reader_of(source)(source):
+            count += 1
             size += found.size if isinstance(found, Refused) else 0
             if isinstance(found, Refused) or len(found.text) <= LONGEST:
                 yield found
                 continue
             for number, piece in enumerate(cut(iter([found.text])), 1):
                 yield found._replace(label=f"{found.label}#{number}", text=piece)
+        if not count and not source.start:  # in a later stretch of a file no line may begin
+            yield Refused(source.size, "holds no text")
     except FormatError as error:
         yield Refused(source.size - size, str(error))
     except OSError as error:

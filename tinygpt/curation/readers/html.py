@@ -14,9 +14,9 @@ Read next: lines.py.
 from __future__ import annotations
 
 import codecs
+import html
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import NamedTuple
 
 from tinygpt.curation.encoding import GUESS, encoding_of
@@ -42,6 +42,11 @@ INLINE = {
 }
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
+TAG = re.compile(r"<(?:!--|[!?]|(/?)([a-zA-Z][^\s/>]{0,40}))")
+RAW = {  # what stands in these is no mark-up
+    name: re.compile(f"</{name}", re.I)
+    for name in ("script", "style", "textarea", "title", "noscript", "iframe", "template")
+}
 SPACE = re.compile(r"\s+")
 
 
@@ -80,13 +85,14 @@ def declared(data: bytes) -> str | None:
 
 def main_text(page: str) -> str:
     """The paragraphs of a page that are text, blank lines between them."""
-    parser = _Blocks()
-    parser.feed(page)
-    parser.close()
-    parser.end_block()
-    blocks = parser.blocks
+    blocks = _Blocks(page).blocks
     kept = chosen(blocks)
     return "\n\n".join(block.text for block, keep in zip(blocks, kept, strict=True) if keep)
+
+
+def whole_text(page: str) -> str:
+    """All paragraphs of a page, for one without menus: a chapter of a book."""
+    return "\n\n".join(block.text for block in _Blocks(page).blocks)
 
 
 def chosen(blocks: list[Block]) -> list[bool]:
@@ -115,36 +121,61 @@ def _alone(block: Block) -> str:
     return "short"
 
 
-class _Blocks(HTMLParser):
-    """Collects the blocks of a page."""
+class _Blocks:
+    """Collects the blocks of a page.
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+    Tags are found by looking for "<" and the ">" after it: attributes tell us nothing. Python's own
+    parser looks again from each "<!--" that nobody closed, and takes minutes for 200 kB of them.
+    """
+
+    def __init__(self, page: str) -> None:
         self.blocks: list[Block] = []
         self._open: list[str] = []
         self._dropped = self._links = self._kept = self._pre = 0
         self._text: list[str] = []
         self._linked = 0
         self._heading = False
+        self._read(page)
+        self._end_block()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def _read(self, page: str) -> None:
+        at = 0
+        while at < len(page):
+            found = TAG.search(page, at)
+            self._data(page[at : found.start() if found else len(page)])
+            if found is None:
+                return
+            ending, name = found[1], (found[2] or "").lower()
+            if not name:  # a comment, or what only machines read
+                end = page.find("-->" if found[0] == "<!--" else ">", found.end())
+            else:
+                end = _tag_end(page, found.end())
+            if end < 0:
+                return
+            at = page.index(">", end) + 1
+            if ending:
+                self._ends(name)
+            elif name in RAW:
+                closing = RAW[name].search(page, at)
+                at = closing.start() if closing else len(page)
+            elif name:
+                self._starts(name)
+
+    def _starts(self, tag: str) -> None:
         if tag in VOID:
-            if tag == "br" and self._pre:
-                self._text.append("\n")
-            elif tag in ("br", "hr"):
-                self._text.append(" ")
+            self._text.append("\n" if tag == "br" and self._pre else " ")
             return
         if len(self._open) >= DEEPEST:
             raise FormatError(f"has more than {DEEPEST} tags inside each other")
         if tag not in INLINE:
-            self.end_block()
+            self._end_block()
         self._open.append(tag)
         self._count(tag, 1)
         self._heading = self._heading or tag in HEADINGS
 
-    def handle_endtag(self, tag: str) -> None:
+    def _ends(self, tag: str) -> None:
         if tag not in INLINE:
-            self.end_block()
+            self._end_block()
         if tag not in self._open:
             return
         while True:  # what its author forgot to close ends here too
@@ -159,17 +190,30 @@ class _Blocks(HTMLParser):
         self._pre += by * (tag == "pre")
         self._kept += by * (tag in ("main", "article", "pre"))
 
-    def handle_data(self, data: str) -> None:
-        if self._dropped:
+    def _data(self, data: str) -> None:
+        if self._dropped or not data:
             return
+        data = html.unescape(data) if "&" in data else data
         self._text.append(data)
         if self._links:
             self._linked += len(SPACE.sub(" ", data))
 
-    def end_block(self) -> None:
+    def _end_block(self) -> None:
         """What was collected becomes a block."""
         text = "".join(self._text)
         text = text.strip("\n").rstrip() if self._pre else SPACE.sub(" ", text).strip()
         if text:
             self.blocks.append(Block(text, self._linked, self._heading, self._kept > 0))
         self._text, self._linked, self._heading = [], 0, False
+
+
+def _tag_end(page: str, at: int) -> int:
+    """Where the tag ends whose name ends at `at`, -1 if it does not: a ">" in quotes is none."""
+    end = at
+    for _ in range(8):
+        end = page.find(">", end)
+        inside = page[at : max(end, at)]
+        if end < 0 or not (inside.count('"') % 2 or inside.count("'") % 2):
+            return end
+        end += 1
+    return page.find(">", at)
