@@ -1,6 +1,6 @@
 """Texts as sets of shingles, and sets as signatures: how near-duplicates are found.
 
-A *shingle* is n words in a row; a text is the set of its shingles, hashed to 64 bits each. How alike
+A *shingle* is n words in a row; a text is the set of its shingles, hashed to 64 bits. How alike
 two texts are is the Jaccard index of their sets, J = |A & B| / |A | B|. *MinHash* estimates J from
 a few numbers: for a hash function h the least h(x) over a set is the same for A and B exactly when
 the least over the union lies in both, which for a random h happens with probability J. A signature

@@ -5,6 +5,8 @@ Imports stand inside the functions, so that `--help` is quick.
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from tinygpt.cli.paths import Place
@@ -20,10 +22,11 @@ from tinygpt.cli.paths import Place
               default="jsonl", show_default=True, help="Form of the shards.")
 @click.option("--workers", type=click.IntRange(1), metavar="N",
               help="Processes [default: the cores, at most 8].")
+@click.option("--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler read.")
 @click.option("--why", metavar="NAME", help="What became of a document, by its name or a part.")
 @click.option("--sample", metavar="FATE",
               help="Twenty random documents: kept, or what a rule dropped (gopher.words).")
-def curate(folder, out, rules, form, workers, why, sample):
+def curate(folder, out, rules, form, workers, dask, why, sample):
     """Make a corpus of FOLDER: read, cleaned, judged, without copies, split.
 
     Whatever can be read below FOLDER is; the rest is named. Every byte that goes is accounted for
@@ -46,10 +49,15 @@ def curate(folder, out, rules, form, workers, why, sample):
     from tinygpt.curation.pipeline import curate as make
     from tinygpt.screens.console import Progress, Screen
 
-    with Progress() as busy:
+    with contextlib.ExitStack() as stack:
+        runner = None
+        if dask:
+            from tinygpt.curation.cluster import Cluster
+
+            runner = stack.enter_context(Cluster(dask))
         balance = make(
             folder, out, rules=rules, form=form, workers=workers or min(8, get_num_workers()),
-            progress=busy,
+            runner=runner, progress=stack.enter_context(Progress()),
         )
     _say_balance(Screen(), out, balance)
 

@@ -9,7 +9,7 @@ on the disk. So whoever finds a file need not make it again: a curation that was
 where it was, and since what a stage makes depends on its part alone, the bytes are the same
 whoever made them, in whatever order, in how many processes.
 
-Read next: stages.py.
+Read next: reading.py.
 """
 
 from __future__ import annotations
