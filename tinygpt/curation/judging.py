@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygpt.curation import exact, near
+from tinygpt.curation import exact, near, pii
 from tinygpt.curation.language import UNKNOWN
 from tinygpt.curation.rules import c4
 from tinygpt.curation.rules.settings import measure
@@ -62,9 +62,11 @@ class Document:
         self.fate = rule
         self.removed[rule] = self.removed.get(rule, 0) + len(self.text.encode())
 
-    def line(self) -> bytes:
-        """As it stands in judged-N.jsonl."""
-        text = self.text if self.fate == KEPT else self.text[:EXCERPT]
+    def line(self, redacted: bool) -> bytes:
+        """As it stands in judged-N.jsonl.  redacted: what is kept of a dropped one is as well."""
+        text = self.text
+        if self.fate != KEPT:
+            text = pii.redact(text)[0][:EXCERPT] if redacted else text[:EXCERPT]
         measured = [_short(value) for value in self.measured.values()]
         made = {**self.row, "fate": self.fate, "removed": self.removed, "measured": measured}
         return json.dumps({**made, "text": text}, ensure_ascii=False).encode() + b"\n"
@@ -85,6 +87,7 @@ class Judge:
         self.settings = work.settings
         self.common = {language: frozenset(words) for language, words in common.items()}
         self.lines = self.settings.line_rules()
+        self.pii = self.settings.of("pii")
         self.only = set(self.settings.of("language")["only"])
 
     def __call__(self, document: Document, first: bool, gone: list[int]) -> None:
@@ -95,7 +98,7 @@ class Judge:
             document.drop("exact.documents")
         elif self.only and document.row["language"] not in self.only:
             document.drop("language.only")
-        for step in (self._take_out, self._ask_rules):
+        for step in (self._take_out, self._ask_rules, self._redact):
             if document.fate == KEPT:
                 step(document, gone)
 
@@ -120,6 +123,17 @@ class Judge:
             document.drop(failed)
 
 
+    def _redact(self, document: Document, gone: list[int]) -> None:
+        if not self.pii["on"]:
+            return
+        text, found = pii.redact(document.text)
+        if found:
+            document.row["found"] = found
+            document.edit("pii", text)
+        if self.pii["drop"] and sum(found.values()) > self.pii["drop"]:
+            document.drop("pii")
+
+
 def judge_part(work: Work, part: int) -> None:
     """Make what this stage leaves of a part."""
     known = json.loads(work.path("survey", suffix=".json").read_text("utf-8"))
@@ -135,7 +149,7 @@ def judge_part(work: Work, part: int) -> None:
                 alive.append((number, out.size, len(document.text.encode())))
                 if near_on:
                     keys.append(near.keys(near.shingles(document.text)))
-            out.write(document.line())
+            out.write(document.line(judge.pii["on"]))
         bands = near.BANDS + near.LOOSE_BANDS
         made = np.array(keys, np.uint64).reshape(-1, bands).T
         work.save("keys", part, np.ascontiguousarray(made))
