@@ -18,6 +18,12 @@ from tinygpt.cli.paths import Place
               help="Folder for the corpus and its account.")
 @click.option("--rules", type=Place(dir_okay=False), metavar="FILE",
               help="A TOML file with limits other than ours.")
+@click.option("--languages", type=Place(exists=True, file_okay=False), metavar="FOLDER",
+              help="A folder of texts for each language, named as it is: en, yo ...")
+@click.option("--quality", "examples", type=Place(exists=True, file_okay=False), metavar="FOLDER",
+              help="Folders accept and reject (or accept alone) of examples.")
+@click.option("--against", type=Place(exists=True, dir_okay=False), metavar="FILE",
+              help="Evaluation items: documents that hold one are dropped.")
 @click.option("--format", "form", type=click.Choice(["jsonl", "text", "parquet"]),
               default="jsonl", show_default=True, help="Form of the shards.")
 @click.option("--workers", type=click.IntRange(1), metavar="N",
@@ -26,7 +32,9 @@ from tinygpt.cli.paths import Place
 @click.option("--why", metavar="NAME", help="What became of a document, by its name or a part.")
 @click.option("--sample", metavar="FATE",
               help="Twenty random documents: kept, or what a rule dropped (gopher.words).")
-def curate(folder, out, rules, form, workers, dask, why, sample):
+def curate(
+    folder, out, rules, languages, examples, against, form, workers, dask, why, sample
+):
     """Make a corpus of FOLDER: read, cleaned, judged, without copies, split.
 
     Whatever can be read below FOLDER is; the rest is named. Every byte that goes is accounted for
@@ -56,7 +64,8 @@ def curate(folder, out, rules, form, workers, dask, why, sample):
 
             runner = stack.enter_context(Cluster(dask))
         balance = make(
-            folder, out, rules=rules, form=form, workers=workers or min(8, get_num_workers()),
+            folder, out, rules=rules, languages=languages, examples=examples, against=against,
+            form=form, workers=workers or min(8, get_num_workers()),
             runner=runner, progress=stack.enter_context(Progress()),
         )
     _say_balance(Screen(), out, balance)

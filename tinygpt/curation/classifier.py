@@ -10,8 +10,8 @@ with other classes.
 
 **Knowing that one does not know.** A softmax is sure of something even where it has never been. So
 each class also remembers which n-grams of KNOWN bytes its examples had, as one bit each. A text in
-a language that nobody taught shares few of them with any class; its class is refused where the share
-is below what examples kept aside from learning have.
+a language that nobody taught shares few of them with any class; it is refused where the share is
+below what examples kept aside from learning have.
 
 Source: Cavnar and Trenkle 1994 (n-grams for languages); Weinberger et al. 2009 (hashing).
 
@@ -40,7 +40,7 @@ LOOKED_AT = 1500  # bytes of a text
 LEARNED_FROM = 600  # of an example: what one decides on is no longer
 BATCH, EPOCHS, RATE = 64, 12, 0.02
 ASIDE = 0.1  # of the examples, for what a class's own texts share with it
-LOWEST = 0.02  # of those are refused wrongly
+LOWEST, MARGIN = 0.02, 0.8  # the lowest of those, and that for authors who were not among them
 FORMAT = "tinygpt classifier 1"
 
 
@@ -173,7 +173,7 @@ def train(examples: dict[str, Sequence[str]], seed: int = 0) -> Classifier:
         own = np.flatnonzero(aside & (labels == label))
         shares = [made._share(texts[i], label) for i in own if len(texts[i]) >= KNOWN]
         if shares:
-            made.least[label] = np.quantile(shares, LOWEST)
+            made.least[label] = MARGIN * np.quantile(shares, LOWEST)
     return made
 
 
@@ -181,7 +181,7 @@ def _fitted(
     texts: Sequence[bytes], labels: np.ndarray, chosen: np.ndarray, count: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(weight, bias) after EPOCHS over the chosen texts; classes count alike whatever their size."""
+    """(weight, bias) after EPOCHS over the chosen texts; every class counts alike."""
     weight = np.zeros((count, BUCKETS), np.float32)
     bias = np.zeros(count, np.float32)
     moments = [np.zeros_like(x) for x in (weight, weight, bias, bias)]

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygpt.curation import exact, near, pii
+from tinygpt.curation import decontaminate, exact, near, pii, quality
 from tinygpt.curation.language import UNKNOWN
 from tinygpt.curation.rules import c4
 from tinygpt.curation.rules.settings import measure
@@ -88,6 +89,9 @@ class Judge:
         self.common = {language: frozenset(words) for language, words in common.items()}
         self.lines = self.settings.line_rules()
         self.pii = self.settings.of("pii")
+        self.score = quality.scorer(work)
+        items, n = work.plan["against"], self.settings.of("decontamination")["words"]
+        self.items = decontaminate.load(Path(items["path"]), n) if items else None
         self.only = set(self.settings.of("language")["only"])
 
     def __call__(self, document: Document, first: bool, gone: list[int]) -> None:
@@ -98,7 +102,7 @@ class Judge:
             document.drop("exact.documents")
         elif self.only and document.row["language"] not in self.only:
             document.drop("language.only")
-        for step in (self._take_out, self._ask_rules, self._redact):
+        for step in (self._take_out, self._ask_rules, self._ask_examples, self._redact):
             if document.fate == KEPT:
                 step(document, gone)
 
@@ -122,6 +126,15 @@ class Judge:
         if failed is not None:
             document.drop(failed)
 
+
+    def _ask_examples(self, document: Document, gone: list[int]) -> None:
+        if self.score is not None:
+            score = document.row["quality"] = round(self.score(document.text), 4)
+            if score < self.settings.of("quality")["least_score"]:
+                document.drop("quality")
+                return
+        if self.items is not None and self.items.touch(document.text):
+            document.drop("decontamination")
 
     def _redact(self, document: Document, gone: list[int]) -> None:
         if not self.pii["on"]:

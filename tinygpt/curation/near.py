@@ -60,14 +60,25 @@ _POWERS = _functions(max(ROWS, LOOSE_ROWS), 2)[0]
 
 def shingles(text: str) -> np.ndarray:
     """The hashes of a text's shingles, (shingles,) uint64, sorted, each once."""
+    unspaced = is_unspaced(text)
+    n = CHARACTERS if unspaced else WORDS
+    return np.unique(shingle_hashes(normalized(text, unspaced), n))
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether a text is in a script without spaces, whose words are its characters here."""
+    return not text.isascii() and len(UNSPACED.findall(text)) > UNSPACED_SHARE * len(text)
+
+
+def normalized(text: str, unspaced: bool | None = None) -> np.ndarray:
+    """A text as one looks for it, (bytes,) uint8.  unspaced: None asks is_unspaced."""
     low = text.lower()
-    n = WORDS
     if not low.isascii():
         low = PUNCTUATION.sub("", low)
-        if len(UNSPACED.findall(low)) > UNSPACED_SHARE * len(low):
-            low, n = " ".join("".join(low.split())), CHARACTERS
+        if is_unspaced(text) if unspaced is None else unspaced:
+            low = " ".join("".join(low.split()))
     data = low.encode("utf-8", "replace").translate(TABLE, ASCII_PUNCTUATION)
-    return np.unique(shingle_hashes(np.frombuffer(data, np.uint8), n))
+    return np.frombuffer(data, np.uint8)
 
 
 def keys(hashes: np.ndarray) -> np.ndarray:

@@ -21,7 +21,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from tinygpt.curation import grouping, judging, readers, reading, source, survey, work, writing
+from tinygpt.curation import (
+    classifier,
+    decontaminate,
+    grouping,
+    judging,
+    language,
+    quality,
+    readers,
+    reading,
+    source,
+    survey,
+    work,
+    writing,
+)
 from tinygpt.curation.account import NAME, Account, Balance
 from tinygpt.curation.rules import settings as rule_settings
 from tinygpt.curation.shards import writer_of
@@ -79,6 +92,9 @@ def curate(
     out: str | Path,
     *,
     rules: str | Path | None = None,
+    languages: str | Path | None = None,
+    examples: str | Path | None = None,
+    against: str | Path | None = None,
     form: str = "jsonl",
     workers: int = 1,
     runner: Runner | None = None,
@@ -87,6 +103,9 @@ def curate(
     """Make a corpus of all that can be read below `folder`, in the folder `out`.
 
     rules: a TOML file that is laid over rules/rules.toml.  form: "jsonl", "text" or "parquet".
+    languages: a folder with a folder of texts for each language (language.py).
+    examples: a folder with a folder `accept`, and perhaps `reject` (quality.py).
+    against: a file of evaluation items; documents that hold one are dropped (decontaminate.py).
     workers: processes; how many changes no byte.  runner: another way to have parts done.
     progress: hears progress(what, parts done, parts).
     What is there of the same work is gone on with, or is the answer if it is finished.
@@ -100,6 +119,10 @@ def curate(
     if not found.sources:
         raise UsageError(_nothing(folder, found))
     plan = plan_of(found, settings, form)
+    plan["languages"], plan["examples"] = stamp(languages), stamp(examples)
+    plan["against"] = stamp(against)
+    if against is not None:
+        decontaminate.load(Path(expand(against)), settings.of("decontamination")["words"])
     key = work.key_of(plan)
     if _is_done(out, key):
         return _balance(out)
@@ -121,6 +144,7 @@ def curate(
 
 
 def _stages(job: work.Work, key: str, out: Path, run: Runner, report: Progress) -> None:
+    _teach(job, report)
     _parts(job, key, "read", run, report)
     if not job.path("survey", suffix=".json").is_file():
         report("comparing", 0, 1)
@@ -133,6 +157,34 @@ def _stages(job: work.Work, key: str, out: Path, run: Runner, report: Progress) 
     leaks = json.loads(job.path("leaks", suffix=".json").read_text("utf-8"))
     writing.write(job, out, {"key": key, "leaks": leaks})
     work.end(out)
+
+
+def _teach(job: work.Work, report: Progress) -> None:
+    """Train the classifiers that the plan asks for and that are not there yet."""
+    for name, given, train in (
+        (language.MODEL, job.plan["languages"], _train_languages),
+        (quality.MODEL, job.plan["examples"], quality.train),
+    ):
+        path = job.path(name, suffix=".model")
+        if given and not path.is_file():
+            report(f"learning {name}", 0, 1)
+            train(Path(given["path"])).save(path)
+
+
+def _train_languages(folder: Path) -> classifier.Classifier:
+    return classifier.train(language.examples_of(folder))
+
+
+def stamp(given: str | Path | None) -> dict[str, Any] | None:
+    """A path and what changes when what is there does; None for none.  Raises UsageError."""
+    if given is None:
+        return None
+    path = Path(expand(given)).resolve()
+    if not path.exists():
+        raise UsageError(f"{shown(path)} is not there. Check the path.")
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    seen = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    return {"path": str(path), "key": work.key_of({"files": seen})}
 
 
 def _parts(job: work.Work, key: str, stage: str, run: Runner, report: Progress) -> None:
