@@ -39,6 +39,8 @@ COMMANDS = {
     "serve-load": "Mixed load for minutes, and what has grown.",
     "look": "The screens of /look: the server's time, a hover's, and what a training notices.",
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
+    "curate": "Speed and memory of `tinygpt curate`; with --proof what a model gains by it.",
+    "languages": "Language identification, taught by one Debian package, examined on another.",
     "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
     "sanitizers": "Every C kernel under ASan, UBSan and TSan, on drawn calls.",

@@ -9,7 +9,7 @@
 The books balance: a file's bytes are those that were read and those that were refused; a document's
 are those that were kept and those that each rule took. `balance` adds both up.
 
-Read next: report.py.
+Read next: ../cli/curation.py, which answers from it.
 """
 
 from __future__ import annotations

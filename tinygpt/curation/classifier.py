@@ -35,10 +35,10 @@ from tinygpt.storage.paths import shown
 
 N = (1, 2, 3, 4)
 BUCKETS = 1 << 14
-KNOWN, KNOWN_BUCKETS = 5, 1 << 18
+KNOWN, KNOWN_BUCKETS = 5, 1 << 21
 LOOKED_AT = 1500  # bytes of a text
 LEARNED_FROM = 600  # of an example: what one decides on is no longer
-BATCH, EPOCHS, RATE = 64, 12, 0.02
+BATCH, EPOCHS, RATE = 64, 6, 0.02
 ASIDE = 0.1  # of the examples, for what a class's own texts share with it
 LOWEST, MARGIN = 0.02, 0.8  # the lowest of those, and that for authors who were not among them
 FORMAT = "tinygpt classifier 1"
@@ -89,12 +89,19 @@ class Classifier:
         """(texts, classes) float32 of prepared texts."""
         return _softmax(features(texts) @ self.weight.T + self.bias)
 
+    def probabilities_of(self, data: bytes) -> np.ndarray:
+        """As `probabilities`, of one text: only the buckets that it has are looked at."""
+        found = np.concatenate([codes(data, n) for n in N]) % np.uint32(BUCKETS)
+        ids, counts = np.unique(found, return_counts=True)
+        x = np.sqrt(counts / max(1, len(found)), dtype=np.float32)
+        return _softmax((self.weight[:, ids] @ x + self.bias)[None])[0]
+
     def __call__(self, text: str) -> tuple[str | None, float]:
         """(class, probability); None for a text like none of them, or without letters."""
         data = prepared(text)
         if len(data) < KNOWN:
             return None, 0.0
-        row = self.probabilities([data])[0]
+        row = self.probabilities_of(data)
         best = int(row.argmax())
         if self._share(data, best) < self.least[best]:
             return None, float(row[best])

@@ -33,7 +33,7 @@ def scorer(work: Work) -> Callable[[str], float] | None:
         return None
     model = classifier.load(path)
     place = model.classes.index(ACCEPT)
-    return lambda text: float(model.probabilities([classifier.prepared(text)])[0][place])
+    return lambda text: float(model.probabilities_of(classifier.prepared(text))[place])
 
 
 def train(folder: Path, seed: int = 0) -> classifier.Classifier:

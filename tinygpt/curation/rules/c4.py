@@ -41,7 +41,7 @@ def keep_lines(text: str, rules: LineRules) -> tuple[str, int]:
     low = text.lower()
     phrases = [phrase for phrase in rules.phrases if phrase in low]
     longest = rules.longest_word
-    if longest is not None and not any(len(word) > longest for word in text.split()):
+    if longest is not None and max(map(len, text.split()), default=0) <= longest:
         longest = None
     if not phrases and not rules.terminal and rules.words is None and longest is None:
         return text, 0

@@ -53,9 +53,9 @@ def letters(view: View) -> float:
     """Share of tokens that hold a letter.  Tokens: what is only punctuation counts here."""
     if not view.tokens:
         return 0.0
-    plain = sum(map(str.isalpha, view.tokens))  # quick, and right for most
-    rest = (token for token in view.tokens if not token.isalpha())
-    return (plain + sum(any(map(str.isalpha, token)) for token in rest)) / len(view.tokens)
+    rest = [token for token in view.tokens if not token[0].isalpha()]  # few: the others hold one
+    without = sum(not any(map(str.isalpha, token)) for token in rest)
+    return 1 - without / len(view.tokens)
 
 
 def stop_words(view: View) -> float:

@@ -74,6 +74,5 @@ class View:
     @cached_property
     def word_ids(self) -> np.ndarray:
         """(words,) int64: equal where the words are, numbered as they first occur."""
-        seen: dict[str, int] = {}
-        ids = (seen.setdefault(word, len(seen)) for word in self.words)
-        return np.fromiter(ids, np.int64, len(self.words))
+        number = {word: i for i, word in enumerate(dict.fromkeys(self.words))}
+        return np.fromiter(map(number.__getitem__, self.words), np.int64, len(self.words))
