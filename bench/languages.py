@@ -32,6 +32,7 @@ EXAM = {
 }
 STRANGE = {"pl": "manpages-pl", "es": "debian-reference-es"}
 ROFF = re.compile(r"^\.\S*\s?|\\f[A-Z(]|\\[-&e|]|\\\(..|\"", re.MULTILINE)
+OTHER_SCRIPT = 0.2  # of ru, ja and zh: a passage with fewer such letters was left untranslated
 LEAST, MOST = 100, 1500  # characters of a line; passages of a language
 
 
@@ -44,7 +45,8 @@ def texts_of(folder: Path, package: str) -> list[str]:
             subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True)
             archives = list(folder.glob(f"{package}_*.deb"))
         subprocess.run(["dpkg-deb", "-x", str(archives[0]), str(place)], check=True)
-    found = []
+    found: list[str] = []
+    other = package.endswith(("-ru", "-ja", "-zh-cn"))
     for path in sorted(place.rglob("*")):
         if not path.is_file() or path.is_symlink():
             continue
@@ -56,7 +58,10 @@ def texts_of(folder: Path, package: str) -> list[str]:
             text = ROFF.sub("", data.decode("utf-8", "replace"))
         else:
             continue
-        found += [p for p in passages(clean(text)) if len(p) >= LEAST]
+        found += [
+            p for p in passages(clean(text)) if len(p) >= LEAST
+            and not (other and sum(c > "\u0370" for c in p) < OTHER_SCRIPT * len(p))
+        ]
     step = max(1, len(found) // MOST)
     return found[::step][:MOST]
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,7 +154,7 @@ def load(path: Path) -> Classifier:
     )
 
 
-def train(examples: dict[str, Sequence[str]], seed: int = 0) -> Classifier:
+def train(examples: Mapping[str, Sequence[str]], seed: int = 0) -> Classifier:
     """A classifier of texts by example: class -> texts.
 
     Raises UserError for fewer than two classes, or one without examples.

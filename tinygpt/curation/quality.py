@@ -41,7 +41,7 @@ def train(folder: Path, seed: int = 0) -> classifier.Classifier:
     if not (folder / ACCEPT).is_dir():
         raise UsageError(f"{shown(folder)} has no folder `{ACCEPT}`. Put good texts there.")
     if (folder / REJECT).is_dir():
-        return classifier.train({k: v for k, v in examples_of(folder).items()}, seed)
+        return classifier.train(examples_of(folder), seed)
     good = passages_of(folder / ACCEPT)
     rng = np.random.default_rng(seed)
     kinds = sorted(CORRUPTIONS)

@@ -108,6 +108,9 @@ def _grams(view: View) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     grams = {}
     size = int(word.max(initial=0)) + 1
     for n in range(2, DUPLICATED[-1] + 1):
+        if not len(starts):
+            grams[n] = (starts, starts)
+            continue
         fits = starts + n <= len(word)
         starts, ids = starts[fits], ids[fits]
         key = ids * size + word[starts + n - 1]
