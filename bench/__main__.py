@@ -41,6 +41,8 @@ COMMANDS = {
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
     "curate": "Speed and memory of `tinygpt curate`; with --proof what a model gains by it.",
     "languages": "Language identification, taught by one Debian package, examined on another.",
+
+    "handbook": "SmolLM2 learns chapters of the Debian FAQ: loss before and after, memory, time.",
     "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
     "sanitizers": "Every C kernel under ASan, UBSan and TSan, on drawn calls.",
