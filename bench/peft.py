@@ -5,8 +5,9 @@
     python -m bench peft --learn FOLDER               what each learns and forgets: table, chart
 
 Memory is the peak of a process of its own that builds the float base, adapts it and makes three
-steps. Times are of steps made in turn, A B C A B C, in this process, and are quoted as medians of
-ratios to a step that moves every weight.
+steps; "in steps" its peak after the building, where Linux can forget the first; "ledger" what
+`plan` counts for such steps beforehand. Times are of steps made in turn, A B C A B C, in this
+process, and are quoted as medians of ratios to a step that moves every weight.
 
 Read next: peft_learn.py, peers/torch_peft.py.
 """
@@ -23,6 +24,8 @@ from typing import Any
 import click
 import numpy as np
 
+from tinygpt.adapters.config import METHODS
+
 ROOT = Path(__file__).resolve().parent.parent
 SMOLLM2 = {
     "family": "llama", "vocab_size": 49152, "n_layers": 30, "n_heads": 9, "n_kv_heads": 3,
@@ -33,7 +36,8 @@ QWEN3 = {
     "head_dim": 128, "d_model": 1024, "d_ff": 3072,
 }
 SHAPES = {"smollm2": SMOLLM2, "qwen3": QWEN3}
-METHODS = ("full", "lora", "dora", "ia3", "bottleneck", "prefix", "prompt", "qlora")
+COLUMNS = ("trained", "memory", "in steps", "ledger", "step", "of full")
+FORGET = Path("/proc/self/clear_refs")
 
 
 class Ours:
@@ -93,11 +97,38 @@ def measure_memory(spec: dict[str, Any]) -> dict[str, Any]:
 def child(spec: dict[str, Any]) -> None:
     """Three steps, then a line of JSON."""
     from tinygpt.machine.memory import peak_bytes
+    from tinygpt.planning.plan import estimate
+    from tinygpt.planning.probe import warm_runtime
 
+    runtime = warm_runtime()
     ours, rng = Ours(spec), np.random.default_rng(2)
+    counted = estimate(objective_of(spec, ours.shape), runtime).total
+    built = peak_bytes()
+    if FORGET.exists():
+        FORGET.write_text("5")  # the peak begins anew
     for _ in range(3):
         ours.step(ours.batch(rng))
-    print(json.dumps({"trained": ours.trained, "peak": peak_bytes()}))
+    stepped = peak_bytes()
+    print(json.dumps({
+        "trained": ours.trained, "peak": max(built, stepped), "steps": stepped, "ledger": counted,
+    }))
+
+
+def objective_of(spec: dict[str, Any], shape: Any) -> Any:
+    """The fine-tuning whose steps these are, without a base or data: what is needed to count."""
+    from tinygpt.adapters import MethodConfig
+    from tinygpt.finetuning.config import ConversationsConfig, FinetuningConfig, FinetuningRecipe
+    from tinygpt.finetuning.objective import Finetuning
+
+    quantized, method = spec["method"] == "qlora", MethodConfig(spec["method"], rank=spec["rank"])
+    before = method.tokens * (method.name in ("prefix", "prompt"))
+    return Finetuning(FinetuningConfig(
+        base="a base", model=shape, method=method,
+        data=ConversationsConfig(length=spec["context"] - before),
+        training=FinetuningRecipe(
+            batch_size=1, recompute=quantized, optimizer="adamw8bit" if quantized else "adamw"
+        ),
+    ))
 
 
 def measure_times(specs: list[dict[str, Any]], rounds: int, clock: Any) -> np.ndarray:
@@ -153,25 +184,27 @@ def command(
         return peft_learn.show(learn or draw)
     base = {"shape": shape, "layers": layers, "context": context, "rank": rank}
     specs = [{**base, "method": name} for name in names]
-    rows = {name: {"trained": "", "memory": "", "step": "", "of full": ""} for name in names}
+    rows = {name: dict.fromkeys(COLUMNS, "") for name in names}
     if memory:
         for spec in specs:
             found = measure_memory(spec)
             row = rows[spec["method"]]
             row["trained"] = f"{found['trained']:,}"
-            row["memory"] = f"{found['peak'] / 1e6:,.0f} MB"
+            row["memory"], row["in steps"], row["ledger"] = (
+                f"{found[key] / 1e6:,.0f} MB" for key in ("peak", "steps", "ledger")
+            )
     if peer:
         specs += [{**base, "method": name} for name in ("peft-full", "peft-lora")]
     if times:
         seconds = measure_times(specs, rounds, time.process_time if cpu_time else clock)
         for spec, column in zip(specs, seconds.T, strict=True):
-            row = rows.setdefault(spec["method"], dict.fromkeys(rows[names[0]], ""))
+            row = rows.setdefault(spec["method"], dict.fromkeys(COLUMNS, ""))
             row["step"] = f"{np.median(column):.3f} s"
             row["of full"] = f"{np.median(column / seconds[:, 0]):.3f}"
     click.echo(f"{shape}, {layers or 'all'} layers, {context} tokens, rank {rank}")
-    click.echo("".join(f"{title:>16}" for title in ("method", *rows[names[0]])))
+    click.echo("".join(f"{title:>12}" for title in ("method", *COLUMNS)))
     for name, row in rows.items():
-        click.echo("".join(f"{text:>16}" for text in (name, *row.values())))
+        click.echo("".join(f"{text:>12}" for text in (name, *row.values())))
 
 
 def shape_of(spec: dict[str, Any]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ Read next: adapt.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from tinygpt.config import ConfigError, require
 
 Name = Literal["full", "lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "prompt"]
+METHODS: tuple[Name, ...] = get_args(Name)
 # What a block multiplies by: queries, keys, values, the way back, the MLP's two or three; "qkv" is
 # the first three under one pair of factors, as GPT-2's c_attn has them.
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down", "qkv")

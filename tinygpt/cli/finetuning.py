@@ -1,12 +1,13 @@
 """`tinygpt finetune`: options in, calls out.
 
-Imports stand inside the functions, so that `--help` is quick.
+Imports stand inside the functions, so that `--help` is quick; but for the list of methods.
 """
 
 from __future__ import annotations
 
 import click
 
+from tinygpt.adapters.config import METHODS
 from tinygpt.cli.paths import ModelPlace, Place, one_text
 from tinygpt.cli.training import (
     as_fitted,
@@ -17,7 +18,6 @@ from tinygpt.cli.training import (
     with_data,
 )
 
-METHODS = ("full", "lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "prompt")
 ADAPTED = ("training.lr=1e-3", "training.min_lr=1e-4")  # the few that train want larger steps
 EPOCHS = 3.0  # unless training.steps or data.epochs is set
 

@@ -4,7 +4,7 @@ The loss is that of pretraining, over the tokens of the answers alone (Ouyang et
 supervised stage): a question is read, and nobody asks that the model could have written it. Each
 batch weighs as many tokens as are learned in it, so a step's mean is over tokens however it is cut.
 
-Read first: ../training/objective.py, rendering.py, packing.py.
+Read first: ../training/objective.py, rendering.py, packing.py. Read next: score.py.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from tinygpt.finetuning.packing import (
     size,
 )
 from tinygpt.finetuning.rendering import Renderer, Sample, form_for, rendered
+from tinygpt.finetuning.score import Score, scored
 from tinygpt.inference.answers import answers
 from tinygpt.model import LanguageModel
 from tinygpt.model.activations import activation_bytes
@@ -66,25 +67,6 @@ class Taught(NamedTuple):
 
     tokenizer: Tokenizer
     form: ChatForm
-
-
-class Score(NamedTuple):
-    """How many of `asked` held-out questions were answered rightly, and ended by the model.
-
-    wrong: some of the others, in words.
-    """
-
-    asked: int
-    right: int
-    ended: int
-    wrong: list[str]
-
-    def __str__(self) -> str:
-        asked = max(1, self.asked)
-        return (
-            f"{self.right:,} of {self.asked:,} held-out questions answered rightly "
-            f"({self.right / asked:.1%}), {self.ended / asked:.1%} of the answers ended"
-        )
 
 
 class Finetuning(WholeModel):
@@ -295,14 +277,7 @@ class Finetuning(WholeModel):
             found = answers(
                 model, *self.taught, questions, max_tokens=min(longest, self.length)
             )
-        pairs = list(zip(chosen, found, strict=True))
-        wrong = [
-            f"{_short(one.messages[-2].content)} -> {_short(answer.text)}"
-            f" (not {_short(one.messages[-1].content)})"
-            for one, answer in pairs if not right(one, answer.text)
-        ]
-        ended = sum(answer.ended for answer in found)
-        return Score(len(chosen), len(chosen) - len(wrong), ended, wrong)
+        return scored(chosen, found, right)
 
     @property
     def _task(self) -> bool:
@@ -337,6 +312,13 @@ class Finetuning(WholeModel):
             if rounded:
                 return sum(rounded) + sum(p.data.nbytes for p in self._base.parameters())
         return frozen_bytes(self.config.model, self.config.method)
+
+    def describe_model(self) -> tuple[str, str]:
+        name, detail = super().describe_model()
+        if self.adapts:
+            millions = self.config.model.parameters / 1e6
+            detail = f"{self.config.method.name} beside {millions:.2f} million, {detail}"
+        return name, detail
 
     def describe_data(self) -> str:
         return shown(Path(self.config.data.source).name)
@@ -400,7 +382,3 @@ def answer_loss(model: LanguageModel, batch: AnswerBatch, label_smoothing: float
     asked = np.flatnonzero(targets != IGNORE)
     x = x.reshape(-1, x.shape[-1])[asked]  # (B, T, C) -> (R, C)
     return model.loss_of(x, targets[asked], label_smoothing)
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"...{text[-57:]}")

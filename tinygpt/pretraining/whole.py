@@ -58,8 +58,9 @@ class WholeModel(Objective):
 
     def describe_model(self) -> tuple[str, str]:
         shape = self.config.model
+        new = getattr(self.config, "base", None) is None  # else the tokens are the base's
         return self.model_name, (
             f"{shape.n_layers} {self.layers}, {shape.n_heads} heads, width {shape.d_model}, "
             f"context {shape.context} tokens, vocabulary {shape.vocab_size:,}"
-            + " characters" * (self.config.tokenizer.kind == "char")
+            + " characters" * (new and self.config.tokenizer.kind == "char")
         )

@@ -119,6 +119,8 @@ def checked(messages: Sequence[Message]) -> tuple[Message, ...]:
         raise FormatError("has no answer to learn from")
     if messages[-1].role != "assistant":
         raise FormatError(f"ends with a message of the {messages[-1].role} that nobody answers")
+    if len(messages) == 1:
+        raise FormatError("has an answer to nothing")
     return tuple(messages)
 
 
@@ -191,6 +193,7 @@ def _from_text(text: str) -> Iterator[tuple[int, Read]]:
         empty = not line.strip()
     if block:
         yield begins, partial(_trimmed, block)
+
 
 def _trimmed(block: list[Message]) -> list[Message]:
     return [message._replace(content=message.content.strip()) for message in block]

@@ -15,13 +15,14 @@ from tinygpt.adapters import (
     remove,
     settle,
 )
+from tinygpt.adapters import config as adapters_config
 from tinygpt.config import ConfigError, TrainingConfig
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
 from tinygpt.inference.network import network_of
 from tinygpt.training.optimizer import make_optimizer
 
-METHODS = ("lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "prompt")
+METHODS = tuple(name for name in adapters_config.METHODS if name != "full")
 MERGED = ("lora", "dora", "qlora", "ia3")
 FAMILIES = ("gpt2", "llama biased", "qwen3", "mpt")
 IDS = np.random.default_rng(1).integers(0, 300, (2, 9))

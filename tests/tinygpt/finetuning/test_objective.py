@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import tinygpt
 from tests.tinygpt.training.test_objectives import final_bytes
 from tinygpt.adapters import MethodConfig
+from tinygpt.adapters import config as adapters_config
 from tinygpt.cli.chat import chat
 from tinygpt.cli.finetuning import finetune, merge
 from tinygpt.cli.inference import quantize
@@ -221,6 +222,14 @@ def test_plan_report_and_samples_know_it(base, talk, run, tmp_path):
     assert "of 13 held-out questions answered rightly" in (run / "samples.jsonl").read_text()
 
 
+def test_a_plan_says_what_stands_beside_what_and_in_whose_tokens(able, talk):
+    """The tokens are the base's, whatever [tokenizer] would have made."""
+    planned = call(finetune, [str(able), "--data", str(talk), "--method", "lora", "--plan"])
+    words = " ".join(planned.output.split())
+    assert "parameters: lora beside 0.01 million, 2 layers" in words
+    assert "characters" not in words
+
+
 def test_epochs_are_counted_in_rows(config, tmp_path):
     made = Finetuning.prepare(config.replace("data", epochs=2.0), tmp_path, None)
     batches = made.batches(None, np.random.default_rng(0))
@@ -271,7 +280,7 @@ def test_what_cannot_be_a_base(config, tmp_path):
     assert "Give a BASE" in CALL(finetune, ["--data", "a.jsonl"]).output
 
 
-METHODS = ("lora", "dora", "qlora", "ia3", "bottleneck", "prefix", "prompt")
+METHODS = tuple(name for name in adapters_config.METHODS if name != "full")
 
 
 @pytest.fixture(scope="module")

@@ -106,6 +106,7 @@ def changed(role="user", content="What is a cat?", **more):
         ({"prompt": "a", "completion": " \n"}, "has an empty answer (message 2)"),
         ({"messages": OPENAI["messages"][:1]}, "has no answer to learn from"),
         ({"messages": [*OPENAI["messages"], OPENAI["messages"][0]]}, "ends with a message of the"),
+        ({"messages": OPENAI["messages"][1:]}, "has an answer to nothing"),
         ({"messages": []}, "has messages that are no list"),
         ({"messages": ["a"]}, "has a message 1 that is no object"),
         ({"text": "a"}, "holds text, which is no conversation"),
