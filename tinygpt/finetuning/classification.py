@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ from tinygpt import tokenizer as tokenizers
 from tinygpt.data import by_frequency, rare_share
 from tinygpt.data.batches import RandomRows
 from tinygpt.errors import UserError
+from tinygpt.finetuning.base import place_of
 from tinygpt.finetuning.config import ClassificationConfig
 from tinygpt.inference.embedding import as_ids, pad
 from tinygpt.model import Classifier, ModelShape
@@ -103,7 +103,7 @@ class Classification(Objective):
         config = config.replace("head", classes=classes)
         if config.base is not None:
             shape, tokenizer, weights = _base(config.base)
-            config = dataclasses.replace(config, model=shape, base=_place(config.base))
+            config = dataclasses.replace(config, model=shape, base=place_of(config.base))
             return cls(config, examples, tokenizer, weights)
         kept = len(examples) - round(config.data.held_out * len(examples))
         tokenizer = _tokenizer(config, examples, kept)
@@ -125,7 +125,7 @@ class Classification(Objective):
     ) -> ClassificationConfig:
         wanted = wanted.replace("head", classes=own.head.classes)
         if wanted.base is not None:
-            return dataclasses.replace(wanted, model=own.model, base=_place(wanted.base))
+            return dataclasses.replace(wanted, model=own.model, base=place_of(wanted.base))
         return wanted.replace("model", vocab_size=own.model.vocab_size)
 
     def leave(self, folder: Path) -> None:
@@ -330,11 +330,6 @@ def classifier_of(run: Run, saved: Checkpoint) -> Classifier:
     model = objective.build(None)
     saved.copy_to(model.state_dict())
     return model.eval()
-
-
-def _place(path: str) -> str:
-    """Where a base stands, from whatever folder training goes on."""
-    return os.path.realpath(expand(path))
 
 
 def _base(path: str) -> tuple[ModelShape, Tokenizer, Arrays]:

@@ -59,9 +59,8 @@ def batch_of(rows: Sequence[Sequence[Sample]]) -> AnswerBatch:
             end = at + size(sample)
             ids[b, at:end] = sample.ids[:-1]
             targets[b, at:end] = masked_targets(sample)
-            starts[b, at:end] = at
             at = end
-        starts[b, at:] = np.arange(at, width)  # padding sees itself
+        starts[b] = starts_of([size(sample) for sample in row], width)
         used += at
     return AnswerBatch(ids, targets, starts, used)
 
@@ -70,6 +69,18 @@ def masked_targets(sample: Sample) -> np.ndarray:
     """What is to be said after each token but the last: (T - 1,) int64, IGNORE where that is not
     learned. The mask is of the tokens that are said, so it moves with them."""
     return np.where(sample.learned[1:], sample.ids[1:], IGNORE)
+
+
+def starts_of(sizes: Sequence[int], width: int) -> np.ndarray:
+    """Where in its row the sample at each place begins, (width,) int64: what attention may see.
+
+    sizes: of the samples in a row, in their order.  Padding behind them sees itself.
+
+    >>> starts_of([3, 2], 7).tolist()
+    [0, 0, 0, 3, 3, 5, 6]
+    """
+    ends = np.cumsum(sizes)
+    return np.concatenate([np.repeat(ends - sizes, sizes), np.arange(ends[-1], width)])
 
 
 def size(sample: Sample) -> int:
