@@ -4,7 +4,7 @@ import json
 
 from click.testing import CliRunner
 
-from bench import peft_learn
+from bench import peft, peft_learn
 from bench.__main__ import main
 
 ROW = {"method": "full", "trained": 1000, "share": 100.0, "peak_mb": 50.0, "seconds": 0.1,
@@ -36,3 +36,18 @@ def test_the_chart_names_each_method_once_and_each_panel(tmp_path):
 def test_nothing_to_draw_is_said(tmp_path):
     done = CliRunner().invoke(main, ["peft", "--draw", str(tmp_path)])
     assert done.exit_code == 1 and "no result in" in done.output
+
+
+def test_the_ledger_of_a_step_is_of_the_step_that_is_made(monkeypatch, capsys):
+    """The same values are trained, on rows of the same length."""
+    tiny = {"family": "llama", "vocab_size": 64, "n_layers": 2, "n_heads": 2, "d_model": 64}
+    monkeypatch.setitem(peft.SHAPES, "tiny", tiny)
+    monkeypatch.setattr(peft, "FORGET", peft.ROOT / "no such file")  # the tests' own peak
+    for method in ("full", "qlora", "prefix"):
+        spec = {"shape": "tiny", "layers": 0, "context": 32, "rank": 2, "method": method}
+        peft.child(spec)
+        found = json.loads(capsys.readouterr().out)
+        ours = peft.Ours(spec)
+        objective = peft.objective_of(spec, ours.shape)
+        assert found["trained"] == objective.parameters == ours.trained
+        assert objective.length == ours.tokens

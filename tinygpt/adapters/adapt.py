@@ -61,12 +61,15 @@ def _factors(kind: type[LoRALinear]) -> Method:
 
 def _qlora(model: LanguageModel, method: MethodConfig, rng: Rng) -> None:
     """LoRA on weights of four bits: what is float becomes nf4 first, one matrix at a time."""
-    for name, module in list(model.named_modules()):
-        if type(module) is nn.Linear and parts(name, model.shape):
-            nn.replace_modules(
-                model, lambda _, other: other is module,  # noqa: B023
-                lambda linear: nn.QuantizedLinear.from_linear(cast(nn.Linear, linear), "nf4"),
-            )
+
+    def is_float(name: str, module: nn.Module) -> bool:
+        return type(module) is nn.Linear and bool(parts(name, model.shape))
+
+    if any(is_float(name, module) for name, module in model.named_modules()):
+        nn.replace_modules(
+            model, is_float,
+            lambda linear: nn.QuantizedLinear.from_linear(cast(nn.Linear, linear), "nf4"),
+        )
     _factors(LoRALinear)(model, method, rng)
 
 
