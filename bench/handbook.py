@@ -50,12 +50,12 @@ def child(spec: dict[str, Any]) -> None:
     objective, model = session.objective, session.model
     before = _judged(objective, model)
     start, start_cpu = time.perf_counter(), time.process_time()
-    Trainer(session).run()
+    outcome = Trainer(session).run()
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     peak = peak_bytes()
     print(json.dumps({
         "method": spec["method"], "trained": objective.parameters,
-        "steps": objective.config.training.steps, "seconds": seconds, "cpu": cpu,
+        "steps": outcome.step, "seconds": seconds, "cpu": cpu,
         "peak_mb": peak / 1e6, "before": before, "after": _judged(objective, model),
     }))
 
