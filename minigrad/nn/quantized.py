@@ -21,7 +21,7 @@ from kernels.gguf_blocks import Rows as Rows
 from kernels.gguf_blocks import pack_q4_0 as pack_q4_0
 from kernels.gguf_blocks import pack_q4_1 as pack_q4_1
 from kernels.gguf_blocks import pack_q8_0 as pack_q8_0
-from kernels.numpy_ref.matmul_int4 import int4_codes
+from kernels.numpy_ref.matmul_int4 import int4_codes as int4_codes
 from kernels.numpy_ref.matmul_int8 import quantize_rows
 from kernels.numpy_ref.matmul_nf4 import nf4_codes
 from kernels.packing import GROUP as GROUP
@@ -64,14 +64,20 @@ def _int8(weight: np.ndarray) -> Packed:
 
 
 def _int4(weight: np.ndarray) -> Packed:
-    """Symmetric, groups of 32, each with the scale that leaves the least squared error.
+    """Symmetric, groups of 32, each with the scale of `int4_scales`."""
+    groups = _groups(weight, GROUP["int4"])  # (N, G, 32)
+    scale = int4_scales(groups)
+    return pack_int4(_rows(int4_codes(groups, scale), weight), scale[..., 0])
+
+
+def int4_scales(groups: np.ndarray) -> np.ndarray:
+    """For each group of (..., 32) weights the scale that leaves the least squared error, (..., 1).
 
     The codes reach from -8 to 7, so a scale may be negative to give the larger side the 8. Tried
     are shrunken ranges too: cutting off one outlier can serve the 31 others better.
     """
-    groups = _groups(weight, GROUP["int4"])  # (N, G, 32)
     at = np.abs(groups).argmax(axis=-1)[..., None]
-    peak = np.take_along_axis(groups, at, axis=-1)  # (N, G, 1), with its sign
+    peak = np.take_along_axis(groups, at, axis=-1)  # (..., 1), with its sign
     best = np.full(peak.shape, np.inf, dtype=np.float32)
     scale = np.zeros_like(peak)
     for divisor in (-8.0, -8.5, -9.0, -9.5, 7.0, 7.5, 8.0, 8.5):
@@ -80,8 +86,12 @@ def _int4(weight: np.ndarray) -> Packed:
         loss = (error * error).sum(axis=-1, keepdims=True)
         scale = np.where(loss < best, trial, scale)
         best = np.minimum(loss, best)
-    codes = _rows(int4_codes(groups, scale), weight)
-    panels = scale_panels(scale[..., 0])
+    return scale
+
+
+def pack_int4(codes: np.ndarray, scale: np.ndarray) -> Packed:
+    """codes (N, K) uint8 below 16, scale (N, G) float32 of bfloat16's values -> Packed."""
+    panels = scale_panels(scale)
     kept = ((panels.view(np.uint32) >> 16).astype(np.uint16),)
     return pack_4bit("int4", codes, panels, kept)
 

@@ -43,6 +43,8 @@ COMMANDS = {
     "book": ("tinygpt.cli.book:book", "The book: a web site without internet, or notebooks."),
 
     "learn": ("tinygpt.cli.learn:learn", "Exercises on this very code, and which mistake it is."),
+
+    "compress": ("tinygpt.cli.compression:compress", "Prune, shrink, round by what is read."),
     "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }
 ENVIRONMENT = ("TINYGPT_THREADS", "OMP_NUM_THREADS", "KERNELS_BACKEND", "KERNELS_ISA")

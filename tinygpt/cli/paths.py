@@ -1,7 +1,8 @@
-"""Paths and texts on the command line: the types of options and arguments."""
+"""Paths, sizes and texts on the command line: the types of options and arguments."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -26,6 +27,21 @@ class ModelPlace(Place):
 
             value = named(value)
         return super().convert(value, param, ctx)
+
+
+class Size(click.ParamType):
+    """Bytes of "500MB", "1GB", "1.5 GiB" or a plain number, as an int."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([KMGT]?)(i?)B?", value.strip(), re.IGNORECASE)
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"{value!r} is not a size. Write for example 500MB or 1GB.", param, ctx)
+        power = " KMGT".index(match[2].upper() or " ")
+        return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def one_text(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:

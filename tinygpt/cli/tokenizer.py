@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tinygpt.cli.paths import Place
+from tinygpt.cli.paths import Place, Size
 from tinygpt.errors import UserError
 from tinygpt.storage.paths import PathError, kind, shown
 
@@ -41,7 +41,7 @@ def tokenizer():
 @click.option("--min-count", default=2, show_default=True, help="Rarer pairs are not merged.")
 @click.option("--special", "specials", multiple=True, metavar="NAME",
               help="A special token, may be repeated [default: six for chat].")
-@click.option("--max-memory", metavar="SIZE", help="As in 1GB; beyond it, work on the disk.")
+@click.option("--max-memory", type=Size(), help="As in 1GB; beyond it, work on the disk.")
 @click.option("--format", "form", default="tinygpt", show_default=True,
               type=click.Choice(["tinygpt", "huggingface", "tiktoken"]))
 @click.option("--bytes", "raw", is_flag=True, help="Learn from any bytes, exactly as they are.")
@@ -78,8 +78,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
         raise UserError(f"a Unigram tokenizer cannot be saved as {form} here. Drop --format.")
     special_tokens = tuple(dict.fromkeys(specials)) or DEFAULT_SPECIAL_TOKENS
     check_vocab_size(vocab_size, special_tokens)
-    limit = None if max_memory is None else _parse_size(max_memory)
-    with WordCounts(pattern, limit) as words, Progress() as busy:
+    with WordCounts(pattern, max_memory) as words, Progress() as busy:
         n_bytes = sources.count(
             files, words, busy.counter("reading", sources.size(files)), raw
         )
@@ -325,21 +324,6 @@ def _integer(word: str) -> int:
         return int(word)
     except ValueError:
         raise UserError(f"{word!r} is not an id. Give numbers, as `encode` prints them.") from None
-
-
-def _parse_size(text: str) -> int:
-    """Bytes of "500MB", "1GB", "1.5 GiB" or a plain number."""
-    import re
-
-    match = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
-    try:
-        number = float(match[1]) if match else 0.0
-    except ValueError:
-        number = 0.0
-    if not match or number <= 0:
-        raise UserError(f"--max-memory {text!r} is not a size. Write for example 500MB or 1GB.")
-    power = " KMGT".index(match[2].upper() or " ")
-    return int(number * (1024 if match[3] else 1000) ** power)
 
 
 def _measured(tok, file):

@@ -25,6 +25,7 @@ from tinygpt.model import LanguageModel
 from tinygpt.weights.quantized import quantizable
 
 LOGITS_AT_ONCE = 4_000_000  # 16 MB of them
+SWEEP_TOKENS = 4_000  # each module alone is measured on this many at most
 
 
 @dataclass(frozen=True)

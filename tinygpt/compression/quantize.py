@@ -1,4 +1,4 @@
-"""Make a model smaller in place: every matrix to one of five schemes.
+"""Make a model smaller in place: every matrix to one of five schemes, all alike or each its own.
 
 Norm weights stay float32 (a thousandth of the model). Positions are int8 under every scheme: they
 are only read, never multiplied by, and 4 bits of them would save nothing that can be seen.
@@ -8,7 +8,7 @@ Read next: minigrad/nn/quantized.py (how a matrix is rounded), quality.py (what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -46,15 +46,20 @@ def quantized(name: str, module: Any, scheme: str) -> nn.Module:
     return QuantizedEmbedding.from_embedding(module, scheme_of(name, scheme))
 
 
-def quantize_model(model: M, scheme: str) -> M:
-    """Replace every matrix of `model`, in place; returns it.  Raises UserError as `quantized`."""
+def quantize_model(model: M, scheme: str | Mapping[str, str]) -> M:
+    """Replace every matrix of `model`, in place; returns it.  Raises UserError as `quantized`.
+
+    scheme: of all, or of each by its name (budget.py chooses).
+    """
     names = {id(module): name for name, module in quantizable(model).items()}
     if not names:
         raise UserError("this model is quantized already. Quantize the run it came from.")
     replace_modules(
         model,
         lambda _, module: id(module) in names,
-        lambda module: quantized(names[id(module)], module, scheme),
+        lambda module: quantized(
+            name := names[id(module)], module, scheme if isinstance(scheme, str) else scheme[name]
+        ),
     )
     model.eval()
     return model

@@ -1,10 +1,13 @@
-"""The tables that `tinygpt quantize` prints.
+"""The tables that `tinygpt quantize` and `tinygpt compress` print.
 
 Read next: quantize.py, quality.py.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,14 @@ import numpy as np
 from rich.table import Table
 
 from tinygpt.adapters import merge
-from tinygpt.compression.quality import Reference, decode_speeds, sweep
+from tinygpt.compression.methods import Asked, compress
+from tinygpt.compression.quality import SWEEP_TOKENS, Reference, decode_speeds, sweep
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.finetuning.classification import classifier_of
 from tinygpt.machine.terminal import command
 from tinygpt.model import Classifier, LanguageModel
+from tinygpt.pretraining.adopt import adopt
 from tinygpt.pretraining.objective import goes_on, reopened
 from tinygpt.runs.run import Run
 from tinygpt.screens.console import Progress, Screen, warn
@@ -33,9 +38,7 @@ from tinygpt.weights.open import (
     objective_of,
     open_model,
 )
-from tinygpt.weights.quantized import load_quantized, save_quantized
-
-SWEEP_TOKENS = 4_000  # each module is measured on this many at most
+from tinygpt.weights.quantized import arrays_of, load_quantized, quantizable, save_quantized
 
 
 class Source:
@@ -93,6 +96,26 @@ class Source:
                 "--text FILE."
             ) from error
 
+    def calibration(self, text: str | None) -> Any:
+        """Token ids to see what the matrices read: of `text`, or what a run was trained on.
+
+        Raises UserError for a model from elsewhere without a text, and as `held_out`.
+        """
+        if text is not None or not self.goes_on:
+            return self.held_out(text)
+        if self._run is None:
+            raise UserError(
+                f"{shown(self.path)} does not bring the text that it was trained on. Give some "
+                "of its kind with --calibration FILE."
+            )
+        try:
+            return reopened(self._run, self._saved).dataset.train
+        except DataError as error:
+            raise UserError(
+                f"the text that {self._run.path} was trained on is gone ({error}). Give some of "
+                "its kind with --calibration FILE."
+            ) from error
+
     def judge(self) -> Objective:
         """What measures a run's models on what it held out.  Raises UserError for damaged data."""
         assert self._run is not None
@@ -103,38 +126,102 @@ def quantize_and_report(
     source: Source, scheme: str, out: str | None, text: str | None, eval_tokens: int
 ) -> None:
     """Quantize a model, print before and after, write `out` if it is given."""
+    report(source, scheme, lambda model, say: quantize_model(model, scheme), out, text, eval_tokens)
+
+
+def compress_and_report(
+    path: str | Path, asked: Asked, out: str | None, calibration: str | None, text: str | None,
+    eval_tokens: int,
+) -> None:
+    """Compress a model, print before and after, write `out` if it is given.
+
+    Raises UserError as `compress`; for a model that does not go on with a text.
+    """
+    source = Source(path)
+    if not source.goes_on:
+        raise UserError(
+            f"{shown(path)} is a run of {source.objective}, and compress reads texts that go on. "
+            "Make it smaller by `tinygpt quantize`."
+        )
+    tokens = source.calibration(calibration)
+    if asked.method == "budget":
+        asked = dataclasses.replace(asked, beside=_beside_matrices(source))
+
+    def make(model: Any, say: Say) -> Any:
+        return compress(
+            model, asked, tokens,
+            lambda done, total: say(f"{asked.method}, block {done + 1} of {total}"),
+        )
+
+    report(source, asked.method, make, out, text, eval_tokens)
+
+
+def _beside_matrices(source: Source) -> int:
+    """Bytes of a quantized file that are no array: its header, with the tokenizer in it."""
+    model = quantize_model(source.model(), "int4")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "header.tgpt"
+        written = save_quantized(model, source.tokenizer, path, source.objective, source.form)
+    return written - _bytes(model)
+
+
+def report(
+    source: Source, made: str, make: Callable[[Any, Say], Any], out: str | None, text: str | None,
+    eval_tokens: int,
+) -> None:
+    """Make a model smaller, print before and after, write `out` if it is given.
+
+    made: what it becomes, for titles.  make: (a model of its own, a line of progress) -> smaller;
+    a model that is still float is written as a run, another as a file.
+    """
     # What it is measured on first: what cannot be read ends it at once.
     judge = source.judge() if not source.goes_on and text is None else None
     tokens = source.held_out(text) if judge is None else ()
-    written = None
     with Progress() as say:
-        say(f"making it {scheme}")
-        before, after = source.model(), quantize_model(source.model(), scheme)
+        say(f"making it {made}")
+        before, after = source.model(), make(source.model(), say)
+        size = _bytes(after)
         if out is not None:
-            written = save_quantized(after, source.tokenizer, out, source.objective, source.form)
-            after, _ = load_quantized(out)  # measured is what was saved
+            after, size = _written(source, after, Path(out))  # measured is what was saved
         if judge is not None:
-            measured = _by_loss(judge, before, after, scheme, eval_tokens, say)
+            measured = _by_loss(judge, before, after, made, eval_tokens, say)
         else:
-            measured = _by_next_tokens(tokens, before, after, scheme, eval_tokens, say)
+            measured = _by_next_tokens(tokens, before, after, made, eval_tokens, say)
     said, rows = measured
     float_bytes = 4 * before.count_parameters()
-    small, ratio = ("", "") if written is None else (
-        f"{written / 1e6:.2f} MB", f"{written / float_bytes:.3f}x"
-    )
+    small, ratio = f"{size / 1e6:.2f} MB", f"{size / float_bytes:.3f}x"
     screen = Screen()
     screen.say(said)
     rows.insert(0, ["size", f"{float_bytes / 1e6:.2f} MB", small, ratio])
-    screen.print(_table(["", "float32", scheme, ""], rows))
-    if out is not None and isinstance(before, Classifier):
+    screen.print(_table(["", "float32", made, ""], rows))
+    if out is not None:
+        _what_next(screen, before, Path(out))
+
+
+def _bytes(model: Any) -> int:
+    """What the arrays of a model take of a file."""
+    return sum(array.nbytes for array in arrays_of(model)[0].values())
+
+
+def _written(source: Source, model: Any, out: Path) -> tuple[Any, int]:
+    """(the model as it opens again, its bytes), written as a file or, still float, as a run."""
+    if quantizable(model):
+        adopt(model, source.tokenizer, source.form, out)
+        return open_model(out, warn, whole=True)[0], _bytes(model)
+    written = save_quantized(model, source.tokenizer, out, source.objective, source.form)
+    return load_quantized(out)[0], written
+
+
+def _what_next(screen: Screen, model: Any, out: Path) -> None:
+    if isinstance(model, Classifier):
         screen.copyable(f"wrote {out}; let it say what a text is:")
-        screen.shell(command("classify", Path(out), "TEXT"))
-    elif out is not None and before.shape.assembly == "encoder":
+        screen.shell(command("classify", out, "TEXT"))
+    elif model.shape.assembly == "encoder":
         screen.copyable(f"wrote {out}; texts as vectors:")
-        screen.shell(command("embed", Path(out), "FILE", "--out", "vectors.npy"))
-    elif out is not None:
+        screen.shell(command("embed", out, "FILE", "--out", "vectors.npy"))
+    else:
         screen.copyable(f"wrote {out}; let it write:")
-        screen.shell(command("generate", Path(out)))
+        screen.shell(command("generate", out))
 
 
 def _by_loss(

@@ -67,7 +67,7 @@ def save_quantized(
     left = quantizable(model)
     if left:
         raise UserError(f"{next(iter(left))} is not quantized. Call quantize_model first.")
-    tensors, matrices = _tensors(model)
+    tensors, matrices = arrays_of(model)
     bfloat16 = {name for name, array in tensors.items() if array.dtype == np.uint16}
     metadata = {
         "format": FORMAT,
@@ -215,8 +215,8 @@ def quantizable(model: nn.Module) -> dict[str, Any]:
     }
 
 
-def _tensors(model: nn.Module) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
-    """The arrays of the file, and [scheme, N, K] of each quantized module."""
+def arrays_of(model: nn.Module) -> tuple[dict[str, np.ndarray], dict[str, list[Any]]]:
+    """The arrays of a file of the model, and [scheme, N, K] of each quantized module."""
     tensors: dict[str, np.ndarray] = dict(model.state_dict())
     matrices: dict[str, list[Any]] = {}
     for name, module in model.named_modules():

@@ -1,0 +1,99 @@
+"""The methods of `tinygpt compress`, by name: what each is, what it needs, what it makes.
+
+Read next: rounding.py, pruning.py, structured.py, budget.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinygpt.compression import budget, pruning, structured
+from tinygpt.compression.calibration import LIMIT, linears, walk
+from tinygpt.compression.quality import SWEEP_TOKENS
+from tinygpt.compression.quantize import quantize_model
+from tinygpt.compression.rounding import awq_model, gptq_model
+from tinygpt.errors import UserError
+from tinygpt.model import LanguageModel
+
+ROUNDING = ("gptq", "awq")
+PRUNING = ("magnitude", "wanda", "sparsegpt")
+METHODS = (*ROUNDING, *PRUNING, *structured.PARTS, "budget")
+PATTERNS = {"free": None, "2:4": 4}  # neighbours that are compared; None: as the method has it
+
+Tell = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One compression.
+
+    share: of weights, or of parts, that go; pruning's and structured's.
+    pattern: a key of PATTERNS; pruning's.
+    bytes: of the whole file; budget's.  beside: those of it that are no matrix.
+    """
+
+    method: str
+    share: float = 0.5
+    pattern: str = "free"
+    bytes: int = 0
+    beside: int = 0
+    limit: int = LIMIT
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise UserError(f"--share {self.share:g} must lie between 0 and 1: the part that goes.")
+        if self.pattern != "free" and self.method not in PRUNING:
+            raise UserError(
+                f"--pattern {self.pattern} says which weights go, but {self.method} takes none. "
+                f"Leave it out, or choose one of {', '.join(PRUNING)}."
+            )
+        if self.pattern == "2:4" and self.share != 0.5:
+            raise UserError(f"--pattern 2:4 is half of the weights, --share {self.share:g} is not. "
+                            "Leave --share out.")
+        if (self.method == "budget") != (self.bytes > 0):
+            raise UserError(
+                "--method budget and --budget SIZE belong together. Give both, or another method."
+            )
+
+
+def compress(
+    model: LanguageModel, asked: Asked, tokens: Sequence[int],
+    tell: Tell = lambda done, total: None,
+) -> Any:
+    """A smaller model, in the place of `model` or new.
+
+    tokens: to see what the matrices read, and by budget to measure what rounding loses.
+    Raises UserError as the methods do.
+    """
+    if asked.method == "gptq":
+        return gptq_model(model, tokens, asked.limit, tell)
+    if asked.method == "awq":
+        return awq_model(model, tokens, asked.limit, tell)
+    if asked.method in PRUNING:
+        return _pruned(model, asked, tokens, tell)
+    if asked.method in structured.PARTS:
+        return structured.shrink(model, asked.method, asked.share, tokens, asked.limit)
+    table = budget.measure(model, tokens, SWEEP_TOKENS)
+    rest = asked.beside + budget.beside(model, list(table))
+    return quantize_model(model, budget.choose(table, asked.bytes - rest))
+
+
+def _pruned(model: LanguageModel, asked: Asked, tokens: Sequence[int], tell: Tell) -> LanguageModel:
+    """Block by block: each reads what those before it, pruned already, make of the text."""
+    group = PATTERNS[asked.pattern]
+    for number, found in enumerate(walk(model, tokens, asked.limit)):
+        tell(number, model.shape.blocks)
+        for name, linear in linears(model).items():
+            if name not in found:
+                continue
+            weight = linear.weight.data
+            if asked.method == "magnitude":
+                made = pruning.magnitude(weight, asked.share, group)
+            elif asked.method == "wanda":
+                made = pruning.wanda(weight, found[name], asked.share, group)
+            else:
+                made = pruning.sparsegpt(weight, found[name], asked.share, group)
+            linear.weight.data[...] = made
+    return model
