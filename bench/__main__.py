@@ -41,7 +41,6 @@ COMMANDS = {
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
     "curate": "Speed and memory of `tinygpt curate`; with --proof what a model gains by it.",
     "languages": "Language identification, taught by one Debian package, examined on another.",
-
     "handbook": "SmolLM2 learns chapters of the Debian FAQ: loss before and after, memory, time.",
     "mutants": "Changes one line of the code and sees whether a test fails.",
     "golden": "Whether two checkouts leave the same bytes.",
@@ -55,7 +54,6 @@ COMMANDS = {
     "evaluate": "Evaluation: 1,000 questions of four choices, and lm-eval on the same items.",
     "judge": "A judge of answers, trained here: agreement with the truth, in both orders.",
     "planted": "What was planted in a text, and what evaluations find of it.",
-
     "align": "Every algorithm of alignment on every task whose answer is known.",
     "align-rewards": "Reward models beside what is possible, and over-optimisation, drawn.",
     "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",

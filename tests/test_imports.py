@@ -10,10 +10,11 @@ MAY_IMPORT = {"kernels": set(), "minigrad": {"kernels"}, "tinygpt": {"minigrad"}
 
 # The rooms of tinygpt, from the ground up: each may import itself and those before it.
 ROOMS = (
-    "errors", "machine", "storage", "text", "config", "tokenizer", "data", "model", "adapters",
-    "book", "runs", "exchange", "weights", "inference", "inspection", "training", "pretraining",
-    "finetuning", "seq2seq", "compression", "planning", "diagnosis", "screens", "structured",
-    "serving", "library", "cli", "__main__",
+    "errors", "machine", "storage", "text", "curation", "config", "tokenizer", "data", "model",
+    "adapters", "book", "runs", "exchange", "weights", "inference", "inspection", "training",
+    "pretraining", "finetuning", "alignment", "seq2seq", "compression", "planning", "diagnosis",
+    "course", "screens", "evaluation", "structured", "serving", "feedback", "library", "cli",
+    "__main__",
 )
 # Tensor's methods are operations, and operations return Tensors.
 TENSOR_AND_OPERATIONS = ("minigrad.tensor", "minigrad.ops")

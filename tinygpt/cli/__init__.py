@@ -41,9 +41,7 @@ COMMANDS = {
     "models": ("tinygpt.cli.models:models", "Models that lie around: list, look into, delete."),
     "quantize": ("tinygpt.cli.inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "book": ("tinygpt.cli.book:book", "The book: a web site without internet, or notebooks."),
-
     "learn": ("tinygpt.cli.learn:learn", "Exercises on this very code, and which mistake it is."),
-
     "compress": ("tinygpt.cli.compression:compress", "Prune, shrink, round by what is read."),
     "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }
