@@ -5,10 +5,7 @@ from __future__ import annotations
 import click
 
 from tinygpt.cli.paths import ModelPlace, Place, Size
-
-METHODS = (
-    "gptq", "awq", "magnitude", "wanda", "sparsegpt", "layers", "heads", "channels", "budget",
-)
+from tinygpt.compression.methods import METHODS
 
 
 @click.command()

@@ -29,7 +29,7 @@ class ModelPlace(Place):
         return super().convert(value, param, ctx)
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]
     """Bytes of "500MB", "1GB", "1.5 GiB" or a plain number, as an int."""
 
     name = "size"

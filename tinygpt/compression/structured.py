@@ -8,12 +8,11 @@ the pruning that makes a model faster. Each part is judged by what it adds over 
                back and H what they read: what they add, exactly
     layer      1 - cos(stream before, stream after), its mean: what it turns (Men et al. 2024)
 
-All layers keep equally many channels and heads, since a shape says one number for all. What is
-lost is mostly won back by a short training (`tinygpt train distillation`).
+All layers keep equally many channels and heads, since a shape says one number for all.
 
 Source: Michel et al. 2019 (heads), Muralidharan et al. 2024 (Minitron: widths and depth by measured
-importance, then distilled).
-Read next: distillation.py.
+importance).
+Read next: budget.py.
 """
 
 from __future__ import annotations
