@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from tinygpt.cli.finetuning import METHODS as ADAPTERS
+from tinygpt.adapters.config import METHODS as ADAPTERS
 from tinygpt.cli.paths import ModelPlace, Place, one_text
 from tinygpt.cli.training import (
     as_fitted,
