@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from bench import peft, peft_learn
@@ -11,6 +12,7 @@ ROW = {"method": "full", "trained": 1000, "share": 100.0, "peak_mb": 50.0, "seco
        "asked": 200, "right": 90.0, "ended": 100.0, "forgot": 0.5}
 
 
+@pytest.mark.slow  # a minute: each asks 200 questions
 def test_two_methods_learn_and_are_drawn(tmp_path):
     short = {"base": {"steps": 1, "batch_size": 2}, "task": {"steps": 2, "batch_size": 2}}
     peft_learn.learn(tmp_path, ["full"], short)

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minigrad import nn
 from minigrad.nn.quantized import file_layout
 from tinygpt.compression.quality import Reference, sweep
 from tinygpt.compression.quantize import scheme_of
@@ -53,12 +52,6 @@ def measure(
             bytes_ = file_bytes(scheme_of(name, scheme), shape)
             found[name][scheme] = (bytes_, max(0.0, quality.kl))
     return found
-
-
-def beside(model: nn.Module, names: Sequence[str]) -> int:
-    """Bytes of a model's arrays that stay float32: all but the matrices `names`."""
-    matrices = {f"{name}.weight" for name in names}
-    return sum(a.nbytes for name, a in model.state_dict().items() if name not in matrices)
 
 
 def choose(table: Table, budget: int) -> dict[str, str]:

@@ -5,7 +5,7 @@ Read next: rounding.py, pruning.py, structured.py, budget.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ METHODS = (*ROUNDING, *PRUNING, *structured.PARTS, "budget")
 PATTERNS = {"free": None, "2:4": 4}  # neighbours that are compared; None: as the method has it
 
 Tell = Callable[[int, int], object]
+Weigh = Callable[[Mapping[str, str]], int]
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,13 @@ class Asked:
 
     share: of weights, or of parts, that go; pruning's and structured's.
     pattern: a key of PATTERNS; pruning's.
-    bytes: of the whole file; budget's.  beside: those of it that are no matrix.
+    bytes: of the whole file; budget's.
     """
 
     method: str
     share: float = 0.5
     pattern: str = "free"
     bytes: int = 0
-    beside: int = 0
     limit: int = LIMIT
 
     def __post_init__(self) -> None:
@@ -59,12 +59,13 @@ class Asked:
 
 
 def compress(
-    model: LanguageModel, asked: Asked, tokens: Sequence[int],
+    model: LanguageModel, asked: Asked, tokens: Sequence[int], weigh: Weigh,
     tell: Tell = lambda done, total: None,
 ) -> Any:
     """A smaller model, in the place of `model` or new.
 
     tokens: to see what the matrices read, and by budget to measure what rounding loses.
+    weigh: bytes of the file of this model, each matrix by its scheme: header and tokenizer too.
     Raises UserError as the methods do.
     """
     if asked.method == "gptq":
@@ -75,9 +76,18 @@ def compress(
         return _pruned(model, asked, tokens, tell)
     if asked.method in structured.PARTS:
         return structured.shrink(model, asked.method, asked.share, tokens, asked.limit)
-    table = budget.measure(model, tokens, SWEEP_TOKENS)
-    rest = asked.beside + budget.beside(model, list(table))
-    return quantize_model(model, budget.choose(table, asked.bytes - rest))
+    return quantize_model(model, _within(budget.measure(model, tokens, SWEEP_TOKENS), asked, weigh))
+
+
+def _within(table: budget.Table, asked: Asked, weigh: Weigh) -> dict[str, str]:
+    """The best choice whose whole file fits: what is no matrix is known once one is chosen."""
+    allowed = asked.bytes
+    while True:
+        schemes = budget.choose(table, allowed)
+        over = weigh(schemes) - asked.bytes
+        if over <= 0:
+            return schemes
+        allowed = min(allowed, sum(table[m][s][0] for m, s in schemes.items())) - over
 
 
 def _pruned(model: LanguageModel, asked: Asked, tokens: Sequence[int], tell: Tell) -> LanguageModel:

@@ -5,9 +5,8 @@ Read next: quantize.py, quality.py.
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.finetuning.classification import classifier_of
 from tinygpt.machine.terminal import command
-from tinygpt.model import Classifier, LanguageModel
+from tinygpt.model import Classifier, LanguageModel, build
 from tinygpt.pretraining.adopt import adopt
 from tinygpt.pretraining.objective import goes_on, reopened
 from tinygpt.runs.run import Run
@@ -144,25 +143,21 @@ def compress_and_report(
             "Make it smaller by `tinygpt quantize`."
         )
     tokens = source.calibration(calibration)
-    if asked.method == "budget":
-        asked = dataclasses.replace(asked, beside=_beside_matrices(source))
+
+    def weigh(schemes: Mapping[str, str]) -> int:
+        """By a file of zeros: codes take the same place whatever they are."""
+        zeros = quantize_model(build(source.model().shape, None), schemes)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "zeros.tgpt"
+            return save_quantized(zeros, source.tokenizer, path, source.objective, source.form)
 
     def make(model: Any, say: Say) -> Any:
         return compress(
-            model, asked, tokens,
+            model, asked, tokens, weigh,
             lambda done, total: say(f"{asked.method}, block {done + 1} of {total}"),
         )
 
     report(source, asked.method, make, out, text, eval_tokens)
-
-
-def _beside_matrices(source: Source) -> int:
-    """Bytes of a quantized file that are no array: its header, with the tokenizer in it."""
-    model = quantize_model(source.model(), "int4")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "header.tgpt"
-        written = save_quantized(model, source.tokenizer, path, source.objective, source.form)
-    return written - _bytes(model)
 
 
 def report(

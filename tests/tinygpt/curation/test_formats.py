@@ -78,6 +78,7 @@ def test_what_is_not_installed_is_said(tmp_path, monkeypatch, name, module):
 
 
 def test_a_pdf_that_hangs_is_ended(tmp_path, monkeypatch):
+    pytest.importorskip("pypdf")
     child = tmp_path / "child.py"
     child.write_text(
         'import time\nprint(\'{"page": "read before it hung"}\', flush=True)\ntime.sleep(60)\n'
@@ -89,6 +90,7 @@ def test_a_pdf_that_hangs_is_ended(tmp_path, monkeypatch):
 
 
 def test_a_pdf_that_takes_all_memory_is_ended(tmp_path, monkeypatch):
+    pytest.importorskip("pypdf")
     pytest.importorskip("resource")
     child = tmp_path / "child.py"
     child.write_text(
