@@ -8,15 +8,9 @@ from __future__ import annotations
 import click
 
 from tinygpt.adapters.config import METHODS as ADAPTERS
+from tinygpt.cli.finetuning import from_base, with_source
 from tinygpt.cli.paths import ModelPlace, Place, one_text
-from tinygpt.cli.training import (
-    as_fitted,
-    carry_out,
-    settings,
-    show_plan,
-    training_options,
-    with_data,
-)
+from tinygpt.cli.training import settings, training_options
 
 PAIRS = ("dpo", "ipo", "kto", "simpo", "orpo")
 POLICIES = ("reinforce", "rloo", "ppo", "grpo", "dr_grpo", "dapo", "expert")
@@ -67,23 +61,12 @@ def align(base, method, data, task, rewards, out, adapter, rank, beta, epochs, p
     def asked(busy=None):
         return _config(base, data, method, adapter, rewards, changes)
 
-    def changed(own):
-        if base is None:
-            from tinygpt.config import from_dict, override
-
-            return _with_source(from_dict(override(own.to_dict(), changes)), data)
-        return as_fitted(own, asked())
-
-    if go_on:
-        return carry_out(out, asked, changed, how)
-    if base is None:
+    if base is None and not go_on:
         raise click.UsageError(
             "which model is to be aligned? Give a BASE, as in: tinygpt align answers --data "
             "pairs.jsonl; or --resume to go on."
         )
-    if plan:
-        return show_plan(asked(), out, how["fit"])
-    return carry_out(out, asked, None, how)
+    return from_base(out, asked, base, data, changes, how, go_on, plan)
 
 
 def _config(base, data, method, adapter, rewards, changes):
@@ -103,10 +86,4 @@ def _config(base, data, method, adapter, rewards, changes):
     keys = {change.partition("=")[0].strip() for change in changes}
     if method not in POLICIES and not keys & {"training.steps", "data.epochs"}:
         changes = (f"data.epochs={EPOCHS}", *changes)
-    return _with_source(from_dict(override(values, changes)), data)
-
-
-def _with_source(config, data):
-    from tinygpt.text.tasks import TASKS
-
-    return with_data(config, data, tuple(TASKS))
+    return with_source(from_dict(override(values, changes)), data)

@@ -57,22 +57,30 @@ def finetune(base, data, method, out, rank, template, epochs, show, plan, overri
     def asked(busy=None):
         return _config(base, data, method, changes)
 
-    def changed(own):
-        if base is None:
-            from tinygpt.config import from_dict, override
-
-            return _with_source(from_dict(override(own.to_dict(), changes)), data)
-        return as_fitted(own, asked())
-
-    if go_on:
-        return carry_out(out, asked, changed, how)
-    if base is None:
+    if base is None and not go_on:
         raise click.UsageError(
             "which model is to be taught? Give a BASE, as in: tinygpt finetune run --data "
             "chat.jsonl; or --resume to go on."
         )
-    if show:
+    if show and not go_on:
         return _show(asked(), show)
+    return from_base(out, asked, base, data, changes, how, go_on, plan)
+
+
+def from_base(out, asked, base, data, changes, how, go_on, plan) -> int:
+    """Begin, plan or resume a training that starts from a model.
+
+    asked: makes the configuration of a new run.  base: None where a resumed run keeps its own.
+    """
+    def changed(own):
+        if base is None:
+            from tinygpt.config import from_dict, override
+
+            return with_source(from_dict(override(own.to_dict(), changes)), data)
+        return as_fitted(own, asked())
+
+    if go_on:
+        return carry_out(out, asked, changed, how)
     if plan:
         return show_plan(asked(), out, how["fit"])
     return carry_out(out, asked, None, how)
@@ -88,10 +96,11 @@ def _config(base, data, method, changes):
     keys = {change.partition("=")[0].strip() for change in changes}
     if not keys & {"training.steps", "data.epochs"}:
         changes = (f"data.epochs={EPOCHS}", *changes)
-    return _with_source(from_dict(override(values, changes)), data)
+    return with_source(from_dict(override(values, changes)), data)
 
 
-def _with_source(config, data):
+def with_source(config, data):
+    """A configuration with the data given: a file, or one of the tasks by name."""
     from tinygpt.text.tasks import TASKS
 
     return with_data(config, data, tuple(TASKS))
