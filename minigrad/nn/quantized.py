@@ -177,10 +177,16 @@ def double_dequantize(codes: np.ndarray, factor: np.ndarray, mean: np.ndarray) -
 
 def packed_bytes(scheme: str, shape: tuple[int, int]) -> int:
     """Bytes that a quantized (N, K) matrix takes, as Packed.nbytes counts them."""
-    return sum(
-        math.prod(form) * np.dtype(dtype).itemsize
-        for form, dtype in packing.layout(scheme, shape).values()
-    )
+    return _bytes(packing.layout(scheme, shape))
+
+
+def file_bytes(scheme: str, shape: tuple[int, int]) -> int:
+    """Bytes that a quantized (N, K) matrix takes of a file."""
+    return _bytes(file_layout(scheme, shape))
+
+
+def _bytes(arrays: dict[str, tuple[tuple[int, ...], type]]) -> int:
+    return sum(math.prod(form) * np.dtype(dtype).itemsize for form, dtype in arrays.values())
 
 
 def file_layout(scheme: str, shape: tuple[int, int]) -> dict[str, tuple[tuple[int, ...], type]]:

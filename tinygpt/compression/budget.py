@@ -14,12 +14,11 @@ Read first: quality.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minigrad.nn.quantized import file_layout
+from minigrad.nn.quantized import file_bytes
 from tinygpt.compression.quality import Reference, sweep
 from tinygpt.compression.quantize import scheme_of
 from tinygpt.errors import UserError
@@ -30,14 +29,6 @@ CHOICES = ("nf4", "int4", "q4_1", "int8")  # from few bits to many
 GRID = 4000  # sizes that are told apart: a budget is met to a few parts in ten thousand a matrix
 
 Table = Mapping[str, Mapping[str, tuple[int, float]]]  # matrix -> scheme -> (bytes, KL in nats)
-
-
-def file_bytes(scheme: str, shape: tuple[int, int]) -> int:
-    """What a rounded (N, K) matrix takes of a file."""
-    return sum(
-        math.prod(form) * np.dtype(dtype).itemsize
-        for form, dtype in file_layout(scheme, shape).values()
-    )
 
 
 def measure(

@@ -23,7 +23,6 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygpt.errors import UserError
+from tinygpt.evaluation.agreement import kappa
 from tinygpt.evaluation.remote import Server
 from tinygpt.inference.answers import answers
 from tinygpt.inference.templates import Messages
@@ -163,18 +163,6 @@ def judged(judge: Judge, pairs: Sequence[Pair]) -> Agreement:
         len(pairs), len(said), sum(a == b for a, b in said), kappa(said),
         len(said) / len(pairs), verdicts,
     )
-
-
-def kappa(pairs: Sequence[tuple[str, str]]) -> float:
-    """Cohen's kappa: (agreement - expected) / (1 - expected), what chance would give being
-    expected.  nan for no pair, or where all are one letter (Cohen 1960)."""
-    if not pairs:
-        return float("nan")
-    n = len(pairs)
-    first, second = (Counter(column) for column in zip(*pairs, strict=True))
-    agreed = sum(a == b for a, b in pairs) / n
-    expected = sum(first[letter] * second[letter] for letter in first) / n**2
-    return (agreed - expected) / (1 - expected) if expected < 1 else float("nan")
 
 
 # What it is trained and tried on.

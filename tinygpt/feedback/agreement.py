@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygpt.evaluation.agreement import kappa
 from tinygpt.feedback.store import Verdict
 
 DRAWS = 1000
@@ -48,15 +49,6 @@ def marks_of(verdicts: Sequence[Verdict]) -> dict[int, dict[str, str]]:
     for one in verdicts:
         found[one.item][one.rater] = one.preferred or "tie"
     return dict(found)
-
-
-def cohen(pairs: Sequence[tuple[str, str]]) -> float:
-    """Kappa of what two raters said of the same items; nan where chance explains everything."""
-    count = len(pairs)
-    observed = sum(a == b for a, b in pairs) / count
-    first, second = (Counter(column) for column in zip(*pairs, strict=True))
-    expected = sum(first[mark] * second[mark] for mark in first) / count**2
-    return (observed - expected) / (1 - expected) if expected < 1 else float("nan")
 
 
 def krippendorff(items: Sequence[Sequence[str]]) -> float:
@@ -98,9 +90,9 @@ def report(verdicts: Sequence[Verdict]) -> list[str]:
     for i, j in combinations(range(len(raters)), 2):
         both = [(said[raters[i]], said[raters[j]]) for said in marks.values()
                 if raters[i] in said and raters[j] in said]
-        kappa = with_interval(cohen, both)
-        if kappa is not None:
-            lines.append(f"raters {i + 1} and {j + 1} agree, Cohen's kappa {kappa}")
+        found = with_interval(kappa, both)
+        if found is not None:
+            lines.append(f"raters {i + 1} and {j + 1} agree, Cohen's kappa {found}")
     shared = [list(said.values()) for said in marks.values() if len(said) > 1]
     alpha = with_interval(krippendorff, shared)
     if alpha is not None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygpt.evaluation.judge import Judge, judged, kappa, leave_lessons, world_pairs
+from tinygpt.evaluation.agreement import kappa
+from tinygpt.evaluation.judge import Judge, judged, leave_lessons, world_pairs
 from tinygpt.text.conversations import read_conversations
 
 PAIRS = world_pairs(300, seed=5)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygpt.feedback.agreement import cohen, drift, krippendorff, marks_of, report, with_interval
+from tinygpt.evaluation.agreement import kappa
+from tinygpt.feedback.agreement import drift, krippendorff, marks_of, report, with_interval
 from tinygpt.feedback.store import Verdict
 
 
@@ -14,9 +15,9 @@ def verdict(rater, item, preferred, left="a"):
 def test_cohens_kappa_by_hand():
     """20 both a, 15 both b, 5 and 10 apart: p_o = 0.7, p_e = 0.5 (Cohen's own kind of table)."""
     pairs = [("a", "a")] * 20 + [("a", "b")] * 5 + [("b", "a")] * 10 + [("b", "b")] * 15
-    assert cohen(pairs) == pytest.approx(0.4)
-    assert cohen([("a", "a"), ("b", "b")]) == 1
-    assert np.isnan(cohen([("a", "a")] * 3))  # nothing but one answer: chance explains it
+    assert kappa(pairs) == pytest.approx(0.4)
+    assert kappa([("a", "a"), ("b", "b")]) == 1
+    assert np.isnan(kappa([("a", "a")] * 3))  # nothing but one answer: chance explains it
 
 
 def test_krippendorffs_alpha_by_hand():
