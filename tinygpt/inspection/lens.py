@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kernels import active
 from minigrad import Tensor
 from minigrad.nn import evaluating
 from tinygpt.inspection.watch import Seen
@@ -65,23 +66,23 @@ def lens(
         logits = lens_logits(model, seen, row)
         top = likeliest(logits, k)
         own = np.take_along_axis(logits, final[:, None], axis=-1)
-        x, w, total = softened(logits)
+        p, total = softened(logits)
         tokens.append(top)
-        probabilities.append(np.take_along_axis(w, top, axis=-1) / total[:, None])
-        x *= w  # the entropy is log Z - sum of p_i (x_i - max)
-        entropy.append(np.log(total) - x.sum(axis=-1, dtype=np.float64) / total)
-        rank.append((logits > own).sum(axis=-1))
+        probabilities.append(np.take_along_axis(p, top, axis=-1).astype(np.float64))
+        mass = p.sum(axis=-1)  # pairwise, as NumPy sums a row: one sum of 49,152 would lose 3e-4
+        p *= logits
+        entropy.append(total - p.sum(axis=-1) / mass)  # -sum of p_i (x_i - ln Z)
+        rank.append(np.count_nonzero(logits > own, axis=-1))
     return Lens(np.stack(tokens), np.stack(probabilities), np.stack(entropy), np.stack(rank))
 
 
-def softened(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a softmax is made of, p_i = e^(x_i - max) / Z, each a pass over (T, V).
+def softened(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both sides of a softmax, p_i = e^(x_i) / Z: p (T, V) float32, and ln Z (T,) float64.
 
-    Returns x - max and its exponentials in float32, and Z (T,) in float64.
+    The largest score's own probability is e^max / Z, so ln Z needs no second sum.
     """
-    x = logits - logits.max(axis=-1, keepdims=True)
-    w = np.exp(x)
-    return x, w, w.sum(axis=-1, dtype=np.float64)
+    p = active.softmax_forward(logits)
+    return p, logits.max(axis=-1) - np.log(p.max(axis=-1), dtype=np.float64)
 
 
 def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
@@ -90,10 +91,10 @@ def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
     The k-th largest of many maxima is not above the k-th largest: what is below it is not sorted.
     """
     V = logits.shape[-1]
-    rows, whole = logits.reshape(-1, V), V - V % BLOCK
-    maxima = np.concatenate([
-        rows[:, :whole].reshape(len(rows), -1, BLOCK).max(axis=-1), rows[:, whole:]
-    ], axis=-1)
+    rows, count = logits.reshape(-1, V), V // BLOCK
+    whole = count * BLOCK  # a block is every count-th score: maxima of whole vectors, side by side
+    blocks = rows[:, :whole].reshape(len(rows), BLOCK, count)
+    maxima = np.concatenate([blocks.max(axis=1), rows[:, whole:]], axis=-1)
     if maxima.shape[1] < k:
         maxima = rows
     least = np.partition(maxima, -k, axis=-1)[:, -k]

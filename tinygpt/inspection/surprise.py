@@ -31,16 +31,15 @@ class Candidates:
 
 def losses(seen: Seen) -> np.ndarray:
     """(T,) float64 nats: of each token given those before it; nan for the first, which has none."""
-    x, _, total = softened(seen.logits[:-1])
-    came = np.take_along_axis(x, seen.ids[1:, None], axis=-1)[:, 0]
-    return np.concatenate([[np.nan], np.log(total) - came])
+    logits = seen.logits[:-1]
+    came = np.take_along_axis(logits, seen.ids[1:, None], axis=-1)[:, 0]
+    return np.concatenate([[np.nan], softened(logits)[1] - came])
 
 
 def candidates(logits: np.ndarray, sampling: Sampling = PLAIN, k: int = 10) -> Candidates:
     """logits: (T, V).  sampling: how one would be drawn; temperature 0 takes the first."""
     top = likeliest(logits, min(k, logits.shape[-1]))
-    _, w, total = softened(logits)
-    before = np.take_along_axis(w, top, axis=-1) / total[:, None]
+    before = np.take_along_axis(softened(logits)[0], top, axis=-1).astype(np.float64)
     if sampling == PLAIN:
         after = before.copy()
     elif sampling.temperature == 0:

@@ -1,5 +1,7 @@
 """Lens, account, habits, surprise, vectors, matrices: each against a plain other way."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,15 @@ def test_the_lens_ends_at_the_served_logits(name, ids):
     p /= p.sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(found.probabilities[-1], -np.sort(-p)[:, :5], atol=1e-6)
     np.testing.assert_allclose(found.entropy[-1], -(p * np.log(p)).sum(-1), atol=1e-6)
+
+
+def test_the_entropy_of_a_wide_vocabulary_is_float64s():
+    logits = (3 * np.random.default_rng(0).standard_normal((6, 49_152))).astype(np.float32)
+    found = lens(model_of("gpt"), SimpleNamespace(logits=logits, layers=[]), rows=[0])
+    x = logits.astype(np.float64)
+    p = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(found.entropy[0], -(p * np.log(p)).sum(axis=-1), atol=1e-5)
+    np.testing.assert_allclose(found.probabilities[0], -np.sort(-p)[:, :10], rtol=1e-5)
 
 
 def test_an_early_row_is_a_model_of_fewer_layers(ids):
