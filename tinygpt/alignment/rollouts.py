@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kernels import active
 from minigrad.nn import evaluating
 from minigrad.ops.decode import NO_TOKEN, Network, decode_step
 from tinygpt.errors import UserError
@@ -123,7 +124,6 @@ def _go_on(
 
 def log_probability(logits: np.ndarray, token: np.ndarray, temperature: float) -> np.ndarray:
     """(B,) float32 log softmax(logits / T) at each row's token."""
-    x = logits.astype(np.float64) / temperature
-    x -= x.max(axis=1, keepdims=True)
-    chosen = x[np.arange(len(x)), token]
-    return (chosen - np.log(np.exp(x).sum(axis=1))).astype(np.float32)
+    x = logits if temperature == 1 else logits / np.float32(temperature)
+    _, lse = active.cross_entropy_forward(x, token)
+    return x[np.arange(len(x)), token] - lse
