@@ -138,7 +138,7 @@ IN_A_MESSAGE = ("refusal", "annotations", "audio", "tool_calls", "function_call"
 def read(body: bytes | bytearray, schema: Schema) -> dict[str, Any]:
     """A request's parameters, with the defaults of those that are not given.
 
-    A null is as good as nothing.  Raises Refusal, which names the parameter.
+    A null of what is known here is as good as nothing.  Raises Refusal, which names the parameter.
     """
     try:
         values = parse_json(bytes(body))
@@ -147,7 +147,8 @@ def read(body: bytes | bytearray, schema: Schema) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise Refusal(400, "the body is no JSON object. Send one.", "invalid_json")
     _check_characters(values)
-    given = {name: value for name, value in values.items() if value is not None}
+    known = {*schema["properties"], *REFUSED}
+    given = {name: v for name, v in values.items() if v is not None or name not in known}
     for name in set(given) & (set(REFUSED) - set(schema["properties"])):
         if not any(type(given[name]) is type(v) and given[name] == v for v in REFUSED[name]):
             raise Refusal(

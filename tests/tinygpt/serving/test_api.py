@@ -225,6 +225,7 @@ def test_stop_texts_are_many_or_none_or_empty(room):
 
 ASK = {"messages": ASKED}
 REFUSED = [
+    ("/tokenize", {"prompt": "a", "wrong": None}, "wrong"), (TEXT, {"prompt": "a", "": None}, ""),
     (TEXT, {}, "prompt"), (TEXT, {"prompt": ""}, "prompt"), (TEXT, {"prompt": []}, "prompt"),
     (TEXT, {"prompt": 5}, "prompt"), (TEXT, {"prompt": ["a", 1]}, "prompt[1]"),
     (TEXT, {"prompt": [[1], [300]]}, "prompt"), (TEXT, {"prompt": [-1]}, "prompt[0]"),
