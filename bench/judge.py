@@ -17,25 +17,20 @@ import click
 
 from bench import timing
 
-LESSONS = 12_000
 UNSEEN = 1_000_003  # the seed of what it is tried on
 
 
 def train(place: Path, steps: int, seed: int) -> float:
-    """Train a judge in place/judge; returns the seconds."""
+    """Teach a model to answer questions about small worlds, in `place`; returns the seconds."""
     from tinygpt.config import load_config
-    from tinygpt.evaluation.judge import leave_lessons
     from tinygpt.training.begin import begin
     from tinygpt.training.trainer import Trainer
 
-    place.mkdir(parents=True, exist_ok=True)
-    leave_lessons(place / "lessons.jsonl", LESSONS, seed)
     config = load_config("world", [
-        f"data.source={place / 'lessons.jsonl'}", f"training.seed={seed}", "data.held_out=0.02",
-        f"training.steps={steps}", "model.context=160", "training.sample_every=100000",
+        f"training.seed={seed}", f"training.steps={steps}", "training.sample_every=100000",
     ])
     start = time.perf_counter()
-    Trainer(begin(config, place / "judge")).run()
+    Trainer(begin(config, place)).run()
     return time.perf_counter() - start
 
 
@@ -51,10 +46,10 @@ def command(steps, seed, pairs, given, keep, as_json):
     from tinygpt.evaluation.judge import judged, open_judge, world_pairs
 
     with tempfile.TemporaryDirectory() as folder:
-        place, seconds = keep or Path(folder), 0.0
+        place, seconds = keep or Path(folder) / "judge", 0.0
         if given is None:
             seconds = train(place, steps, seed)
-            given = str(place / "judge")
+            given = str(place)
         found = judged(open_judge(given), world_pairs(pairs, UNSEEN))
     if as_json:
         click.echo(json.dumps({

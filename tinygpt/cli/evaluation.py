@@ -82,7 +82,9 @@ def evaluate(model, suites, out, page, resume, **asked):
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @suite_options
-def compare(a, b, suites, **asked):
+@click.option("--judge", metavar="RUN|FILE|URL",
+              help="Say which written answers are better too, if it can tell right from wrong.")
+def compare(a, b, suites, judge, **asked):
     """Say by how much B is better than A, how sure that is, and what could have been seen.
 
     A and B are files of results, or models, which are asked --suite first. Each item is counted for
@@ -100,6 +102,8 @@ def compare(a, b, suites, **asked):
             for one in (a, b)
         ]
         _show_pairs(screen, both, paired(*both))
+        if judge:
+            _show_judged(screen, both, judge, asked["seed"])
 
 
 @click.command()
@@ -234,6 +238,21 @@ def _show_pairs(screen, both, pairs):
     for pair in pairs:
         screen.say(f"B, {pair.name}: "
                    + told(pair.change, pair.name, pair.lower_is_better, pair.percent))
+
+
+def _show_judged(screen, both, judge, seed):
+    from tinygpt.evaluation.judge import answered, judged, known_pairs, open_judge, preferred
+    from tinygpt.screens.console import Progress
+
+    pairs, asked = answered(*both)
+    with Progress() as busy:
+        busy("judging")
+        judge, known = open_judge(judge), known_pairs(asked, seed)
+        shown = judged(judge, known) if known else None
+        found = preferred(judge, pairs) if shown and shown.trusted else None
+    screen.say(f"The judge, on right answers beside other questions': {shown or 'nothing to show'}")
+    if found:
+        screen.say(f"Of {len(pairs)} pairs of answers {found}")
 
 
 def _table(titles, rows):

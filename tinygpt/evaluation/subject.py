@@ -160,7 +160,7 @@ class Local(Subject):
         cut = max(0, len(prefix) - room)
         return [
             Scored(float(found.sum()), len(found), greedy, cut)
-            for found, greedy in self._after(prefix[cut:], rests)
+            for found, greedy in self.after(prefix[cut:], rests)
         ]
 
     def write(
@@ -181,6 +181,31 @@ class Local(Subject):
                 written = self._written(batch, max_tokens, stop, sampling, rng)
                 for number, text in zip(chosen, written, strict=True):
                     found[number] = text
+        return found
+
+    def after(
+        self, prefix: list[int], rests: Sequence[np.ndarray]
+    ) -> list[tuple[np.ndarray, bool]]:
+        """Of each rest, ids (N,): log p of its tokens (N,), and whether each was the likeliest.
+
+        prefix: ids that they follow; with each rest's but its last they fit the context.
+        """
+        logits = self._logits_after(prefix)
+        begun = [_log_p(logits, np.array([rest[0]])) if len(rest) else None for rest in rests]
+        longer = [i for i, rest in enumerate(rests) if len(rest) > 1]
+        found = [
+            (np.zeros(0), True) if one is None else (one[0], bool(one[1].all())) for one in begun
+        ]
+        if not longer:
+            return found
+        batch, _ = padded_rows([rests[i][:-1] for i in longer], 0)
+        with evaluating(self.model):
+            cache = _copies(self.model, self._reader.cache, len(longer), batch.shape[1])
+            hidden = self.model.hidden(batch, cache).data  # (B, T, C)
+        for x, i in zip(hidden, longer, strict=True):
+            log_p, greedy = self._chosen(x[: len(rests[i]) - 1], rests[i][1:])
+            head, first = found[i]
+            found[i] = np.concatenate([head, log_p]), first and bool(greedy.all())
         return found
 
     # How it is done.
@@ -238,28 +263,6 @@ class Local(Subject):
         stops = np.cumsum([len(part) for part in targets])
         for part, (number, _, end, asked) in zip(np.split(log_p, stops), windows, strict=False):
             found[number][asked - first : end + 1 - first] = -part
-
-    def _after(
-        self, prefix: list[int], rests: Sequence[np.ndarray]
-    ) -> list[tuple[np.ndarray, bool]]:
-        """(log probabilities of its tokens, whether each was the likeliest) of each rest."""
-        logits = self._logits_after(prefix)
-        begun = [_log_p(logits, np.array([rest[0]])) if len(rest) else None for rest in rests]
-        longer = [i for i, rest in enumerate(rests) if len(rest) > 1]
-        found = [
-            (np.zeros(0), True) if one is None else (one[0], bool(one[1].all())) for one in begun
-        ]
-        if not longer:
-            return found
-        batch, _ = padded_rows([rests[i][:-1] for i in longer], 0)
-        with evaluating(self.model):
-            cache = _copies(self.model, self._reader.cache, len(longer), batch.shape[1])
-            hidden = self.model.hidden(batch, cache).data  # (B, T, C)
-        for x, i in zip(hidden, longer, strict=True):
-            log_p, greedy = self._chosen(x[: len(rests[i]) - 1], rests[i][1:])
-            head, first = found[i]
-            found[i] = np.concatenate([head, log_p]), first and bool(greedy.all())
-        return found
 
     def _logits_after(self, prefix: list[int]) -> np.ndarray:
         """(1, V) scores of what follows the prefix, of which is read what was not read before."""

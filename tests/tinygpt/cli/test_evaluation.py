@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tinygpt.cli import main
+from tinygpt.evaluation.judge import Judge
 from tinygpt.training.begin import begin
 from tinygpt.training.trainer import Trainer
 
@@ -51,3 +52,39 @@ def test_a_text_of_unknown_characters_says_so(run, tmp_path, capsys):
     assert call("evaluate", run, "--data", path) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert "nothing of the text could be measured" in said and "Ü" in said
+
+
+def written(path, model, texts):
+    header = {"results": 1, "suite": "answers", "kind": "written", "model": model, "identity": "1",
+              "settings": {}, "notes": []}
+    lines = [{"item": str(i), "prompt": f"question {i}", "written": text, "wanted": [f"yes {i}"],
+              "scores": {"exact": float(text == f"yes {i}")}, "cluster": str(i)}
+             for i, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in (header, *lines)))
+    return path
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_judge_says_whose_answers_are_better_once_it_can_tell(
+    tmp_path, capsys, monkeypatch, knows
+):
+    class Knowing(Judge):
+        def letters(self, pairs):
+            return ["B" if knows and one.b == one.question.replace("question", "yes") else "A"
+                    for one in pairs]
+
+    monkeypatch.setattr("tinygpt.evaluation.judge.open_judge", lambda given: Knowing())
+    half = [f"yes {i}" if i % 2 else "no" for i in range(60)]
+    a = written(tmp_path / "a.jsonl", "half", half)
+    b = written(tmp_path / "b.jsonl", "right", [f"yes {i}" for i in range(60)])
+    assert call("compare", a, b, "--judge", "anything") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    if knows:
+        assert "60 of 60 pairs judged" in said and "prefers B's answer 30 times" in said
+    else:
+        assert "not trusted" in said and "prefers" not in said
+
+
+def test_a_judge_of_what_was_never_written_is_refused(run, tiny_text, capsys):
+    assert call("compare", run, run, "--data", tiny_text, "--bytes", 9000, "--judge", run) == 1
+    assert "a judge reads what models wrote, and text" in " ".join(capsys.readouterr().err.split())
