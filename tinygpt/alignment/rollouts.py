@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels import active
+from minigrad import Tensor
 from minigrad.nn import evaluating
 from minigrad.ops.decode import NO_TOKEN, Network, decode_step
+from minigrad.ops.reductions import logsumexp
 from tinygpt.errors import UserError
 from tinygpt.inference.network import network_of
 from tinygpt.inference.sampling import Sampling, sample
@@ -125,5 +126,4 @@ def _go_on(
 def log_probability(logits: np.ndarray, token: np.ndarray, temperature: float) -> np.ndarray:
     """(B,) float32 log softmax(logits / T) at each row's token."""
     x = logits if temperature == 1 else logits / np.float32(temperature)
-    _, lse = active.cross_entropy_forward(x, token)
-    return x[np.arange(len(x)), token] - lse
+    return x[np.arange(len(x)), token] - logsumexp(Tensor(x), -1).data
