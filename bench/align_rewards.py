@@ -4,8 +4,11 @@
 
 A small model learns to write strings (letters.py), a reward model of each size learns from choices
 between them, and its scores of fresh strings are compared with gold: accuracy and loss beside what
-is possible, correlation, and gold against KL for best of n and for the best policies at falling
-leashes. What FOLDER holds already is used again.
+is possible, correlation, and gold against KL for best of n and for a policy that learns from the
+proxy without a leash (RLOO). What FOLDER holds already is used again.
+
+A policy goes where best of n cannot: strings that no sample of the base holds, which no choice was
+ever asked about. There the proxy is a guess, and what is found is the guess that is wrong most.
 
 Read first: letters.py, ../tinygpt/alignment/best_of_n.py.
 """
@@ -21,12 +24,12 @@ import numpy as np
 
 from bench import letters
 from bench.align_chart import draw
-from tinygpt.alignment.best_of_n import best_of_n, fitted, lost, tilted
+from tinygpt.alignment.best_of_n import Point, best_of_n, fitted, lost
 
 HELD = 4000  # choices that nobody learned from
 SAMPLE = 20_000  # strings that are scored
 NS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
-BETAS = np.geomspace(20, 0.02, 40)
+STEPS, TOGETHER = 400, 10  # of the policy; steps that are one point of its curve
 
 
 def base_of(folder: Path) -> Path:
@@ -58,8 +61,8 @@ def judge_of(folder: Path, count: int, overrides: dict[str, Any]) -> Path:
     if not (run / "config.json").exists():
         letters.write_pairs(source, count, np.random.default_rng(count))
         config = from_dict({
-            "objective": "reward", "base": str(base_of(folder)),
-            "data": {"source": str(source), "held_out": 0.0, "epochs": max(4.0, 25_600 / count)},
+            "objective": "reward", "base": str(base_of(folder)), "judging": {"centring": 0.0},
+            "data": {"source": str(source), "held_out": 0.0, "epochs": max(10.0, 25_600 / count)},
             "training": {"batch_size": 32, "lr": 3e-3, "min_lr": 1e-5, "warmup_steps": 50,
                          "sample_every": None, "eval_every": None, "checkpoint_every": 500,
                          **overrides},
@@ -68,12 +71,52 @@ def judge_of(folder: Path, count: int, overrides: dict[str, Any]) -> Path:
     return run
 
 
+def by_training(folder: Path, judge: Path, steps: int) -> list[Point]:
+    """What a policy's answers are worth as it learns from a judge's scores: a point each TOGETHER
+    steps, from what it wrote to learn from."""
+    import tempfile
+
+    from tinygpt.config import from_dict
+    from tinygpt.training.begin import begin
+    from tinygpt.training.trainer import Trainer
+
+    config = from_dict({
+        "objective": "reinforcement", "base": str(base_of(folder)),
+        "data": {"source": str(folder / "talk.jsonl")},
+        "policy": {"algorithm": "rloo", "rewards": [f"model:{judge}"], "prompts": 8, "group": 16,
+                   "beta": 0.0, "most": letters.LONGEST + 1},
+        "training": {"batch_size": 128, "steps": steps, "lr": 1e-3, "min_lr": 1e-3,
+                     "sample_every": None, "eval_every": None, "checkpoint_every": None},
+    })
+    with tempfile.TemporaryDirectory() as place:
+        session = begin(config, Path(place) / "policy")
+        objective: Any = session.objective
+        rewards, loss = objective.rewards, objective.loss
+        worth, away = [], []
+
+        def watched(answers: Any, rng: np.random.Generator) -> np.ndarray:
+            found: np.ndarray = rewards(answers, rng)
+            worth.append((found.mean(), np.mean([letters.gold(one.text) for one in answers])))
+            return found
+
+        def learned(model: Any, batch: Any) -> Any:
+            away.append(batch.seen["kl"].mean())
+            return loss(model, batch)
+
+        objective.rewards, objective.loss = watched, learned
+        Trainer(session).run()
+    rows = np.column_stack([away[-steps:], worth[-steps:]])
+    return [Point(*map(float, rows[at : at + TOGETHER].mean(axis=0)))
+            for at in range(0, steps, TOGETHER)]
+
+
 def measured(folder: Path, count: int, overrides: dict[str, Any]) -> dict[str, Any]:
     """A reward model beside what is possible, and its curves."""
     from tinygpt.alignment.reward_model import calibration, open_reward_model
     from tinygpt.text.conversations import asked
 
-    judge = open_reward_model(judge_of(folder, count, overrides))
+    run = judge_of(folder, count, overrides)
+    judge = open_reward_model(run)
     held = folder / "held.jsonl"
     bayes = letters.write_pairs(held, HELD, np.random.default_rng(99))
     pairs = [json.loads(line) for line in held.read_text().splitlines()]
@@ -87,7 +130,7 @@ def measured(folder: Path, count: int, overrides: dict[str, Any]) -> dict[str, A
     gold = np.array([letters.gold(text) for text in texts])
     start = float(gold.mean())
     best = [best_of_n(proxy, gold, n) for n in NS]
-    trained = [tilted(proxy, gold, float(beta * proxy.std())) for beta in BETAS]
+    trained = by_training(folder, run, STEPS)
     return {
         "pairs": count, "accuracy": float((h > 0).mean()),
         "loss": float(np.logaddexp(0, -h).mean()),

@@ -40,12 +40,13 @@ from tinygpt.data.batches import RandomRows, padded_rows
 from tinygpt.errors import UserError
 from tinygpt.finetuning.objective import Finetuning
 from tinygpt.finetuning.packing import size
-from tinygpt.finetuning.rendering import Renderer, Sample
+from tinygpt.finetuning.rendering import Renderer
 from tinygpt.model import LanguageModel
 from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.storage.paths import shown
 from tinygpt.text.conversations import Conversation
+from tinygpt.text.files import DataError
 from tinygpt.training.objective import Objective, Say
 from tinygpt.training.state import TrainState
 from tinygpt.weights.open import check_size
@@ -284,17 +285,27 @@ class Judge:
         """(S,) float64 of answers to the last questions of conversations.
 
         An empty answer, and one that does not fit the context, is scored as far as it can be read.
+        One that cannot be read at all, as a policy's with a role in its midst for a tokenizer of
+        letters, is as bad as the worst of the others, 0 without others.
         """
-        rows = [self._sample(asked, text).ids[: self._context] for asked, text in answers]
-        found = []
+        rows = [self._ids(asked, text) for asked, text in answers]
+        readable = np.array([row is not None for row in rows])
+        some, parts = [row for row in rows if row is not None], [np.zeros(0)]
         with evaluating(self.model):
-            for at in range(0, len(rows), AT_ONCE):
-                found.append(self.model(*padded_rows(rows[at : at + AT_ONCE], 0)).data)
-        return np.concatenate(found).astype(np.float64)
+            for at in range(0, len(some), AT_ONCE):
+                parts.append(self.model(*padded_rows(some[at : at + AT_ONCE], 0)).data)
+        found = np.concatenate(parts).astype(np.float64)
+        scores = np.full(len(rows), found.min() if len(found) else 0.0)
+        scores[readable] = found
+        return scores
 
-    def _sample(self, asked: Conversation, text: str) -> Sample:
+    def _ids(self, asked: Conversation, text: str) -> np.ndarray | None:
         last = asked.messages[-1]._replace(content=text, learned=True)
-        return self._renderer.sample(Conversation((*asked.messages[:-1], last), asked.where))
+        talk = Conversation((*asked.messages[:-1], last), asked.where)
+        try:
+            return self._renderer.sample(talk).ids[: self._context]
+        except DataError:
+            return None
 
 
 def open_reward_model(path: str | Path, say: Say | None = None) -> Judge:

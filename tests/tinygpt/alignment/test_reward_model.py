@@ -64,6 +64,9 @@ def test_it_begins_at_ln_2_and_learns_what_people_choose(base, pairs, run, tmp_p
     good, bad = judge.scores([(question, "CAT DOG"), (question, "cat dog")])
     assert good > bad + 1
     assert judge.scores([(question, "")]).shape == (1,)  # an empty answer has a score too
+    unreadable = [(question, "CAT DOG"), (question, "CAT \u2603"), (question, "cat dog")]
+    assert judge.scores(unreadable).tolist() == [good, bad, bad]  # as bad as the worst
+    assert judge.scores(unreadable[1:2]).tolist() == [0]
 
 
 def test_it_is_no_language_model(run):
