@@ -52,6 +52,10 @@ REASONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("top, u.dtype.type(1))", "any finite shift does for a row of only -inf"),
         ("u.dtype.type(1), y)", "-inf less any finite number is -inf, and its exponential 0"),
     ),
+    "jaccard": (
+        ("or not len(b)", "nothing of an empty set is found in the other: 0 as well"),
+        ("if len(a) > len(b)", "which is looked up in which is a matter of speed"),
+    ),
     "cross-entropy-gradient": (
         ("(len(rows) <= len(targets))", "nothing is set to 0 where nothing is ignored"),
     ),

@@ -17,8 +17,10 @@ from tinygpt.machine.terminal import command, visible
 def exercises() -> tuple[Exercise, ...]:
     """All of them; number n is the n-th, from 1."""
     from tinygpt.course.exercises import (
+        alike,
         attention,
         block,
+        curating,
         engine,
         in_c,
         learning,
@@ -28,7 +30,10 @@ def exercises() -> tuple[Exercise, ...]:
         using,
     )
 
-    areas = (engine, products, softmax, block, attention, text, learning, using, in_c)
+    areas = (
+        engine, products, softmax, block, attention, text, learning, using, in_c, alike,
+        curating,
+    )
     return tuple(one for area in areas for one in area.EXERCISES)
 
 
