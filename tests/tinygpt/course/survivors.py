@@ -56,6 +56,16 @@ REASONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("or not len(b)", "nothing of an empty set is found in the other: 0 as well"),
         ("if len(a) > len(b)", "which is looked up in which is a matter of speed"),
     ),
+    "bits": (
+        ("np.round(ends, 7)", "an end is a whole byte but for rounding"),
+        ("(count", "no token ends behind the text but by rounding"),
+    ),
+    "bootstrap": (
+        ("rows = ", "how many are drawn at once is a matter of memory"),
+        ("(RESAMPLES", "all are drawn at once here"),
+        ("drawn[at : (rows)]", "all are drawn at once here"),
+    ),
+    "bleu": (("(length <= wanted)", "e^0 is 1"),),
     "cross-entropy-gradient": (
         ("(len(rows) <= len(targets))", "nothing is set to 0 where nothing is ignored"),
     ),

@@ -17,6 +17,7 @@ from tinygpt.machine.terminal import command, visible
 def exercises() -> tuple[Exercise, ...]:
     """All of them; number n is the n-th, from 1."""
     from tinygpt.course.exercises import (
+        agreeing,
         alike,
         attention,
         block,
@@ -24,6 +25,7 @@ def exercises() -> tuple[Exercise, ...]:
         engine,
         in_c,
         learning,
+        measuring,
         products,
         softmax,
         text,
@@ -32,7 +34,7 @@ def exercises() -> tuple[Exercise, ...]:
 
     areas = (
         engine, products, softmax, block, attention, text, learning, using, in_c, alike,
-        curating,
+        curating, measuring, agreeing,
     )
     return tuple(one for area in areas for one in area.EXERCISES)
 
