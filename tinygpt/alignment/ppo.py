@@ -58,7 +58,6 @@ def gae(
     later = np.zeros_like(r)
     for t in range(counts.max() - 1, -1, -1):
         later[:, t] = r[:, t] + gamma * v[:, t + 1] - v[:, t] + gamma * lam * later[:, t + 1]
-        later[t >= counts, t] = 0.0
     return later[number, place]
 
 

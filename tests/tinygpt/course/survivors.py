@@ -66,6 +66,10 @@ REASONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("drawn[at : (rows)]", "all are drawn at once here"),
     ),
     "bleu": (("(length <= wanted)", "e^0 is 1"),),
+    "gae": (
+        ("counts.max() + 2", "a column more of what nobody reads"),
+        ("-2, -1)", "one turn more, for a place that nobody reads"),
+    ),
     "cross-entropy-gradient": (
         ("(len(rows) <= len(targets))", "nothing is set to 0 where nothing is ignored"),
     ),

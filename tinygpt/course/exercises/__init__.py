@@ -26,7 +26,9 @@ def exercises() -> tuple[Exercise, ...]:
         in_c,
         learning,
         measuring,
+        preferring,
         products,
+        rewarding,
         softmax,
         text,
         using,
@@ -34,7 +36,7 @@ def exercises() -> tuple[Exercise, ...]:
 
     areas = (
         engine, products, softmax, block, attention, text, learning, using, in_c, alike,
-        curating, measuring, agreeing,
+        curating, measuring, agreeing, preferring, rewarding,
     )
     return tuple(one for area in areas for one in area.EXERCISES)
 
