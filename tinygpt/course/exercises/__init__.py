@@ -26,17 +26,20 @@ def exercises() -> tuple[Exercise, ...]:
         in_c,
         learning,
         measuring,
+        overdoing,
         preferring,
         products,
         rewarding,
         softmax,
+        squeezing,
+        teaching,
         text,
         using,
     )
 
     areas = (
-        engine, products, softmax, block, attention, text, learning, using, in_c, alike,
-        curating, measuring, agreeing, preferring, rewarding,
+        engine, products, softmax, block, attention, text, learning, using, teaching, in_c, alike,
+        curating, measuring, agreeing, preferring, rewarding, overdoing, squeezing,
     )
     return tuple(one for area in areas for one in area.EXERCISES)
 

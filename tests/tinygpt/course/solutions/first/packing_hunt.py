@@ -1,0 +1,11 @@
+def test(packed):
+    assert packed([3, 4, 2, 1], 5) == [[0, 2], [1, 3]]
+    assert packed([3, 2, 3, 1, 1], 5) == [[0, 1], [2, 3, 4]]
+    assert packed([2, 4, 3, 1], 6) == [[0, 1], [2, 3]]
+    assert packed([1, 5, 4, 1, 3], 6) == [[0, 1], [2, 3], [4]]
+    assert packed([5, 3, 1], 6) == [[0, 2], [1]]
+    assert packed([3, 5, 1], 6) == [[0], [1, 2]]
+    assert packed([], 4) == []
+    closed = [8, *[9] * 64, 1]
+    assert packed([9] * 66 + [1], 10)[-1] == [65]
+    assert packed(closed, 10)[1] == [1]
