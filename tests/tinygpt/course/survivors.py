@@ -70,6 +70,8 @@ REASONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("counts.max() + 2", "a column more of what nobody reads"),
         ("-2, -1)", "one turn more, for a place that nobody reads"),
     ),
+    "make-up": (("look((here)", "who looks does so at once, before anything moves"),),
+    "make-up-faster": (("look((made", "who looks does so at once, before anything moves"),),
     "cross-entropy-gradient": (
         ("(len(rows) <= len(targets))", "nothing is set to 0 where nothing is ignored"),
     ),

@@ -15,7 +15,7 @@ CHAPTER = "compression.md"
 
 
 def _read(draw: Draw, width: int) -> np.ndarray:
-    """Vectors that were read, (12, width), from a seed; sometimes with an input that is always 0."""
+    """Vectors that were read, (12, width), from a seed; sometimes one input is always 0."""
     rng = np.random.default_rng(draw.integer(0, 99))
     x = rng.standard_normal((12, width)) * rng.choice([0.3, 1.0, 3.0], width)
     if draw.integer(0, 4) == 4:
@@ -76,7 +76,8 @@ SMALLEST_HUNT = Exercise(
     name="smallest-hunt", title="A test for what goes", kind="hunt", target=f"{PRUNING}:smallest",
     chapter=CHAPTER, minutes=20, after=("smallest",),
     hints=(
-        "Rows whose weights to go you can point at; several rows; a group that does not divide them.",
+        "Rows whose weights to go you can point at; several rows; a group that does not divide "
+        "them.",
         "Shares that give no whole number, and one like 0.1 + 0.7 that should.",
         "Equal scores: which of them goes?",
     ),
@@ -253,17 +254,19 @@ SOLVE_FASTER = Exercise(
 
 
 def _scaled(draw: Draw) -> tuple[Any, ...]:
-    """Seeds of the weights of one or two matrices; what they read."""
-    width = draw.choice((4, 8, 2))
-    return [draw.integer(0, 99) for _ in range(draw.integer(1, 2))], _read(draw, width)
+    """Seeds of the weights of one or two matrices; what they read; exponents."""
+    width = draw.choice((4, 8, 2, 1))
+    seeds = [draw.integer(0, 99) for _ in range(draw.integer(1, 2))]
+    exponents = draw.choice(((0.0, 0.5), (0.25, 0.75, 0.5), (0.75, 0.0), ()))
+    return seeds, _read(draw, width), exponents
 
 
-def _awq(f: Any, seeds: list[int], x: np.ndarray) -> Any:
+def _awq(f: Any, seeds: list[int], x: np.ndarray, exponents: tuple[float, ...]) -> Any:
     weights = [
         np.random.default_rng(seed).standard_normal((5, x.shape[1])).astype(np.float32)
         for seed in seeds
     ]
-    found = f(weights, _inputs(x), (0.0, 0.25, 0.5, 0.75))
+    found = f(weights, _inputs(x), exponents)
     return {name: getattr(found, name) for name in ("exponent", "factor", "damage")}
 
 
@@ -272,14 +275,15 @@ AWQ = Exercise(
     target="tinygpt.compression.rounding:awq_scale", chapter=CHAPTER, minutes=30, after=("wanda",),
     about="inputs.size: (K,), the mean of |x_k|; a size of 0 counts as 1e-6 of the largest. "
     "factor: float32. _cost(weight, factor, inputs.second) is what rounding then costs. Returns "
-    "Scaled(exponent, factor, damage) of the exponent that costs least, of equals the first.",
+    "Scaled(exponent, factor, damage) of the exponent that costs least, of equals the first; "
+    "ValueError without any.",
     hints=(
         "For each exponent a: size ** a, divided by the root of its largest times its smallest, so "
         "that factors lie around 1.",
         "The cost is the sum over all matrices that read the same input.",
         "Keep the best by now; replace it only by one that is really better.",
     ),
-    call=_scaled, run=_awq, shown="{f}(matrices of seeds {0}, inputs, exponents)", inputs=60,
+    call=_scaled, run=_awq, shown="{f}(matrices of seeds {0}, inputs, {2})", inputs=50,
     closeness=1e-5,
     mistakes=(
         mistake("the factors are not centred",

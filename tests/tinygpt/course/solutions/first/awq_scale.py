@@ -6,8 +6,8 @@ from tinygpt.compression.rounding import EXPONENTS, Scaled, _cost
 def awq_scale(weights, inputs, exponents=EXPONENTS):
     if not len(exponents):
         raise ValueError("awq_scale: no exponents")
-    size = inputs.size.copy()
-    size = np.where(size < 1e-6 * size.max(), 1e-6 * size.max(), size)
+    least = 1e-6 * max(1e-12, inputs.size.max())
+    size = np.where(inputs.size < least, least, inputs.size)
     found = []
     for a in exponents:
         raised = np.exp(a * np.log(size))
