@@ -140,7 +140,7 @@ BRADLEY_TERRY = Exercise(
     name="bradley-terry", title="From a choice to a loss", kind="write",
     target="tinygpt.alignment.reward_model:bradley_terry", chapter=CHAPTER, minutes=25,
     after=("losses", "cross-entropy"),
-    about="Of a choice: -log sigma(h - margin), h = chosen - rejected. Of a tie: half of that of "
+    about="Of a choice: -log sigma(h - margin), h the chosen score less the other. Of a tie: half of that of "
     "either choice, without a margin. To both centring (chosen + rejected)^2 is added.",
     hints=(
         "-log sigma(u) is log(1 + e^-u): ops.softplus(-u) does not overflow.",

@@ -210,7 +210,7 @@ def _unigram_scores() -> Any:
 
 UNIGRAM = Exercise(
     name="unigram", title="How often is a piece expected?", kind="write",
-    target=f"{UNIGRAM_MODULE}:expect", chapter="tokens.md", minutes=30, after=("bpe-train",),
+    target=f"{UNIGRAM_MODULE}:expect", chapter="tokenizers.md", minutes=30, after=("bpe-train",),
     hints=(
         "A word can be written in several ways; each has the probability e^score.",
         "Divide by their sum: then the ways of one word share its count among them.",
@@ -273,7 +273,7 @@ def _many_ways() -> tuple[Any, ...]:
 
 UNIGRAM_FASTER = Exercise(
     name="unigram-faster", title="The best way among thousands", kind="faster",
-    target=f"{UNIGRAM_MODULE}:encode", chapter="tokens.md", minutes=40, after=("unigram",),
+    target=f"{UNIGRAM_MODULE}:encode", chapter="tokenizers.md", minutes=40, after=("unigram",),
     goal=4.0, work=_many_ways,
     hints=(
         "All ways to write 12 letters are hundreds; but the best way to write the first 5 is the "
