@@ -70,7 +70,7 @@ def test_hints_say_more_each_time_and_then_lead_to_the_solution(learn):
     (("start", "sofmax"), 2, "Did you mean softmax?"),
     (("check",), 2, "no exercise is begun"),
     (("check", "tanh"), 1, "there is no learn/tanh.py"),
-    (("hint", "99"), 2, "there is no exercise '99'"),
+    (("hint", "999"), 2, "there is no exercise '999'"),
     (("--folder", "file", "list"), 2, "file"),
 ])
 def test_bad_input_is_answered_in_a_sentence(learn, tmp_path, words, code, says):

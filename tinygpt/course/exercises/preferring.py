@@ -140,8 +140,8 @@ BRADLEY_TERRY = Exercise(
     name="bradley-terry", title="From a choice to a loss", kind="write",
     target="tinygpt.alignment.reward_model:bradley_terry", chapter=CHAPTER, minutes=25,
     after=("losses", "cross-entropy"),
-    about="Of a choice: -log sigma(h - margin), h the chosen score less the other. Of a tie: half of that of "
-    "either choice, without a margin. To both centring (chosen + rejected)^2 is added.",
+    about="Of a choice: -log sigma(h - margin), h the chosen score less the other. Of a tie: half "
+    "of that of either choice, without a margin. To both centring (chosen + rejected)^2 is added.",
     hints=(
         "-log sigma(u) is log(1 + e^-u): ops.softplus(-u) does not overflow.",
         "tie and margin are arrays, no Tensors of the graph: Tensor(np.asarray(margin, h.dtype)).",
