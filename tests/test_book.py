@@ -7,10 +7,13 @@ from pathlib import Path
 import click
 import pytest
 
+from tinygpt.cli import cli, main
+from tinygpt.course.exercises import exercises
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 CONTENTS = (DOCS / "README.md").read_text(encoding="utf-8")
-CHAPTERS = re.findall(r"^\d+\. \[.+?\]\((\w+)\.md\)", CONTENTS, flags=re.MULTILINE)
+CHAPTERS = re.findall(r"^\d+\. \[.+?\]\(([\w-]+)\.md\)", CONTENTS, flags=re.MULTILINE)
 WORDS_A_MINUTE, SECONDS_A_LINE, MOST = 180, 10, 25  # minutes
 
 
@@ -45,7 +48,7 @@ def headings(page: str) -> list[str]:
 def glossary() -> dict[str, str]:
     """Term -> the chapter that explains it."""
     entries = text_of("glossary").split("\n## ")[1:]
-    return {e.split("\n")[0]: re.findall(r"\]\((\w+)\.md\)", e)[-1] for e in entries}
+    return {e.split("\n")[0]: re.findall(r"\]\(([\w-]+)\.md\)", e)[-1] for e in entries}
 
 
 def unlinked(page: str, before: set[str]) -> list[str]:
@@ -69,8 +72,8 @@ def test_every_page_has_its_place_in_the_contents():
 
 def test_each_chapter_leads_to_the_next():
     for chapter, following in zip(CHAPTERS, CHAPTERS[1:], strict=False):
-        (link,) = re.findall(r"^Next: \[.+\]\((\w+)\.md\)\.$", text_of(chapter), flags=re.MULTILINE)
-        assert link == following, chapter
+        links = re.findall(r"^Next: \[.+\]\(([\w-]+)\.md\)\.$", text_of(chapter), flags=re.M)
+        assert links == [following], chapter
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -97,17 +100,13 @@ def test_a_chapter_ends_with_code_questions_and_exercises(chapter):
     assert exercises.startswith("Exercises\n") and "tinygpt learn start " in exercises
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tinygpt.course") is None, reason="no exercises to name yet"
-)
-def test_every_exercise_that_a_chapter_names_exists():
-    from tinygpt.course.exercises import exercises
-
-    named = {
-        name for page in CHAPTERS
-        for name in re.findall(r"tinygpt learn start ([\w-]+)", text_of(page))
-    }
-    assert named <= {exercise.name for exercise in exercises()}
+@pytest.mark.parametrize("chapter", sorted({*CHAPTERS, *(one.chapter[:-3] for one in exercises())}))
+def test_a_chapter_lists_its_exercises_and_all_of_them(chapter):
+    own = [one.name for one in exercises() if one.chapter == f"{chapter}.md"]
+    listed = re.findall(r"^ {4}tinygpt learn start ([\w-]+)$", text_of(chapter), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(own)
+    spoken_of = set(re.findall(r"tinygpt learn start ([\w-]+)", text_of(chapter)))
+    assert spoken_of <= {one.name for one in exercises()}
 
 
 @pytest.mark.parametrize("page", sorted(path.stem for path in DOCS.glob("*.md")))
@@ -154,22 +153,48 @@ def test_the_figures_are_what_their_script_draws():
     assert not [name for name in kept if f"figures/{name}" not in shown]
 
 
-def test_every_command_that_a_page_shows_exists_with_its_options():
-    from tinygpt.cli import cli
-
-    context = click.Context(cli)
+def shown_commands() -> list[tuple[str, list[str]]]:
+    """(page, words behind `tinygpt`) of each command in a block or in backquotes."""
+    found = []
     for page in DOCS.glob("*.md"):
         text = page.read_text(encoding="utf-8")
         shown = re.findall(r"^(?: {4})?(tinygpt [a-z].*)$|`(tinygpt [a-z][^`\n]*)`", text, re.M)
-        for line in map("".join, shown):
-            words = re.sub(r"\s+#.*", "", line).split()[1:]
-            if words[0] == "learn":  # the course's, which brings its own tests
-                continue
-            command = cli.get_command(context, words[0])
-            assert command is not None, (page.name, line)
-            while isinstance(command, click.Group) and len(words) > 1:
-                words = words[1:]
-                command = command.get_command(context, words[0]) or command
-            known = {name for parameter in command.params for name in parameter.opts}
-            asked = {word.partition("=")[0].rstrip(".,;:") for word in words if word[:2] == "--"}
-            assert asked <= known | {"--help"}, (page.name, line)
+        found += [
+            (page.name, re.sub(r"\s+#.*", "", line).split()[1:]) for line in map("".join, shown)
+        ]
+    return found
+
+
+def test_every_command_that_a_page_shows_exists_with_its_options():
+    context = click.Context(cli)
+    for page, shown in shown_commands():
+        words = shown
+        command = cli.get_command(context, words[0])
+        assert command is not None, (page, shown)
+        while isinstance(command, click.Group) and len(words) > 1:
+            words = words[1:]
+            command = command.get_command(context, words[0]) or command
+        known = {name for parameter in command.params for name in parameter.opts}
+        asked = {word.partition("=")[0].rstrip(".,;:") for word in words if word[:2] == "--"}
+        assert asked <= known | {"--help"}, (page, shown)
+
+
+def test_every_line_of_the_course_that_a_page_shows_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = {tuple(words) for _, words in shown_commands() if words[0] == "learn"}
+    assert len(lines) >= len(exercises())
+    names = {"NAME": "tanh"}
+    learn(["learn", "start", "tanh"])
+    for line in sorted(lines):
+        told = [names.get(word, word) for word in line]
+        code = learn(told + ["--yes"] * (told[1:2] == ["show"]))
+        # `check` of what is not written yet, and `start` of what is begun already, answer 1.
+        assert code == 0 or (code == 1 and told[1] in ("check", "start")), line
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def learn(words: list[str]) -> int:
+    """The exit code of `tinygpt` with these words."""
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    return int(stop.value.code or 0)
