@@ -46,6 +46,12 @@ def file_text(module: str) -> str:
     return path_of(module).read_text(encoding="utf-8")
 
 
+@lru_cache
+def tree_of(module: str) -> ast.Module:
+    """Its parsed text; nobody changes it."""
+    return ast.parse(file_text(module))
+
+
 def _node(tree: ast.Module, function: str) -> Function:
     """The definition of "f" or "Class.method".  Raises LookupError."""
     body: list[ast.stmt] = tree.body
@@ -64,7 +70,7 @@ def text_of(module: str, function: str) -> str:
     if module.endswith((".c", ".h")):
         start, _, end = c_places(text, function)
         return text[start:end]
-    node = _node(ast.parse(text), function)
+    node = _node(tree_of(module), function)
     lines = text.splitlines(keepends=True)[node.lineno - 1 : node.end_lineno]
     return textwrap.dedent("".join(lines))
 
@@ -85,8 +91,7 @@ def stub(exercise: Exercise) -> str:
     """The learner's file of a function that is to be written."""
     if exercise.in_c:
         return _c_stub(exercise)
-    text = file_text(exercise.module)
-    tree = ast.parse(text)
+    tree = tree_of(exercise.module)
     node = _node(tree, exercise.function)
     source = text_of(exercise.module, exercise.function)
     imports = "\n".join(_imports(tree, node, exercise.module))

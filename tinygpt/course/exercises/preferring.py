@@ -87,8 +87,8 @@ ALPHA_HUNT = Exercise(
 
 def _scored(draw: Draw) -> tuple[Any, ...]:
     """chosen, rejected, tie, margin, centring."""
-    count, numbers = draw.integer(1, 4), (0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 1000.0, -1000.0)
-    numbers = numbers if draw.flag() else numbers[:6]
+    count, numbers = draw.integer(1, 4), [0.0, 1.0, -1.0, 0.5, 2.0, -2.5]
+    numbers += [1000.0, -1000.0] * draw.flag()
     chosen, rejected = (draw.array((count,), np.float64, numbers) for _ in range(2))
     tie = draw.ids((count,), 3) == 2
     return chosen, rejected, tie, draw.array((count,), np.float64, (0.0, 1.0, 0.5)), draw.choice(
@@ -256,8 +256,9 @@ def _of_pairs(f: Any, *a: Any) -> Any:
     from minigrad import Tensor
     from tinygpt.alignment.pairs import PairScores
 
-    both = [Tensor(one.copy(), requires_grad=True) for one in a[:2]]
-    return slopes(f(PairScores(*both, *a[2:6]), *a[6:]), both)
+    chosen, rejected = (Tensor(one.copy(), requires_grad=True) for one in a[:2])
+    pairs = PairScores(chosen, rejected, *a[2:6])
+    return slopes(f(pairs, *a[6:]), [chosen, rejected])
 
 
 def _policy() -> Any:

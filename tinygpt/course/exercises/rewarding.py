@@ -16,7 +16,7 @@ CHAPTER = "policy-gradients.md"
 LEARNS = "20 steps of a policy whose best is known"
 
 
-def _policy(name: str, **settings: Any) -> Any:
+def _policy(name: Any) -> Any:
     """A function that trains a policy on rewards that are known, for 20 steps."""
 
     def train() -> Any:
@@ -24,8 +24,8 @@ def _policy(name: str, **settings: Any) -> Any:
         from tinygpt.alignment.policy import PolicyConfig
 
         bandit = Bandit.draw(np.random.default_rng(0), prompts=8)
-        config = PolicyConfig(name, **settings)
-        return by_policy_gradient(bandit, config, np.random.default_rng(1), steps=20)
+        rng = np.random.default_rng(1)
+        return by_policy_gradient(bandit, PolicyConfig(name), rng, steps=20)
 
     return train
 

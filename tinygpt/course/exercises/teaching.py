@@ -25,7 +25,7 @@ def _seen() -> Any:
     from tinygpt.model import ModelShape, build
 
     shape = ModelShape(vocab_size=9, context=16, n_layers=1, n_heads=2, d_model=16)
-    model = build(shape, np.random.default_rng(0)).eval()
+    model: Any = build(shape, np.random.default_rng(0)).eval()
     samples = [Sample(np.arange(1, n), np.ones(n - 1, bool)) for n in (4, 6, 5)]
     batch = batch_of([samples[:2], samples[2:]])
     return model.hidden(batch.ids, starts=batch.starts).data
