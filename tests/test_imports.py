@@ -13,7 +13,7 @@ ROOMS = (
     "errors", "machine", "storage", "text", "curation", "config", "tokenizer", "data", "model",
     "adapters", "book", "runs", "exchange", "weights", "inference", "inspection", "training",
     "distributed", "pretraining", "finetuning", "alignment", "seq2seq", "compression", "planning",
-    "diagnosis",
+    "cluster", "diagnosis",
     "course", "screens", "evaluation", "structured", "serving", "feedback", "library", "cli",
     "__main__",
 )
