@@ -56,6 +56,7 @@ COMMANDS = {
     "planted": "What was planted in a text, and what evaluations find of it.",
     "align": "Every algorithm of alignment on every task whose answer is known.",
     "align-rewards": "Reward models beside what is possible, and over-optimisation, drawn.",
+    "cluster": "The cluster on paper: fitted to short trainings, asked about long ones.",
     "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",

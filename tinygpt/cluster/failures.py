@@ -31,7 +31,7 @@ DAY = 86400.0  # seconds
 
 
 def young(checkpoint: float, between: float) -> float:
-    """Seconds of work from one checkpoint to the next; `between`: seconds from failure to failure."""
+    """Seconds of work between checkpoints; `between`: seconds from failure to failure."""
     return math.sqrt(2 * checkpoint * between)
 
 

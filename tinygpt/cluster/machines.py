@@ -1,9 +1,9 @@
 """Accelerators and links, and what of their datasheets a training sees.
 
 Peaks, bandwidths and sizes are the vendor's datasheets. What a training reaches of them is four
-constants: `matmul` of each accelerator, NETWORK and TRAFFIC. They are fitted to a public table of 22
-short trainings on 8 to 64 accelerators (calibration.json), none of which is among the runs whose days
-we ask about; `python -m bench cluster` fits them again, and a test holds them to that.
+constants: `matmul` of each accelerator, NETWORK and TRAFFIC. They are fitted to a public table of
+22 short trainings on 8 to 64 accelerators (bench/cluster.json), none of which is among the runs
+whose days we ask about; `python -m bench cluster` fits them again, and a test holds them to that.
 
 Read next: step.py.
 """
@@ -50,7 +50,7 @@ class Cluster(NamedTuple):
     link: bytes a second of each accelerator's share of its node's network, each way.
     latency: seconds of a message.  failures: of one accelerator, a day (with all that belongs to
     it: memory, cables, hosts).  restart: seconds from a failure until training goes on.
-    storage: bytes a second that all write checkpoints at.
+    storage: bytes a second that all write checkpoints at.  network, traffic: as NETWORK, TRAFFIC.
     """
 
     gpu: Accelerator
@@ -60,3 +60,5 @@ class Cluster(NamedTuple):
     failures: float = 0.0
     restart: float = 600.0
     storage: float = 100e9
+    network: float = NETWORK
+    traffic: float = TRAFFIC

@@ -61,7 +61,8 @@ RUNS = (
         "1,720,320 GPU-hours; the number of GPUs is ours (it does not change GPU-hours much)",
     ),
     Published(
-        "Llama 3.1 405B, 16,384 H100", LLAMA3, Cluster(H100, 16384, 400 * GBIT, failures=FAILURES, storage=2e12),
+        "Llama 3.1 405B, 16,384 H100", LLAMA3,
+        Cluster(H100, 16384, 400 * GBIT, failures=FAILURES, storage=2e12),
         Cut(128, 8, 16, 1, 8, 1, sequence=True), 2048, 15.6e12, 30.84e6 / 16384 / 24,
         "Llama 3.1 model card (30.84 M GPU-hours); arXiv 2407.21783, tables 3 and 4",
         "all as the second of three stages: 16 M tokens a step, contexts of 8,192",

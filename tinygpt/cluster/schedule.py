@@ -7,8 +7,8 @@ never keeps more than p microbatches' activations; its bubble is (p - 1) / m of 
 `interleaved` each stage holds v smaller chunks of layers, and the pipeline is as long but moves on
 v times as often: (p - 1) / (v m).
 
-`simulate` knows no formula: it has each stage do its list of tasks in order, each as soon as what it
-needs has arrived. The formulas are what the tests hold it to; where they say nothing (links that
+`simulate` knows no formula: it has each stage do its list of tasks in order, each as soon as what
+it needs has arrived. The formulas are what the tests hold it to; where they say nothing (links that
 take time, a slow stage) it goes on.
 
 Source: Narayanan et al. 2021, Efficient Large-Scale Language Model Training on GPU Clusters.

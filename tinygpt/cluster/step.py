@@ -18,9 +18,10 @@ import math
 from typing import NamedTuple
 
 from tinygpt.cluster import schedule
-from tinygpt.cluster.machines import ATTENTION, NETWORK, TRAFFIC, Cluster
+from tinygpt.cluster.machines import ATTENTION, Cluster
 from tinygpt.cluster.memory import GRADIENT, OPTIMIZER, WEIGHT, elementwise, scores
 from tinygpt.cluster.shape import Cut, Model
+
 
 class Step(NamedTuple):
     """Seconds of one optimizer step, by what they go to; `bubble` is part of none of the others.
@@ -56,7 +57,7 @@ def all_reduce(size: float, ranks: int, rate: float) -> float:
 def gather(size: float, ranks: int, rate: float) -> float:
     """Seconds until each rank has all of `size` bytes of which it had its part; or of the half of
     a sum that leaves each with its part."""
-    return (ranks - 1) / ranks * size / (NETWORK * rate) if ranks > 1 else 0.0
+    return (ranks - 1) / ranks * size / rate if ranks > 1 else 0.0
 
 
 def layer_seconds(model: Model, cut: Cut, cluster: Cluster) -> tuple[float, float, float]:
@@ -64,10 +65,11 @@ def layer_seconds(model: Model, cut: Cut, cluster: Cluster) -> tuple[float, floa
     gpu, tokens = cluster.gpu, cut.micro * model.context
     flops = tokens * model.layer_flops() / cut.tensor
     products = flops / (gpu.peak * gpu.matmul)
-    moved = TRAFFIC * elementwise(model, cut) + ATTENTION * scores(model, cut)
+    moved = cluster.traffic * elementwise(model, cut) + ATTENTION * scores(model, cut)
     memory = moved / gpu.bandwidth
     rate = gpu.inside if cut.tensor <= gpu.node else cluster.link
-    tensor = 2 * all_reduce(WEIGHT * tokens * model.width, cut.tensor, rate)
+    size = WEIGHT * tokens * model.width
+    tensor = 2 * all_reduce(size, cut.tensor, cluster.network * rate)
     return products, memory, tensor
 
 
@@ -93,7 +95,7 @@ def step(model: Model, cut: Cut, cluster: Cluster, batch: int) -> Step:
     work = sum(parts)
     backward = (passes - 1) / passes * work / micros
     link = WEIGHT * cut.micro * model.context * model.width / cut.tensor
-    link = cluster.latency + link / (NETWORK * cluster.link)
+    link = cluster.latency + link / (cluster.network * cluster.link)
     order = schedule.interleaved(cut.pipeline, micros, cut.chunks)
     events = schedule.simulate(
         order, (work / micros - backward) / cut.chunks, backward / cut.chunks,
@@ -117,6 +119,7 @@ def data_seconds(parameters: float, cut: Cut, cluster: Cluster, micros: int) -> 
     """
     together = min(cut.data, max(1, cluster.gpu.node // (cut.tensor * cut.pipeline)))
     size = parameters * (WEIGHT if cut.zero == 3 else GRADIENT)
-    between = gather(size, cut.data // together, cluster.link * together)
-    within = gather(size, together, cluster.gpu.inside)
+    seen = cluster.network
+    between = gather(size, cut.data // together, seen * cluster.link * together)
+    within = gather(size, together, seen * cluster.gpu.inside)
     return (3 * micros if cut.zero == 3 else 2) * max(between, within)

@@ -1,4 +1,4 @@
-"""A simulated pipeline has the bubble that the formulas say, and says more where they are silent."""
+"""A simulated pipeline has the bubble of the formulas, and says more where they are silent."""
 
 import numpy as np
 import pytest
