@@ -1,7 +1,6 @@
 """The cluster on paper: four constants from short public trainings, and days of long ones.
 
-    python -m bench cluster          the fit, how far each training is from it, and the known runs
-    python -m bench cluster fit      only the fit
+    python -m bench cluster     the fit, how far each training is from it, and the known runs
 
 The short trainings (cluster.json: 8 to 64 accelerators, minutes) settle the constants in
 ../tinygpt/cluster/machines.py; the known runs (../tinygpt/cluster/published.py: months) are then
@@ -41,7 +40,8 @@ def utilisation(row: list[Any], table: dict[str, Any], constants: np.ndarray) ->
     gpu = GPUS[name]._replace(matmul=of_a100 if name == "A100" else of_h100)
     link = table["link_bytes_a_second_of_a_node"][name] / gpu.node
     cluster = Cluster(gpu, gpus, link, network=network, traffic=traffic)
-    shape = Model(*table["shapes"][model], table["vocab"], table["context"])
+    layers, width, heads = table["shapes"][model]
+    shape = Model(layers, width, heads, table["vocab"], table["context"])
     made = step(shape, Cut(gpus, micro=micro, zero=3, recompute=recompute), cluster, batch)
     return 100 * made.rate / gpu.peak
 
@@ -63,16 +63,13 @@ def fit(start: np.ndarray = KEPT) -> np.ndarray:
     return found
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.command()
+def command() -> None:
     """The cluster on paper: fitted to short trainings, asked about long ones."""
-    if context.invoked_subcommand is None:
-        show_fit()
-        show_runs()
+    show_fit()
+    show_runs()
 
 
-@command.command(name="fit")
 def show_fit() -> None:
     """Fit the constants, and print each training beside its measurement."""
     found, table = fit(), trainings()

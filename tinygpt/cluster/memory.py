@@ -81,7 +81,7 @@ def memory(model: Model, cut: Cut, batch: int) -> Memory:
     one = kept(model, cut)
     flying = in_flight(cut, cut.micros(batch))
     if cut.recompute:
-        inputs = 2 * model.context * cut.micro * model.width
+        inputs = 2.0 * model.context * cut.micro * model.width
         inputs /= cut.tensor if cut.sequence else 1
         activations = flying * layers * inputs + one
     else:

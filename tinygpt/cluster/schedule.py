@@ -17,7 +17,7 @@ Read next: step.py, which makes seconds of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -79,7 +79,9 @@ def _whole(forward: bool, k: int) -> Task:
     return Task(forward, 0, k)
 
 
-def _turns(forwards: range, backwards: range, warm: int, task) -> list[Task]:
+def _turns(
+    forwards: range, backwards: range, warm: int, task: Callable[[bool, int], Task]
+) -> list[Task]:
     """`warm` forwards, then a forward and a backward in turn, then the other backwards."""
     ahead = [task(True, k) for k in forwards[:warm]]
     pairs = zip(forwards[warm:], backwards, strict=False)

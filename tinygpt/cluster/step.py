@@ -91,8 +91,10 @@ def step(model: Model, cut: Cut, cluster: Cluster, batch: int) -> Step:
     micros = cut.micros(batch)
     passes = 3 + cut.recompute
     layers = busiest(model, cut.pipeline)
-    parts = [layers * micros * passes * one for one in layer_seconds(model, cut, cluster)]
-    work = sum(parts)
+    products, memory, tensor = (
+        layers * micros * passes * one for one in layer_seconds(model, cut, cluster)
+    )
+    work = products + memory + tensor
     backward = (passes - 1) / passes * work / micros
     link = WEIGHT * cut.micro * model.context * model.width / cut.tensor
     link = cluster.latency + link / (cluster.network * cluster.link)
@@ -107,7 +109,7 @@ def step(model: Model, cut: Cut, cluster: Cluster, batch: int) -> Step:
     flops = 3 * batch * model.context * model.forward_flops() / cut.gpus
     data = data_seconds(parameters, cut, cluster, micros)
     bubble = schedule.makespan(events) - work
-    return Step(*parts, bubble, data, optimizer, flops)
+    return Step(products, memory, tensor, bubble, data, optimizer, flops)
 
 
 def data_seconds(parameters: float, cut: Cut, cluster: Cluster, micros: int) -> float:
