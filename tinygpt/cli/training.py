@@ -245,22 +245,47 @@ def _announce_time(session, say):
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change one setting, as in training.steps=30. May be repeated.")
 @click.option("--fit", is_flag=True, help="Choose the micro-batch that the memory allows.")
-def plan(config, data, out, overrides, fit):
+@click.option("--ranks", type=int, help="Of several machines together: time, traffic, memory.")
+@click.option("--link", metavar="RATE",
+              help="Between them: 100mbit, 1gbit, 10gbit, or measured Mbit/s.  [1gbit]")
+def plan(config, data, out, overrides, fit, ranks, link):
     """Say what a training will need before it starts: memory, time, disk.
 
     The model is tried for a few seconds in a process of its own. Exits 2 if the memory is too
-    small, naming the largest setting that fits; --fit chooses it.
+    small, naming the largest setting that fits; --fit chooses it. With --ranks it says what so
+    many machines like this one make of it, and which way to divide it is the best.
+
+    \b
+    tinygpt plan L --data my.txt
+    tinygpt plan L --ranks 4 --link 1gbit
     """
     from tinygpt.config import load_config
     from tinygpt.storage.paths import check_folder
 
     if out:
         check_folder(out)
-    show_plan(with_data(load_config(config, overrides), data), out, fit)
+    if link is not None and ranks is None:
+        raise click.UsageError("--link goes with --ranks, the number of machines.")
+    chosen = with_data(load_config(config, overrides), data)
+    together = None
+    if ranks is not None:
+        from tinygpt.planning.ranks import check_ranks, read_link
+        from tinygpt.screens.ranks import show_ranks
+
+        wire = read_link("1gbit" if link is None else link)
+        check_ranks(ranks, chosen.training)
+
+        def together(screen, made):
+            show_ranks(screen, made, ranks, wire)
+
+    show_plan(chosen, out, fit, together)
 
 
-def show_plan(chosen, out, fit):
-    """Print what a training needs.  Raises ConfigError if the memory is too small."""
+def show_plan(chosen, out, fit, together=None):
+    """Print what a training needs.  Raises ConfigError if the memory is too small.
+
+    together: what else to print, of several machines: they need no plan that fits one.
+    """
     import tempfile
 
     from tinygpt.config import ConfigError, find_objective
@@ -283,7 +308,9 @@ def show_plan(chosen, out, fit):
         for note in objective.notes():
             screen.say(note)
         show(screen, made, Path(out) if out else None)
-    if not made.fits:
+    if together is not None:
+        together(screen, made)
+    elif not made.fits:
         raise ConfigError(plans.refusal(made))
 
 
