@@ -58,6 +58,7 @@ COMMANDS = {
     "align-rewards": "Reward models beside what is possible, and over-optimisation, drawn.",
     "cluster": "The cluster on paper: fitted to short trainings, asked about long ones.",
     "dial": "What `train --minutes` chooses by, fitted; beside choices made by hand.",
+    "scaling": "Loss by size and length: our runs, the fit, and each run left out.",
     "race": "Wall time to a validation loss: the rows of LEADERBOARD.md.",
     "ladder": "One op from naive Python to C, rung by rung.",
     "environment": "This machine: CPU, caches, versions, sgemm and copy rates.",

@@ -248,17 +248,29 @@ def _announce_time(session, say):
 @click.option("--ranks", type=int, help="Of several machines together: time, traffic, memory.")
 @click.option("--link", metavar="RATE",
               help="Between them: 100mbit, 1gbit, 10gbit, or measured Mbit/s.  [1gbit]")
-def plan(config, data, out, overrides, fit, ranks, link):
+@click.option("--budget", metavar="TIME",
+              help="As \"48 hours\": the size and the tokens that make the most of it.")
+@click.option("--hourly", type=float, help="With --budget an amount of money: an hour's price.")
+def plan(config, data, out, overrides, fit, ranks, link, budget, hourly):
     """Say what a training will need before it starts: memory, time, disk.
 
     The model is tried for a few seconds in a process of its own. Exits 2 if the memory is too
     small, naming the largest setting that fits; --fit chooses it. With --ranks it says what so
-    many machines like this one make of it, and which way to divide it is the best.
+    many machines like this one make of it, and which way to divide it is the best. With --budget it
+    chooses: a model of stories, by what our own runs say of size and length.
 
     \b
     tinygpt plan L --data my.txt
     tinygpt plan L --ranks 4 --link 1gbit
+    tinygpt plan --budget "48 hours"
     """
+    if budget is not None:
+        if config or data or out or overrides or fit or ranks is not None or link:
+            raise click.UsageError("--budget chooses by itself: give it alone, or with --hourly.")
+        plan_budget(budget, hourly)
+        return
+    if hourly is not None:
+        raise click.UsageError("--hourly goes with --budget.")
     from tinygpt.config import load_config
     from tinygpt.storage.paths import check_folder
 
@@ -312,6 +324,22 @@ def show_plan(chosen, out, fit, together=None):
         together(screen, made)
     elif not made.fits:
         raise ConfigError(plans.refusal(made))
+
+
+def plan_budget(text, hourly):
+    """Print what a time, or money, makes of this machine."""
+    from tinygpt.planning import budget, scaling
+    from tinygpt.screens.budget import show_budget
+    from tinygpt.screens.console import Progress, Screen
+
+    hours = budget.read_budget(text, hourly)
+    with Progress() as busy:
+        busy("measuring this machine")
+        metered = budget.speed_and_power(2.0)
+        busy("asking the law")
+        law = scaling.law()
+        found = budget.choices(3600 * hours, metered.speed, law)
+    show_budget(Screen(), found, law, hours, metered)
 
 
 def _conclude(screen, session, outcome) -> int:
