@@ -27,6 +27,7 @@ from tinygpt.errors import UsageError
 from tinygpt.planning.plan import FLOAT, MARGIN, Memory, Plan, estimate
 
 MB = 2**20
+LOCAL = "local steps"
 NAMES = {"100mbit": 100e6, "1gbit": 1e9, "10gbit": 10e9}  # bits a second, nominal
 MOST = 1024  # ranks
 BACKWARD = 2 / 3  # of a pass, during which gradients leave
@@ -36,7 +37,9 @@ LATENCY = 2e-4  # seconds of a message between two machines over a switch, both 
 # added up), and for a value that is made int8, with what rounding leaves over, and back.
 HANDLING, CODES = 0.9e-9, 4e-9
 EVERY = 30  # local steps between two meetings, where the settings do not say
-SIMPLER = 0.95  # another way must take at most so much of a simpler one's time to be advised
+# Another way must take at most so much of a simpler one's time to be advised; local steps, which are
+# another training, so much.
+SIMPLER, OTHERWISE = 0.95, 0.85
 
 
 class Link(NamedTuple):
@@ -133,7 +136,7 @@ def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
     seconds = work + trial.update_seconds + (wire + busy) / every
     sent = traffic.local_steps(size, ranks, every)
     setting = f"training.local_steps={every}"
-    found.append(made("local steps", setting, sent, seconds, 2 * size * FLOAT))
+    found.append(made(LOCAL, setting, sent, seconds, 2 * size * FLOAT))
     return found
 
 
@@ -145,7 +148,8 @@ def best(found: list[Way], room: float = math.inf) -> Way:
     fitting = [way for way in found if way.memory <= room] or [min(found, key=lambda w: w.memory)]
     chosen = fitting[0]
     for way in fitting[1:]:
-        if way.seconds < SIMPLER * chosen.seconds:
+        less = OTHERWISE if way.name == LOCAL else SIMPLER
+        if way.seconds < less * chosen.seconds:
             chosen = way
     return chosen
 
