@@ -44,14 +44,13 @@ Order = list[list[Task]]  # of each stage
 def one_f_one_b(stages: int, micros: int) -> Order:
     """Each stage warms up with as many forwards as stages follow it, then takes turns."""
     _check(stages, micros, 1)
-    return [_turns(range(micros), range(micros), min(micros, stages - 1 - s), _whole)
-            for s in range(stages)]
+    return [turns(micros, min(micros, stages - 1 - s), _whole) for s in range(stages)]
 
 
 def all_forward(stages: int, micros: int) -> Order:
     """Every forward before the first backward (GPipe): the same bubble, m microbatches kept."""
     _check(stages, micros, 1)
-    return [_turns(range(micros), range(micros), micros, _whole) for _ in range(stages)]
+    return [turns(micros, micros, _whole) for _ in range(stages)]
 
 
 def interleaved(stages: int, micros: int, chunks: int) -> Order:
@@ -72,21 +71,22 @@ def interleaved(stages: int, micros: int, chunks: int) -> Order:
         return Task(forward, chunk if forward else chunks - 1 - chunk, micro)
 
     warm = [2 * (stages - 1 - s) + (chunks - 1) * stages for s in range(stages)]
-    return [_turns(range(total), range(total), min(total, w), task) for w in warm]
+    return [turns(total, min(total, w), task) for w in warm]
 
 
 def _whole(forward: bool, k: int) -> Task:
     return Task(forward, 0, k)
 
 
-def _turns(
-    forwards: range, backwards: range, warm: int, task: Callable[[bool, int], Task]
-) -> list[Task]:
-    """`warm` forwards, then a forward and a backward in turn, then the other backwards."""
-    ahead = [task(True, k) for k in forwards[:warm]]
-    pairs = zip(forwards[warm:], backwards, strict=False)
-    turns = [one for f, b in pairs for one in (task(True, f), task(False, b))]
-    return ahead + turns + [task(False, k) for k in backwards[len(forwards) - warm :]]
+def turns(count: int, warm: int, task: Callable[[bool, int], Task]) -> list[Task]:
+    """`warm` forwards, then a forward and a backward in turn, then the backwards that are left.
+
+    count: of each.  task: makes the k-th (from 0), forward or backward.
+    """
+    tasks = [task(True, k) for k in range(warm)]
+    for k in range(warm, count):
+        tasks += [task(True, k), task(False, k - warm)]
+    return tasks + [task(False, k) for k in range(count - warm, count)]
 
 
 def simulate(

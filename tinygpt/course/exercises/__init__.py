@@ -19,6 +19,7 @@ def exercises() -> tuple[Exercise, ...]:
     from tinygpt.course.exercises import (
         attention,
         block,
+        clusters,
         engine,
         in_c,
         learning,
@@ -28,7 +29,7 @@ def exercises() -> tuple[Exercise, ...]:
         using,
     )
 
-    areas = (engine, products, softmax, block, attention, text, learning, using, in_c)
+    areas = (engine, products, softmax, block, attention, text, learning, using, in_c, clusters)
     return tuple(one for area in areas for one in area.EXERCISES)
 
 
