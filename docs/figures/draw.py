@@ -20,6 +20,7 @@ from kernels.numpy_ref.attention import attention_weights
 from kernels.numpy_ref.softmax import softmax_forward
 from kernels.packing import NF4_LEVELS
 from minigrad.nn.init import sinusoids
+from tinygpt.cluster.schedule import bubble, interleaved, makespan, one_f_one_b, simulate
 from tinygpt.planning.laws import Case, bits_per_byte
 
 
@@ -277,10 +278,37 @@ def scaling() -> Canvas:
     return c
 
 
+def pipeline() -> Canvas:
+    c = Canvas(720, 400, "Four stages work on eight microbatches: plain 1F1B, and interleaved")
+    orders = (("1F1B: each stage holds its layers in one piece", 1, one_f_one_b(4, 8)),
+              ("interleaved: in two pieces, the second shaded", 2, interleaved(4, 8, 2)))
+    scale = 630 / 33  # pixels a unit of time
+    for top, (title, chunks, order) in zip((30, 222), orders, strict=True):
+        events = simulate(order, 1 / chunks, 2 / chunks)
+        c.text(20, top, f"{title}; the bubble is {bubble(events):.0%} of the work", "bold")
+        for stage in range(4):
+            y = top + 14 + 32 * stage
+            c.text(20, y + 18, f"stage {stage + 1}", "soft small")
+            c.box(70, y, makespan(events) * scale, 26, "empty")
+        for stage, task, start, end in events:
+            x, y = 70 + start * scale, top + 14 + 32 * stage
+            kind, ink = ("pale", "ta") if task.forward else ("warm", "tb")
+            c.box(x, y, (end - start) * scale, 26, kind)
+            c.box(x, y, (end - start) * scale, 26, "empty")
+            if task.chunk:
+                c.box(x, y, (end - start) * scale, 26, f"f{ink[1]}", 0.3)
+            c.text(x + (end - start) * scale / 2, y + 17, str(task.micro + 1),
+                   f"{ink} small", "middle")
+    c.text(70, 388, "time; blue: forward, brown: backward, which takes twice as long; numbers: the "
+           "microbatch", "soft small")
+    return c
+
+
 FIGURES: dict[str, Callable[[], Canvas]] = {
     "tape": tape, "broadcasting": broadcasting, "tiles": tiles, "roofline": roofline,
     "memory": memory, "temperature": temperature, "attention": attention, "positions": positions,
     "curves": curves, "cache": cache, "grid": grid, "scaling": scaling,
+    "pipeline": pipeline,
 }
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ class Plan:
     limit: the tightest bound on it, None if unknown.  step_seconds: (likely, low, high) for one
     optimizer step, None if not tried.  total_seconds: the same for the whole run.
     others: share of the processors that other programs took while it was tried.
+    trial: what was seen of it, None if not tried.
     checkpoint_bytes: of one; disk_bytes: of all kept.
     """
 
@@ -65,6 +66,7 @@ class Plan:
     checkpoint_bytes: int
     disk_bytes: int
     others: float = 0.0
+    trial: Measured | None = None
 
     @property
     def config(self) -> Any:
@@ -126,7 +128,8 @@ def make_plan(objective: Objective, runtime: int, trial: bool = True) -> Plan:
     moments = MOMENT_BYTES[objective.config.training.optimizer]
     checkpoint = int((FLOAT + moments) * objective.parameters)
     others = measured.others if measured is not None else 0.0
-    return Plan(objective, memory, limit, step, total, checkpoint, (KEEP + 2) * checkpoint, others)
+    disk = (KEEP + 2) * checkpoint
+    return Plan(objective, memory, limit, step, total, checkpoint, disk, others, measured)
 
 
 def fit(objective: Objective, runtime: int, say: Callable[[str], None] | None = None) -> Plan:

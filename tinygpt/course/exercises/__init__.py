@@ -21,6 +21,7 @@ def exercises() -> tuple[Exercise, ...]:
         alike,
         attention,
         block,
+        clusters,
         curating,
         engine,
         in_c,
@@ -39,7 +40,7 @@ def exercises() -> tuple[Exercise, ...]:
 
     areas = (
         engine, products, softmax, block, attention, text, learning, using, teaching, in_c, alike,
-        curating, measuring, agreeing, preferring, rewarding, overdoing, squeezing,
+        curating, measuring, agreeing, preferring, rewarding, overdoing, squeezing, clusters,
     )
     return tuple(one for area in areas for one in area.EXERCISES)
 

@@ -1,0 +1,1 @@
+"""The cluster on paper: what a thousand machines do while they train one model, and how long."""

@@ -1,0 +1,184 @@
+"""What several machines make of a training: time and bytes a step, by each way to divide it.
+
+    link = read_link("1gbit")
+    for way in ways(plan, ranks=4, link): ...
+
+A step's sequences are divided among the ranks, so that it stays the same step. Each rank works
+through its own share; what it then waits for is the sum of gradients. In data parallel that leaves
+in buckets during the backward pass and costs only what sticks out of it, and the handling of its
+bytes, which takes a processor's time whatever is hidden. ZeRO-1 sends the second half, the new
+weights, after its update; local steps send everything, but seldom.
+
+How many bytes travel is ../distributed/traffic.py's. The time of a share comes from the plan's
+trial on this machine: the others are taken to be as fast.
+
+Read first: plan.py. Read next: ../screens/ranks.py, which prints it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+from tinygpt.config import TrainingConfig
+from tinygpt.distributed import traffic
+from tinygpt.errors import UsageError
+from tinygpt.planning.plan import FLOAT, MARGIN, Memory, Plan, estimate
+
+MB = 2**20
+LOCAL = "local steps"
+NAMES = {"100mbit": 100e6, "1gbit": 1e9, "10gbit": 10e9}  # bits a second, nominal
+MOST = 1024  # ranks
+BACKWARD = 2 / 3  # of a pass, during which gradients leave
+BUCKET = 1 << 20  # bytes: the last one leaves when nothing is left to hide it
+LATENCY = 2e-4  # seconds of a message between two machines over a switch, both ways
+# Seconds of a processor, measured on Zen 3: for a byte sent and one received (copied through TCP,
+# added up), and for a value that is made int8, with what rounding leaves over, and back.
+HANDLING, CODES = 0.9e-9, 4e-9
+EVERY = 30  # local steps between two meetings, where the settings do not say
+# Another way must take at most so much of a simpler one's time to be advised; local steps, which are
+# another training, so much.
+SIMPLER, OTHERWISE = 0.95, 0.85
+
+
+class Link(NamedTuple):
+    """rate: payload, bytes a second each way.  words: what it is."""
+
+    rate: float
+    words: str
+
+
+class Way(NamedTuple):
+    """One way to divide a training.
+
+    name, settings: for `--set`.  traffic: bytes that a rank sends a step, in the mean.
+    seconds: of a step.  efficiency: of `ranks` machines, one by itself being 1.
+    memory: bytes of a rank.
+    """
+
+    name: str
+    settings: str
+    traffic: float
+    seconds: float
+    efficiency: float
+    memory: int
+
+
+def read_link(text: str) -> Link:
+    """A link by its nominal rate, or by what `python -m bench link` measured, in Mbit/s.
+
+    A nominal rate carries a share of payload, the rest being headers (traffic.on_the_wire).
+    Raises UsageError.
+    """
+    name = text.strip().lower()
+    if name in NAMES:
+        return Link(NAMES[name] / 8 / traffic.on_the_wire(1.0), f"{name}, nominal")
+    if re.fullmatch(r"\d+(\.\d+)?(e\d+)?", name) and 0 < float(name) < 1e7:
+        return Link(float(name) * 1e6 / 8, f"{float(name):g} Mbit/s, as measured")
+    raise UsageError(
+        f"--link {text!r} is no link. Give one of {', '.join(NAMES)}, or a number: the Mbit/s "
+        "that `python -m bench link` measures."
+    )
+
+
+def check_ranks(ranks: int, recipe: TrainingConfig) -> None:
+    """Raises UsageError for a number of machines that a step cannot be divided among."""
+    sequences = recipe.batch_size * recipe.accumulation
+    if ranks < 2:
+        raise UsageError(f"--ranks {ranks}: that is one machine. Give 2 or more, or leave it out.")
+    most = min(sequences, MOST)
+    if ranks > most:
+        raise UsageError(
+            f"--ranks {ranks}: a step of {sequences} sequences divides among {most} at most. Give "
+            f"--ranks {most} or fewer, or a larger batch: --set training.batch_size={ranks}."
+        )
+
+
+def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
+    """Every way, in the order of how much it changes.  plan: with a trial's times."""
+    trial = plan.trial
+    assert trial is not None  # the caller has seen it
+    recipe, size = plan.config.training, plan.objective.parameters
+    sequences = recipe.batch_size * recipe.accumulation
+    share = math.ceil(sequences / ranks)
+    passes = trial.pass_seconds[1] / trial.batch_size  # seconds of a sequence
+    one = sequences * passes + trial.update_seconds
+    last = passes * min(share, recipe.batch_size)  # the pass whose backward hides
+    every = getattr(recipe, "local_steps", None) or EVERY
+    memory = _memory(plan, share)
+    moments = memory.moments
+    work = share * passes
+
+    def costs(sent: float, coded: bool) -> tuple[float, float]:
+        """(seconds on the link, seconds of a processor) of a whole sum."""
+        buckets = math.ceil(FLOAT * size / BUCKET)
+        return sent / link.rate + 2 * buckets * LATENCY, sent * HANDLING + coded * size * CODES
+
+    def made(name: str, settings: str, sent: float, seconds: float, more: float) -> Way:
+        return Way(name, settings, sent, seconds, one / (ranks * seconds),
+                   int(memory.total + more))
+
+    found = []
+    for coded in (False, True):
+        sent = (traffic.data_parallel_int8 if coded else traffic.data_parallel)(size, ranks)
+        wire, busy = costs(sent, coded)
+        tail = wire * min(1.0, BUCKET / (FLOAT * size))
+        seconds = work + busy + trial.update_seconds + max(tail, wire - BACKWARD * last)
+        name, setting = ("int8", "training.exchange=int8") if coded else ("data parallel", "")
+        found.append(made(name, setting, sent, seconds, size * FLOAT * coded))
+    sent = traffic.zero1(size, ranks)
+    wire, busy = costs(sent, False)
+    hidden = min(wire / 2, BACKWARD * last)
+    seconds = work + busy + trial.update_seconds / ranks + wire - hidden
+    found.append(made("ZeRO-1", "training.zero=true", sent, seconds, -moments * (1 - 1 / ranks)))
+    wire, busy = costs(traffic.data_parallel(size, ranks), False)
+    seconds = work + trial.update_seconds + (wire + busy) / every
+    sent = traffic.local_steps(size, ranks, every)
+    setting = f"training.local_steps={every}"
+    found.append(made(LOCAL, setting, sent, seconds, 2 * size * FLOAT))
+    return found
+
+
+def best(found: list[Way], room: float = math.inf) -> Way:
+    """The fastest that fits `room` bytes, simpler ones first where it hardly matters.
+
+    ZeRO-1 is for memory: of what sends the same bytes it is taken where the other does not fit.
+    """
+    fitting = [way for way in found if way.memory <= room] or [min(found, key=lambda w: w.memory)]
+    chosen = fitting[0]
+    for way in fitting[1:]:
+        less = OTHERWISE if way.name == LOCAL else SIMPLER
+        if way.seconds < less * chosen.seconds:
+            chosen = way
+    return chosen
+
+
+def advice(plan: Plan, ranks: int, link: Link) -> str:
+    """What to do, in a sentence."""
+    found = ways(plan, ranks, link)
+    room = MARGIN * plan.limit.size if plan.limit is not None else math.inf
+    way = best(found, room)
+    gain = ranks * way.efficiency
+    if way.memory > room:
+        return ("None of these fits the memory of a machine like this one: the least is "
+                f"{way.memory / MB:,.0f} MB, and {room / MB:,.0f} MB may be taken.")
+    if gain < 1.15:
+        return (f"Stay with one machine: {ranks} over this link do {gain:.2f} times its work at "
+                f"best ({way.name}). A faster cable or a larger model changes that.")
+    how = f" with --set {way.settings}" if way.settings else ", as it is"
+    return (f"Take {way.name}{how}: {ranks} machines do {gain:.1f} times the work of one "
+            f"(efficiency {way.efficiency:.2f}).")
+
+
+def _memory(plan: Plan, share: int) -> Memory:
+    """Of a rank with so many sequences of a step: the plan's, its activations cut down."""
+    recipe = plan.config.training
+    if share >= recipe.batch_size:
+        return plan.memory
+    smaller = plan.objective.with_training(batch_size=share, accumulation=1)
+    fewer = estimate(smaller, plan.memory.runtime).activations
+    whole = estimate(plan.objective, plan.memory.runtime).activations
+    activations = int(plan.memory.activations * fewer / max(whole, 1))
+    return Memory(plan.memory.weights, plan.memory.gradients, plan.memory.moments, activations,
+                  plan.memory.runtime)
