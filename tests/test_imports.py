@@ -12,7 +12,8 @@ MAY_IMPORT = {"kernels": set(), "minigrad": {"kernels"}, "tinygpt": {"minigrad"}
 ROOMS = (
     "errors", "machine", "storage", "text", "curation", "config", "tokenizer", "data", "model",
     "adapters", "book", "runs", "exchange", "weights", "inference", "inspection", "training",
-    "pretraining", "finetuning", "alignment", "seq2seq", "compression", "planning", "diagnosis",
+    "distributed", "pretraining", "finetuning", "alignment", "seq2seq", "compression", "planning",
+    "diagnosis",
     "course", "screens", "evaluation", "structured", "serving", "feedback", "library", "cli",
     "__main__",
 )
