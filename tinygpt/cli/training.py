@@ -96,6 +96,8 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
         from the run's own, None for a new run.
     how: the values of training_options.  clock: minutes.Minutes of a run that has so many.
     """
+    from tinygpt.distributed.follow import follow
+    from tinygpt.distributed.start import join
     from tinygpt.machine import manners
     from tinygpt.runs.lock import sole_writer
     from tinygpt.runs.run import Run, new_run
@@ -109,6 +111,13 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
     pauses += [manners.plugged_in()] if how["pause_on_battery"] else []
     if how["nice"]:
         manners.give_way()
+    group = join()
+    if group.size > 1 and clock is not None:
+        raise click.UsageError("--minutes is for one machine: say training.steps by --set instead.")
+    if group.rank > 0:
+        outcome = follow(group, stops, pauses)
+        group.close()
+        return 130 if outcome.interrupted else 0
     screen = Screen()
 
     def begun(busy):
@@ -117,17 +126,19 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
 
         busy("reading the run" if changed else "reading the text")
         if changed:
-            session = resume(out, changed, say)
+            session = resume(out, changed, say, group)
         else:
             approve = _approval(how["fit"], say, busy, clock)
-            session = begin(asked(busy), out, busy, approve)
-        if clock is None:
+            session = begin(group.cut(asked(busy)), out, busy, approve, group)
+        if clock is None and group.size == 1:
             busy("making a few trial steps")
             _announce_time(session, say)
         return session
 
     with sole_writer(Run.open(out).path) if changed else new_run(Path(out)):
-        return _trained(begun, screen, _watchers(screen, how), stops, pauses, clock)
+        code = _trained(begun, screen, _watchers(screen, how), stops, pauses, clock)
+    group.close()
+    return code
 
 
 def _watchers(screen, how):
