@@ -39,6 +39,7 @@ class Bucket:
             each = _padded(-(-sum(sizes) // ranks))
             self.bounds = [k * each for k in range(ranks + 1)]
             starts = [0, *accumulate(sizes)]
+            filled = [sum(sizes)]
         else:
             own = [sum(s for s, o in zip(sizes, owners, strict=True) if o == k)
                    for k in range(ranks)]
@@ -47,7 +48,9 @@ class Bucket:
             for size, owner in zip(sizes, owners, strict=True):
                 starts.append(at[owner])
                 at[owner] += size
+            filled = at[:-1]
         self.owners, self._starts = owners, starts
+        self._filled = filled  # where parameters end; zeros up to the next bound
         self.flat = np.zeros(self.bounds[-1], parameters[0].data.dtype)
         self.views = self.views_of(self.flat)
 
@@ -57,6 +60,11 @@ class Bucket:
             flat[start : start + parameter.data.size].reshape(parameter.data.shape)
             for parameter, start in zip(self.parameters, self._starts, strict=False)
         ]
+
+    def clear_ends(self) -> None:
+        """Zeros where no parameter lies, whatever a sum has left there."""
+        for end in self._filled:
+            self.flat[end : next(b for b in self.bounds if b >= end)] = 0
 
     def fill(self, i: int, share: float) -> bool:
         """Take parameter i's gradient, `share` times.  Returns whether it had one."""

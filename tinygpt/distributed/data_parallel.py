@@ -69,6 +69,7 @@ class DataParallel(Ranks):
     def begin(self, number: int) -> None:
         """A bucket is full: let it be added up."""
         bucket = self.buckets[number]
+        bucket.clear_ends()
         self._courier.begin(self.sum(
             self.communicator, bucket.flat, bucket.bounds, self.codecs[number], 1 + number
         ))
