@@ -39,7 +39,7 @@ class Bucket:
             each = _padded(-(-sum(sizes) // ranks))
             self.bounds = [k * each for k in range(ranks + 1)]
             starts = [0, *accumulate(sizes)]
-            filled = [sum(sizes)]
+            gaps = [(sum(sizes), self.bounds[-1])]
         else:
             own = [sum(s for s, o in zip(sizes, owners, strict=True) if o == k)
                    for k in range(ranks)]
@@ -48,9 +48,9 @@ class Bucket:
             for size, owner in zip(sizes, owners, strict=True):
                 starts.append(at[owner])
                 at[owner] += size
-            filled = at[:-1]
+            gaps = list(zip(at, self.bounds[1:], strict=False))
         self.owners, self._starts = owners, starts
-        self._filled = filled  # where parameters end; zeros up to the next bound
+        self._gaps = gaps  # where no parameter lies
         self.flat = np.zeros(self.bounds[-1], parameters[0].data.dtype)
         self.views = self.views_of(self.flat)
 
@@ -63,8 +63,8 @@ class Bucket:
 
     def clear_ends(self) -> None:
         """Zeros where no parameter lies, whatever a sum has left there."""
-        for end in self._filled:
-            self.flat[end : next(b for b in self.bounds if b >= end)] = 0
+        for start, end in self._gaps:
+            self.flat[start:end] = 0
 
     def fill(self, i: int, share: float) -> bool:
         """Take parameter i's gradient, `share` times.  Returns whether it had one."""
