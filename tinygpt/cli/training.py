@@ -97,7 +97,7 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
     how: the values of training_options.  clock: minutes.Minutes of a run that has so many.
     """
     from tinygpt.distributed.follow import follow
-    from tinygpt.distributed.start import join
+    from tinygpt.distributed.start import Joined, join
     from tinygpt.machine import manners
     from tinygpt.runs.lock import sole_writer
     from tinygpt.runs.run import Run, new_run
@@ -114,7 +114,7 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
     group = join()
     if group.size > 1 and clock is not None:
         raise click.UsageError("--minutes is for one machine: say training.steps by --set instead.")
-    if group.rank > 0:
+    if isinstance(group, Joined) and group.rank > 0:
         outcome = follow(group, stops, pauses)
         group.close()
         return 130 if outcome.interrupted else 0

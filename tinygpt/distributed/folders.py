@@ -47,5 +47,5 @@ def receive(communicator: Communicator, folder: Path) -> None:
             while size:
                 piece = np.empty(min(size, PIECE), np.uint8)
                 communicator.broadcast(piece)
-                file.write(piece)
+                file.write(piece.tobytes())
                 size -= piece.size
