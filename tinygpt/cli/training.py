@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -25,6 +26,10 @@ def training_options(command):
                      help="Also write event files for TensorBoard."),
         click.option("--evaluate", "suite", metavar="SUITE",
                      help="Ask a suite at every evaluation; its curve is in the report."),
+        click.option("--ranks", type=int, metavar="N",
+                     help="Train by so many processes (MPI), and go on when one is lost."),
+        click.option("--hosts", type=Place(dir_okay=False), metavar="FILE",
+                     help="Where those are: a host name a line. Without, on this machine."),
         click.option("--nice", is_flag=True, help="Let every other program go first."),
         click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day."),
         click.option("--max-hours", type=float, help="Save and stop after so many hours."),
@@ -97,6 +102,7 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
     how: the values of training_options.  clock: minutes.Minutes of a run that has so many.
     """
     from tinygpt.distributed.follow import follow
+    from tinygpt.distributed.mpi import under_mpirun
     from tinygpt.distributed.start import Joined, join
     from tinygpt.machine import manners
     from tinygpt.runs.lock import sole_writer
@@ -104,6 +110,10 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
     from tinygpt.screens.console import Screen
     from tinygpt.training.begin import begin, resume
 
+    if how["hosts"] and not how["ranks"]:
+        raise click.UsageError("--hosts goes with --ranks: how many processes shall train?")
+    if how["ranks"] and not under_mpirun():
+        return _launched(out, how)
     hours, hot = how["max_hours"], how["max_temperature"]
     stops = [manners.stop_at(how["stop_at"])] if how["stop_at"] else []
     stops += [manners.max_hours(hours)] if hours is not None else []
@@ -139,6 +149,15 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
         code = _trained(begun, screen, _watchers(screen, how), stops, pauses, clock)
     group.close()
     return code
+
+
+def _launched(out, how) -> int:
+    """The same command by several processes.  Returns the exit code."""
+    from tinygpt.distributed.launch import launch, read_hosts
+    from tinygpt.screens.console import Screen
+
+    hosts = read_hosts(Path(how["hosts"])) if how["hosts"] else []
+    return launch(how["ranks"], hosts, sys.argv[1:], Path(out), Screen().say)
 
 
 def _watchers(screen, how):

@@ -41,6 +41,11 @@ def started_ranks() -> int:
     return int(sizes[0]) if sizes else 1
 
 
+def under_mpirun() -> bool:
+    """Whether mpirun has started this process, alone or with others."""
+    return any(name in os.environ for name in SIZES)
+
+
 def silence() -> float:
     """Seconds after which a silent rank is lost.  Raises UsageError for a setting that is none."""
     text = os.environ.get("TINYGPT_RANK_TIMEOUT", str(SILENCE))
