@@ -27,15 +27,13 @@ def follow(
     """
     with tempfile.TemporaryDirectory(prefix="tinygpt-rank-") as folder:
         try:
-            return _follow(group, folder, stops, pauses)
+            return Trainer(joined(group, folder), [], stops, pauses).run()
         except UserError as error:
             raise UserError(f"{group.communicator.name(group.rank)}: {error}") from error
 
 
-def _follow(
-    group: Joined, folder: str, stops: Sequence[Callable[[], str | None]],
-    pauses: Sequence[PauseWhile],
-) -> Outcome:
+def joined(group: Joined, folder: str) -> Session:
+    """A session that stands where rank 0's stands; its run's folder is copied into `folder`."""
     goes_on = group.invited(Path(folder))
     run = Run.open(folder)
     objective = find_objective(run.config.objective).reopen(run, lambda text: None)
@@ -44,4 +42,4 @@ def _follow(
         session.restore(None)
     if goes_on and session.group.told(None):
         session.state.forget_usual()
-    return Trainer(session, [], stops, pauses).run()
+    return session
