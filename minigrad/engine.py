@@ -25,8 +25,9 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ContextDecorator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ContextDecorator, contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -129,6 +130,7 @@ def backward(
     order = _topological(roots)
     if since is not None and writes.latest > since:
         _refuse_written_leaves(order, since)
+    uses = _uses_of_leaves(order) if listening.told is not None else None
     while order:
         node = order.pop()
         if node.backward is None:
@@ -141,7 +143,24 @@ def backward(
         outputs = [g if g is None or g.flags.c_contiguous else g.copy() for g in node.grads]
         if any(g is not None for g in outputs):
             _spread(node, outputs, node.backward(*outputs))
+        if uses is not None:
+            _tell_of_leaves(node, uses)
         node.release()
+
+
+def _uses_of_leaves(nodes: Sequence[Node]) -> dict[int, int]:
+    """id of each leaf -> how many gradients these nodes will hand to it."""
+    leaves = (p for node in nodes for p in node.parents if p is not None and type(p) is not Node)
+    return Counter(map(id, leaves))
+
+
+def _tell_of_leaves(node: Node, uses: dict[int, int]) -> None:
+    """Tell of the leaves that have now had all that this walk brings them."""
+    for parent in node.parents:
+        if parent is not None and type(parent) is not Node:
+            uses[id(parent)] -= 1
+            if not uses[id(parent)] and listening.told is not None:
+                listening.told(parent)
 
 
 def _refuse_written_leaves(nodes: Sequence[Node], since: int) -> None:
@@ -213,6 +232,30 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         extra + i for i, n in enumerate(shape) if n == 1 and grad.shape[extra + i] != 1
     )
     return grad.sum(axis=repeated, keepdims=True).reshape(shape)
+
+
+class _Listening(threading.local):
+    """Who in this thread wants to hear of leaves whose gradient is whole."""
+
+    told: Callable[[Tensor], None] | None = None
+
+
+listening = _Listening()
+
+
+@contextmanager
+def leaves_told(told: Callable[[Tensor], None] | None) -> Iterator[None]:
+    """Inside the block, `told` hears of each leaf as soon as a walk will add no more to its .grad:
+    what it does then goes on beside the rest of the walk (sending it to other machines).
+
+    A leaf that no gradient reached is told of as well. What `recompute` runs again is a walk of its
+    own: a leaf that is used both inside and outside of it is told of twice.
+    """
+    before, listening.told = listening.told, told
+    try:
+        yield
+    finally:
+        listening.told = before
 
 
 class _Mode(threading.local):

@@ -96,6 +96,13 @@ class TrainingConfig:
     sample_every: int | None = 500  # steps
     sample_prompt: str = "\n"
     seed: int = 1337
+    # Of several processes (mpirun, ../docs/distributed.md); to one alone they say nothing.
+    exchange: Literal["float32", "int8"] = "float32"  # how sums travel between ranks
+    zero: bool = False  # each rank keeps the moments of its own part of the parameters
+    local_steps: int | None = None  # steps that a rank makes alone before all meet
+    outer_lr: float = 0.7  # of the step that follows a meeting (Douillard et al. 2023)
+    outer_momentum: float = 0.9  # Nesterov's, of that step
+    shares: Literal["even", "measured"] = "even"  # of a step's batches, for ranks of unequal speed
 
     def __post_init__(self) -> None:
         for names, holds, rule in (
@@ -108,10 +115,15 @@ class TrainingConfig:
             (("eps",), lambda x: x > 0, "above 0"),
             (("clip", "checkpoint_seconds"), lambda x: x is None or x > 0, "above 0, or none"),
             (("cosine_step", "cosine_lr"), lambda x: x is None or x >= 0, "0 or more, or none"),
-            (("beta1", "beta2", "momentum", "label_smoothing"), lambda x: 0 <= x < 1, "in [0, 1)"),
+            (
+                ("beta1", "beta2", "momentum", "label_smoothing", "outer_momentum"),
+                lambda x: 0 <= x < 1, "in [0, 1)",
+            ),
+            (("outer_lr",), lambda x: x > 0, "above 0"),
             (("momentum_start",), lambda x: x is None or 0 <= x < 1, "in [0, 1), or none"),
             (
-                ("eval_every", "eval_tokens", "checkpoint_every", "history_every", "sample_every"),
+                ("eval_every", "eval_tokens", "checkpoint_every", "history_every", "sample_every",
+                 "local_steps"),
                 lambda x: x is None or x >= 1,
                 "at least 1, or none",
             ),
@@ -120,6 +132,8 @@ class TrainingConfig:
                 require(holds(getattr(self, name)), f"training.{name}", getattr(self, name), rule)
         rule = f"at most training.lr = {self.lr}, where the cosine begins"
         require(self.min_lr <= self.lr, "training.min_lr", self.min_lr, rule)
+        every, rule = self.local_steps, "none with training.zero: a step alone needs all moments"
+        require(not (self.zero and every), "training.local_steps", every, rule)
 
 
 class Config:

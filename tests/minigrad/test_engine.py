@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor, enable_grad, is_grad_enabled, no_grad, tensor
-from minigrad.engine import unbroadcast
+from minigrad.engine import leaves_told, unbroadcast
 
 
 def leaf(shape=(3,), seed=0):
@@ -302,3 +302,17 @@ def test_threads_have_their_own_grad_mode():
         thread.start()
         thread.join()
     assert seen == [True]
+
+
+def test_a_leaf_is_told_of_once_its_gradient_is_whole():
+    """x is used three times, first and last; y once in between; c is no leaf that learns."""
+    x, y, c = leaf(), leaf(seed=1), Tensor(np.ones(3))
+    told = []
+    with leaves_told(lambda t: told.append((t, t.grad.copy()))):
+        ((x * c).exp() * y + x * x).sum().backward()
+    assert [t for t, _ in told] == [y, x]
+    for t, grad in told:
+        np.testing.assert_array_equal(t.grad, grad)
+    x.grad = None
+    (x * x).sum().backward()  # nobody listens any more
+    assert len(told) == 2

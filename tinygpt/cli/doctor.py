@@ -113,13 +113,15 @@ def _best_seconds(function, budget: float = 0.5) -> float:
 def _versions() -> list[tuple[str, str]]:
     from importlib.metadata import PackageNotFoundError, version
 
+    from tinygpt.distributed.mpi import what_is_here
+
     rows = [("python", platform.python_version())]
     for package in ("tinygpt", "numpy", "numba", "cffi", "regex", "safetensors", "click", "rich"):
         try:
             rows.append((package, version(package)))
         except PackageNotFoundError:
             rows.append((package, "not installed"))
-    return rows
+    return [*rows, ("MPI", what_is_here())]
 
 
 def _memory() -> str:

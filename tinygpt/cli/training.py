@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -25,6 +26,10 @@ def training_options(command):
                      help="Also write event files for TensorBoard."),
         click.option("--evaluate", "suite", metavar="SUITE",
                      help="Ask a suite at every evaluation; its curve is in the report."),
+        click.option("--ranks", type=int, metavar="N",
+                     help="Train by so many processes (MPI), and go on when one is lost."),
+        click.option("--hosts", type=Place(dir_okay=False), metavar="FILE",
+                     help="Where those are: a host name a line. Without, on this machine."),
         click.option("--nice", is_flag=True, help="Let every other program go first."),
         click.option("--stop-at", metavar="HH:MM", help="Save and stop at this time of day."),
         click.option("--max-hours", type=float, help="Save and stop after so many hours."),
@@ -96,12 +101,19 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
         from the run's own, None for a new run.
     how: the values of training_options.  clock: minutes.Minutes of a run that has so many.
     """
+    from tinygpt.distributed.follow import follow
+    from tinygpt.distributed.mpi import under_mpirun
+    from tinygpt.distributed.start import Joined, join
     from tinygpt.machine import manners
     from tinygpt.runs.lock import sole_writer
     from tinygpt.runs.run import Run, new_run
     from tinygpt.screens.console import Screen
     from tinygpt.training.begin import begin, resume
 
+    if how["hosts"] and not how["ranks"]:
+        raise click.UsageError("--hosts goes with --ranks: how many processes shall train?")
+    if how["ranks"] and not under_mpirun():
+        return _launched(out, how)
     hours, hot = how["max_hours"], how["max_temperature"]
     stops = [manners.stop_at(how["stop_at"])] if how["stop_at"] else []
     stops += [manners.max_hours(hours)] if hours is not None else []
@@ -109,6 +121,13 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
     pauses += [manners.plugged_in()] if how["pause_on_battery"] else []
     if how["nice"]:
         manners.give_way()
+    group = join()
+    if group.size > 1 and clock is not None:
+        raise click.UsageError("--minutes is for one machine: say training.steps by --set instead.")
+    if isinstance(group, Joined) and group.rank > 0:
+        outcome = follow(group, stops, pauses)
+        group.close()
+        return 130 if outcome.interrupted else 0
     screen = Screen()
 
     def begun(busy):
@@ -117,17 +136,28 @@ def carry_out(out, asked, changed, how, clock=None) -> int:
 
         busy("reading the run" if changed else "reading the text")
         if changed:
-            session = resume(out, changed, say)
+            session = resume(out, changed, say, group)
         else:
             approve = _approval(how["fit"], say, busy, clock)
-            session = begin(asked(busy), out, busy, approve)
-        if clock is None:
+            session = begin(group.cut(asked(busy)), out, busy, approve, group)
+        if clock is None and group.size == 1:
             busy("making a few trial steps")
             _announce_time(session, say)
         return session
 
     with sole_writer(Run.open(out).path) if changed else new_run(Path(out)):
-        return _trained(begun, screen, _watchers(screen, how), stops, pauses, clock)
+        code = _trained(begun, screen, _watchers(screen, how), stops, pauses, clock)
+    group.close()
+    return code
+
+
+def _launched(out, how) -> int:
+    """The same command by several processes.  Returns the exit code."""
+    from tinygpt.distributed.launch import launch, read_hosts
+    from tinygpt.screens.console import Screen
+
+    hosts = read_hosts(Path(how["hosts"])) if how["hosts"] else []
+    return launch(how["ranks"], hosts, sys.argv[1:], Path(out), Screen().say)
 
 
 def _watchers(screen, how):

@@ -20,8 +20,9 @@ from typing import Any
 from minigrad import nn, optim
 from tinygpt.machine.memory import resident_bytes
 from tinygpt.runs.metrics import StepMetrics
+from tinygpt.training.group import ALONE, Group
 from tinygpt.training.state import TrainState
-from tinygpt.training.step import Loss, gradients, update
+from tinygpt.training.step import Loss, update
 from tinygpt.training.trouble import judge_finite
 
 
@@ -37,6 +38,7 @@ def train(
     accumulation: int = 1,
     clip: float | None = None,
     judge: Callable[[TrainState, float, float], str | None] = judge_finite,
+    group: Group = ALONE,
 ) -> Iterator[StepMetrics]:
     """Train until `state.step` reaches `steps`, yielding after every optimizer step.
 
@@ -45,17 +47,19 @@ def train(
     accumulation: batches in one step, all drawn before the first is looked at.
     clip: largest global gradient norm, None for no limit.
     judge: (state, loss, grad_norm) -> reason not to make this update, or None.
+    group: who makes each step together; every one of them runs this loop.
     """
     model.train()
     while state.step < steps:
         started = time.perf_counter()
         drawn = [next(batches) for _ in range(accumulation)]
-        gathered = gradients(model, drawn, loss, optimizer)
-        norm = optim.global_norm(optimizer.parameters())
+        gathered = group.gradients(model, drawn, loss, optimizer)
+        norm = group.norm(optimizer)
         lr = schedule(state.step) * state.lr_scale
         skipped = judge(state, gathered.loss, norm)
         if skipped is None:
             update(optimizer, lr, norm, clip)
+            group.updated()
         state.step += 1
         state.tokens += gathered.tokens
         seconds = time.perf_counter() - started

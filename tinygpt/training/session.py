@@ -7,6 +7,7 @@ Read next: trainer.py, which drives it.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from typing import Any
 
@@ -19,6 +20,7 @@ from tinygpt.runs.metrics import StepMetrics
 from tinygpt.runs.run import Run
 from tinygpt.storage.reading import COUNT, NUMBER, check, one_of
 from tinygpt.training.arrays import trained_arrays
+from tinygpt.training.group import ALONE, Group
 from tinygpt.training.objective import Objective
 from tinygpt.training.optimizer import make_optimizer
 from tinygpt.training.schedule import schedule_of
@@ -42,8 +44,11 @@ class Session:
         is kept in the checkpoint and caught up on when training goes on.
     """
 
-    def __init__(self, run: Run, objective: Objective):
-        """run: where it is kept and what was asked for; objective: with its data."""
+    def __init__(self, run: Run, objective: Objective, group: Group = ALONE):
+        """run: where it is kept and what was asked for; objective: with its data.
+
+        group: who trains it together (group.py), each with a Session of its own.
+        """
         recipe = run.config.training
         self.run, self.objective, self.config = run, objective, run.config
         if recipe.deterministic:
@@ -55,6 +60,7 @@ class Session:
         self.schedule = schedule_of(recipe)
         self.batches = objective.batches(self.model, np.random.default_rng(seeds[1]))
         self.pending: StepMetrics | None = None
+        self.group = group.attach(self)
 
     def make_steps(self, steps: int) -> None:
         """Let the training have so many steps in all; the rate goes its way over those."""
@@ -64,11 +70,16 @@ class Session:
             self.schedule = schedule_of(config.training)
             self.run.write_config(config)
 
-    def save(self, scheduled: bool = True) -> Checkpoint:
+    def save(self, scheduled: bool = True) -> Checkpoint | None:
         """Write a checkpoint of this moment and drop the oldest.  Raises OSError.
 
         scheduled: the recipe asks for one at this step (Checkpoint.scheduled).
+        Every rank of a group calls this, and the first of them writes; None at the others.
         """
+        self.group.meet()
+        moments = self.group.optimizer_state(self.optimizer)
+        if moments is None:
+            return None
         state: dict[str, Any] = {
             "train": self.state.to_dict(),
             "batches": self.batches.state_dict(),
@@ -81,34 +92,40 @@ class Session:
             logged = {k: v for k, v in self.pending.logged.items() if math.isfinite(v)}
             state["pending"] = {**dataclasses.asdict(self.pending), "logged": logged}
         saved = checkpoints.save(
-            self.run.checkpoints, self.state.step, trained_arrays(self.model),
-            self.optimizer.state_dict(), state,
+            self.run.checkpoints, self.state.step, trained_arrays(self.model), moments, state,
         )
         checkpoints.prune(self.run.checkpoints, KEEP, self.state.best_step)
         return saved
 
-    def restore(self, saved: Checkpoint, with_data: bool = True) -> None:
+    def restore(self, saved: Checkpoint | None, with_data: bool = True) -> None:
         """Go to the moment of a checkpoint.
 
+        saved: None at ranks of a group that have it from the first.
         with_data: go back in the data too; False keeps the place where we are (a rollback must
         not walk into the same batches again).
         Raises CheckpointError for another shape of model.
         """
-        saved.copy_to(trained_arrays(self.model))
-        state = saved.state()
+        group, tensors, written = self.group, None, None
+        if saved is not None:
+            saved.copy_to(trained_arrays(self.model))
+            written, tensors = json.dumps(saved.state()), saved.tensors("optimizer")
+        group.spread(trained_arrays(self.model))
+        state = json.loads(group.told(written) or "{}")
         try:
-            self.optimizer.load_state_dict(saved.tensors("optimizer"))
+            group.load_optimizer(self.optimizer, tensors)
             self.state.load_dict(state["train"])
-            if self.state.step != saved.step:
+            if saved is not None and self.state.step != saved.step:
                 raise ValueError(f"state.json is of step {self.state.step}")
             self.pending = None
             if with_data:
-                self.pending = _pending(saved, state)
+                self.pending = _pending(self.state.step, state)
                 self.batches.load_state_dict(state.get("batches", {}))
         except (ValueError, TypeError) as error:
+            where = saved.path if saved is not None else "the first rank's checkpoint"
             raise CheckpointError(
-                f"{saved.path} does not fit: {error}. Use an earlier checkpoint of the run."
+                f"{where} does not fit: {error}. Use an earlier checkpoint of the run."
             ) from error
+        group.own_stream(self.state.rng)
 
     def differences(self, saved: Checkpoint) -> list[str]:
         """Why this process may compute other bits than the one that saved, in words."""
@@ -122,12 +139,12 @@ class Session:
         ]
 
 
-def _pending(saved: Checkpoint, state: dict[str, Any]) -> StepMetrics | None:
+def _pending(step: int, state: dict[str, Any]) -> StepMetrics | None:
     """The step that a checkpoint says is not finished.  Raises ValueError for another one's."""
     if "pending" not in state:
         return None
     values = check(state["pending"], PENDING)
-    if values["step"] != saved.step:
+    if values["step"] != step:
         raise ValueError(f"its pending step is {values['step']}")
     return StepMetrics(**{f.name: values[f.name] for f in dataclasses.fields(StepMetrics)})
 

@@ -9,8 +9,10 @@ Read next: session.py (what it drives), watch.py (whom it tells).
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,21 +70,27 @@ class Trainer:
         """
         self.session, self.stops, self.pauses = session, stops, pauses
         self.deadline = deadline
-        folder = session.run.path
         self.watchers: list[Watcher] = list(watchers)
-        self.watchers += [
-            MetricsFile(folder / "metrics.jsonl", self._warn),
-            SamplesFile(folder / "samples.jsonl", self._warn),
-            LogFile(folder / "log.txt", self._warn),
-        ]
-        if every := session.config.training.history_every:
-            self.watchers.append(HistoryFiles(folder, every, self._warn))
+        if session.group.rank == 0:
+            self.watchers += self._files()
         self._signals = StopSignals(self._explain)
         self._doing = STEPPING
         self._saved_step: int | None = None
         self._saved_at, self._save_seconds = time.monotonic(), 0.0
         self._rollbacks_here = 0
         self._val_loss: float | None = None
+
+    def _files(self) -> list[Watcher]:
+        """The run's own."""
+        folder = self.session.run.path
+        files: list[Watcher] = [
+            MetricsFile(folder / "metrics.jsonl", self._warn),
+            SamplesFile(folder / "samples.jsonl", self._warn),
+            LogFile(folder / "log.txt", self._warn),
+        ]
+        if every := self.session.config.training.history_every:
+            files.append(HistoryFiles(folder, every, self._warn))
+        return files
 
     def run(self) -> Outcome:
         """Train to the end, or until a signal or a stop asks to save and leave.
@@ -106,7 +114,8 @@ class Trainer:
             try:
                 stopped = self._train(signals)
             except CannotGoOn:
-                self._save(scheduled=False)
+                if self.session.group.size == 1:  # the others may be elsewhere in their step
+                    self._save(scheduled=False)
                 raise
             saved = self._saved_step == state.step or self._save(scheduled=stopped is None)
         if stopped:
@@ -128,8 +137,8 @@ class Trainer:
                 return signals.received
             session.pending = None
             self._tell("step", metrics, val_loss)
-            if due or self._long_unsaved():  # the line first: a kill between them loses neither
-                self._save(scheduled=due)
+            if due or self._agree("save" if self._long_unsaved() else None):
+                self._save(scheduled=due)  # the line first: a kill between them loses neither
             stopped = self._stop_or_pause(signals)
             if stopped is not None:
                 return stopped
@@ -147,6 +156,7 @@ class Trainer:
                 session.model, session.batches, objective.loss, session.optimizer,
                 session.schedule, session.state, steps=recipe.steps,
                 accumulation=recipe.accumulation, clip=recipe.clip, judge=objective.judge,
+                group=session.group,
             ):
                 yield metrics
                 if session.config.training is not recipe:  # there are more steps now, or fewer
@@ -179,12 +189,13 @@ class Trainer:
         last = step == recipe.steps
         val_loss = None
         if last or (recipe.eval_every and step % recipe.eval_every == 0):
+            self.session.group.meet()
             val_loss = self._evaluate(whole=last)
         improved = val_loss is not None and self.session.state.best_step == step
         every = recipe.checkpoint_every
         due = last or improved or (every is not None and step % every == 0)
         if recipe.sample_every and (last or step % recipe.sample_every == 0):
-            with self._signals.at_once():
+            with self._cut_short():
                 text = self.session.objective.write(self.session.model, step)
             if text is not None:
                 self._tell("sample", step, text)
@@ -194,14 +205,19 @@ class Trainer:
         state, recipe = self.session.state, self.session.config.training
         limit = None if whole else recipe.eval_tokens
         self._tell("busy", f"measuring {'all ' if whole else ''}held-out text")
-        with self._signals.at_once():
+        with self._cut_short():
             loss = self.session.objective.evaluate(self.session.model, limit)
+        loss = json.loads(self.session.group.told(json.dumps(loss)) or "null")
         if loss is not None and np.isfinite(loss):
             if whole:
                 self._val_loss = loss
             if state.best_loss is None or loss < state.best_loss:
                 state.best_loss, state.best_step = loss, state.step
         return loss
+
+    def _cut_short(self) -> AbstractContextManager[None]:
+        """What a signal may cut short: not where others would wait for the rest of it."""
+        return self._signals.at_once() if self.session.group.size == 1 else nullcontext()
 
     def _long_unsaved(self) -> bool:
         """Whether a checkpoint is due by time: they come more rarely where saving takes long."""
@@ -241,14 +257,17 @@ class Trainer:
         Good means undamaged, and from when the loss was still low.
         """
         session, state = self.session, self.session.state
-        saved = (
-            session.run.newest_good(self._warn, before=state.low_step + 1, scheduled=True)
-            or session.run.newest_good(scheduled=True)
-            or session.run.newest_good()
-        )
+        group, saved = session.group, None
+        if group.rank == 0:
+            saved = (
+                session.run.newest_good(self._warn, before=state.low_step + 1, scheduled=True)
+                or session.run.newest_good(scheduled=True)
+                or session.run.newest_good()
+            )
+        at = group.told(str(saved.step) if saved is not None else None)
         self._rollbacks_here += 1
-        if saved is None or self._rollbacks_here > MAX_ROLLBACKS:
-            tried = ", after several returns to a checkpoint" if saved else ""
+        if at is None or self._rollbacks_here > MAX_ROLLBACKS:
+            tried = ", after several returns to a checkpoint" if at is not None else ""
             lower = self.session.config.training.lr / 4
             raise UserError(
                 f"training fails at step {state.step}: {why}{tried}. Lower the rate, for example "
@@ -263,7 +282,7 @@ class Trainer:
         state.rollbacks, state.skipped, state.skipped_in_a_row = rollbacks, skipped, 0
         self._event(
             "rollback",
-            f"{why}: back from step {where} to the checkpoint of step {saved.step}, past that "
+            f"{why}: back from step {where} to the checkpoint of step {at}, past that "
             f"stretch of data, at {state.lr_scale:.2g} of the rate",
         )
 
@@ -277,7 +296,11 @@ class Trainer:
             return None
         for pause in self.pauses:
             pause(lambda text: self._event("pause", text), lambda: asked() is not None)
-        return asked()
+        return self._agree(asked())
+
+    def _agree(self, reason: str | None) -> str | None:
+        """What a clock or a signal asks for at any rank: a group does it together."""
+        return self.session.group.agree(reason)
 
     def _explain(self, signal: str) -> None:
         """Heard from another thread when a stop takes a while."""

@@ -1,0 +1,125 @@
+"""The same under a real mpirun: processes that train, that differ, that fall silent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tinygpt.distributed.training import config, distance, train
+from tinygpt.runs.run import Run
+
+MPIRUN = Path(sys.executable).with_name("mpirun")
+needs_mpi = pytest.mark.skipif(not MPIRUN.exists(), reason="no mpirun beside this Python")
+SETTINGS = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "TINYGPT_THREADS": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+def mpirun(ranks, *arguments, before=(), **environment):
+    """Start `tinygpt ARGUMENTS` that many times, with the terminal's output in a pipe."""
+    command = [MPIRUN, *before, "-n", str(ranks), sys.executable, "-m", "tinygpt", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, **SETTINGS, **environment}, cwd=Path(__file__).parents[3],
+    )
+
+
+def finished(process, code=0):
+    """What a process has said, once it has ended with this exit code."""
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == code, said
+    return said
+
+
+@pytest.fixture
+def asked(tiny_text, tmp_path):
+    """A configuration file like config()'s."""
+    path = tmp_path / "tiny.toml"
+    lines = []
+    for section, values in config(tiny_text).to_dict().items():
+        if section in ("model", "data", "training"):
+            lines.append(f"[{section}]")
+            lines += [f"{key} = {_toml(v)}" for key, v in values.items() if v is not None]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def _toml(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\n", "\\n") + '"'
+    return str(list(value)) if isinstance(value, tuple) else repr(value)
+
+
+@needs_mpi
+def test_two_processes_learn_what_one_learns_and_one_goes_on_alone(asked, tiny_text, tmp_path):
+    out = tmp_path / "run"
+    said = finished(mpirun(2, "train", str(asked), "--out", str(out), "--set",
+                           "training.zero=true"))
+    assert said.count("Done: 20 steps") == 1
+    train(1, tmp_path / "alone", config(tiny_text))
+    assert 0 < distance(tmp_path / "alone", out) < 1e-6
+    train(1, out, change=lambda own: own.replace("training", steps=22))
+    assert Run.open(out).find("last").step == 22
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    assert len([line for line in lines if '"loss"' in line]) == 22
+
+
+@needs_mpi
+def test_ranks_of_other_instruction_sets_are_named(asked, tmp_path):
+    """Two programs under one mpirun, the second of which is made to compute otherwise."""
+    tail = ["-m", "tinygpt", "train", str(asked), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [MPIRUN, "-n", "1", sys.executable, *tail,
+         ":", "-n", "1", "env", "KERNELS_BACKEND=numpy", sys.executable, *tail],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, **SETTINGS}, cwd=Path(__file__).parents[3],
+    )
+    said = " ".join(finished(process, 1).split())
+    assert "rank 1 (" in said and "has another backend than rank 0: numpy instead of" in said
+    assert not (tmp_path / "run").exists()
+
+
+@needs_mpi
+def test_a_rank_that_falls_silent_is_named_and_all_end(asked, tmp_path):
+    out = tmp_path / "run"
+    process = mpirun(
+        2, "train", str(asked), "--out", str(out), "--set", "training.steps=1000000",
+        TINYGPT_RANK_TIMEOUT="4",
+    )
+    while not (out / "checkpoints").exists() or not list((out / "checkpoints").glob("step-*")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.1)
+    silent = next(pid for pid, rank in ranks_of(str(out)).items() if rank == 1)
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        said = finished(process, 1)
+    finally:
+        try:
+            os.kill(silent, signal.SIGKILL)
+        except ProcessLookupError:  # mpirun has ended it
+            pass
+    assert said.count("has not been heard of for 4 s: every rank ends here") == 1
+    assert "rank 1 (" in said
+    Run.open(out).find("last")
+
+
+def ranks_of(out):
+    """Process id -> rank of those that train a run."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+            values = (folder / "environ").read_bytes().decode().split("\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        rank = [v for v in values if v.startswith("OMPI_COMM_WORLD_RANK=")]
+        if out in words and rank:
+            found[int(folder.name)] = int(rank[0].partition("=")[2])
+    return found

@@ -1,0 +1,118 @@
+"""Data parallel: every rank holds the model, works on its share of a step's batches, and the
+gradients are added up. What comes out is one machine's step over all of them.
+
+Gradients leave in buckets, each as soon as it is full, while the backward pass goes on. Where each
+rank has one batch the sum is that of one process to the bit, as long as no parameter is used twice;
+else the order of the additions differs, and the last bits with it.
+
+Source: Li et al. 2020 (buckets and overlap in PyTorch).
+Read next: zero.py, which also divides the optimizer's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from minigrad import Tensor, optim
+from minigrad.engine import leaves_told
+from tinygpt.distributed.buckets import Bucket, make_buckets
+from tinygpt.distributed.communicator import Communicator, Pending
+from tinygpt.distributed.courier import Courier
+from tinygpt.distributed.ranks import Ranks
+from tinygpt.distributed.sums import Int8, Plain, all_reduce
+from tinygpt.training.step import Gathered, Loss, gradients
+
+Sum = Callable[..., Iterator[Pending]]
+
+
+class DataParallel(Ranks):
+    """Ranks that add up gradients.
+
+    owned: whole parameters are owned by ranks (zero.py).  int8: sums travel as bytes.
+    early: gradients may leave during backward; not where parts of it are run again (`recompute`
+        tells of leaves too soon).
+    """
+
+    owned = False
+    sum: Sum = staticmethod(all_reduce)
+
+    def __init__(
+        self, communicator: Communicator, parameters: Sequence[Tensor], *, int8: bool = False,
+        early: bool = True, parts: Sequence[int] | None = None,
+    ):
+        super().__init__(communicator, parts)
+        self.buckets = make_buckets(parameters, self.size, self.owned)
+        self.codecs = [Int8(b.flat.size) if int8 else Plain() for b in self.buckets]
+        self._places = {
+            id(parameter): (number, i)
+            for number, bucket in enumerate(self.buckets)
+            for i, parameter in enumerate(bucket.parameters)
+        }
+        self._early, self._courier = early, Courier()
+
+    def gradients(
+        self, model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
+    ) -> Gathered:
+        share = self.share(batches)
+        filling = _Filling(self, share.weight / share.whole, len(share.batches))
+        with leaves_told(filling.told if self._early else None):
+            own = gradients(model, share.batches, loss, optimizer)
+        reached = filling.rest()
+        found, said = self.together(own, share, reached="".join("01"[r] for r in reached))
+        self._courier.finish()
+        anywhere = [any(column == "1" for column in row)
+                    for row in zip(*(one["reached"] for one in said), strict=True)]
+        self._forget_untouched(anywhere)
+        return found
+
+    def begin(self, number: int) -> None:
+        """A bucket is full: let it be added up."""
+        bucket = self.buckets[number]
+        bucket.clear_ends()
+        self._courier.begin(self.sum(
+            self.communicator, bucket.flat, bucket.bounds, self.codecs[number], 1 + number
+        ))
+
+    def _forget_untouched(self, reached: Sequence[bool]) -> None:
+        """A parameter that no rank had a gradient for has none, as on one machine."""
+        parameters = [p for bucket in self.buckets for p in bucket.parameters]
+        for parameter, touched in zip(parameters, reached, strict=True):
+            if not touched:
+                parameter.grad = None
+
+
+class _Filling:
+    """The buckets of one step.
+
+    share: factor on this rank's gradients.  walks: backward passes that a parameter hears from.
+    """
+
+    def __init__(self, group: DataParallel, share: float, walks: int):
+        self._group, self._share, self._walks = group, share, walks
+        self._heard = dict.fromkeys(group._places, 0)
+        self._reached: list[list[bool | None]] = [[None] * len(b.parameters) for b in group.buckets]
+
+    def told(self, parameter: Tensor) -> None:
+        """A walk is done with a parameter; the last one of them completes its gradient."""
+        place = self._group._places.get(id(parameter))
+        if place is None:  # a leaf that is not trained
+            return
+        self._heard[id(parameter)] += 1
+        if self._heard[id(parameter)] == self._walks:
+            self._fill(*place)
+
+    def rest(self) -> list[bool]:
+        """Fill in those nobody told of.  Returns for each parameter whether it had a gradient."""
+        for number, bucket in enumerate(self._group.buckets):
+            for i in range(len(bucket.parameters)):
+                if self._reached[number][i] is None:
+                    self._fill(number, i)
+        return [bool(one) for row in self._reached for one in row]
+
+    def _fill(self, number: int, i: int) -> None:
+        bucket: Bucket = self._group.buckets[number]
+        row = self._reached[number]
+        row[i] = bucket.fill(i, self._share)
+        if None not in row:
+            self._group.begin(number)
