@@ -15,7 +15,13 @@ from rich.table import Table
 
 from tinygpt.adapters import merge
 from tinygpt.compression.methods import Asked, compress
-from tinygpt.compression.quality import SWEEP_TOKENS, Reference, decode_speeds, sweep
+from tinygpt.compression.quality import (
+    SWEEP_TOKENS,
+    Reference,
+    compare,
+    decode_speeds,
+    sweep,
+)
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.finetuning.classification import classifier_of
@@ -243,7 +249,7 @@ def _by_next_tokens(
     quality = None
     if len(tokens) > 1:
         say("measuring on held-out text")
-        quality = Reference(before, tokens, limit).compare(after)
+        quality = compare(before, after, tokens, limit)
     say("measuring the speed")
     speeds = decode_speeds([before, after])
     rows = [["tokens/s, one text", f"{speeds[0]:.0f}", f"{speeds[1]:.0f}",
