@@ -32,8 +32,10 @@ def compress(
     budget                        a scheme for each matrix, such that the file has --budget bytes
     magnitude, wanda, sparsegpt   a --share of the weights becomes 0 (no smaller, no faster)
     layers, heads, channels       a --share of them is taken away: smaller and faster
+    sharing                       layers share their blocks, a --share fewer: smaller
 
-    Rounded models are written as a file, the others as a run, which `quantize` takes as well.
+    Rounded models are written as a file, the others as a run, which `quantize` takes as well, and
+    which `tinygpt distill RUN --student OUT` heals.
     """
     from tinygpt.compression.methods import Asked
     from tinygpt.screens.quantization import compress_and_report

@@ -28,6 +28,7 @@ class TeachingConfig:
         once; None: it is asked at every step, and nothing is kept.
     on_policy: the share of batches that the student writes itself (Agarwal et al. 2024, GKD).
     written: tokens that it writes, by text.
+    rounded: the scheme that the student is trained through, to be quantized by it (straight.py).
     width: of the teacher's vectors; the teacher decides it.
     """
 
@@ -40,6 +41,7 @@ class TeachingConfig:
     top: int | None = None
     on_policy: float = 0.0
     written: int = 500_000
+    rounded: Literal["int8", "int4", "nf4", "q4_1", "q8_0"] | None = None
     width: int | None = None
 
     def __post_init__(self) -> None:
@@ -52,6 +54,11 @@ class TeachingConfig:
         some = self.top is None or self.top >= 1
         require(some, "distillation.top", self.top, "at least 1, or none")
         require(self.written >= 10_000, "distillation.written", self.written, "10,000 or more")
+        if self.rounded is not None and self.on_policy:
+            raise ConfigError(
+                f"distillation.rounded = {self.rounded!r} is rounded anew at every step, which is "
+                "too slow to write by. Leave out distillation.on_policy."
+            )
         if self.top is None:
             return
         for name, usual in (("temperature", 1.0), ("on_policy", 0.0), ("hidden", 0.0)):

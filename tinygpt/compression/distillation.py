@@ -25,6 +25,8 @@ from minigrad.nn import evaluating
 from tinygpt.adapters import MethodConfig
 from tinygpt.compression.config import DistillationConfig, MaskedDistillationConfig
 from tinygpt.compression.divergence import divergence, filled, log_softmax, turned
+from tinygpt.compression.quantize import quantize_model
+from tinygpt.compression.straight import straighten
 from tinygpt.compression.teacher import (
     KeptTeacher,
     Said,
@@ -40,7 +42,7 @@ from tinygpt.data.batches import RandomRows, check_length
 from tinygpt.data.shards import replaced_folder
 from tinygpt.errors import UserError
 from tinygpt.finetuning.base import place_of
-from tinygpt.model import LanguageModel
+from tinygpt.model import LanguageModel, build
 from tinygpt.model.encoder import NOT_ASKED
 from tinygpt.pretraining.masked import Masked, MaskedBatch
 from tinygpt.pretraining.objective import (
@@ -173,6 +175,8 @@ class Taught(TextObjective):
         for size in self.config.heads.values():
             width, own = size
             model.projection = nn.Linear(own, width, bias=False, std=own**-0.5, rng=rng)
+        if self.config.distillation.rounded is not None:
+            straighten(model, self.config.distillation.rounded)
         return model
 
     def rows(self, model: Any, batch: Any) -> tuple[Tensor, np.ndarray]:
@@ -185,6 +189,8 @@ class Taught(TextObjective):
         own = getattr(batch, "own", False)
         x, targets = self.rows(model, batch)
         logits = model.head(x)  # (R, C) -> (R, V)
+        if not how.listens:
+            return ops.cross_entropy(logits, targets, self.config.training.label_smoothing), {}
         if said is not None:
             log_p = filled(logits.data, *said)
         else:
@@ -248,9 +254,17 @@ class Distillation(Taught, Pretraining):
         return x.reshape(-1, x.shape[-1]), batch.targets.reshape(-1)  # (B, T, C) -> (B T, C)
 
     def loss(self, model: Any, batch: Any) -> tuple[Tensor, dict[str, float]]:
-        if not self.config.distillation.listens:
+        if not (self.config.distillation.listens or self.config.distillation.rounded):
             return super().loss(model, batch)
         return self.taught_loss(model, batch)
+
+    def evaluate(self, model: Any, limit: int | None = None) -> float | None:
+        """Loss on held-out text; of what is trained through a rounding, rounded as its file is."""
+        if self.config.distillation.rounded is not None:
+            own, model = model.state_dict(), build(self.config.model, None)
+            nn.copy_arrays(model.state_dict(), own, "the student")
+            quantize_model(model, self.config.distillation.rounded)
+        return super().evaluate(model, limit)
 
 
 class MaskedDistillation(Taught, Masked):
@@ -265,7 +279,7 @@ class MaskedDistillation(Taught, Masked):
         return ops.embedding(x.reshape(-1, x.shape[-1]), asked), targets[asked]
 
     def loss(self, model: Any, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:
-        if not self.config.distillation.listens:
+        if not (self.config.distillation.listens or self.config.distillation.rounded):
             return super().loss(model, batch)
         return self.taught_loss(model, batch)
 

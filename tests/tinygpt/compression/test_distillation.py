@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from minigrad import Tensor
+from minigrad import Tensor, nn
+from minigrad.nn.quantized import dequantize, quantize
 from tests.tinygpt.training.test_objectives import final_bytes
 from tinygpt.cli.compression import compress
 from tinygpt.cli.distillation import distill
 from tinygpt.cli.training import train
 from tinygpt.compression.divergence import divergence, filled, log_softmax, turned
 from tinygpt.compression.quality import compare
+from tinygpt.compression.quantize import quantize_model
+from tinygpt.compression.straight import StraightEmbedding, StraightLinear
 from tinygpt.compression.structured import without_layers
 from tinygpt.compression.teacher import KEPT
 from tinygpt.config import ConfigError, from_dict
@@ -20,6 +23,7 @@ from tinygpt.errors import UserError
 from tinygpt.inference.scoring import mean_loss
 from tinygpt.model import ModelShape, build
 from tinygpt.pretraining.adopt import adopt
+from tinygpt.pretraining.objective import Pretraining
 from tinygpt.runs.run import Run
 from tinygpt.tokenizer import CharTokenizer
 from tinygpt.training.begin import begin, resume
@@ -233,6 +237,45 @@ def test_a_base_that_was_cut_begins_as_it_is_and_heals(table, tmp_path):
         assert mean_loss(load_model(Run.open(out)), held, 2000, 8) < before - 0.002
 
 
+# Trained through the rounding that it will get.
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, nn.Embedding])
+def test_a_straight_module_computes_rounded_and_learns_float(rng, kind):
+    module = kind(8, 40, rng=rng)
+    through = {nn.Linear: StraightLinear, nn.Embedding: StraightEmbedding}[kind](module, "int4")
+    seen = dequantize(quantize(module.weight.data, "int4"))
+    ids = np.array([3, 3, 1])
+    x = rng.standard_normal((3, 8)).astype(np.float32) if kind is nn.Linear else ids
+    y = through(Tensor(x) if kind is nn.Linear else x)
+    assert y.data == pytest.approx(x @ seen.T if kind is nn.Linear else seen[ids], abs=1e-5)
+    y.sum().backward()
+    wanted = np.tile(x.sum(0), (40, 1)) if kind is nn.Linear else np.bincount(ids, minlength=8)
+    slope = module.weight.grad if kind is nn.Linear else module.weight.grad[:, 0]
+    assert slope == pytest.approx(wanted, abs=1e-5)
+    assert dict(through.named_parameters()).keys() == dict(module.named_parameters()).keys()
+
+
+def test_training_through_int4_makes_an_int4_file_lose_less(table, tmp_path):
+    run, text = table
+    values = of(table, 1.0, 60)
+    parent = trained(values, tmp_path / "parent")
+    held = CharTokenizer(LETTERS).encode_array(text.read_text()[-3000:])
+    rounded = {**of(table, 1.0, 30, rounded="int4"), "base": str(tmp_path / "parent")}
+    rounded["distillation"]["teacher"] = str(tmp_path / "parent")
+    del rounded["model"]
+    session = begin(from_dict(rounded), tmp_path / "through")
+    Trainer(session).run()
+    through = load_model(Run.open(tmp_path / "through"))
+    file = quantize_model(load_model(Run.open(tmp_path / "through")), "int4")
+    objective = session.objective
+    assert objective.evaluate(session.model) == Pretraining.evaluate(objective, file)
+    assert len(dict(through.named_parameters())) == len(dict(parent.named_parameters()))
+    plain = quantize_model(load_model(Run.open(tmp_path / "parent")), "int4")
+    kl = [compare(parent, one, held, 2000).kl for one in (file, plain)]
+    assert kl[0] < 0.5 * kl[1]
+
+
 # On the command line, and of other kinds.
 
 
@@ -307,6 +350,7 @@ def test_what_a_teacher_said_is_checked_when_training_goes_on(table, tmp_path):
 @pytest.mark.parametrize("section, message", [
     ({"top": 4, "temperature": 2.0}, "keeps what it said once"),
     ({"top": 4, "on_policy": 0.5}, "keeps what it said once"),
+    ({"rounded": "int4", "on_policy": 0.5}, "rounded anew at every step"),
     ({"soft": 1.5}, "from 0 to 1"),
     ({"teacher": None}, "learns from a teacher, and there is none"),
 ])

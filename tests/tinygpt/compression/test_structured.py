@@ -49,6 +49,29 @@ def test_channels_that_carry_nothing_are_the_ones_to_go(model, tokens):
     assert small.count_parameters() == small.shape.parameters < model.count_parameters()
 
 
+def test_sharing_layers_that_are_alike_changes_nothing(model, tokens):
+    layers = model.shape.n_layers
+    first = {k: v for k, v in model.state_dict().items() if k.startswith("blocks.0.")}
+    for name, array in model.state_dict().items():
+        if name.startswith("blocks."):
+            array[...] = first[f"blocks.0.{name.split('.', 2)[2]}"]
+    small = structured.shrink(model, "sharing", 1 - 1 / layers, tokens)
+    assert small.shape.blocks == 1 and small.shape.n_layers == layers
+    assert logits(small, tokens) == pytest.approx(logits(model, tokens), abs=1e-5)
+    assert small.count_parameters() == small.shape.parameters < model.count_parameters()
+
+
+def test_a_shared_block_is_the_mean_of_its_layers(model):
+    layers, blocks = model.shape.n_layers, 2
+    made = structured.sharing(model, blocks)
+    for name, array in made.state_dict().items():
+        if name.startswith("blocks."):
+            _, block, rest = name.split(".", 2)
+            own = [n for n in range(layers) if n * blocks // layers == int(block)]
+            wanted = sum(model.state_dict()[f"blocks.{n}.{rest}"] for n in own) / len(own)
+            assert array == pytest.approx(wanted, abs=1e-6)
+
+
 def test_heads_that_add_nothing_are_the_ones_to_go(model, tokens):
     heads, kv_heads, size = model.shape.heads
     width = heads // kv_heads * size
