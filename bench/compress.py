@@ -69,6 +69,7 @@ def methods() -> dict[str, Callable[[Bench], Any]]:
     for method in ("magnitude", "wanda", "sparsegpt"):
         made[f"{method} 50 %"] = lambda b, method=method: _compressed(b, method)
     made["sparsegpt 2:4"] = lambda b: _compressed(b, "sparsegpt", pattern="2:4")
+    made["svd 25 %"] = lambda b: _compressed(b, "svd", 0.25)
     for part, share in CUTS.items():
         name = f"{part} {100 * share:.0f} %"
         made[name] = lambda b, part=part, share=share: _compressed(b, part, share)

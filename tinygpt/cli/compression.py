@@ -31,6 +31,7 @@ def compress(
     gptq, awq                     int4 as `quantize` writes it, codes chosen by what is read
     budget                        a scheme for each matrix, such that the file has --budget bytes
     magnitude, wanda, sparsegpt   a --share of the weights becomes 0 (no smaller, no faster)
+    svd                           each matrix as a product of two with a --share fewer values
     layers, heads, channels       a --share of them is taken away: smaller and faster
     sharing                       layers share their blocks, a --share fewer: smaller
 
