@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -133,8 +133,8 @@ def keep_teacher(
 
 def own_rows(
     windows: BatchLoader, model: LanguageModel, share: float, rng: np.random.Generator,
-    make: Callable[[Batch, bool], object],
-) -> RandomRows:
+    make: Callable[[Batch, bool], Any],
+) -> RandomRows[Any]:
     """Batches of which a share is written by the model that learns, as it is by then.
 
     A quarter of each such row is the text's; what follows is drawn at temperature 1.
@@ -142,7 +142,7 @@ def own_rows(
     """
     given = max(1, windows.context // 4)
 
-    def batch_of(starts: np.ndarray) -> object:
+    def batch_of(starts: np.ndarray) -> Any:
         batch = windows.windows(starts)
         if not share or rng.random() >= share:
             return make(batch, False)
