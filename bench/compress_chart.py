@@ -15,8 +15,9 @@ from typing import Any
 from bench.families_chart import STYLE
 from tinygpt.screens.charts import Scale
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 380, 70, 60, 240, 60  # pixels
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 380, 70, 60, 240, 80  # pixels
 NEAR = 13  # pixels between names
+FAR = 1.3  # times the best bits: what is worse is named below and not drawn
 Line = Mapping[str, Any]
 
 
@@ -50,6 +51,9 @@ def figure(lines: Sequence[Line]) -> str:
     """An SVG file: bytes to the right, logarithmic, bits per byte upward, names beside the dots."""
     if not lines:
         return ""
+    limit = FAR * min(line["bits"] for line in lines)
+    beyond = [f"{one['name']} {one['bits']:.2f}" for one in lines if one["bits"] > limit]
+    lines = [line for line in lines if line["bits"] <= limit]
     sizes, bits = [line["bytes"] / 1e6 for line in lines], [line["bits"] for line in lines]
     room = 0.06 * (max(bits) - min(bits) or 1)
     x = Scale(0.85 * min(sizes), 1.15 * max(sizes), 0, WIDTH, log=True)
@@ -64,6 +68,9 @@ def figure(lines: Sequence[Line]) -> str:
                      f'<text x="-8" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.3g}</text>')
     parts.append(f'<text x="{WIDTH / 2}" y="{HEIGHT + 40}" text-anchor="middle">MB of the file'
                  f'</text><text x="0" y="-10">bits per byte, lower is better</text>')
+    if beyond:
+        parts.append(f'<text x="0" y="{HEIGHT + 60}">beyond: {html.escape(", ".join(beyond))}'
+                     "</text>")
     front = pareto(lines)
     points = " ".join(f"{x(one['bytes'] / 1e6):.1f},{y(one['bits']):.1f}" for one in front)
     parts.append(f'<polyline class="front" points="{points}"/>')

@@ -43,6 +43,11 @@ def test_the_figure_has_a_dot_for_each():
     assert drawn.count("<circle") == len(LINES) and drawn.count('class="dot b"') == 3
 
 
+def test_what_is_far_off_is_named_and_not_drawn():
+    drawn = figure([*LINES, line("broken", 100, 9.0)])
+    assert "beyond: broken 9.00" in drawn and drawn.count("<circle") == len(LINES)
+
+
 def test_questions_are_the_same_each_time_and_their_first_answer_is_the_texts():
     text = "".join(chr(97 + i * i % 26) for i in range(2000))
     asked = task(text)
