@@ -189,3 +189,21 @@ def test_the_command_line(tmp_path, monkeypatch):
         assert run("generate", model, "--prompt", "the", "--max-tokens", "5", "--seed", "1")
     result = CliRunner().invoke(cli, ["compress", "thin", "--method", "awq"])
     assert result.exit_code == 1 and "--calibration FILE" in str(result.exception)
+
+
+def test_a_calibration_text_of_another_kind_is_told(tmp_path, tiny_text):
+    run, text = tmp_path / "run", tiny_text.read_text()
+    call = CliRunner().invoke
+    shape = ("--set", "model.n_layers=1", "--set", "model.d_model=32", "--set", "model.context=16")
+    call(cli, ["train", "--data", str(tiny_text), "--out", str(run), *shape, "--set",
+               "training.steps=120", "--set", "training.sample_every=none", "--set",
+               "training.lr=1e-2", "--set", "training.warmup_steps=5"])
+    told = []
+    for name, letters in (("own", text[:3000]), ("other", text[:3000][::-1])):
+        path = tmp_path / f"{name}.txt"
+        path.write_text(letters)
+        made = call(cli, ["compress", str(run), "--method", "magnitude", "--calibration",
+                          str(path), "--eval-tokens", "100"])
+        assert made.exit_code == 0
+        told.append("as if it were of another language" in " ".join(made.output.split()))
+    assert told == [False, True]
