@@ -51,6 +51,7 @@ COMMANDS = {
     "emulate": "Kernels for machines that are not here: ARM and s390x under qemu, AVX-VNNI in C.",
     "families": "Every switch of the model's shape at equal budgets: loss, parameters, time.",
     "peft": "Methods of fine-tuning: parameters, memory, time, beside torch + peft.",
+    "compress": "Every way to make a model smaller: bytes, speed, quality, one chart.",
     "encoder": "An encoder's tasks: text into classes, stories of one plot.",
     "numbers": "An encoder-decoder's task: numbers by name and by digits, exact or not.",
     "tasks": "Tasks learned from conversations: held-out answers right and ended, or not.",

@@ -50,6 +50,8 @@ OBJECTIVES = {
     "preferences": "tinygpt.alignment.preferences:Preferences",
     "reward": "tinygpt.alignment.reward_model:RewardTraining",
     "reinforcement": "tinygpt.alignment.reinforcement:Reinforcement",
+    "distillation": "tinygpt.compression.distillation:Distillation",
+    "masked-distillation": "tinygpt.compression.distillation:MaskedDistillation",
 }
 
 T = TypeVar("T")

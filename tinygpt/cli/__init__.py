@@ -42,6 +42,7 @@ COMMANDS = {
     "quantize": ("tinygpt.cli.inference:quantize", "Make a model smaller: int8, int4, nf4."),
     "book": ("tinygpt.cli.book:book", "The book: a web site without internet, or notebooks."),
     "learn": ("tinygpt.cli.learn:learn", "Exercises on this very code, and which mistake it is."),
+    "distill": ("tinygpt.cli.distillation:distill", "A small model learns from a large one."),
     "compress": ("tinygpt.cli.compression:compress", "Prune, shrink, round by what is read."),
     "doctor": ("tinygpt.cli.doctor:doctor", "This machine: what runs here, how fast, and why."),
 }

@@ -31,9 +31,12 @@ def compress(
     gptq, awq                     int4 as `quantize` writes it, codes chosen by what is read
     budget                        a scheme for each matrix, such that the file has --budget bytes
     magnitude, wanda, sparsegpt   a --share of the weights becomes 0 (no smaller, no faster)
+    svd                           each matrix as a product of two with a --share fewer values
     layers, heads, channels       a --share of them is taken away: smaller and faster
+    sharing                       layers share their blocks, a --share fewer: smaller
 
-    Rounded models are written as a file, the others as a run, which `quantize` takes as well.
+    Rounded models are written as a file, the others as a run, which `quantize` takes as well, and
+    which `tinygpt distill RUN --student OUT` heals.
     """
     from tinygpt.compression.methods import Asked
     from tinygpt.screens.quantization import compress_and_report

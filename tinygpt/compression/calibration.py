@@ -29,6 +29,7 @@ from tinygpt.model import LanguageModel
 LEAST = 1024  # tokens: fewer leave most of H to chance
 LIMIT = 16_384  # tokens: more changes little
 BATCH = 8
+WINDOW = 1024  # tokens read together at most: attention over 8192 takes most of the time
 
 State = tuple[Tensor, Tensor | None, Any]  # branch, stream, what is seen
 
@@ -130,7 +131,7 @@ def _windows(model: LanguageModel, tokens: Sequence[int], limit: int) -> Iterato
             f"the calibration text has {len(tokens)} tokens, which say too little of what the "
             f"matrices read. Give at least {LEAST}."
         )
-    context = min(model.shape.context, len(tokens) - 1)
+    context = min(model.shape.context, WINDOW, len(tokens) - 1)
     model.eval()
     with no_grad():
         for ids, _ in evaluation_batches(tokens, BATCH, context, limit):

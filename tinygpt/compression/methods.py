@@ -1,6 +1,6 @@
 """The methods of `tinygpt compress`, by name: what each is, what it needs, what it makes.
 
-Read next: rounding.py, pruning.py, structured.py, budget.py.
+Read next: rounding.py, pruning.py, low_rank.py, structured.py, budget.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from tinygpt.compression import budget, pruning, structured
 from tinygpt.compression.calibration import LIMIT, linears, walk
+from tinygpt.compression.low_rank import low_rank
 from tinygpt.compression.quality import SWEEP_TOKENS
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.compression.rounding import awq_model, gptq_model
@@ -19,7 +20,8 @@ from tinygpt.model import LanguageModel
 
 ROUNDING = ("gptq", "awq")
 PRUNING = ("magnitude", "wanda", "sparsegpt")
-METHODS = (*ROUNDING, *PRUNING, *structured.PARTS, "budget")
+IN_PLACE = (*PRUNING, "svd")  # a matrix becomes another of its size
+METHODS = (*ROUNDING, *IN_PLACE, *structured.PARTS, "budget")
 PATTERNS = {"free": None, "2:4": 4}  # neighbours that are compared; None: as the method has it
 
 Tell = Callable[[int, int], object]
@@ -30,7 +32,7 @@ Weigh = Callable[[Mapping[str, str]], int]
 class Asked:
     """One compression.
 
-    share: of weights, or of parts, that go; pruning's and structured's.
+    share: of weights, of values or of parts that go; pruning's, svd's and structured's.
     pattern: a key of PATTERNS; pruning's.
     bytes: of the whole file; budget's.
     """
@@ -72,8 +74,8 @@ def compress(
         return gptq_model(model, tokens, asked.limit, tell)
     if asked.method == "awq":
         return awq_model(model, tokens, asked.limit, tell)
-    if asked.method in PRUNING:
-        return _pruned(model, asked, tokens, tell)
+    if asked.method in IN_PLACE:
+        return _in_place(model, asked, tokens, tell)
     if asked.method in structured.PARTS:
         return structured.shrink(model, asked.method, asked.share, tokens, asked.limit)
     return quantize_model(model, _within(budget.measure(model, tokens, SWEEP_TOKENS), asked, weigh))
@@ -90,8 +92,10 @@ def _within(table: budget.Table, asked: Asked, weigh: Weigh) -> dict[str, str]:
         allowed = min(allowed, sum(table[m][s][0] for m, s in schemes.items())) - over
 
 
-def _pruned(model: LanguageModel, asked: Asked, tokens: Sequence[int], tell: Tell) -> LanguageModel:
-    """Block by block: each reads what those before it, pruned already, make of the text."""
+def _in_place(
+    model: LanguageModel, asked: Asked, tokens: Sequence[int], tell: Tell
+) -> LanguageModel:
+    """Block by block: each reads what those before it, changed already, make of the text."""
     group = PATTERNS[asked.pattern]
     for number, found in enumerate(walk(model, tokens, asked.limit)):
         tell(number, model.shape.blocks)
@@ -103,6 +107,8 @@ def _pruned(model: LanguageModel, asked: Asked, tokens: Sequence[int], tell: Tel
                 made = pruning.magnitude(weight, asked.share, group)
             elif asked.method == "wanda":
                 made = pruning.wanda(weight, found[name], asked.share, group)
+            elif asked.method == "svd":
+                made = low_rank(weight, found[name].second, asked.share)
             else:
                 made = pruning.sparsegpt(weight, found[name], asked.share, group)
             linear.weight.data[...] = made

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tinygpt.compression.calibration import WINDOW
 from tinygpt.compression.quantize import only_quantized
 from tinygpt.data import evaluation_batches
 from tinygpt.inference.decoder import Decoder
@@ -45,33 +46,68 @@ class Quality:
 
 
 class Reference:
-    """The unquantized model's log probabilities on held-out text, kept to compare others with.
+    """The unquantized model's log probabilities on held-out text, kept to compare many with.
 
     Bytes: 4 tokens V (B: 16 kB a token), so `tokens` bounds them.
     """
 
     def __init__(self, model: LanguageModel, tokens: Sequence[int], limit: int):
         """Raises DataError for fewer than two tokens."""
-        check_measurable(tokens)
-        context = min(model.shape.context, len(tokens) - 1)
-        batch = max(1, LOGITS_AT_ONCE // (context * model.shape.vocab_size))
-        self._batches = list(evaluation_batches(tokens, batch, context, limit))
+        self._batches = list(_windows(model, tokens, limit))
         self._log_p = [log_probabilities(model, x) for x, _ in self._batches]
 
     def compare(self, model: LanguageModel) -> Quality:
         """Measure `model` against the reference."""
-        count, nll_p, nll_q, same, kl = 0, 0.0, 0.0, 0, 0.0
+        found = _Sums()
         for (x, y), log_p in zip(self._batches, self._log_p, strict=True):
-            log_q = log_probabilities(model, x)
-            truth = y.reshape(-1, 1)
-            count += y.size
-            nll_p -= float(np.take_along_axis(log_p, truth, 1).sum(dtype=np.float64))
-            nll_q -= float(np.take_along_axis(log_q, truth, 1).sum(dtype=np.float64))
-            same += int((log_p.argmax(-1) == log_q.argmax(-1)).sum())
-            kl += float((np.exp(log_p) * (log_p - log_q)).sum(dtype=np.float64))
+            found.add(log_p, log_probabilities(model, x), y)
+        return found.quality()
+
+
+def compare(
+    before: LanguageModel, after: LanguageModel, tokens: Sequence[int], limit: int
+) -> Quality:
+    """Two models once, batch by batch, so that nothing is kept.
+
+    limit: look at about so many tokens.  Raises DataError for fewer than two.
+    """
+    found = _Sums()
+    for x, y in _windows(before, tokens, limit):
+        found.add(log_probabilities(before, x), log_probabilities(after, x), y)
+    return found.quality()
+
+
+def _windows(
+    model: LanguageModel, tokens: Sequence[int], limit: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(ids, targets), (B, T) each, of so few that their logits are small."""
+    check_measurable(tokens)
+    context = min(model.shape.context, WINDOW, len(tokens) - 1)
+    batch = max(1, LOGITS_AT_ONCE // (context * model.shape.vocab_size))
+    yield from evaluation_batches(tokens, batch, context, limit)
+
+
+class _Sums:
+    """What Quality holds the means of, over batches."""
+
+    def __init__(self) -> None:
+        self.count, self.same, self.nll_p, self.nll_q, self.kl = 0, 0, 0.0, 0.0, 0.0
+
+    def add(self, log_p: np.ndarray, log_q: np.ndarray, targets: np.ndarray) -> None:
+        """log_p, log_q: (R, V) before and after.  targets: R, what truly followed."""
+        truth = targets.reshape(-1, 1)
+        self.count += truth.size
+        self.nll_p -= float(np.take_along_axis(log_p, truth, 1).sum(dtype=np.float64))
+        self.nll_q -= float(np.take_along_axis(log_q, truth, 1).sum(dtype=np.float64))
+        self.same += int((log_p.argmax(-1) == log_q.argmax(-1)).sum())
+        self.kl += float((np.exp(log_p) * (log_p - log_q)).sum(dtype=np.float64))
+
+    def quality(self) -> Quality:
+        """The means."""
+        count = self.count
         with np.errstate(over="ignore"):  # a model that is sure of the wrong token: infinity
-            before, after = np.exp(np.array([nll_p, nll_q]) / count)
-        return Quality(count, float(before), float(after), same / count, kl / count)
+            before, after = np.exp(np.array([self.nll_p, self.nll_q]) / count)
+        return Quality(count, float(before), float(after), self.same / count, self.kl / count)
 
 
 def sweep(

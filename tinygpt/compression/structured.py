@@ -1,4 +1,4 @@
-"""Take away whole parts: layers, heads, channels of the MLP. What is left is a smaller dense model.
+"""Take away whole parts: layers, heads, channels of the MLP; or let layers share their weights.
 
 A zero costs as much as any weight; a channel that is gone costs nothing, in any kernel. So this is
 the pruning that makes a model faster. Each part is judged by what it adds over a text:
@@ -8,10 +8,14 @@ the pruning that makes a model faster. Each part is judged by what it adds over 
                back and H what they read: what they add, exactly
     layer      1 - cos(stream before, stream after), its mean: what it turns (Men et al. 2024)
 
+"sharing" takes no layer away: neighbours get one block, their mean, and each still runs. The file
+is smaller and the time the same. Two trained layers are not alike, so the mean of them knows little
+until it is healed (distillation.py); of layers that are alike it is what they were.
+
 All layers keep equally many channels and heads, since a shape says one number for all.
 
 Source: Michel et al. 2019 (heads), Muralidharan et al. 2024 (Minitron: widths and depth by measured
-importance).
+importance), Lan et al. 2020 (ALBERT: shared layers).
 Read next: budget.py.
 """
 
@@ -30,14 +34,15 @@ from tinygpt.errors import UserError
 from tinygpt.model import LanguageModel, build
 from tinygpt.model.shape import ModelShape
 
-PARTS = ("layers", "heads", "channels")
+PARTS = ("layers", "heads", "channels", "sharing")
 MULTIPLE = 16  # channels are kept in multiples of it: quantized weights are panels of 16
 
 
 def shrink(
     model: LanguageModel, part: str, share: float, tokens: Sequence[int], limit: int = LIMIT
 ) -> LanguageModel:
-    """A new model without the least important `share` of its layers, heads or channels.
+    """A new model without the least important `share` of its layers, heads or channels; or, by
+    sharing, of its blocks.
 
     part: one of PARTS.  tokens, limit: as of `calibrate`.
     Raises UserError for a share that takes nothing or everything, for heads whose positions know
@@ -55,6 +60,8 @@ def shrink(
     if part == "layers":
         keep = _kept(influence(model, tokens, limit), share, 1, "layers")
         return without_layers(model, keep)
+    if part == "sharing":
+        return sharing(model, len(_kept(np.zeros(shape.n_layers), share, 1, "blocks")))
     inputs = calibrate(model, tokens, limit)
     if part == "channels":
         scores = channel_scores(model, inputs)
@@ -125,6 +132,23 @@ def without_layers(model: LanguageModel, keep: np.ndarray) -> LanguageModel:
             arrays[name] = array
         elif int(block) in keep:
             arrays[f"blocks.{int(np.searchsorted(keep, int(block)))}.{rest}"] = array
+    return _filled(shape, arrays)
+
+
+def sharing(model: LanguageModel, blocks: int) -> LanguageModel:
+    """As many layers with so many blocks, each the mean of those that share it."""
+    shape = dataclasses.replace(model.shape, n_blocks=blocks)
+    arrays, layers = dict(model.state_dict()), model.shape.n_layers
+    groups = np.arange(layers) * blocks // layers  # layer -> its block, as Stack.layers
+    own = {name: array for name, array in arrays.items() if name.startswith("blocks.")}
+    for name in own:
+        del arrays[name]
+    for name in own:
+        if name.startswith("blocks.0."):
+            rest = name.removeprefix("blocks.0.")
+            for block in range(blocks):
+                alike = [own[f"blocks.{n}.{rest}"] for n in np.flatnonzero(groups == block)]
+                arrays[f"blocks.{block}.{rest}"] = np.mean(alike, axis=0)
     return _filled(shape, arrays)
 
 

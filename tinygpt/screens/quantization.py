@@ -15,10 +15,17 @@ from rich.table import Table
 
 from tinygpt.adapters import merge
 from tinygpt.compression.methods import Asked, compress
-from tinygpt.compression.quality import SWEEP_TOKENS, Reference, decode_speeds, sweep
+from tinygpt.compression.quality import (
+    SWEEP_TOKENS,
+    Reference,
+    compare,
+    decode_speeds,
+    sweep,
+)
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UserError
 from tinygpt.finetuning.classification import classifier_of
+from tinygpt.inference.scoring import mean_loss
 from tinygpt.machine.terminal import command
 from tinygpt.model import Classifier, LanguageModel, build
 from tinygpt.pretraining.adopt import adopt
@@ -38,6 +45,8 @@ from tinygpt.weights.open import (
     open_model,
 )
 from tinygpt.weights.quantized import arrays_of, load_quantized, quantizable, save_quantized
+
+LOOKED_AT = 2048  # tokens of a calibration text, to see whether it is of the model's kind
 
 
 class Source:
@@ -101,7 +110,10 @@ class Source:
         Raises UserError for a model from elsewhere without a text, and as `held_out`.
         """
         if text is not None or not self.goes_on:
-            return self.held_out(text)
+            tokens = self.held_out(text)
+            if text is not None and (why := strange(self.model(), tokens)):
+                warn(f"{shown(text)}: {why}")
+            return tokens
         if self._run is None:
             raise UserError(
                 f"{shown(self.path)} does not bring the text that it was trained on. Give some "
@@ -119,6 +131,27 @@ class Source:
         """What measures a run's models on what it held out.  Raises UserError for damaged data."""
         assert self._run is not None
         return reopened(self._run, self._saved)
+
+
+def strange(model: LanguageModel, tokens: Any) -> str | None:
+    """Why a text is hardly of the kind that a model knows, None where nothing speaks for that.
+
+    A model that does not predict a text better than counting the text's own tokens does has learned
+    nothing that would help there, as of another language.
+    """
+    some = np.asarray(tokens[:LOOKED_AT])
+    if len(some) < 2:
+        return None
+    found = mean_loss(model, some, None, 1)
+    share = np.unique(some, return_counts=True)[1] / len(some)
+    counted = float(-(share * np.log(share)).sum())
+    if found <= counted:
+        return None
+    return (
+        f"the model predicts this text ({found:.2f} nats a token) less well than counting its "
+        f"tokens does ({counted:.2f}), as if it were of another language. Give --calibration of "
+        "the kind that the model is used on."
+    )
 
 
 def quantize_and_report(
@@ -243,7 +276,7 @@ def _by_next_tokens(
     quality = None
     if len(tokens) > 1:
         say("measuring on held-out text")
-        quality = Reference(before, tokens, limit).compare(after)
+        quality = compare(before, after, tokens, limit)
     say("measuring the speed")
     speeds = decode_speeds([before, after])
     rows = [["tokens/s, one text", f"{speeds[0]:.0f}", f"{speeds[1]:.0f}",

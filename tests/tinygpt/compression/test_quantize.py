@@ -11,7 +11,7 @@ from minigrad import Tensor, nn, no_grad
 from minigrad.nn import QuantizedEmbedding, QuantizedLinear
 from minigrad.nn.quantized import bfloat16_round, double_dequantize, double_quantize, quantize
 from minigrad.ops.decode import Packed
-from tinygpt.compression.quality import Reference, sweep
+from tinygpt.compression.quality import Reference, compare, sweep
 from tinygpt.compression.quantize import quantizable, quantize_model
 from tinygpt.errors import UserError
 from tinygpt.inference.chat import Conversation
@@ -99,6 +99,11 @@ def test_quantized_embedding_looks_up_and_attends_by_the_same_rows(scheme):
     np.testing.assert_allclose(layer.attend(Tensor(x)).data, x @ layer.dequantized().T, atol=6e-3)
     with pytest.raises(IndexError, match="id 21"):
         layer(np.array([21]))
+
+
+def test_comparing_once_keeps_nothing_and_finds_the_same(model, tokens):
+    rounded = quantize_model(copy_of(model), "int8")
+    assert compare(model, rounded, tokens, 300) == Reference(model, tokens, 300).compare(rounded)
 
 
 def test_int8_follows_the_float_model_closely_and_4_bits_less_so(model, tokens):

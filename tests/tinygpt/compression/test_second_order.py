@@ -1,12 +1,14 @@
 """Identities of pruning and rounding by what is read, and that they lose less than without."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from minigrad import no_grad
 from minigrad.nn import QuantizedLinear
 from minigrad.nn.quantized import dequantize, quantize
-from tinygpt.compression.calibration import Inputs, calibrate, linears, streams, walk
+from tinygpt.compression.calibration import WINDOW, Inputs, calibrate, linears, streams, walk
 from tinygpt.compression.pruning import BLOCK, magnitude, smallest, sparsegpt, wanda
 from tinygpt.compression.rounding import awq_model, awq_scale, fold, gptq, gptq_model
 from tinygpt.compression.second_order import damage, damped, naive, solve
@@ -176,3 +178,12 @@ def test_too_little_text_and_norms_behind_are_refused(rng, tokens):
                             norm_place="post"), rng)
     with pytest.raises(UserError, match="gptq"):
         awq_model(post, tokens)
+
+
+def test_a_long_context_is_calibrated_in_windows(rng, tokens, monkeypatch):
+    model = build(dataclasses.replace(LLAMA, context=4096), rng)
+    read = []
+    hidden = model.hidden
+    monkeypatch.setattr(model, "hidden", lambda ids: read.append(ids.shape) or hidden(ids))
+    calibrate(model, tokens)
+    assert max(width for _, width in read) == WINDOW

@@ -49,6 +49,29 @@ def test_channels_that_carry_nothing_are_the_ones_to_go(model, tokens):
     assert small.count_parameters() == small.shape.parameters < model.count_parameters()
 
 
+def test_sharing_layers_that_are_alike_changes_nothing(model, tokens):
+    layers = model.shape.n_layers
+    first = {k: v for k, v in model.state_dict().items() if k.startswith("blocks.0.")}
+    for name, array in model.state_dict().items():
+        if name.startswith("blocks."):
+            array[...] = first[f"blocks.0.{name.split('.', 2)[2]}"]
+    small = structured.shrink(model, "sharing", 1 - 1 / layers, tokens)
+    assert small.shape.blocks == 1 and small.shape.n_layers == layers
+    assert logits(small, tokens) == pytest.approx(logits(model, tokens), abs=1e-5)
+    assert small.count_parameters() == small.shape.parameters < model.count_parameters()
+
+
+def test_a_shared_block_is_the_mean_of_its_layers(model):
+    layers, blocks = model.shape.n_layers, 2
+    made = structured.sharing(model, blocks)
+    for name, array in made.state_dict().items():
+        if name.startswith("blocks."):
+            _, block, rest = name.split(".", 2)
+            own = [n for n in range(layers) if n * blocks // layers == int(block)]
+            wanted = sum(model.state_dict()[f"blocks.{n}.{rest}"] for n in own) / len(own)
+            assert array == pytest.approx(wanted, abs=1e-6)
+
+
 def test_heads_that_add_nothing_are_the_ones_to_go(model, tokens):
     heads, kv_heads, size = model.shape.heads
     width = heads // kv_heads * size
@@ -166,3 +189,21 @@ def test_the_command_line(tmp_path, monkeypatch):
         assert run("generate", model, "--prompt", "the", "--max-tokens", "5", "--seed", "1")
     result = CliRunner().invoke(cli, ["compress", "thin", "--method", "awq"])
     assert result.exit_code == 1 and "--calibration FILE" in str(result.exception)
+
+
+def test_a_calibration_text_of_another_kind_is_told(tmp_path, tiny_text):
+    run, text = tmp_path / "run", tiny_text.read_text()
+    call = CliRunner().invoke
+    shape = ("--set", "model.n_layers=1", "--set", "model.d_model=32", "--set", "model.context=16")
+    call(cli, ["train", "--data", str(tiny_text), "--out", str(run), *shape, "--set",
+               "training.steps=120", "--set", "training.sample_every=none", "--set",
+               "training.lr=1e-2", "--set", "training.warmup_steps=5"])
+    told = []
+    for name, letters in (("own", text[:3000]), ("other", text[:3000][::-1])):
+        path = tmp_path / f"{name}.txt"
+        path.write_text(letters)
+        made = call(cli, ["compress", str(run), "--method", "magnitude", "--calibration",
+                          str(path), "--eval-tokens", "100"])
+        assert made.exit_code == 0
+        told.append("as if it were of another language" in " ".join(made.output.split()))
+    assert told == [False, True]
