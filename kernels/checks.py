@@ -476,13 +476,13 @@ def minhash(hashes: np.ndarray, factors: np.ndarray, offsets: np.ndarray) -> Non
 
 
 def words(text: np.ndarray, kinds: np.ndarray) -> None:
-    """Raise TypeError unless text is code points (uint32) and kinds uint8, ValueError unless rows."""
+    """Raise TypeError unless text is uint32 and kinds uint8, ValueError unless both are rows."""
     _row("words", np.uint32, text=text)
     _row("words", np.uint8, kinds=kinds)
 
 
 def ngrams(words: np.ndarray, lengths: np.ndarray, most: int) -> None:
-    """Raise TypeError for other dtypes, ValueError unless rows of one length and most at least 2."""
+    """Raise TypeError for other dtypes, ValueError unless rows of a length and most at least 2."""
     _row("ngrams", np.uint64, words=words)
     _row("ngrams", np.int64, lengths=lengths)
     if words.shape != lengths.shape:
@@ -504,7 +504,9 @@ def byte_ngrams(text: np.ndarray, n: int, buckets: int = 1) -> None:
 
 def in_a_row(array: np.ndarray) -> np.ndarray:
     """An array as compiled code reads it, C-contiguous and aligned; itself if it is that."""
-    return np.require(array, requirements=("C", "A"))
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return np.require(array, requirements=("C", "A"))  # which takes microseconds to say as much
 
 
 def _row(op: str, dtype: type, **arrays: np.ndarray) -> None:

@@ -30,7 +30,7 @@ STOP, CLOSE, FULL = 8, 16, 32  # ends a sentence; may follow STOP; a STOP that n
 def split_words(text, kinds, every):
     """The words of a text.
 
-    text: (size,) uint32, code points.  kinds: (known,) uint8; code points from `known` on have none.
+    text: (size,) uint32, code points.  kinds: (known,) uint8; from `known` on they have none.
     every: whether each character is a token, as in scripts without spaces.
     Returns (hashes (words,) uint64, lengths (words,) int64 in characters, counts (3,) int64):
     tokens, tokens without a LETTER, sentences.

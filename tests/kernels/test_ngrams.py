@@ -73,7 +73,9 @@ def test_words_are_those_of_the_reference(fast, size, every):
         same(fast.split_words(*arguments), numpy_ref.split_words(*arguments))
 
 
-@pytest.mark.parametrize("text", [" ", "...", "a", ".a", "a.", " .a.b. ", "¡¡a", "¡!)\"", ".)x", "."])
+@pytest.mark.parametrize(
+    "text", [" ", "...", "a", ".a", "a.", " .a.b. ", "¡¡a", "¡!)\"", ".)x", "."]
+)
 def test_edges_and_ends_of_sentences(fast, text):
     for kinds in (KINDS, KINDS[:0], KINDS[:47]):
         arguments = (points(text), kinds, False)
@@ -159,7 +161,7 @@ WORDS, BYTES = word_list(9, 2), np.zeros(9, np.uint8)
 
 
 @pytest.mark.parametrize("call, error, match", [
-    (lambda m: m.split_words(np.zeros(3), KINDS, False), TypeError, "text must be an array of uint"),
+    (lambda m: m.split_words(np.zeros(3), KINDS, False), TypeError, "must be an array of uint32"),
     (lambda m: m.split_words("text", KINDS, False), TypeError, "not str"),
     (lambda m: m.split_words(np.zeros((1, 1), np.uint32), KINDS, 0), ValueError, r"shape \(n,\)"),
     (lambda m: m.split_words(points("a"), KINDS.astype(bool), 0), TypeError, "kinds must be"),

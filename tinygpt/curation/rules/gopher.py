@@ -59,4 +59,4 @@ def stop_words(view: View) -> float:
     """How many different words of the commonest of its language."""
     if view.unspaced or not view.common:
         return math.nan
-    return float(len(view.vocabulary.intersection(view.common)))
+    return float(view.stop_words)

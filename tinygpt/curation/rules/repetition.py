@@ -14,7 +14,6 @@ Read next: c4.py.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from tinygpt.curation.rules.view import View
@@ -25,32 +24,22 @@ DUPLICATED = (5, 6, 7, 8, 9, 10)
 
 def lines(view: View) -> float:
     """Share of lines that stood there before."""
-    return _again(view.lines)[0]
+    return view.repeated_lines[0]
 
 
 def paragraphs(view: View) -> float:
     """Share of paragraphs that stood there before."""
-    return _again(view.paragraphs)[0]
+    return view.repeated_paragraphs[0]
 
 
 def line_characters(view: View) -> float:
     """Share of the lines' characters in lines that stood there before."""
-    return _again(view.lines)[1]
+    return view.repeated_lines[1]
 
 
 def paragraph_characters(view: View) -> float:
     """Share of the paragraphs' characters in paragraphs that stood there before."""
-    return _again(view.paragraphs)[1]
-
-
-def _again(texts: list[str]) -> tuple[float, float]:
-    """(share of texts, share of characters) after the first of their kind."""
-    if not texts:
-        return 0.0, 0.0
-    seen = Counter(texts)
-    characters = sum(map(len, texts))
-    repeated = characters - sum(map(len, seen))
-    return 1 - len(seen) / len(texts), repeated / characters
+    return view.repeated_paragraphs[1]
 
 
 def top(n: int) -> Callable[[View], float]:

@@ -39,18 +39,30 @@ LONGEST = 10  # words of the longest n-grams that a rule asks for
 def kinds() -> np.ndarray:
     """(LETTERS_END,) uint8: what each code point is to the kernel."""
     made = np.zeros(LETTERS_END, np.uint8)
-    for code in range(LETTERS_END):
-        character = chr(code)
-        if character.isalpha():
-            made[code] = word_ngrams.LETTER
-        elif character.isspace():
-            made[code] = word_ngrams.SPACE
+    every = np.arange(LETTERS_END, dtype=np.uint32).view("U1")
+    made[np.char.isalpha(every)] = word_ngrams.LETTER
+    made[np.char.isspace(every)] = word_ngrams.SPACE
     for bit, characters in (
         (word_ngrams.EDGE, ENDS), (word_ngrams.STOP, SENTENCE_ENDS),
         (word_ngrams.CLOSE, CLOSERS), (word_ngrams.FULL, FULL_STOPS),
     ):
         made[[ord(character) for character in characters]] |= bit
     return made
+
+
+def _split(text: str, every: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    return word_ngrams.split_words(points.astype(np.uint32, copy=False), kinds(), every)
+
+
+def _again(texts: list[str]) -> tuple[float, float]:
+    """(share of texts, share of characters) after the first of their kind."""
+    if not texts:
+        return 0.0, 0.0
+    seen = set(texts)
+    characters = sum(map(len, texts))
+    repeated = characters - sum(map(len, seen))
+    return 1 - len(seen) / len(texts), repeated / characters
 
 
 class View:
@@ -69,10 +81,7 @@ class View:
     @cached_property
     def _split(self) -> tuple[np.ndarray, np.ndarray, list[int]]:
         """(hashes, lengths, [tokens, tokens without a letter, sentences])."""
-        points = np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), "<u4")
-        hashes, lengths, counts = word_ngrams.split_words(
-            points.astype(np.uint32, copy=False), kinds(), self.unspaced
-        )
+        hashes, lengths, counts = _split(self.text, self.unspaced)
         return hashes, lengths, counts.tolist()
 
     @cached_property
@@ -104,9 +113,22 @@ class View:
         return found
 
     @cached_property
-    def vocabulary(self) -> set[str]:
-        """Its words in lower case, each once."""
-        return {token.strip(ENDS) for token in set(self.text.lower().split())}
+    def stop_words(self) -> int:
+        """How many of the commonest words of its language it has, in any case."""
+        asked, held = (
+            _split(text.lower(), False)[0] for text in (" ".join(self.common), self.text)
+        )
+        return sum(bool((held == word).any()) for word in np.unique(asked))
+
+    @cached_property
+    def repeated_lines(self) -> tuple[float, float]:
+        """(share of lines, share of their characters) after the first of their kind."""
+        return _again(self.lines)
+
+    @cached_property
+    def repeated_paragraphs(self) -> tuple[float, float]:
+        """The same of paragraphs."""
+        return _again(self.paragraphs)
 
     @cached_property
     def lines(self) -> list[str]:
