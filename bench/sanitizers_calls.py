@@ -380,6 +380,18 @@ def minhash(rng: Rng) -> None:
     kernels.active.minhash_signature(hashes, factors, offsets)
 
 
+def ngrams(rng: Rng) -> None:
+    text = lend(int(rng.integers(0, 400)), np.uint32)
+    text[...] = rng.choice(np.frombuffer("  ab.!-)\uffff".encode("utf-32-le"), "<u4"), len(text))
+    kinds = lend(int(rng.integers(0, 128)), np.uint8)
+    kinds[...] = rng.integers(0, 64, len(kinds))
+    words, lengths, _ = kernels.active.split_words(text, kinds, bool(rng.integers(2)))
+    kernels.active.repeated_ngrams(words, lengths, int(rng.integers(2, 12)))
+    data, n = text.view(np.uint8), int(rng.integers(1, 9))
+    kernels.active.byte_ngrams(data, n)
+    kernels.active.byte_ngram_counts(data, n, 1 << int(rng.integers(0, 15)))
+
+
 def activation(rng: Rng) -> str | None:
     return (None, *checks.ACTIVATIONS, *checks.GATED)[
         rng.integers(0, 1 + len(checks.ACTIVATIONS) + len(checks.GATED))
@@ -398,7 +410,7 @@ CALLS: dict[str, Callable[[Rng], None]] = {
     ),
     "attention": attention, "losses": losses, "projected": projected, "embedding": embedding,
     "adamw": adamw, "adamw8bit": adamw8bit, "muon": muon, "quantized": quantized,
-    "minhash": minhash, "decode": decode, "tokenizer": tokenizer,
+    "minhash": minhash, "ngrams": ngrams, "decode": decode, "tokenizer": tokenizer,
 }
 
 

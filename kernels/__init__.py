@@ -53,6 +53,7 @@ OPS = (
     "linear_q4_1_forward", "linear_q8_0_forward", "linear_packed_backward",
     "decode_step",
     "shingle_hashes", "minhash_signature",
+    "split_words", "repeated_ngrams", "byte_ngrams", "byte_ngram_counts",
 )
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}

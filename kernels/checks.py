@@ -475,9 +475,38 @@ def minhash(hashes: np.ndarray, factors: np.ndarray, offsets: np.ndarray) -> Non
         raise ValueError(f"minhash: factors {factors.shape} and offsets {offsets.shape} differ")
 
 
+def words(text: np.ndarray, kinds: np.ndarray) -> None:
+    """Raise TypeError unless text is uint32 and kinds uint8, ValueError unless both are rows."""
+    _row("words", np.uint32, text=text)
+    _row("words", np.uint8, kinds=kinds)
+
+
+def ngrams(words: np.ndarray, lengths: np.ndarray, most: int) -> None:
+    """Raise TypeError for other dtypes, ValueError unless rows of a length and most at least 2."""
+    _row("ngrams", np.uint64, words=words)
+    _row("ngrams", np.int64, lengths=lengths)
+    if words.shape != lengths.shape:
+        raise ValueError(f"ngrams: words {words.shape} and lengths {lengths.shape} differ")
+    if operator.index(most) < 2:
+        raise ValueError(f"ngrams: most must be at least 2 words, not {most}")
+    if len(words) >= 2**29:
+        raise ValueError(f"ngrams: {len(words)} words are too many; cut the text (2^29 are)")
+
+
+def byte_ngrams(text: np.ndarray, n: int, buckets: int = 1) -> None:
+    """Raise TypeError unless text is bytes, ValueError for another shape, n or buckets."""
+    _row("byte_ngrams", np.uint8, text=text)
+    if operator.index(n) < 1:
+        raise ValueError(f"byte_ngrams: n must be at least 1 byte, not {n}")
+    if not 1 <= operator.index(buckets) <= 2**31 or buckets & (buckets - 1):
+        raise ValueError(f"byte_ngrams: buckets must be a power of two up to 2^31, not {buckets}")
+
+
 def in_a_row(array: np.ndarray) -> np.ndarray:
     """An array as compiled code reads it, C-contiguous and aligned; itself if it is that."""
-    return np.require(array, requirements=("C", "A"))
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return np.require(array, requirements=("C", "A"))  # which takes microseconds to say as much
 
 
 def _row(op: str, dtype: type, **arrays: np.ndarray) -> None:

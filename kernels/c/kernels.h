@@ -66,6 +66,11 @@ void attention_backward(const attention_shape *s, const attention_sight *sight, 
                         const float *lse, float *dq, float *dk, float *dv, float *dbias,
                         float *scratch);
 
+/* byte_ngrams.c */
+void byte_ngrams(const uint8_t *text, int64_t size, int64_t n, uint32_t *hashes);
+int64_t byte_ngram_counts(const uint8_t *text, int64_t size, int64_t most, int64_t buckets,
+                          int32_t *table, uint32_t *ids, int32_t *counts);
+
 /* cross_entropy.c */
 void cross_entropy_forward(
     const float *logits, const int64_t *targets, float smoothing, float *losses, float *lse,
@@ -245,3 +250,9 @@ void rmsnorm_backward(
 /* softmax.c */
 void softmax_forward(const float *x, float *y, int64_t rows, int64_t columns);
 void softmax_backward(const float *dy, const float *y, float *dx, int64_t rows, int64_t columns);
+
+/* word_ngrams.c */
+int64_t split_words(const uint32_t *text, int64_t size, const uint8_t *kinds, int64_t known,
+                    int64_t every, uint64_t *hashes, int64_t *lengths, int64_t *counts);
+void repeated_ngrams(const uint64_t *words, const int64_t *lengths, int64_t count, int64_t most,
+                     int64_t *found, int32_t *numbers, int32_t *slots, uint64_t *keys);

@@ -7,6 +7,7 @@ jit.py how these are compiled, cached and threaded.
 from kernels.numba_jit.adamw import adamw_update, sum_of_squares
 from kernels.numba_jit.adamw8bit import adamw8bit_update
 from kernels.numba_jit.attention import attention_backward, attention_forward
+from kernels.numba_jit.byte_ngrams import byte_ngram_counts, byte_ngrams
 from kernels.numba_jit.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.numba_jit.decode import decode_step
 from kernels.numba_jit.dropout import dropout_backward, dropout_forward
@@ -38,3 +39,4 @@ from kernels.numba_jit.minhash import minhash_signature, shingle_hashes
 from kernels.numba_jit.muon import muon_update
 from kernels.numba_jit.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numba_jit.softmax import softmax_backward, softmax_forward
+from kernels.numba_jit.word_ngrams import repeated_ngrams, split_words

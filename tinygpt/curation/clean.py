@@ -18,6 +18,7 @@ from collections import Counter
 
 PAGES = 3  # with fewer nothing is called a header
 EDGE = 2  # lines at the top and the bottom of a page that may be one
+LONGEST = 60  # letters of a word that a line end broke, before it
 OFTEN = 0.5  # share of the pages that a header stands on
 
 # Controls but \t \n \f, marks of direction and width, soft hyphens, private use, what never is.
@@ -28,10 +29,11 @@ GONE = re.compile(
 CONTROLS = bytes(c for c in [*range(32), 127] if c not in b"\n\f")
 BREAKS = re.compile("[\x85\u2028]")
 SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-INSIDE = re.compile(r"(?<=\S) {2,}")
+INSIDE = re.compile(r" (?<=\S ) +")  # as pii.py says: what is looked for first comes first
 TRAILING = re.compile(r" +\n")
 BLANK = re.compile(r"\n{3,}")
-HYPHEN = re.compile(r"(\w+)-\n[ ]*([^\W\d_]\w*)")
+HYPHEN = re.compile(r"-\n(?<=\w-\n)[ ]*([^\W\d_]\w*)")
+ENDING = re.compile(r"\w+\Z")
 HYPHENATED = re.compile(r"\w+-\w+")
 NUMBER = re.compile(r"\d+")
 END_OF_TEXT = "<|endoftext|>"  # means the end of a document to a tokenizer, so none may say it
@@ -98,16 +100,19 @@ def joined(text: str) -> str:
     The hyphen stays where the text writes the word with one elsewhere, and before a capital.
     """
 
+    found = list(HYPHEN.finditer(text))
+    if not found:
+        return text
     written = set(HYPHENATED.findall(text))
-
-    def whole(found: re.Match[str]) -> str:
-        first, second = found.groups()
-        hyphenated = f"{first}-{second}"
-        if hyphenated in written or second[0].isupper() or first.isdigit():
-            return hyphenated
-        return first + second
-
-    return HYPHEN.sub(whole, text)
+    made, at = [], 0
+    for match in found:
+        ending = ENDING.search(text[max(at, match.start() - LONGEST) : match.start()])
+        first, second = ending[0] if ending else "", match[1]
+        made.append(text[at : match.start()])
+        at = match.start(1)
+        if f"{first}-{second}" in written or second[0].isupper() or first.isdigit():
+            made.append("-")
+    return "".join(made) + text[at:]
 
 
 def _mended(text: str) -> str:

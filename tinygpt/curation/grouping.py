@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from tinygpt.curation import near, split
-from tinygpt.curation.work import Work
+from tinygpt.curation.work import Work, read_row
 from tinygpt.storage.durable import replace_file
 from tinygpt.text.split import SPLITS
 
@@ -71,20 +71,21 @@ class _Pool:
 
     def __init__(self, work: Work):
         self.work, self.total = work, 0
-        documents, sizes, digests, homes = [], [], [], []
+        documents, sizes, digests, homes, places = [], [], [], [], []
         for part in range(work.parts):
             alive = work.load("alive", part)
             documents.append(self.total + alive["document"].astype(np.int64))
             sizes.append(alive["bytes"])
+            places.append(alive["place"])
             digest = work.load("digests", part)
             digests.append(digest[alive["document"]])
             homes.append(np.full(len(alive), part))
             self.total += len(digest)
-        self._ends = np.cumsum([len(home) for home in homes])
         self.order = np.lexsort((np.concatenate(documents), -np.concatenate(sizes)))
         self.documents = np.concatenate(documents)[self.order]
         self.digests = np.concatenate(digests)[self.order]
         self._home = np.concatenate(homes)[self.order]
+        self._place = np.concatenate(places)[self.order]
         self.shingles = lru_cache(HELD)(self._shingles)
 
     def keys(self, band: int) -> np.ndarray:
@@ -93,12 +94,9 @@ class _Pool:
         return np.concatenate([np.asarray(part) for part in parts])[self.order]
 
     def _shingles(self, i: int) -> np.ndarray:
-        part = int(self._home[i])
-        first = int(self._ends[part - 1]) if part else 0
-        place = int(self.work.load("alive", part, mapped=True)["place"][self.order[i] - first])
-        with open(self.work.path("judged", part), "rb") as file:
-            file.seek(place)
-            return near.shingles(json.loads(file.readline())["text"])
+        with open(self.work.path("judged", int(self._home[i])), "rb") as file:
+            file.seek(self._place[i])
+            return near.shingles(read_row(file)["text"])
 
 
 def _copies(

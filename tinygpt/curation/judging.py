@@ -7,8 +7,8 @@ In this order, and the first that drops a document is the reason:
     gopher ... fineweb                                      rules/__init__.py
     quality  decontamination  pii                           what it holds
 
-Leaves of a part:  judged-N.jsonl   a document a line: text, fate, what was measured and taken out
-                   alive-N.npy      ALIVE: of those that are kept, where their lines begin
+Leaves of a part:  judged-N.rows    work.row_of: text, fate, what was measured and taken out
+                   alive-N.npy      ALIVE: of those that are kept, where they begin
                    keys-N.npy       (bands, kept) uint64, of near.py
 
 Read next: near.py, grouping.py.
@@ -28,7 +28,7 @@ from tinygpt.curation.language import UNKNOWN
 from tinygpt.curation.rules import c4
 from tinygpt.curation.rules.settings import measure
 from tinygpt.curation.rules.view import View
-from tinygpt.curation.work import Work
+from tinygpt.curation.work import Work, row_of
 from tinygpt.storage.durable import replacing
 
 EXCERPT = 1000  # characters that are kept of what was dropped
@@ -63,14 +63,14 @@ class Document:
         self.fate = rule
         self.removed[rule] = self.removed.get(rule, 0) + len(self.text.encode())
 
-    def line(self, redacted: bool) -> bytes:
-        """As it stands in judged-N.jsonl.  redacted: what is kept of a dropped one is as well."""
+    def packed(self, redacted: bool) -> bytes:
+        """As it stands in judged-N.rows.  redacted: what is kept of a dropped one is as well."""
         text = self.text
         if self.fate != KEPT:
             text = pii.redact(text)[0][:EXCERPT] if redacted else text[:EXCERPT]
         measured = [_short(value) for value in self.measured.values()]
         made = {**self.row, "fate": self.fate, "removed": self.removed, "measured": measured}
-        return json.dumps({**made, "text": text}, ensure_ascii=False).encode() + b"\n"
+        return row_of(made, text)
 
 
 def _short(value: float) -> float | None:
@@ -154,18 +154,16 @@ def judge_part(work: Work, part: int) -> None:
     firsts = work.load("firsts", None, mapped=True)
     near_on = work.settings.of("near")["on"]
     alive: list[tuple[int, int, int]] = []
-    keys: list[np.ndarray] = []
+    signatures: list[np.ndarray] = []
     with replacing(work.path("judged", part)) as out:
         for number, (document, gone) in enumerate(_documents(work, part)):
             judge(document, int(firsts[base + number]) == base + number, gone)
             if document.fate == KEPT:
                 alive.append((number, out.size, len(document.text.encode())))
                 if near_on:
-                    keys.append(near.keys(near.shingles(document.text)))
-            out.write(document.line(judge.pii["on"]))
-        bands = near.BANDS + near.LOOSE_BANDS
-        made = np.array(keys, np.uint64).reshape(-1, bands).T
-        work.save("keys", part, np.ascontiguousarray(made))
+                    signatures.append(near.signature(near.shingles(document.text)))
+            out.write(document.packed(judge.pii["on"]))
+        work.save("keys", part, near.banded(signatures))
         work.save("alive", part, np.array(alive, ALIVE))
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -62,7 +62,10 @@ def shingles(text: str) -> np.ndarray:
     """The hashes of a text's shingles, (shingles,) uint64, sorted, each once."""
     unspaced = is_unspaced(text)
     n = CHARACTERS if unspaced else WORDS
-    return np.unique(shingle_hashes(normalized(text, unspaced), n))
+    hashes = np.sort(shingle_hashes(normalized(text, unspaced), n))
+    new = np.ones(len(hashes), bool)
+    np.not_equal(hashes[1:], hashes[:-1], out=new[1:])
+    return hashes[new]
 
 
 def is_unspaced(text: str) -> bool:
@@ -81,16 +84,30 @@ def normalized(text: str, unspaced: bool | None = None) -> np.ndarray:
     return np.frombuffer(data, np.uint8)
 
 
-def keys(hashes: np.ndarray) -> np.ndarray:
-    """(BANDS + LOOSE_BANDS,) uint64: equal in a band where two documents are candidates."""
+def signature(hashes: np.ndarray) -> np.ndarray:
+    """A document's numbers for all bands, (BANDS * ROWS + LOOSE_BANDS * LOOSE_ROWS,) uint32."""
+    return np.concatenate([
+        minhash_signature(hashes, *functions) for functions in (FUNCTIONS, LOOSE_FUNCTIONS)
+    ])
+
+
+def banded(signatures: Sequence[np.ndarray]) -> np.ndarray:
+    """(BANDS + LOOSE_BANDS, documents) uint64: a band's numbers as one key."""
+    count, sizes = len(signatures), (BANDS * ROWS, LOOSE_BANDS * LOOSE_ROWS)
+    numbers = np.array(signatures, np.uint32).reshape(count, sum(sizes))
     made = []
-    for functions, rows in ((FUNCTIONS, ROWS), (LOOSE_FUNCTIONS, LOOSE_ROWS)):
-        signature = minhash_signature(hashes, *functions).reshape(-1, rows).astype(np.uint64)
-        folded = signature[:, 0]
+    for held, rows in zip(np.split(numbers, sizes[:1], axis=1), (ROWS, LOOSE_ROWS), strict=True):
+        held = held.reshape(count, held.shape[1] // rows, rows).T
+        folded = held[0].astype(np.uint64)                              # (bands, documents)
         for row in range(1, rows):
-            folded = (folded ^ folded >> np.uint64(29)) * _POWERS[row] + signature[:, row]
+            folded = (folded ^ folded >> np.uint64(29)) * _POWERS[row] + held[row]
         made.append(folded)
     return np.concatenate(made)
+
+
+def keys(hashes: np.ndarray) -> np.ndarray:
+    """(BANDS + LOOSE_BANDS,) uint64: equal in a band where two documents are candidates."""
+    return banded([signature(hashes)])[:, 0]
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:

@@ -28,12 +28,17 @@ EMAIL = re.compile(
     r"(?<![\w.+%-])[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
     r"@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?![\w-])"
 )
-IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]){11,30}(?![A-Za-z0-9])")
-IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
+# What may not stand before is asked after the first character: a pattern that begins with a class
+# of characters is searched for three times as fast as one that begins with a look behind.
+IBAN = re.compile(
+    r"[A-Z](?<![A-Za-z0-9].)[A-Z]\d{2}(?:[ ]?[A-Z0-9]){11,30}(?![A-Za-z0-9])", re.DOTALL
+)
+IPV4 = re.compile(r"\d(?<![\w.].)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?!\w|\.\d)", re.DOTALL)
 IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])")
 # Digits with what stands between those of a phone or a card; ends are looked at by the checks.
 DIGITS = re.compile(
-    r"(?<![\w.,/:=#-])(?:\+|\()?\d(?:[ .\-/()\u2011\u2013]{0,2}\d){6,18}(?![\w@]|[.,:/-]\d)"
+    r"[+(\d](?<![\w.,/:=#-].)(?:(?<=\d)|\d)(?:[ .\-/()\u2011\u2013]{0,2}\d){6,18}"
+    r"(?![\w@]|[.,:/-]\d)", re.DOTALL
 )
 BETWEEN = re.compile(r"\D+")
 PHONE_WORDS = re.compile(
@@ -51,7 +56,8 @@ DATE = re.compile(
 )
 VERSION = re.compile(r"(?:version|ver|v|release|build|firmware|section|§|chapter)[\s.:]*$", re.I)
 AMERICAN = re.compile(r"(?:1[-. ])?\(?[2-9]\d\d\)?[-. ][2-9]\d\d[-. ]\d{4}")
-HAS_DIGITS = re.compile(r"\d\D{0,2}\d\D{0,2}\d\D{0,2}\d|:[0-9A-Fa-f]{0,4}:")
+FOUR_DIGITS = re.compile(r"\d\D{0,2}\d\D{0,2}\d\D{0,2}\d")  # all but IPV6 hold four
+COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")  # and that two
 BEFORE = 40  # characters that may say what a number is
 
 
@@ -85,15 +91,19 @@ def redact(text: str) -> tuple[str, dict[str, int]]:
         return replacement
 
     if "@" in text:
-        text = EMAIL.sub(put("EMAIL", lambda match: match[0]), text)
-    if not HAS_DIGITS.search(text):
-        return text, dict(found)
-    text = IBAN.sub(put("IBAN", _iban), text)
-    if text.count(".") >= 3:
+        email = put("EMAIL", lambda match: match[0])
+        text = "\n".join(
+            EMAIL.sub(email, line) if "@" in line else line for line in text.split("\n")
+        )
+    digits = FOUR_DIGITS.search(text) is not None
+    if digits:
+        text = IBAN.sub(put("IBAN", _iban), text)
+    if digits and text.count(".") >= 3:
         text = IPV4.sub(put("IP", _address), text)
-    if text.count(":") >= 2:
+    if COLONS.search(text):
         text = IPV6.sub(put("IP", _address), text)
-    text = DIGITS.sub(lambda match: _number(match, found), text)
+    if digits:
+        text = DIGITS.sub(lambda match: _number(match, found), text)
     return text, dict(found)
 
 

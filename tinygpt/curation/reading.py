@@ -1,6 +1,6 @@
 """First stage, a part at a time: files become clean documents, each with its language and hash.
 
-Leaves of a part:  read-N.jsonl   a document a line        read-N.json    files, common words
+Leaves of a part:  read-N.rows    work.row_of             read-N.json    files, common words
                    digests-N.npy  (documents, 2) uint64    units-N.npy    exact.UNIT
 
 Read next: survey.py.
@@ -16,11 +16,11 @@ import numpy as np
 
 from tinygpt.curation import exact, readers
 from tinygpt.curation.clean import clean
-from tinygpt.curation.language import identifier
-from tinygpt.curation.work import Work
+from tinygpt.curation.language import UNKNOWN, identifier
+from tinygpt.curation.work import Work, row_of
 from tinygpt.storage.durable import replace_file, replacing
 
-LOOKED_AT = 4000  # characters of a document from which common words are counted
+LOOKED_AT = 2000  # characters of a document from which common words are counted
 COMMON = 200  # words of each language that a part hands on
 
 
@@ -48,15 +48,16 @@ def read_part(work: Work, part: int) -> None:
                     (hashed, len(digests), unit) for hashed, unit in _units(text, rules)
                 ]
                 digests.append(exact.digest(text))
-                counter = words.setdefault(language, Counter())
-                counter.update(text[:LOOKED_AT].lower().split())
+                if language != UNKNOWN:
+                    counter = words.setdefault(language, Counter())
+                    counter.update(text[:LOOKED_AT].lower().split())
                 before, after = len(found.text.encode()), len(text.encode())
                 row = {
                     "name": source.name + found.label, "source": number,
                     "encoding": found.encoding, "language": language, "score": round(score, 4),
-                    "bytes": before, "cleaned": before - after, "text": text,
+                    "bytes": before, "cleaned": before - after,
                 }
-                out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                out.write(row_of(row, text))
                 file["documents"] += 1
         common = {
             language: sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:COMMON]

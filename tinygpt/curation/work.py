@@ -1,7 +1,7 @@
 """The work that a curation does, in steps that survive a kill.
 
     CORPUS/.curate/plan.json             sources, parts and settings: what is to be done
-    CORPUS/.curate/read-00000.jsonl      what a stage made of a part; there when it is whole
+    CORPUS/.curate/read-00000.rows       what a stage made of a part; there when it is whole
     ...
 
 Each stage makes files of files, a part at a time, and every file appears under its name when it is
@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -30,7 +30,8 @@ from tinygpt.curation.source import Source
 from tinygpt.storage.durable import replace_file, replacing
 
 FOLDER = ".curate"
-VERSION = 1  # of what the stages make; another begins anew
+VERSION = 2  # of what the stages make; another begins anew
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 class Work:
@@ -50,7 +51,7 @@ class Work:
         rows = ((number, self.plan["sources"][number]) for number in self.plan["parts"][part])
         return [(n, Source(Path(r["path"]), r["name"], r["start"], r["stop"])) for n, r in rows]
 
-    def path(self, name: str, part: int | None = None, suffix: str = ".jsonl") -> Path:
+    def path(self, name: str, part: int | None = None, suffix: str = ".rows") -> Path:
         """Where a stage's file is, of a part or of the whole."""
         return self.folder / (f"{name}{suffix}" if part is None else f"{name}-{part:05d}{suffix}")
 
@@ -70,8 +71,25 @@ class Work:
     def rows(self, name: str, part: int) -> Iterator[dict[str, Any]]:
         """The rows that a stage wrote of a part."""
         with open(self.path(name, part), "rb") as file:
-            for line in file:
-                yield json.loads(line)
+            while row := read_row(file):
+                yield row
+
+
+def row_of(row: dict[str, Any], text: str) -> bytes:
+    """A document as stages hand it on: a line of JSON that says how many bytes its text has, then
+    those as they are, for JSON would have to look at every letter."""
+    data = text.encode()
+    return _JSON.encode({**row, "size": len(data)}).encode() + b"\n" + data
+
+
+def read_row(file: BinaryIO) -> dict[str, Any]:
+    """The row that begins here, its text under "text"; {} at the end."""
+    line = file.readline()
+    if not line:
+        return {}
+    row: dict[str, Any] = json.loads(line)
+    row["text"] = file.read(row.pop("size")).decode()
+    return row
 
 
 @lru_cache(maxsize=1)

@@ -41,13 +41,24 @@ def keep_lines(text: str, rules: LineRules) -> tuple[str, int]:
     low = text.lower()
     phrases = [phrase for phrase in rules.phrases if phrase in low]
     longest = rules.longest_word
-    if longest is not None and max(map(len, text.split()), default=0) <= longest:
+    if longest is not None and not _may_hold_longer(text, longest):
         longest = None
     if not phrases and not rules.terminal and rules.words is None and longest is None:
         return text, 0
     found = text.split("\n")
     kept = [line for line in found if not line.strip() or _kept(line, rules, phrases, longest)]
     return "\n".join(kept).strip("\n"), len(found) - len(kept)
+
+
+def _may_hold_longer(text: str, longest: int) -> bool:
+    """False if no word of a text is longer: spaces are nowhere further apart."""
+    at = 0
+    while at + longest < len(text):
+        end = at + longest + 1
+        at = 1 + max(text.rfind(" ", at, end), text.rfind("\n", at, end))
+        if not at:
+            return True
+    return False
 
 
 def _kept(line: str, rules: LineRules, phrases: Sequence[str], longest: int | None) -> bool:

@@ -25,4 +25,4 @@ def short_lines(view: View) -> float:
 
 def line_breaks(view: View) -> float:
     """Line ends for each word."""
-    return view.text.count("\n") / max(1, len(view.words))
+    return view.text.count("\n") / max(1, view.words)

@@ -19,24 +19,24 @@ BULLETS = ("•", "-", "*", "‣", "◦", "–")
 
 def words(view: View) -> float:
     """How many words."""
-    return float(len(view.words))
+    return float(view.words)
 
 
 def word_length(view: View) -> float:
     """Their mean length, characters."""
     if view.unspaced or not view.words:
         return math.nan
-    return float(view.word_lengths.mean())
+    return view.characters / view.words
 
 
 def hashes(view: View) -> float:
     """"#" for each word."""
-    return view.text.count("#") / max(1, len(view.words))
+    return view.text.count("#") / max(1, view.words)
 
 
 def ellipses(view: View) -> float:
     """"..." or "…" for each word."""
-    return (view.text.count("...") + view.text.count("…")) / max(1, len(view.words))
+    return (view.text.count("...") + view.text.count("…")) / max(1, view.words)
 
 
 def bullets(view: View) -> float:
@@ -51,15 +51,12 @@ def ellipsis_lines(view: View) -> float:
 
 def letters(view: View) -> float:
     """Share of tokens that hold a letter.  Tokens: what is only punctuation counts here."""
-    if not view.tokens:
-        return 0.0
-    rest = [token for token in view.tokens if not token[0].isalpha()]  # few: the others hold one
-    without = sum(not any(map(str.isalpha, token)) for token in rest)
-    return 1 - without / len(view.tokens)
+    tokens, unlettered = view.tokens
+    return 1 - unlettered / tokens if tokens else 0.0
 
 
 def stop_words(view: View) -> float:
     """How many different words of the commonest of its language."""
     if view.unspaced or not view.common:
         return math.nan
-    return float(len(view.common & {word.lower() for word in view.words}))  # type: ignore[operator]
+    return float(view.stop_words)

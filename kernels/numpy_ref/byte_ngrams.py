@@ -1,0 +1,50 @@
+"""A text as counts of short strings of bytes: what a classifier of texts looks at.
+
+    byte_ngrams          the hash of every n bytes in a row
+    byte_ngram_counts    how often each hash of 1 ... most bytes occurs, in so many buckets
+
+Bytes of UTF-8 need no words, no alphabet and no script. Hashing them into buckets (Weinberger et
+al. 2009) needs no table of the n-grams that there are, at the price that some share a bucket.
+
+A hash: h = h * 0x01000193 ^ byte for each byte (as FNV does, its first byte as it is), mixed with a
+factor that depends on n. All modulo 2^32, so every version makes the same.
+
+Also written in: numba_jit/byte_ngrams.py, c/byte_ngrams.c.  Read next: word_ngrams.py.
+"""
+
+import numpy as np
+
+from kernels import checks
+
+
+def byte_ngrams(text, n):
+    """A hash of every n bytes in a row.
+
+    text: (size,) uint8.  n: at least 1.  Returns (size - n + 1,) uint32, none for a shorter text.
+    Raises TypeError for another dtype, ValueError for another shape or n.
+    """
+    checks.byte_ngrams(text, n)
+    if len(text) < n:
+        return np.empty(0, np.uint32)
+    data = text.astype(np.uint32)
+    hashed = data[: len(data) - n + 1].copy()
+    for i in range(1, n):
+        hashed = hashed * np.uint32(0x01000193) ^ data[i : len(data) - n + 1 + i]
+    hashed = (hashed ^ hashed >> np.uint32(15)) * np.uint32(0x85EBCA6B + 2 * n)
+    return hashed ^ hashed >> np.uint32(13)
+
+
+def byte_ngram_counts(text, most, buckets):
+    """How often the hashes of 1 ... most bytes occur.
+
+    text: (size,) uint8.  buckets: a power of two; a hash goes to the one that its last bits name.
+    Returns (ids (found,) uint32, counts (found,) int32): the buckets that are not empty, in the
+    order in which the n-grams first meet them, all of one byte before all of two.
+    Raises TypeError for another dtype, ValueError for another shape, `most` or `buckets`.
+    """
+    checks.byte_ngrams(text, most, buckets)
+    hashed = [byte_ngrams(text, n) for n in range(1, most + 1)]
+    ids = np.concatenate(hashed) & np.uint32(buckets - 1)
+    ids, first, counts = np.unique(ids, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return ids[order], counts[order].astype(np.int32)
