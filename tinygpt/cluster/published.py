@@ -51,7 +51,7 @@ RUNS = (
     Published(
         "OPT-175B, 1,024 A100", GPT3._replace(vocab=50272), Cluster(A100, 1024, 200 * GBIT),
         Cut(128, 8, 1, 8, 1, 2, recompute=True, fused=False), 1024, 300e9, 33.0,
-        "metaseq, projects/OPT/chronicles/final_update.md and launcher/opt_baselines.py",
+        "metaseq, its OPT chronicles' final update, and the launcher's OPT baselines",
         "33 days of continuous training; with their failures it took 56 days by the calendar",
     ),
     Published(

@@ -124,7 +124,7 @@ class Law(NamedTuple):
     @classmethod
     def of(cls, runs: Sequence[Run], draws: int = DRAWS, seed: int = 0) -> Law:
         """Fit runs, and draws of them."""
-        rng, best, found = np.random.default_rng(seed), fit(runs), []
+        rng, best, found = np.random.default_rng(seed), fit(runs), list[Fit]()
         while len(found) < draws:
             drawn = [runs[i] for i in rng.integers(0, len(runs), len(runs))]
             kinds = zip(*(run[:2] for run in drawn), strict=True)
