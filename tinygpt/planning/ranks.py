@@ -37,8 +37,8 @@ LATENCY = 2e-4  # seconds of a message between two machines over a switch, both 
 # added up), and for a value that is made int8, with what rounding leaves over, and back.
 HANDLING, CODES = 0.9e-9, 4e-9
 EVERY = 30  # local steps between two meetings, where the settings do not say
-# Another way must take at most so much of a simpler one's time to be advised; local steps, which
-# are another training, so much.
+# Another way must take at most so much of a simpler one's time to be advised; and local steps,
+# which are another training, so much.
 SIMPLER, OTHERWISE = 0.95, 0.85
 
 
@@ -78,7 +78,7 @@ def read_link(text: str) -> Link:
         return Link(float(name) * 1e6 / 8, f"{float(name):g} Mbit/s, as measured")
     raise UsageError(
         f"--link {text!r} is no link. Give one of {', '.join(NAMES)}, or a number: the Mbit/s "
-        "that `python -m bench link` measures."
+        "that `python -m bench link` measures (its mbit)."
     )
 
 
@@ -105,7 +105,7 @@ def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
     passes = trial.pass_seconds[1] / trial.batch_size  # seconds of a sequence
     one = sequences * passes + trial.update_seconds
     last = passes * min(share, recipe.batch_size)  # the pass whose backward hides
-    every = getattr(recipe, "local_steps", None) or EVERY
+    every = recipe.local_steps or EVERY
     memory = _memory(plan, share)
     moments = memory.moments
     work = share * passes
