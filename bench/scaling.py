@@ -11,11 +11,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
+import numpy as np
 
-from tinygpt.planning.scaling import FILE, Law, fit, runs
+from tinygpt.planning.scaling import FILE, Law, fit, floors, runs
+from tinygpt.text.stories import one_story
+from tinygpt.text.stories.teller import Dice
+
+T = TypeVar("T")
 
 FROM = ("bench.dial_runs on 10 MB of stories (seed 0), letters, batch 8 of 128, Muon at 1e-2: "
         "parameters in blocks, tokens, nats a token held out")
@@ -45,6 +52,40 @@ def keep(files: tuple[Path, ...]) -> None:
     click.echo(f"{FILE}: {len(kept)} runs")
 
 
+class CountingDice(Dice):
+    """Dice that add up how surprising their throws were, in nats."""
+
+    nats = 0.0
+
+    def chance(self, p: float) -> bool:
+        thrown = super().chance(p)
+        self.nats -= math.log(p if thrown else 1 - p)
+        return thrown
+
+    def pick(self, options: Sequence[T]) -> T:
+        thrown = super().pick(options)
+        self.nats -= math.log(sum(one == thrown for one in options) / len(options))
+        return thrown
+
+    def several(self, options: Sequence[T], count: int) -> list[T]:
+        self.nats += sum(math.log(len(options) - i) for i in range(count))
+        return super().several(options, count)
+
+
+def entropy(stories: int) -> float:
+    """Nats a letter of the program that writes the stories: no model's loss is less, for long.
+
+    An upper bound, since not every throw shows. Throws for a length or a form (two to four a story)
+    are not counted.
+    """
+    nats = letters = 0.0
+    for seed in range(stories):
+        dice = CountingDice(np.random.default_rng(seed))
+        letters += len(one_story(dice).text) + 1
+        nats += dice.nats
+    return nats / letters
+
+
 def show() -> None:
     """Print the fit with its spread, and each run by the law of the others."""
     kept = runs()
@@ -52,6 +93,9 @@ def show() -> None:
     for name, value, *drawn in zip(law.fit._fields, law.fit, *law.draws, strict=True):
         low, high = sorted(drawn)[len(drawn) // 20], sorted(drawn)[-len(drawn) // 20]
         click.echo(f"{name:12} {value:10.4g}   nine of ten: {low:.4g} to {high:.4g}")
+    found, most = floors(kept), entropy(200)
+    click.echo(f"floors that fit about as well: {found[0]:.3f} to {found[-1]:.3f}; of the stories' "
+               f"own dice, counted: {most:.3f} nats a letter at most")
     covered = 0
     for i, run in enumerate(kept):
         others = Law.of([*kept[:i], *kept[i + 1 :]], draws=60)

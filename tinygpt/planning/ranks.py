@@ -37,8 +37,8 @@ LATENCY = 2e-4  # seconds of a message between two machines over a switch, both 
 # added up), and for a value that is made int8, with what rounding leaves over, and back.
 HANDLING, CODES = 0.9e-9, 4e-9
 EVERY = 30  # local steps between two meetings, where the settings do not say
-# Another way must take at most so much of a simpler one's time to be advised; local steps, which
-# are another training, so much.
+# Another way must take at most so much of a simpler one's time to be advised; and local steps,
+# which are another training, so much.
 SIMPLER, OTHERWISE = 0.95, 0.85
 
 

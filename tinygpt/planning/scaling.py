@@ -7,8 +7,10 @@
 N are the parameters in blocks, D tokens that are never read twice. For given a and b the law is
 linear in E, A and B, so that they follow by least squares; a and b are looked for on a grid that
 narrows. How sure all that is, the bootstrap says: the same fit on runs drawn from ours with
-replacement, again and again. A single run also differs from any law, by seed and by all that the
-law leaves out: the interval adds one of the fit's own misses.
+replacement, again and again. Runs that are far from the floor E hardly know it, and so it is drawn
+too, from all floors with which the law fits about as well as with the best. What is expected is the
+middle of the draws. A single run also differs from any law, by seed and by all that the law leaves
+out: the interval adds one of the fit's own misses.
 
 The runs (scaling.json) are of one family on one text, the generated stories, letter by letter; they
 differ in size and length alone. laws.py, by which `--minutes` chooses, knows more (vocabularies,
@@ -32,6 +34,8 @@ FILE = Path(__file__).parent / "scaling.json"
 POWERS = (0.05, 1.5)  # between which a and b are looked for
 GRID, ZOOMS = 9, 6  # points each way, and how often the grid narrows around the best
 DRAWS = 200  # of the bootstrap
+FLOORS = 17  # that are tried, from 0 to the least loss of a run
+WORSE = 4.0  # times the squares' share of a constant, as which a floor may be worse (95 % of F)
 SIZES = 3  # different sizes, and lengths, that a draw must have
 
 
@@ -65,11 +69,17 @@ class Fit(NamedTuple):
         return parameters, operations / 6 / parameters
 
 
-def fit(runs: Sequence[Run]) -> Fit:
+def fit(runs: Sequence[Run], floor: float | None = None) -> Fit:
     """The law that misses these runs the least, in relative terms.
 
+    floor: E, None to find it.
     Raises ValueError for runs of fewer than three sizes or three lengths.
     """
+    return _fitted(runs, floor)[0]
+
+
+def _fitted(runs: Sequence[Run], floor: float | None) -> tuple[Fit, float]:
+    """The fit, and the sum of its squared misses."""
     n, d, loss = np.array(runs, dtype=np.float64).T
     for name, values in (("sizes", n), ("lengths", d)):
         if len(np.unique(values)) < SIZES:
@@ -79,43 +89,61 @@ def fit(runs: Sequence[Run]) -> Fit:
     x, y = n / middle[0], d / middle[1]
     low = np.array([POWERS[0], POWERS[0]])
     high = np.array([POWERS[1], POWERS[1]])
+    target = np.ones(len(n)) if floor is None else 1 - floor / loss
     for _ in range(ZOOMS):
         grid = [np.geomspace(low[i], high[i], GRID) for i in (0, 1)]
-        a, b = (axis.ravel() for axis in np.meshgrid(*grid, indexing="ij"))
-        terms = np.stack([np.ones((len(a), len(n))), x ** -a[:, None], y ** -b[:, None]], axis=-1)
-        found, miss = _solve(terms / loss[:, None])
+        powers = np.stack([axis.ravel() for axis in np.meshgrid(*grid, indexing="ij")])  # (2, G)
+        terms = [x ** -powers[0][:, None], y ** -powers[1][:, None]]
+        terms += [np.ones_like(terms[0])] if floor is None else []
+        found, miss = _solve(np.stack(terms, axis=-1) / loss[:, None], target)
         best = int(miss.argmin())
         step = [axis[1] / axis[0] for axis in grid]
-        centre = np.array([a[best], b[best]])
+        centre = powers[:, best]
         low, high = np.maximum(centre / step, POWERS[0]), np.minimum(centre * step, POWERS[1])
-    floor, size, data = found[best]
-    a, b = centre
-    return Fit(float(floor), float(size * middle[0]**a), float(a), float(data * middle[1]**b),
-               float(b))
+    size, data, *free = (float(value) for value in found[best])
+    a, b = (float(power) for power in centre)
+    return Fit(free[0] if floor is None else floor, size * middle[0]**a, a, data * middle[1]**b,
+               b), float(miss[best])
 
 
-def _solve(terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least squares of `terms @ (E, A, B) = 1` for each pair of powers, none of them negative.
+def _solve(terms: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares of `terms @ factors = target` for each pair of powers, no factor negative.
 
-    terms: (G, R, 3).  Returns (G, 3) and the sums of squares, (G,).
+    terms: (G, R, K).  target: (R,).  Returns (G, K) and the sums of squares, (G,).
     """
-    found = np.zeros((len(terms), 3))
-    miss = np.full(len(terms), np.inf)
-    for used in ([0, 1, 2], [1, 2], [0, 2], [0, 1]):  # one that would be negative is left out
-        part = terms[:, :, used]
-        square = np.einsum("gri,grj->gij", part, part)
-        square += 1e-12 * np.trace(square, axis1=1, axis2=2)[:, None, None] * np.eye(len(used))
-        values = np.linalg.solve(square, part.sum(axis=1)[:, :, None])[:, :, 0]
-        off = ((np.einsum("gri,gi->gr", part, values) - 1) ** 2).sum(axis=1)
-        better = (values >= 0).all(axis=1) & (off < miss)
-        miss[better] = off[better]
-        found[better] = 0.0
-        found[np.ix_(better, used)] = values[better]
+    found, miss = _least_squares(terms, target)
+    (below,) = np.nonzero((found < 0).any(axis=1))
+    miss[below], everything = np.inf, range(terms.shape[2])
+    for out in everything if len(below) else ():  # one that would be negative is left out
+        used = [k for k in everything if k != out]
+        values, off = _least_squares(terms[below][:, :, used], target)
+        better = (values >= 0).all(axis=1) & (off < miss[below])
+        places = below[better]
+        miss[places], found[places] = off[better], 0.0
+        found[np.ix_(places, used)] = values[better]
     return found, miss
 
 
+def _least_squares(terms: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As _solve, of any sign."""
+    turned = terms.swapaxes(1, 2)
+    square = turned @ terms
+    tiny = 1e-12 * np.trace(square, axis1=1, axis2=2)
+    square += tiny[:, None, None] * np.eye(terms.shape[2])
+    values = np.linalg.solve(square, (turned @ target)[:, :, None])[:, :, 0]
+    return values, (((terms @ values[:, :, None])[:, :, 0] - target) ** 2).sum(axis=1)
+
+
+def floors(runs: Sequence[Run]) -> list[float]:
+    """Values of E with which the law fits these runs about as well as with the best of them."""
+    tried = np.linspace(0.0, min(run.loss for run in runs), FLOORS)[:-1]
+    misses = np.array([_fitted(runs, float(floor))[1] for floor in tried])
+    free = max(1, len(runs) - len(Fit._fields))
+    return [float(f) for f in tried[misses <= misses.min() * (1 + WORSE / free)]]
+
+
 class Law(NamedTuple):
-    """fit: the best.  draws: the bootstrap's.  misses: log of seen to said, of each run."""
+    """fit: the best by its squares.  draws: the bootstrap's.  misses: log of seen to said."""
 
     fit: Fit
     draws: tuple[Fit, ...]
@@ -124,12 +152,13 @@ class Law(NamedTuple):
     @classmethod
     def of(cls, runs: Sequence[Run], draws: int = DRAWS, seed: int = 0) -> Law:
         """Fit runs, and draws of them."""
-        rng, best, found = np.random.default_rng(seed), fit(runs), list[Fit]()
+        rng, best, likely = np.random.default_rng(seed), fit(runs), floors(runs)
+        found: list[Fit] = []
         while len(found) < draws:
             drawn = [runs[i] for i in rng.integers(0, len(runs), len(runs))]
             kinds = zip(*(run[:2] for run in drawn), strict=True)
             if min(len(set(kind)) for kind in kinds) >= SIZES:
-                found.append(fit(drawn))
+                found.append(fit(drawn, likely[rng.integers(len(likely))]))
         n, d, loss = np.array(runs, dtype=np.float64).T
         # Five constants have bent towards the runs: a new one misses by more.
         more = np.sqrt(len(runs) / max(1, len(runs) - len(best)))
@@ -137,7 +166,7 @@ class Law(NamedTuple):
 
     def loss(self, parameters: float, tokens: float) -> float:
         """What is expected, nats a token."""
-        return float(self.fit.loss(parameters, tokens))
+        return float(np.median([draw.loss(parameters, tokens) for draw in self.draws]))
 
     def interval(
         self, parameters: float, tokens: float, share: float = 0.9

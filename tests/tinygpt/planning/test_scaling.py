@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bench.scaling import entropy
 from tinygpt.planning import scaling
 from tinygpt.planning.scaling import Fit, Law, Run, fit
 
@@ -31,8 +32,8 @@ def test_no_constant_is_negative_where_a_term_is_not_there():
 
 def test_intervals_cover_new_runs_about_as_often_as_they_say():
     covered = []
-    for seed in range(8):
-        law = Law.of(made(0.01, seed), draws=40)
+    for seed in range(6):
+        law = Law.of(made(0.01, seed), draws=24)
         rng = np.random.default_rng(100 + seed)
         for n, d in ((6e4, 7e5), (5e5, 3e6), (5e6, 8e6)):
             low, high = law.interval(n, d)
@@ -63,11 +64,21 @@ def test_the_runs_that_ship_are_of_many_sizes_and_fit_their_law_closely():
     assert np.sqrt(np.mean(scaling.law().misses**2)) < 0.05
 
 
+def test_the_floor_that_fits_is_no_more_than_the_stories_own_dice_leave_open():
+    assert max(scaling.floors(scaling.runs())) < entropy(60)
+
+
+def test_a_floor_that_is_given_is_kept():
+    found = fit(made(0.0), floor=TRUE.floor)
+    assert found.floor == TRUE.floor
+    np.testing.assert_allclose(found, TRUE, rtol=0.02)
+
+
 def test_a_run_left_out_is_covered_by_the_intervals_of_the_others():
     kept = scaling.runs()
     covered = []
     for i, run in enumerate(kept):
-        law = Law.of([*kept[:i], *kept[i + 1 :]], draws=40)
+        law = Law.of([*kept[:i], *kept[i + 1 :]], draws=24)
         low, high = law.interval(run.parameters, run.tokens)
         covered.append(low <= run.loss <= high)
     assert np.mean(covered) >= 0.85
