@@ -120,7 +120,7 @@ def _solve(terms: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarra
         better = (values >= 0).all(axis=1) & (off < miss[below])
         places = below[better]
         miss[places], found[places] = off[better], 0.0
-        found[np.ix_(places, used)] = values[better]
+        found[places[:, None], used] = values[better]
     return found, miss
 
 

@@ -78,7 +78,7 @@ def test_a_run_left_out_is_covered_by_the_intervals_of_the_others():
     kept = scaling.runs()
     covered = []
     for i, run in enumerate(kept):
-        law = Law.of([*kept[:i], *kept[i + 1 :]], draws=24)
+        law = Law.of([*kept[:i], *kept[i + 1 :]], draws=12)
         low, high = law.interval(run.parameters, run.tokens)
         covered.append(low <= run.loss <= high)
     assert np.mean(covered) >= 0.85
@@ -87,7 +87,7 @@ def test_a_run_left_out_is_covered_by_the_intervals_of_the_others():
 def test_the_largest_size_left_out_is_covered():
     kept = scaling.runs()
     largest = max(run.parameters for run in kept)
-    law = Law.of([run for run in kept if run.parameters < largest], draws=80)
+    law = Law.of([run for run in kept if run.parameters < largest], draws=40)
     for run in kept:
         if run.parameters == largest:
             low, high = law.interval(run.parameters, run.tokens)
