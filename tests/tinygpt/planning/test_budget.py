@@ -29,7 +29,8 @@ def test_money_is_divided_by_what_an_hour_costs():
 
 
 @pytest.mark.parametrize("text, hourly", [
-    ("", None), ("soon", None), ("48", None), ("hours", None), ("-3 hours", None), ("3 months", None),
+    ("", None), ("soon", None), ("48", None), ("hours", None), ("-3 hours", None),
+    ("3 months", None),
     ("12", 0.0), ("12", -1.0), ("12", math.nan), ("48 hours", 0.5), ("0 hours", None),
     ("1e9 hours", None), ("99999 days", None), ("1 second", None),
 ])
