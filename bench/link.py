@@ -36,6 +36,7 @@ def command(seconds):
             (communicator.size - 1) * LARGE / measure(communicator, LARGE, seconds),
         "message": LARGE,
     }
+    found["mbit"] = round(8e-6 * found["bytes_per_second"], 1)  # for `tinygpt plan --link`
     if communicator.rank == 0:
         print(json.dumps(found), flush=True)
     communicator.close()

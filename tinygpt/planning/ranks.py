@@ -78,7 +78,7 @@ def read_link(text: str) -> Link:
         return Link(float(name) * 1e6 / 8, f"{float(name):g} Mbit/s, as measured")
     raise UsageError(
         f"--link {text!r} is no link. Give one of {', '.join(NAMES)}, or a number: the Mbit/s "
-        "that `python -m bench link` measures."
+        "that `python -m bench link` measures (its mbit)."
     )
 
 
@@ -105,7 +105,7 @@ def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
     passes = trial.pass_seconds[1] / trial.batch_size  # seconds of a sequence
     one = sequences * passes + trial.update_seconds
     last = passes * min(share, recipe.batch_size)  # the pass whose backward hides
-    every = getattr(recipe, "local_steps", None) or EVERY
+    every = recipe.local_steps or EVERY
     memory = _memory(plan, share)
     moments = memory.moments
     work = share * passes
