@@ -144,7 +144,8 @@ def floors(runs: Sequence[Run]) -> list[float]:
 
 class Law(NamedTuple):
     """fit: the best by its squares.  draws: the bootstrap's.  misses: log of seen to said.
-    operations: of the dearest run, 6 N D."""
+    operations: of the dearest run, 6 N D.
+    """
 
     fit: Fit
     draws: tuple[Fit, ...]

@@ -44,8 +44,8 @@ def show_budget(
     )
     if law.operations and operations > FAR * law.operations:
         screen.say(
-            f"Mind that this is {operations / law.operations:,.0f} times the work of the dearest run "
-            "that the law stands on: so far out it is a line drawn on with a ruler."
+            f"Mind that this is {operations / law.operations:,.0f} times the work of the dearest "
+            "run that the law stands on: so far out it is a line drawn on with a ruler."
         )
     if metered.watts is None:
         screen.say(f"Energy: {metered.why}.")
