@@ -105,7 +105,7 @@ def show() -> None:
         click.echo(f"{run.parameters:12,.0f} {run.tokens:12,.0f} {run.loss:.4f} nats; without it "
                    f"{low:.4f} to {high:.4f}{'' if inside else '   outside'}")
     click.echo(f"{covered} of {len(kept)} covered")
-    largest = max(run.parameters for run in kept)
+    largest = max(run.parameters for run in kept)  # further out than one run
     left = fit([run for run in kept if run.parameters < largest])
     for run in kept:
         if run.parameters == largest:

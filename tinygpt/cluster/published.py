@@ -58,7 +58,8 @@ RUNS = (
         "Llama 2 70B, 2,048 A100", LLAMA2, Cluster(A100, 2048, 200 * GBIT, failures=FAILURES),
         None, 1024, 2e12, 1_720_320 / 2048 / 24,
         "Touvron et al. 2023, arXiv 2307.09288, table 2",
-        "1,720,320 GPU-hours; the number of GPUs is ours (it does not change GPU-hours much)",
+        "1,720,320 GPU-hours, which are 840 whole hours of 2,048 GPUs: so many are taken to have "
+        "worked, and how they were cut is not published. For 1,024 it says 13 % fewer GPU-hours",
     ),
     Published(
         "Llama 3.1 405B, 16,384 H100", LLAMA3,

@@ -12,9 +12,9 @@ too, from all floors with which the law fits about as well as with the best. Wha
 middle of the draws. A single run also differs from any law, by seed and by all that the law leaves
 out: the interval adds one of the fit's own misses.
 
-The runs (scaling.json) are of one family on one text, the generated stories, letter by letter; they
-differ in size and length alone. laws.py, by which `--minutes` chooses, knows more (vocabularies,
-short texts, dropout) less exactly.
+The runs (scaling.json) are of one family (two heads or more) on one text, the generated stories,
+letter by letter; they differ in size and length alone. laws.py, by which `--minutes` chooses, knows
+more (vocabularies, short texts, dropout) less exactly.
 
 Sources: Hoffmann et al. 2022, approach 3; Efron 1979.
 Read next: budget.py.
@@ -143,11 +143,14 @@ def floors(runs: Sequence[Run]) -> list[float]:
 
 
 class Law(NamedTuple):
-    """fit: the best by its squares.  draws: the bootstrap's.  misses: log of seen to said."""
+    """fit: the best by its squares.  draws: the bootstrap's.  misses: log of seen to said.
+    operations: of the dearest run, 6 N D.
+    """
 
     fit: Fit
     draws: tuple[Fit, ...]
     misses: np.ndarray
+    operations: float = 0.0
 
     @classmethod
     def of(cls, runs: Sequence[Run], draws: int = DRAWS, seed: int = 0) -> Law:
@@ -162,7 +165,8 @@ class Law(NamedTuple):
         n, d, loss = np.array(runs, dtype=np.float64).T
         # Five constants have bent towards the runs: a new one misses by more.
         more = np.sqrt(len(runs) / max(1, len(runs) - len(best)))
-        return cls(best, tuple(found), more * np.log(loss / best.loss(n, d)))
+        return cls(best, tuple(found), more * np.log(loss / best.loss(n, d)),
+                   float(6 * (n * d).max()))
 
     def loss(self, parameters: float, tokens: float) -> float:
         """What is expected, nats a token."""

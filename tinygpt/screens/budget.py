@@ -14,6 +14,7 @@ from tinygpt.screens.console import Screen
 from tinygpt.screens.live import duration
 
 BITS = math.log(2)  # nats
+FAR = 10.0  # times the operations of the dearest run: beyond, a law is to be doubted
 
 
 def show_budget(
@@ -41,6 +42,11 @@ def show_budget(
         f"{best.high:.3f}). By the law alone, for as many operations: {_millions(size)} on "
         f"{_millions(tokens)}."
     )
+    if law.operations and operations > FAR * law.operations:
+        screen.say(
+            f"Mind that this is {operations / law.operations:,.0f} times the work of the dearest "
+            "run that the law stands on: so far out it is a line drawn on with a ruler."
+        )
     if metered.watts is None:
         screen.say(f"Energy: {metered.why}.")
     else:

@@ -48,5 +48,7 @@ def test_a_budget_names_the_best_its_interval_and_a_command(metered, says, capsy
     found = budget.choices(172800.0, 5e10, LAW)
     show_budget(Screen(), found, LAW, 48.0, metered)
     out = " ".join(capsys.readouterr().out.split())
-    assert says in out and "Best in 2 days 0 h here" in out
+    assert says in out and "Best in 2 days 0 h here" in out and "with a ruler" not in out
+    show_budget(Screen(), found, LAW._replace(operations=1e12), 48.0, metered)
+    assert "with a ruler" in " ".join(capsys.readouterr().out.split())
     assert f"--set model.d_model={found[0].width}" in out and "--max-hours 48" in out
