@@ -12,7 +12,7 @@ has several, and every rank works on another of them. In what order decides how 
 that frees an earlier one's activations. Rank s of S keeps S - s batches' activations, not all. What
 waits at both ends is the bubble: (S - 1) / (S - 1 + batches) of the time.
 
-Only (B, T, C) numbers travel for each batch, to one neighbour: far less than tensor_parallel.py has,
+Only (B, T, C) numbers travel for each batch, to one neighbour: far less than in tensor_parallel.py,
 and while they travel there is other work.
 
 Sources: Huang et al. 2019 (GPipe), Narayanan et al. 2019 (1F1B).
