@@ -38,6 +38,7 @@ COMMANDS = {
     "serve-peer": "Our server and llama.cpp's on the same file, one and eight at once.",
     "serve-load": "Mixed load for minutes, and what has grown.",
     "ranks": "A step of several processes: its time, and the bytes that it sends.",
+    "ranks-kill": "Ranks killed at random: whether training ends with the right bytes.",
     "link": "The line between ranks: latency, and bytes a second.",
     "namespaces": "Ranks on one machine with cables of a known rate between them (root).",
     "look": "The screens of /look: the server's time, a hover's, and what a training notices.",

@@ -59,23 +59,31 @@ def evaluate(model, suites, out, page, resume, **asked):
                 or your own, from .jsonl, .csv, .tsv or .parquet
 
     Results are a line of JSON for each item, kept beside a run or in --out; `tinygpt compare`
-    reads two such files.
+    reads two such files. Under mpirun each process asks its share of the items.
     """
     from pathlib import Path
 
+    from tinygpt.distributed.start import join
     from tinygpt.screens.console import Screen
 
     if out is not None and len(suites) > 1:
         raise UsageError("--out is a file for one suite, and several were asked. Leave it out.")
+    group = join()
+    if group.rank > 0:
+        for name in suites or ("text",):
+            _asked(model, name, asked, group=group)
+        group.close()
+        return
     screen, found = Screen(), []
     for name in suites or ("text",):
         where = Path(out) if out is not None else _place(model, name)
-        results = _asked(model, name, asked, where, resume)
+        results = _asked(model, name, asked, where, resume, group=group)
         found.append(results)
         if where is not None:
             screen.copyable(f"Every item:  {where}")
         _write_page(screen, page or _page(model), found)
         _show(screen, results)
+    group.close()
 
 
 @click.command()
@@ -191,11 +199,13 @@ def _open(model):
     return Remote(model) if model.startswith(ADDRESS) else open_subject(model)
 
 
-def _asked(model, name, asked, out=None, resume=False, source=None):
+def _asked(model, name, asked, out=None, resume=False, source=None, group=None):
     """Results of a model.
 
     asked: of suite_options.  source: the model whose held-out text it is, if not its own.
+    group: who asks together.
     """
+    from tinygpt.evaluation.dealt import dealt
     from tinygpt.evaluation.suite import evaluate as ask
     from tinygpt.evaluation.suites import Asked, find_suite
     from tinygpt.screens.console import Progress, warn
@@ -204,7 +214,7 @@ def _asked(model, name, asked, out=None, resume=False, source=None):
     with Progress() as busy:
         busy("opening")
         suite = find_suite(name, Asked(None if known.startswith(ADDRESS) else known, **asked))
-        return ask(suite, _open(model), out, resume=resume, progress=busy,
+        return ask(dealt(suite, group), _open(model), out, resume=resume, progress=busy,
                    warn=lambda text: busy.aside(warn, text))
 
 
