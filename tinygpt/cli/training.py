@@ -157,7 +157,11 @@ def _launched(out, how) -> int:
     from tinygpt.screens.console import Screen
 
     hosts = read_hosts(Path(how["hosts"])) if how["hosts"] else []
-    return launch(how["ranks"], hosts, sys.argv[1:], Path(out), Screen().say)
+
+    def say(text):  # below what a killed process has left on the screen
+        Screen().say(f"\n{text}")
+
+    return launch(how["ranks"], hosts, sys.argv[1:], Path(out), say)
 
 
 def _watchers(screen, how):

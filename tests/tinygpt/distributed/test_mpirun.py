@@ -91,7 +91,7 @@ def test_a_rank_that_falls_silent_is_named_and_all_end(asked, tmp_path):
     out = tmp_path / "run"
     process = mpirun(
         2, "train", str(asked), "--out", str(out), "--set", "training.steps=1000000",
-        TINYGPT_RANK_TIMEOUT="4",
+        TINYGPT_RANK_TIMEOUT="3",
     )
     while not (out / "checkpoints").exists() or not list((out / "checkpoints").glob("step-*")):
         assert process.poll() is None, process.communicate()[0]
@@ -105,7 +105,7 @@ def test_a_rank_that_falls_silent_is_named_and_all_end(asked, tmp_path):
             os.kill(silent, signal.SIGKILL)
         except ProcessLookupError:  # mpirun has ended it
             pass
-    assert said.count("has not been heard of for 4 s: every rank ends here") == 1
+    assert said.count("has not been heard of for 3 s: every rank ends here") == 1
     assert "rank 1 (" in said
     Run.open(out).find("last")
 
