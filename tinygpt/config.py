@@ -103,7 +103,7 @@ class TrainingConfig:
     zero: bool = False  # each rank keeps the moments of its own part of the parameters
     local_steps: int | None = None  # steps that a rank makes alone before all meet
     outer_lr: float = 0.7  # of the step that follows a meeting (Douillard et al. 2023)
-    outer_momentum: float = 0.9  # Nesterov's, of that step
+    outer_momentum: float = 0.7  # Nesterov's, of that step; their 0.9 is for long trainings
     shares: Literal["even", "measured"] = "even"  # of a step's batches, for ranks of unequal speed
 
     def __post_init__(self) -> None:

@@ -16,16 +16,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinygpt.errors import UsageError, UserError
+from tinygpt.machine.signals import StopSignals
 from tinygpt.runs.checkpoint import listed
 
 SSH = 22
 ANSWER = 5.0  # seconds
 FRUITLESS = 3  # starts in a row that saved nothing
+LOOK = 0.1  # seconds
 FORWARDED = (
     "TINYGPT_THREADS", "OMP_NUM_THREADS", "KERNELS_BACKEND", "KERNELS_ISA", "TINYGPT_RANK_TIMEOUT",
 )
@@ -83,13 +86,25 @@ def launch(
     Raises UserError, naming the rank, for a host that does not answer at the beginning.
     """
     _check(ranks, hosts, alive)
-    arguments, fruitless = list(arguments), 0
+    with StopSignals() as signals:
+        return _until_over(ranks, hosts, list(arguments), out, say, alive, signals)
+
+
+def _until_over(
+    ranks: int, hosts: Sequence[Host], arguments: list[str], out: Path,
+    say: Callable[[str], object], alive: Callable[[Host], bool], signals: StopSignals,
+) -> int:
+    fruitless = 0
     while True:
         before = _saved(out)
-        code = _run(ranks, hosts, arguments)
+        code = _run(ranks, hosts, arguments, signals)
+        now = _saved(out)
+        if signals.received:
+            if now >= 0:
+                say(f"stopped by {signals.received}, saved at step {now}; --resume goes on")
+            return 130
         if code in OVER:
             return code
-        now = _saved(out)
         fruitless = 0 if now > before else fruitless + 1
         lost = [host for host in hosts if not alive(host)]
         hosts = [host for host in hosts if host not in lost]
@@ -118,8 +133,10 @@ def _check(ranks: int, hosts: Sequence[Host], alive: Callable[[Host], bool]) -> 
         first += host.slots
 
 
-def _run(ranks: int, hosts: Sequence[Host], arguments: Sequence[str]) -> int:
-    """mpirun's exit code; 130 for Ctrl-C."""
+def _run(
+    ranks: int, hosts: Sequence[Host], arguments: Sequence[str], signals: StopSignals
+) -> int:
+    """mpirun's exit code.  A signal that asks to stop is passed on: the ranks save and leave."""
     environment = dict(os.environ)
     if hasattr(os, "getuid") and os.getuid() == 0:  # in a container; Open MPI wants to be asked
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
@@ -133,11 +150,14 @@ def _run(ranks: int, hosts: Sequence[Host], arguments: Sequence[str]) -> int:
             command += ["--hostfile", file.name]
         process = subprocess.Popen([*command, sys.executable, "-m", "tinygpt", *arguments],
                                    env=environment)
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # mpirun had it too
-            process.wait()
-            return 130
+        told = False
+        while process.poll() is None:
+            time.sleep(LOOK)
+            if signals.received and not told:
+                told = True
+                if signals.received != "Ctrl-C":  # that one the terminal has sent to mpirun too
+                    process.terminate()
+        return process.returncode
 
 
 def find_mpirun() -> str:

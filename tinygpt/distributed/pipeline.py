@@ -101,6 +101,7 @@ class Stage:
                 else:
                     y.backward(self._received(batches[i], UP).data)
                 if not self.first:
+                    assert x.grad is not None
                     sent.append(self._send(x.grad, UP))
         for pending in sent:
             communicator.wait(pending)

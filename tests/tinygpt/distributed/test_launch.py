@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -76,6 +77,24 @@ def test_what_fails_without_getting_on_ends(pretended):
     assert code == 1 and len(started) == 4 and len(said) == 3
 
 
+def test_a_signal_that_asks_to_stop_is_passed_on_and_nothing_starts_again(pretended, tmp_path):
+    """What mpirun starts here waits for a minute, unless it is told."""
+    (tmp_path / "mpirun").write_text(
+        f"#!{sys.executable}\nimport signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        f"open({str(tmp_path / 'log')!r}, 'a').write('one start\\n')\ntime.sleep(60)\n"
+    )
+
+    def soon():
+        while not (tmp_path / "log").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=soon, daemon=True).start()
+    code, said, started = pretended("", 2)
+    assert (code, said, started) == (130, [], ["one start"])
+
+
 def test_a_request_that_could_never_work_is_not_repeated(pretended):
     assert pretended("0 2", 2)[0] == 2
     assert pretended("0 130", 2)[0] == 130
@@ -117,8 +136,6 @@ def test_a_host_file_that_is_none_is_refused(text, message, tmp_path):
 @needs_mpi
 def test_a_run_that_loses_ranks_ends_with_the_right_bytes(tiny_text, tmp_path):
     """bench/ranks_kill.py does it twenty times."""
-    import threading
-
     out = tmp_path / "run"
     asked = config(tiny_text, steps=400, checkpoint_every=20, eval_every=None)
     train(2, tmp_path / "whole", asked)

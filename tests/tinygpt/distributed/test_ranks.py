@@ -121,9 +121,10 @@ def _second_half(asked, out):
 
 @pytest.mark.slow
 def test_local_steps_come_to_the_same_loss(tiny_text, tmp_path):
-    steps = {"steps": 600, "lr": 3e-3, "eval_every": 100}
+    steps = {"steps": 600, "lr": 3e-3, "eval_every": 200, "eval_tokens": 2000,
+             "checkpoint_every": None}
     train(1, tmp_path / "alone", config(tiny_text, **steps))
-    train(2, tmp_path / "run", config(tiny_text, local_steps=10, **steps))
+    train(2, tmp_path / "run", config(tiny_text, local_steps=30, **steps))
     best = [Run.open(tmp_path / name).find("last").state()["train"]["best_loss"]
             for name in ("alone", "run")]
     assert best[1] < 1.01 * best[0]
