@@ -98,8 +98,9 @@ class Taught(TextObjective):
     @classmethod
     def prepare(cls, config: Any, folder: Path, say: Say | None) -> Any:
         how, base, own, theirs = config.distillation, None, None, None
+        tell = say or (lambda text: None)
         if config.base is not None:
-            base, own = weights.open_base(config.base, MethodConfig("full"))
+            base, own = weights.open_base(config.base, MethodConfig("full"), tell)
             config = dataclasses.replace(config, model=base.shape, base=place_of(config.base))
         if how.teacher is not None:
             teacher, theirs = open_teacher(how.teacher, say)
@@ -107,7 +108,7 @@ class Taught(TextObjective):
                 "distillation", teacher=place_of(how.teacher), width=teacher.shape.d_model
             )
             if how.by == "text":
-                config = _written(config, teacher, theirs, folder, say)
+                config = _written(config, teacher, theirs, folder, tell)
             elif own is not None:
                 check_same_tokens(theirs, own, how.teacher)
         tokenizer = own if own is not None or how.by == "text" else theirs
@@ -121,8 +122,9 @@ class Taught(TextObjective):
             if how.top is not None:
                 recipe = config.training
                 most = recipe.steps * recipe.batch_size * recipe.accumulation
-                keep_teacher(teacher, dataset.train, config.model.context, most, how.top, folder,
-                             say or (lambda text: None))
+                keep_teacher(
+                    teacher, dataset.train, config.model.context, most, how.top, folder, tell
+                )
                 made.kept = KeptTeacher(folder, config.model.context, dataset.vocab_size)
         return made
 
@@ -131,7 +133,7 @@ class Taught(TextObjective):
         """With the tokens that the run began with; the base only without a checkpoint."""
         config, base = run.config, None
         if config.base is not None and run.newest_good() is None:
-            base, _ = weights.open_base(config.base, MethodConfig("full"))
+            base, _ = weights.open_base(config.base, MethodConfig("full"), say)
         made = cls(config, open_run_tokens(run), base)
         if config.distillation.listens and config.distillation.top is not None:
             made.kept = KeptTeacher(run.path, config.model.context, config.model.vocab_size)
@@ -299,12 +301,11 @@ def _dataset(
 
 
 def _written(
-    config: Any, teacher: LanguageModel, tokenizer: Tokenizer, folder: Path, say: Say | None
+    config: Any, teacher: LanguageModel, tokenizer: Tokenizer, folder: Path, tell: Say
 ) -> Any:
     """The configuration with a text that the teacher wrote, in the run's folder."""
     rng = np.random.default_rng([config.training.seed, 1])
-    text = write_text(teacher, tokenizer, config.distillation.written, rng,
-                      say or (lambda text: None))
+    text = write_text(teacher, tokenizer, config.distillation.written, rng, tell)
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / WRITTEN, text)
     return config.replace("data", source=str((folder / WRITTEN).resolve()))
