@@ -27,7 +27,7 @@ import click
 import numpy as np
 
 LINES, FIGURE = "compress.jsonl", "compression.svg"
-QUESTIONS, CHOICES, BEFORE, AFTER = 150, 4, 120, 60  # characters before and after
+QUESTIONS, CHOICES, BEFORE, AFTER = 60, 4, 120, 60  # characters before and after
 NEAREST = ("int8", "int4", "nf4")
 CUTS = {"channels": 0.3, "heads": 0.25, "layers": 0.25, "sharing": 0.5}
 
