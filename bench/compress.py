@@ -27,7 +27,7 @@ import click
 import numpy as np
 
 LINES, FIGURE = "compress.jsonl", "compression.svg"
-QUESTIONS, CHOICES, BEFORE, AFTER = 150, 4, 120, 60  # characters before and after
+QUESTIONS, CHOICES, BEFORE, AFTER = 60, 4, 120, 60  # characters before and after
 NEAREST = ("int8", "int4", "nf4")
 CUTS = {"channels": 0.3, "heads": 0.25, "layers": 0.25, "sharing": 0.5}
 
@@ -222,8 +222,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 @click.option("--steps", default=80, show_default=True, help="Of healing.")
 @click.option("--bytes", "limit", default=60_000, show_default=True, help="Of held-out text.")
 @click.option("--tokens", default=16_384, show_default=True, help="Of calibration.")
+@click.option("--busy", is_flag=True, help="Leave the speeds out: other programs run.")
 @click.option("--only", multiple=True, help="Methods.  [all]")
-def command(run_, folder, draw, text, calibration, steps, limit, tokens, only):
+def command(run_, folder, draw, text, calibration, steps, limit, tokens, busy, only):
     """Every method of `tinygpt compress` and `distill` on one model and one text."""
     from bench.compress_chart import figure, table
 
@@ -233,7 +234,7 @@ def command(run_, folder, draw, text, calibration, steps, limit, tokens, only):
         folder.mkdir(parents=True, exist_ok=True)
         run(_bench(run_, folder, text, calibration, steps, limit, tokens), only)
     lines = read((draw or folder) / LINES)
-    click.echo(table(lines))
+    click.echo(table(lines, not busy))
     ((draw or folder) / FIGURE).write_text(figure(lines), encoding="utf-8")
     if shutil.which("chromium"):
         click.echo(f"look at {(draw or folder) / FIGURE}")

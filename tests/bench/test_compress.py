@@ -36,6 +36,7 @@ def test_the_table_names_all_and_marks_the_line():
     made = table(LINES)
     assert "| **gptq int4** | 0.00 | 0.12 | 2.100 (2.090-2.110) | 1.00x | 50% |" in made
     assert "| zeros |" in made and len(made.splitlines()) == 2 + len(LINES)
+    assert "1.00x" not in table(LINES, times=False)
 
 
 def test_the_figure_has_a_dot_for_each():
