@@ -43,9 +43,14 @@ class Items:
         """Whether a text holds an n-gram of an item."""
         data = normalized(text)
         return any(
-            bool(np.isin(shingle_hashes(data, words), hashes).any())
+            _one_is_in(shingle_hashes(data, words), hashes)
             for words, hashes in self.counts.items()
         )
+
+
+def _one_is_in(hashes: np.ndarray, ordered: np.ndarray) -> bool:
+    at = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
+    return bool((ordered[at] == hashes).any())
 
 
 def load(path: Path, n: int) -> Items:
