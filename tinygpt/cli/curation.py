@@ -32,8 +32,10 @@ from tinygpt.cli.paths import Place
 @click.option("--why", metavar="NAME", help="What became of a document, by its name or a part.")
 @click.option("--sample", metavar="FATE",
               help="Twenty random documents: kept, or what a rule dropped (gopher.words).")
+@click.option("--report", type=Place(dir_okay=False), metavar="FILE",
+              help="An HTML page: the sums, each rule's values, what it took beside what was kept.")
 def curate(
-    folder, out, rules, languages, examples, against, form, workers, dask, why, sample
+    folder, out, rules, languages, examples, against, form, workers, dask, why, sample, report
 ):
     """Make a corpus of FOLDER: read, cleaned, judged, without copies, split.
 
@@ -45,11 +47,15 @@ def curate(
     tinygpt curate my-folder --out corpus
     tinygpt curate --out corpus --why notes/2019.html
     tinygpt curate --out corpus --sample gopher.words
+    tinygpt curate --out corpus --report report.html
     """
     if why is not None or sample is not None:
         if folder is not None:
             raise click.UsageError("FOLDER is curated without --why and --sample. Drop it here.")
         _show(out, why, sample)
+        return
+    if folder is None and report is not None:
+        _report(out, report)
         return
     if folder is None:
         raise click.UsageError("name the FOLDER to curate.")
@@ -69,6 +75,19 @@ def curate(
             runner=runner, progress=stack.enter_context(Progress()),
         )
     _say_balance(Screen(), out, balance)
+    if report is not None:
+        _report(out, report)
+
+
+def _report(out, report) -> None:
+    """Write the page of an account."""
+    from pathlib import Path
+
+    from tinygpt.screens.console import Screen
+    from tinygpt.screens.curation import write_page
+
+    write_page(Path(out), Path(report))
+    Screen().say(f"What was kept and what was not: {report}")
 
 
 def _say_balance(screen, out, balance) -> None:
