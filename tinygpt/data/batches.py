@@ -67,22 +67,26 @@ class RandomRows(Generic[Made]):
         self, count: int, batch_size: int, rng: np.random.Generator,
         make: Callable[[np.ndarray], Made],
     ):
-        self.count, self.batch_size, self._rng, self._make = count, batch_size, rng, make
+        self.count, self.batch_size, self.rng, self.make = count, batch_size, rng, make
 
     def __iter__(self) -> Iterator[Made]:
         return self
 
     def __next__(self) -> Made:
-        return self._make(self._rng.integers(0, self.count, size=self.batch_size))
+        return self.make(self.draw())
+
+    def draw(self) -> np.ndarray:
+        """The numbers of the next batch's rows, (batch_size,)."""
+        return self.rng.integers(0, self.count, size=self.batch_size)
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the random stream, as plain JSON values."""
-        return {"rng": self._rng.bit_generator.state}
+        return {"rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken.  Raises FormatError for another state."""
         check(state, {"rng": RANDOM_STATE})
-        self._rng.bit_generator.state = state["rng"]
+        self.rng.bit_generator.state = state["rng"]
 
 
 class BatchLoader(RandomRows[Batch]):

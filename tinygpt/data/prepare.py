@@ -233,17 +233,20 @@ def _write(
     characters = dict.fromkeys(SPLITS, 0)
     documents = dict.fromkeys(SPLITS, 0)
     total = sum(last - first for parts in plan for _, first, last in parts)
-    labels: deque[tuple[str, int, bool]] = deque()  # of the pieces being encoded, in order
+    tokens = [0] * len(corpus.parts)  # to learn from, of each part of a mixture
+    labels: deque[tuple[str, int, bool, int]] = deque()  # of the pieces being encoded, in order
 
     def pieces() -> Iterator[str]:
         for document, parts in zip(corpus, plan, strict=True):
             for name, piece, is_last in split_pieces(document, parts):
-                labels.append((name, len(piece), is_last))
+                labels.append((name, len(piece), is_last, document.part))
                 yield piece
 
     for index, ids in enumerate(encode_many(tokenizer, pieces())):
-        name, length, is_last = labels.popleft()
+        name, length, is_last, part = labels.popleft()
         writers[name].append(ids)
+        if tokens and name == "train":
+            tokens[part] += len(ids) + len(after) * is_last
         characters[name] += length
         if is_last:
             writers[name].append(after)
@@ -264,6 +267,8 @@ def _write(
         "documents": documents,
         "splits": files,
     }
+    if tokens:
+        manifest["parts"] = [list(part) for part in zip(corpus.parts, tokens, strict=True)]
     write_manifest(folder, manifest)
     report("tokens", 1.0)
 

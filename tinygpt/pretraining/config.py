@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tinygpt.config import Config, ConfigError, TrainingConfig, require
 from tinygpt.model.shape import ModelShape
+from tinygpt.text import mixture
 
 LEARNED_BY = {  # assembly -> objective
     "decoder": "pretraining", "encoder": "masked", "encoder-decoder": "seq2seq",
@@ -34,6 +35,8 @@ class DataConfig:
     by_position: bool = False  # cut a single text where it stands instead of by document
     stories_mb: float = 8.0  # size of the generated corpus, millions of characters
     errors: Literal["strict", "replace"] = "strict"  # bytes that are not UTF-8: stop, or U+FFFD
+    sources: tuple[str, ...] = ()  # a mixture in place of source: ../text/mixture.py
+    temperature: float = 1.0  # of a mixture: above 1 small languages are read more often
 
     def __post_init__(self) -> None:
         parts = self.split
@@ -41,6 +44,20 @@ class DataConfig:
             raise ConfigError(
                 f"data.split = {list(parts)} must be three fractions (train, validation, test) "
                 "that sum to 1, the first above 0. Write for example [0.8, 0.1, 0.1]."
+            )
+        if not 0 < self.temperature < float("inf"):
+            raise ConfigError(
+                f"data.temperature = {self.temperature} must be above 0. 1 reads every token as "
+                "often, 2 small sources more often than they are large."
+            )
+        named = [mixture.parse(entry).source for entry in self.sources]
+        if len(set(named)) < len(named):
+            raise ConfigError(
+                f"data.sources names one of {', '.join(named)} twice. Give it a weight instead."
+            )
+        if named and self.source != DataConfig.source:
+            raise ConfigError(
+                f"data.source = {self.source!r} and data.sources are both set. Take one out."
             )
 
 

@@ -22,12 +22,12 @@ import numpy as np
 
 from minigrad import Tensor, no_grad
 from minigrad.nn import evaluating
-from tinygpt.data import BatchLoader, by_frequency, evaluation_batches
+from tinygpt.data import by_frequency, evaluation_batches
 from tinygpt.data.baselines import MAX_TOKENS
 from tinygpt.data.batches import RandomRows
 from tinygpt.model.encoder import NOT_ASKED, Bounds, packed
 from tinygpt.pretraining.config import MaskedConfig, MaskingConfig
-from tinygpt.pretraining.objective import TextObjective
+from tinygpt.pretraining.objective import TextObjective, loader_of
 from tinygpt.tokenizer import END_OF_TEXT, MASK, Tokenizer
 
 SAMPLE_TOKENS = 64
@@ -110,11 +110,10 @@ class Masked(TextObjective):
 
     def batches(self, model: Any, rng: np.random.Generator) -> RandomRows[MaskedBatch]:
         """Random windows with hidden tokens; one random stream decides both."""
-        size, context = self.config.training.batch_size, self.config.model.context
-        windows, masker = BatchLoader(self.dataset.train, size, context, rng), self.masker
-        return RandomRows(
-            windows.count, size, rng, lambda starts: masker(windows.windows(starts).ids, rng)
-        )
+        rows: Any = loader_of(self.config, self.dataset, rng)
+        windows, masker = rows.windows, self.masker
+        rows.make = lambda starts: masker(windows(starts).ids, rng)
+        return rows
 
     def loss(self, model: Any, batch: MaskedBatch) -> tuple[Tensor, dict[str, float]]:
         smoothing = self.config.training.label_smoothing

@@ -18,6 +18,7 @@ from minigrad import Tensor
 from tinygpt.config import find_objective
 from tinygpt.data import BatchLoader, Dataset, baselines, open_dataset, prepare, rare_share
 from tinygpt.data.batches import Batch, check_length
+from tinygpt.data.mixture import MixedLoader, Part
 from tinygpt.data.shards import Tokens
 from tinygpt.errors import UserError
 from tinygpt.inference.generate import stream_text
@@ -32,7 +33,8 @@ from tinygpt.runs.checkpoint import Checkpoint
 from tinygpt.runs.run import Run
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
-from tinygpt.text import DataError, load_corpus
+from tinygpt.text import DataError, load_corpus, mixture
+from tinygpt.text.corpus import Corpus
 from tinygpt.text.files import STDIN, is_stream
 from tinygpt.tokenizer import CharTokenizer, Tokenizer
 from tinygpt.training.objective import Say
@@ -82,16 +84,14 @@ class TextObjective(WholeModel):
         if is_stream(source.source):  # it cannot be read again, to see whether it has changed
             return cls(run.config, dataset)
         try:
-            now = load_corpus(
-                source.source, seed=run.config.training.seed, stories_mb=source.stories_mb,
-                errors=source.errors,
-            ).fingerprint
+            now = corpus_of(run.config).fingerprint
         except UserError as error:
             say(f"{error} Going on with the tokens prepared when the run began.")
             return cls(run.config, dataset)
         if now != dataset.manifest["made_from"]["text"]:
+            names = ", ".join(source.sources) or source.source
             say(
-                f"the text of {source.source} has changed since the run began; going on with the "
+                f"the text of {names} has changed since the run began; going on with the "
                 "tokens prepared then. A new run in another --out learns from the new text."
             )
         return cls(run.config, dataset)
@@ -104,7 +104,9 @@ class TextObjective(WholeModel):
         return self.dataset.manifest["made_from"]
 
     def describe_data(self) -> str:
-        source = self.config.data.source
+        source, several = self.config.data.source, self.config.data.sources
+        if several:
+            return " + ".join(shown(mixture.parse(entry).source) for entry in several)
         return "standard input" if source in STDIN else shown(Path(source).name)
 
     def notes(self) -> list[str]:
@@ -157,8 +159,7 @@ class Pretraining(TextObjective):
             replace_file(folder / "baselines.json", json.dumps(found._asdict()) + "\n")
 
     def batches(self, model: LanguageModel, rng: np.random.Generator) -> BatchLoader:
-        size, context = self.config.training.batch_size, self.config.model.context
-        return BatchLoader(self.dataset.train, size, context, rng)
+        return loader_of(self.config, self.dataset, rng)
 
     def loss(self, model: LanguageModel, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         smoothing = self.config.training.label_smoothing
@@ -198,6 +199,31 @@ class Pretraining(TextObjective):
     def signs(self, model: LanguageModel) -> dict[str, float]:
         data = self.dataset
         return super().signs(model) | likeness(model, data.tokenizer, data.train)
+
+
+def corpus_of(config: Any) -> Corpus:
+    """The text that a configuration names.  Raises DataError."""
+    data, seed = config.data, config.training.seed
+
+    def load(source: str) -> Corpus:
+        return load_corpus(source, seed=seed, stories_mb=data.stories_mb, errors=data.errors)
+
+    if not data.sources:
+        return load(data.source)
+    return mixture.mixed_corpus([mixture.parse(entry) for entry in data.sources], load)
+
+
+def loader_of(config: Any, dataset: Dataset, rng: np.random.Generator) -> BatchLoader:
+    """Random windows of a dataset, of a mixture by its shares."""
+    size, context = config.training.batch_size, config.model.context
+    if not config.data.sources:
+        return BatchLoader(dataset.train, size, context, rng)
+    asked = [mixture.parse(entry) for entry in config.data.sources]
+    parts = []
+    for name, tokens in dataset.manifest["parts"]:
+        one = mixture.asked_of(asked, name)
+        parts.append(Part(name, tokens, one.weight, one.epochs))
+    return MixedLoader(dataset.train, parts, config.data.temperature, size, context, rng)
 
 
 def goes_on(run: Run) -> bool:
@@ -247,7 +273,7 @@ def prepare_data(
 
     source, kind = config.data, config.tokenizer
     return prepare(
-        source.source, tokenizer or kind.kind, folder,
+        corpus_of(config) if source.sources else source.source, tokenizer or kind.kind, folder,
         seed=config.training.seed, split=source.split, by_position=source.by_position,
         stories_mb=source.stories_mb, vocab_size=kind.vocab_size, pattern=kind.pattern,
         specials=specials, errors=source.errors, progress=progress,

@@ -37,11 +37,14 @@ class Document:
     """A text with a name; `pieces()` yields it from the start, a few megabytes at a time.
 
     split: the one that it was given when its corpus was made, None if it is still to be dealt.
+    language: as its corpus says, None if it does not.  part: of a mixture (mixture.py).
     """
 
     name: str
     pieces: Callable[[], Iterator[str]]
     split: str | None = None
+    language: str | None = None
+    part: int = 0
 
     @property
     def text(self) -> str:
@@ -54,12 +57,14 @@ class Corpus:
 
     fingerprint: changes when the text changes; prepared tokens are reused while it stays.
     notes: sentences that whoever learns from it should hear, such as what was left out.
+    parts: what a mixture is made of, () for another.
     """
 
     name: str
     documents: Callable[[], Iterator[Document]]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Document]:
         return self.documents()
@@ -168,7 +173,7 @@ def curated_corpus(folder: Path) -> Corpus | None:
 
     def documents() -> Iterator[Document]:
         for one in curated.documents(folder, manifest):
-            yield Document(one.name, partial(_whole, one.text), one.split)
+            yield Document(one.name, partial(_whole, one.text), one.split, one.language)
 
     note = f"split by `tinygpt curate`: {', '.join(f'{n:,} {name}' for name, n in counts.items())}."
     return Corpus(folder.name, documents, signed(manifest)["sha256"][:32], (note,))

@@ -24,16 +24,27 @@ def plan_splits(
     """For each document the parts of it that go to each split: (split, first, last) characters.
 
     fractions: (train, validation, test), summing to 1; 0 leaves a split empty. A curated corpus has
-        its splits, and these are kept.
+        its splits, and these are kept; each part of a mixture is split for itself.
     Raises DataError for a corpus without text, or with too few documents for the splits.
     """
-    sizes, given = [], []
+    found: dict[int, tuple[list[int], list[str | None]]] = {0: ([], [])}
     for document in corpus:
+        sizes, given = found.setdefault(document.part, ([], []))
         sizes.append(sum(map(len, document.pieces())))
         given.append(document.split)
-    total = sum(sizes)
-    if total == 0:
-        raise DataError(f"{corpus.name} has no text. Give a corpus with at least one character.")
+    names = corpus.parts or (corpus.name,)
+    return [
+        pieces for part, (sizes, given) in found.items()
+        for pieces in _plan(names[part], sizes, given, fractions, seed, by_position)
+    ]
+
+
+def _plan(
+    corpus: str, sizes: list[int], given: list[str | None], fractions: Sequence[float], seed: int,
+    by_position: bool,
+) -> list[list[tuple[str, int, int]]]:
+    if sum(sizes) == 0:
+        raise DataError(f"{corpus} has no text. Give a corpus with at least one character.")
     if None not in given and not by_position:  # documents of a curated corpus know theirs
         return [[(str(name), 0, size)] for name, size in zip(given, sizes, strict=True)]
     if by_position or len(sizes) == 1:
@@ -41,7 +52,7 @@ def plan_splits(
     wanted = sum(fraction > 0 for fraction in fractions)
     if len(sizes) < wanted:
         raise DataError(
-            f"{corpus.name} has {len(sizes)} documents for {wanted} splits. "
+            f"{corpus} has {len(sizes)} documents for {wanted} splits. "
             "Split by position (data.by_position = true), or add documents."
         )
     return _by_document(sizes, fractions, seed)

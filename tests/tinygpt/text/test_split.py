@@ -114,7 +114,7 @@ def test_two_documents_are_enough_for_two_splits(tmp_path):
 
 def test_no_text_at_all_is_an_error_and_one_character_is_not(tmp_path):
     class Empty(list):
-        name = "nothing"
+        name, parts = "nothing", ()
 
     with pytest.raises(DataError, match="nothing has no text"):
         plan_splits(Empty(), (0.9, 0.1, 0.0))
