@@ -50,6 +50,17 @@ def docx(body: str, head: str = "") -> bytes:
     return packed({"[Content_Types].xml": b"<Types/>", "word/document.xml": xml.encode()})
 
 
+def bomb() -> bytes:
+    """300 MB of spaces in a Word file, written in pieces: a peak of memory here would be taken for
+    that of the processes that are started later."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("word/document.xml", "w") as file:
+            for _ in range(300):
+                file.write(b" " * 1_000_000)
+    return buffer.getvalue()
+
+
 def broken(data: bytes, rng: Rng) -> bytes:
     """Cut off, or with bytes changed."""
     if rng.integers(2):
@@ -65,7 +76,7 @@ def paragraph(rng: Rng) -> str:
 
 
 KINDS: dict[str, Callable[[Rng], bytes]] = {
-    "bomb.docx": lambda rng: docx(" " * 300_000_000),
+    "bomb.docx": lambda rng: bomb(),
     "entities.docx": lambda rng: docx("&l9;", f'<!DOCTYPE b [<!ENTITY l0 "ha">{LOL}]>'),
     "outside.docx": lambda rng: docx("&x;", '<!DOCTYPE b [<!ENTITY x SYSTEM "file:///etc/passwd">]>'),
     "nested.docx": lambda rng: docx("<w:p>" * 100_000),
@@ -75,7 +86,7 @@ KINDS: dict[str, Callable[[Rng], bytes]] = {
     "self.epub": lambda rng: packed({"META-INF/container.xml": (
         b'<container><rootfiles><rootfile full-path="../../../etc/passwd"/></rootfiles></container>'
     )}),
-    "bomb.txt.gz": lambda rng: gzip.compress(bytes(100_000_000), 9),
+    "bomb.txt.gz": lambda rng: gzip.compress(bytes(30_000_000), 9),
     "twice.txt.gz": lambda rng: gzip.compress(gzip.compress(b"text " * 1000)),
     "broken.txt.gz": lambda rng: broken(gzip.compress(rng.bytes(4000)), rng),
     "nested.jsonl": lambda rng: b"[" * 200_000,
