@@ -43,6 +43,7 @@ COMMANDS = {
     "namespaces": "Ranks on one machine with cables of a known rate between them (root).",
     "look": "The screens of /look: the server's time, a hover's, and what a training notices.",
     "smollm2": "A real model from its GGUF against llama.cpp: loss, greedy text, ids, opening.",
+    "hostile": "Curation among 500 files made to harm; with --kills N killed and gone on with.",
     "curate": "Speed and memory of `tinygpt curate`; with --proof what a model gains by it.",
     "languages": "Language identification, taught by one Debian package, examined on another.",
     "handbook": "SmolLM2 learns chapters of the Debian FAQ: loss before and after, memory, time.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinygpt.course.draw import Draw
 from tinygpt.course.exercise import Exercise, Question, mistake
 
@@ -12,55 +14,48 @@ CHAPTER = "curation.md"
 
 
 def _repeating(draw: Draw) -> tuple[Any, ...]:
-    words = [("a", "bb", "cccc")[draw.integer(0, 2)] for _ in range(draw.integer(0, 14))]
-    return draw.integer(2, 4), " ".join(words)
-
-
-def _covered(f: Any, n: int, text: str) -> float:
-    from tinygpt.curation.rules.view import View
-
-    return float(f(n)(View(text)))
+    n, words = draw.integer(2, 4), draw.integer(4, 14)
+    starts = [start for start in range(words - n + 1) if draw.flag()]
+    lengths = [draw.integer(1, 9) for _ in range(words)]
+    return np.array(starts, np.int64), n, np.array(lengths, np.int64)
 
 
 REPETITION = Exercise(
     name="repetition", title="How much of it comes twice", kind="write",
-    target="tinygpt.curation.rules.repetition:duplicated", chapter=CHAPTER, minutes=25,
-    about="_grams(view)[n] gives (starts, ids): at which words the n-grams begin that stand there "
-    "twice or more, and which of them each is. view.words are the words, view.word_lengths their "
-    "lengths in characters. A rule is a function of a View: return one.",
+    target="kernels.numpy_ref.word_ngrams:covered", chapter=CHAPTER, minutes=20,
+    about="starts says at which words the n-grams begin that stand there twice or more; each "
+    "covers n words. lengths are the characters of all words of the text.",
     hints=(
         "Mark each word that lies in at least one of these n-grams, then sum the lengths of those "
         "that are marked.",
         "+1 where an n-gram begins, -1 behind its end: the running sum says in how many a word is.",
-        "A share of the characters of all words; 0 where nothing comes twice.",
+        "np.add.at adds at a place as often as it is named; the last n-gram ends behind the last "
+        "word.",
     ),
-    call=_repeating, run=_covered, shown="{f}({0})(View({1}))", inputs=200,
+    call=_repeating, inputs=200,
     mistakes=(
-        mistake("the first of equals does not count",
-                "It stands there twice: both are repetition.",
-                "        starts, _ = _grams(view)[n]\n",
-                "        starts, ids = _grams(view)[n]\n"
-                "        starts = np.delete(starts, np.unique(ids, return_index=True)[1])\n"),
         mistake("where they overlap characters count twice",
                 "A word is in or it is not, however many n-grams lie over it.",
-                "view.word_lengths[within].sum()",
-                "(view.word_lengths * np.cumsum(inside)[:-1]).sum()"),
+                "lengths[np.cumsum(inside)[:-1] > 0].sum()",
+                "(lengths * np.cumsum(inside)[:-1]).sum()"),
         mistake("words are counted, not characters",
                 "Each word counts by its length.",
-                "int(view.word_lengths[within].sum()) / int(view.word_lengths.sum())",
-                "int(within.sum()) / len(within)"),
-        mistake("it is a share of the text with its spaces",
-                "Above are characters of words only, so below as well.",
-                "/ int(view.word_lengths.sum())", "/ len(view.text)"),
+                "lengths[np.cumsum(inside)[:-1] > 0].sum()", "(np.cumsum(inside) > 0).sum()"),
+        mistake("only what lies in one n-gram alone counts",
+                "In at least one: the running sum may be more.",
+                "np.cumsum(inside)[:-1] > 0", "np.cumsum(inside)[:-1] == 1"),
         mistake("an n-gram ends a word early",
                 "It covers n words: -1 stands at start + n.",
                 "starts + n, -1", "starts + n - 1, -1"),
         mistake("only the first word of an n-gram counts",
                 "All of its n words stand there twice.",
                 "starts + n, -1", "starts + 1, -1"),
-        mistake("it is the share that does not come twice",
+        mistake("it is what does not come twice",
                 "The more repetition, the larger.",
-                "return int(", "return 1 - int("),
+                "np.cumsum(inside)[:-1] > 0", "np.cumsum(inside)[:-1] == 0"),
+        mistake("the running sum is read a word late",
+                "A word is inside from its own +1 on.",
+                "np.cumsum(inside)[:-1]", "np.cumsum(inside)[1:]"),
     ),
 )
 

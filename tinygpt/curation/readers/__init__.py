@@ -67,6 +67,8 @@ def read(source: Source) -> Iterator[Read | Refused]:
         for found in reader_of(source)(source):
             count += 1
             size += found.size if isinstance(found, Refused) else 0
+            if isinstance(found, Read):
+                found = found._replace(text=sound(found.text))
             if isinstance(found, Refused) or len(found.text) <= LONGEST:
                 yield found
                 continue
@@ -78,6 +80,15 @@ def read(source: Source) -> Iterator[Read | Refused]:
         yield Refused(source.size - size, str(error))
     except OSError as error:
         yield Refused(source.size - size, f"cannot be read ({error.strerror or error})")
+
+
+def sound(text: str) -> str:
+    """The text, halves of a UTF-16 pair joined or U+FFFD: JSON can say "\\ud800", UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def cut(pieces: Iterator[str], longest: int = LONGEST) -> Iterator[str]:
