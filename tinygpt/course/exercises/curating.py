@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinygpt.course.draw import Draw
 from tinygpt.course.exercise import Exercise, Question, mistake
 
@@ -12,55 +14,62 @@ CHAPTER = "curation.md"
 
 
 def _repeating(draw: Draw) -> tuple[Any, ...]:
-    words = [("a", "bb", "cccc")[draw.integer(0, 2)] for _ in range(draw.integer(0, 14))]
-    return draw.integer(2, 4), " ".join(words)
+    """Words by number, their lengths, the longest n."""
+    words = draw.ids((draw.integer(0, 14),), 3)
+    lengths = np.array([1, 2, 4])[words]
+    return words.astype(np.uint64), lengths, draw.integer(2, 4)
 
 
-def _covered(f: Any, n: int, text: str) -> float:
+def _rules() -> list[float]:
+    """What the rules of repetition say of a text."""
+    from tinygpt.curation.rules import repetition
     from tinygpt.curation.rules.view import View
 
-    return float(f(n)(View(text)))
+    view = View("The cat sat on the mat. The cat sat on a log, and the cat sat on the mat. " * 2)
+    return [rule(view) for rule in (repetition.top(2), repetition.top(4), repetition.duplicated(5))]
 
 
 REPETITION = Exercise(
     name="repetition", title="How much of it comes twice", kind="write",
-    target="tinygpt.curation.rules.repetition:duplicated", chapter=CHAPTER, minutes=25,
-    about="_grams(view)[n] gives (starts, ids): at which words the n-grams begin that stand there "
-    "twice or more, and which of them each is. view.words are the words, view.word_lengths their "
-    "lengths in characters. A rule is a function of a View: return one.",
+    target="kernels.numpy_ref.word_ngrams:repeated_ngrams", chapter=CHAPTER, minutes=35,
     hints=(
-        "Mark each word that lies in at least one of these n-grams, then sum the lengths of those "
-        "that are marked.",
-        "+1 where an n-gram begins, -1 behind its end: the running sum says in how many a word is.",
-        "A share of the characters of all words; 0 where nothing comes twice.",
+        "Of each n: which n words in a row stand there at all, and how often? A Counter of tuples "
+        "will do; for arrays, give each (n-1)-gram a number and add a word to it.",
+        "Mark each word that lies in at least one n-gram that stands there twice: +1 where one "
+        "begins, -1 behind its end, and the running sum says in how many a word is.",
+        "The commonest one's characters are those of its n words; of several that are as common, "
+        "the longest. Where nothing comes twice the row is 0.",
     ),
-    call=_repeating, run=_covered, shown="{f}({0})(View({1}))", inputs=200,
+    call=_repeating, inputs=150, joins=_rules, joined="three rules of repetition",
     mistakes=(
         mistake("the first of equals does not count",
                 "It stands there twice: both are repetition.",
-                "        starts, _ = _grams(view)[n]\n",
-                "        starts, ids = _grams(view)[n]\n"
-                "        starts = np.delete(starts, np.unique(ids, return_index=True)[1])\n"),
+                "np.add.at(inside, starts, 1)\n        np.add.at(inside, starts + n, -1)",
+                "again = np.delete(starts, np.unique(ids, return_index=True)[1])\n"
+                "        np.add.at(inside, again, 1)\n        np.add.at(inside, again + n, -1)"),
         mistake("where they overlap characters count twice",
                 "A word is in or it is not, however many n-grams lie over it.",
-                "view.word_lengths[within].sum()",
-                "(view.word_lengths * np.cumsum(inside)[:-1]).sum()"),
+                "lengths[np.cumsum(inside)[:-1] > 0].sum()",
+                "(lengths * np.cumsum(inside)[:-1]).sum()"),
         mistake("words are counted, not characters",
                 "Each word counts by its length.",
-                "int(view.word_lengths[within].sum()) / int(view.word_lengths.sum())",
-                "int(within.sum()) / len(within)"),
-        mistake("it is a share of the text with its spaces",
-                "Above are characters of words only, so below as well.",
-                "/ int(view.word_lengths.sum())", "/ len(view.text)"),
+                "lengths[np.cumsum(inside)[:-1] > 0].sum()",
+                "(np.cumsum(inside)[:-1] > 0).sum()"),
         mistake("an n-gram ends a word early",
                 "It covers n words: -1 stands at start + n.",
-                "starts + n, -1", "starts + n - 1, -1"),
-        mistake("only the first word of an n-gram counts",
-                "All of its n words stand there twice.",
-                "starts + n, -1", "starts + 1, -1"),
-        mistake("it is the share that does not come twice",
-                "The more repetition, the larger.",
-                "return int(", "return 1 - int("),
+                "np.add.at(inside, starts + n, -1)", "np.add.at(inside, starts + n - 1, -1)"),
+        mistake("of ties the shortest is taken", "The longest.",
+                "(before[best + n] - before[best]).max()",
+                "(before[best + n] - before[best]).min()"),
+        mistake("of ties the first is taken", "The longest.",
+                "(before[best + n] - before[best]).max()", "(before[best + n] - before[best])[0]"),
+        mistake("all of the commonest are added up",
+                "The characters of one of them; how often it stands there is said beside it.",
+                "(before[best + n] - before[best]).max()",
+                "(before[best + n] - before[best]).sum()"),
+        mistake("it says how often again",
+                "How often it stands there, the first time too.",
+                "= times.max(), (before", "= times.max() - 1, (before"),
     ),
 )
 
