@@ -75,6 +75,7 @@ REASONS: dict[str, tuple[tuple[str, str], ...]] = {
     "repetition": (
         ("break", "what does not stand there twice is not longer either: every later row is 0"),
         ("pass", "what does not stand there twice is not longer either: every later row is 0"),
+        ("np.append(1, np", "the commonest stands there again, behind the beginning"),
         ("key = (ids", "another way to make one number of two that keeps all apart"),
     ),
     "cross-entropy-gradient": (
