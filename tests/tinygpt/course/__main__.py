@@ -1,6 +1,7 @@
 """`python -m tests.tinygpt.course [NAME ...]`: the author's check, as a table; 1 for a fault.
 
-    --times  how long grading takes, of a right and of a wrong answer to every exercise
+    --times       how long grading takes, of a right and of a wrong answer, and of which longest
+    --repeat 100  so many seeds of each: right answers that were red once, which none may be
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.tinygpt.course.author import Row, examine, shown, solutions
+from tests.tinygpt.course.author import Row, examine, flakes, shown, solutions
 from tests.tinygpt.course.survivors import reason
 from tinygpt.course import cut
 from tinygpt.course.exercise import Exercise
@@ -39,12 +40,12 @@ def apart(name: str, how: str = "--one") -> Row:
     return Row(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def times() -> None:
+def times(names: list[str]) -> None:
     """Grade a solution of each exercise, and a mistake; seconds by the clock and of processors."""
     import resource  # not on Windows
 
-    clock, computed = [], []
-    for one in exercises():
+    clock, computed, whose = [], [], []
+    for one in map(find, names):
         for text in answers(one):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, one.file)
@@ -53,12 +54,28 @@ def times() -> None:
                 clock.append(grade(one, path).seconds)
                 after = resource.getrusage(resource.RUSAGE_CHILDREN)
             computed.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            whose.append(one.name)
     for name, found in (("by the clock", clock), ("of processors", computed)):
         ordered = sorted(found)
         print(
             f"{len(found)} gradings, seconds {name}: median {ordered[len(found) // 2]:.2f}, "
             f"p95 {ordered[int(0.95 * len(found))]:.2f}, longest {ordered[-1]:.2f}"
         )
+    longest = sorted(zip(computed, whose, strict=True), reverse=True)[:8]
+    print("longest, of processors:", ", ".join(f"{name} {took:.2f}" for took, name in longest))
+
+
+def repeated(names: list[str], times: int) -> bool:
+    """Whether every right answer was green with every seed, each exercise in its own process."""
+    red = {}
+    with ThreadPoolExecutor(2) as pool:
+        rows = pool.map(lambda name: apart(name, f"--repeat={times}"), names)
+        for name, row in zip(names, rows, strict=True):
+            print(f"{name}: {row.solutions} of {row.generated} green", flush=True)
+            red[name] = row.faults
+    for name, faults in red.items():
+        print(*(f"{name}: {fault}" for fault in faults[:3]), sep="\n", end="\n" * bool(faults))
+    return not any(red.values())
 
 
 def answers(exercise: Exercise) -> list[str]:
@@ -72,15 +89,29 @@ def answers(exercise: Exercise) -> list[str]:
 
 
 def main() -> None:
-    arguments = sys.argv[1:]
-    if arguments == ["--times"]:
-        times()
-        return
-    if arguments[:1] in (["--one"], ["--quick"]):
-        row = examine(arguments[1]) if arguments[0] == "--one" else examine(arguments[1], 3, False)
+    how, *arguments = sys.argv[1:] or [""]
+    if how.startswith(("--one", "--quick", "--repeat=")):
+        row = (
+            examine(arguments[0]) if how == "--one"
+            else examine(arguments[0], 3, False) if how == "--quick"
+            else flakes(arguments[0], int(how.partition("=")[2]))
+        )
         print(json.dumps(dataclasses.asdict(row)))
         return
+    repeats = int(arguments.pop(0)) if how == "--repeat" else 0
+    if how[:2] != "--":
+        arguments = [how, *arguments] if how else []
     names = [find(name).name for name in arguments] or [one.name for one in exercises()]
+    if how == "--times":
+        times(names)
+    elif how == "--repeat":
+        sys.exit(not repeated(names, repeats))
+    else:
+        check(names)
+
+
+def check(names: list[str]) -> None:
+    """Print the table and what is wrong; ends the program with 1 for a fault."""
     rows: list[Row] = []
     print(f"{HEAD}\n|---|---|---|---|---|---|---|---|")
     with ThreadPoolExecutor(2) as pool:

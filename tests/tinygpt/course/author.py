@@ -123,6 +123,26 @@ def examine(name: str, seeds: int = SEEDS, programs: bool = True) -> Row:
     return row
 
 
+def flakes(name: str, repeats: int) -> Row:
+    """Right answers with many seeds: `generated` papers were written, `solutions` of them green."""
+    exercise, row = find(name), Row(name)
+    if exercise.in_c or exercise.kind in ("hunt", "predict"):  # nothing is drawn for these
+        return row
+    route = Route(exercise.module, exercise.function)
+    right = [route.real, *(route.load(path.read_text(encoding="utf-8"), str(path))
+                           for path in solutions(exercise))]
+    for seed in range(repeats):
+        kept = exercise.gradient if seed % 20 == 0 else None
+        alone = dataclasses.replace(exercise, joins=None, gradient=kept)
+        paper = Paper(alone, route, seed)
+        for f in right:
+            red = [verdict for verdict in stages(paper, f) if not verdict.green]
+            row.generated += 1
+            row.solutions += not red
+            row.faults += [f"seed {seed}: {verdict}" for verdict in red]
+    return row
+
+
 def _written(exercise, row: Row, seeds: int, programs: bool) -> None:
     route = Route(exercise.module, exercise.function)
     paper = Paper(exercise, route)

@@ -72,6 +72,12 @@ REASONS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "make-up": (("look((here)", "who looks does so at once, before anything moves"),),
     "make-up-faster": (("look((made", "who looks does so at once, before anything moves"),),
+    "repetition": (
+        ("break", "what does not stand there twice is not longer either: every later row is 0"),
+        ("pass", "what does not stand there twice is not longer either: every later row is 0"),
+        ("np.append(1, np", "the commonest stands there again, behind the beginning"),
+        ("key = (ids", "another way to make one number of two that keeps all apart"),
+    ),
     "cross-entropy-gradient": (
         ("(len(rows) <= len(targets))", "nothing is set to 0 where nothing is ignored"),
     ),

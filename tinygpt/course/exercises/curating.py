@@ -14,48 +14,62 @@ CHAPTER = "curation.md"
 
 
 def _repeating(draw: Draw) -> tuple[Any, ...]:
-    n, words = draw.integer(2, 4), draw.integer(4, 14)
-    starts = [start for start in range(words - n + 1) if draw.flag()]
-    lengths = [draw.integer(1, 9) for _ in range(words)]
-    return np.array(starts, np.int64), n, np.array(lengths, np.int64)
+    """Words by number, their lengths, the longest n."""
+    words = draw.ids((draw.integer(0, 14),), 3)
+    lengths = np.array([1, 2, 4])[words]
+    return words.astype(np.uint64), lengths, draw.integer(2, 4)
+
+
+def _rules() -> list[float]:
+    """What the rules of repetition say of a text."""
+    from tinygpt.curation.rules import repetition
+    from tinygpt.curation.rules.view import View
+
+    view = View("The cat sat on the mat. The cat sat on a log, and the cat sat on the mat. " * 2)
+    return [rule(view) for rule in (repetition.top(2), repetition.top(4), repetition.duplicated(5))]
 
 
 REPETITION = Exercise(
     name="repetition", title="How much of it comes twice", kind="write",
-    target="kernels.numpy_ref.word_ngrams:covered", chapter=CHAPTER, minutes=20,
-    about="starts says at which words the n-grams begin that stand there twice or more; each "
-    "covers n words. lengths are the characters of all words of the text.",
+    target="kernels.numpy_ref.word_ngrams:repeated_ngrams", chapter=CHAPTER, minutes=35,
     hints=(
-        "Mark each word that lies in at least one of these n-grams, then sum the lengths of those "
-        "that are marked.",
-        "+1 where an n-gram begins, -1 behind its end: the running sum says in how many a word is.",
-        "np.add.at adds at a place as often as it is named; the last n-gram ends behind the last "
-        "word.",
+        "Of each n: which n words in a row stand there at all, and how often? A Counter of tuples "
+        "will do; for arrays, give each (n-1)-gram a number and add a word to it.",
+        "Mark each word that lies in at least one n-gram that stands there twice: +1 where one "
+        "begins, -1 behind its end, and the running sum says in how many a word is.",
+        "The commonest one's characters are those of its n words; of several that are as common, "
+        "the longest. Where nothing comes twice the row is 0.",
     ),
-    call=_repeating, inputs=200,
+    call=_repeating, inputs=150, joins=_rules, joined="three rules of repetition",
     mistakes=(
+        mistake("the first of equals does not count",
+                "It stands there twice: both are repetition.",
+                "np.add.at(inside, starts, 1)\n        np.add.at(inside, starts + n, -1)",
+                "again = np.delete(starts, np.unique(ids, return_index=True)[1])\n"
+                "        np.add.at(inside, again, 1)\n        np.add.at(inside, again + n, -1)"),
         mistake("where they overlap characters count twice",
                 "A word is in or it is not, however many n-grams lie over it.",
                 "lengths[np.cumsum(inside)[:-1] > 0].sum()",
                 "(lengths * np.cumsum(inside)[:-1]).sum()"),
         mistake("words are counted, not characters",
                 "Each word counts by its length.",
-                "lengths[np.cumsum(inside)[:-1] > 0].sum()", "(np.cumsum(inside) > 0).sum()"),
-        mistake("only what lies in one n-gram alone counts",
-                "In at least one: the running sum may be more.",
-                "np.cumsum(inside)[:-1] > 0", "np.cumsum(inside)[:-1] == 1"),
+                "lengths[np.cumsum(inside)[:-1] > 0].sum()",
+                "(np.cumsum(inside)[:-1] > 0).sum()"),
         mistake("an n-gram ends a word early",
                 "It covers n words: -1 stands at start + n.",
-                "starts + n, -1", "starts + n - 1, -1"),
-        mistake("only the first word of an n-gram counts",
-                "All of its n words stand there twice.",
-                "starts + n, -1", "starts + 1, -1"),
-        mistake("it is what does not come twice",
-                "The more repetition, the larger.",
-                "np.cumsum(inside)[:-1] > 0", "np.cumsum(inside)[:-1] == 0"),
-        mistake("the running sum is read a word late",
-                "A word is inside from its own +1 on.",
-                "np.cumsum(inside)[:-1]", "np.cumsum(inside)[1:]"),
+                "np.add.at(inside, starts + n, -1)", "np.add.at(inside, starts + n - 1, -1)"),
+        mistake("of ties the shortest is taken", "The longest.",
+                "(before[best + n] - before[best]).max()",
+                "(before[best + n] - before[best]).min()"),
+        mistake("of ties the first is taken", "The longest.",
+                "(before[best + n] - before[best]).max()", "(before[best + n] - before[best])[0]"),
+        mistake("all of the commonest are added up",
+                "The characters of one of them; how often it stands there is said beside it.",
+                "(before[best + n] - before[best]).max()",
+                "(before[best + n] - before[best]).sum()"),
+        mistake("it says how often again",
+                "How often it stands there, the first time too.",
+                "= times.max(), (before", "= times.max() - 1, (before"),
     ),
 )
 

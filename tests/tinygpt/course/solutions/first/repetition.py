@@ -1,15 +1,19 @@
+from collections import Counter
+
 import numpy as np
 
-from tinygpt.curation.rules.repetition import _grams
 
-
-def duplicated(n):
-    def covered(view):
-        starts, _ = _grams(view)[n]
-        marked = np.zeros(len(view.words), bool)
-        for start in starts:
-            marked[start : start + n] = True
-        total = view.word_lengths.sum()
-        return float(view.word_lengths[marked].sum() / total) if total else 0.0
-
-    return covered
+def repeated_ngrams(words, lengths, most):
+    found = []
+    for n in range(2, most + 1):
+        grams = [tuple(words[i : i + n].tolist()) for i in range(len(words) - n + 1)]
+        counts = Counter(grams)
+        twice = [i for i, gram in enumerate(grams) if counts[gram] > 1]
+        if not twice:
+            found.append((0, 0, 0))
+            continue
+        top = max(counts.values())
+        longest = max(lengths[i : i + n].sum() for i in twice if counts[grams[i]] == top)
+        marked = sorted({i + j for i in twice for j in range(n)})
+        found.append((top, longest, lengths[marked].sum()))
+    return np.array(found, np.int64).reshape(most - 1, 3)
