@@ -255,11 +255,10 @@ def world_pairs(count: int, seed: int) -> list[Pair]:
     """Questions about small worlds, each with the right answer and one of the same scene."""
     rng, found = np.random.default_rng([seed, 0x1D6E]), list[Pair]()
     scenes = make(2 * count, seed)
-    places = sorted({one.messages[-1].content for one in scenes
-                     if not one.messages[-1].content.startswith("It is")
-                     and not one.messages[-1].content.endswith("has it.")})
-    for scene in scenes:
-        question, right = (message.content for message in scene.messages)
+    firsts = [(one.messages[0].content, one.messages[1].content) for one in scenes]
+    places = sorted({answer for _, answer in firsts
+                     if not answer.startswith("It is") and not answer.endswith("has it.")})
+    for question, right in firsts:
         wrong = _wrong(question, right, places, rng)
         if wrong:
             pair = Pair(question, right, wrong, "A")

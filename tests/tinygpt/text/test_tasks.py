@@ -37,10 +37,26 @@ def test_sums_are_of_numbers_of_every_length():
     assert min(shares) > 0.25 and len(first) == 2000  # of one digit there are fewer sums
 
 
+def scenes(count):
+    """(sentences, a question, its answer) of every question of so many small worlds."""
+    for one in TASKS["world"].make(count, 0):
+        *told, _ = re.findall(r"[^.?]+[.?]", one.messages[0].content)
+        for asked, answer in zip(one.messages[::2], one.messages[1::2], strict=True):
+            yield told, re.findall(r"[^.?]+\?", asked.content)[0], answer.content
+
+
+def test_all_that_a_small_world_tells_of_is_asked_for_once():
+    for one in TASKS["world"].make(200, 1):
+        *told, _ = re.findall(r"[^.?]+[.?]", one.messages[0].content)
+        moved = {s.split()[0] for s in told if " went to " in s}
+        things = {found for s in told for found in re.findall(r"(?:took|gave|put) the (\w+)", s)}
+        asked = [re.search(r"Where is (?:the )?(\w+)\?", m.content)[1] for m in one.messages[::2]]
+        assert sorted(asked) == sorted(moved | things)
+
+
 def test_the_worlds_answers_are_what_the_text_says():
     """By the words alone: the last sentence that names what is asked for."""
-    for text, answer in pairs("world"):
-        *told, question = re.findall(r"[^.?]+[.?]", text)
+    for told, question, answer in scenes(400):
         of = question.strip().removeprefix("Where is ").removesuffix("?")
         noun = of.removeprefix("the ")
         if noun == of:  # a person

@@ -3,6 +3,11 @@
     Tom went to the garden. Mia took the lantern. Mia put the lantern under the bench. Tom went to
     the kitchen. Where is the lantern?                            It is under the bench.
 
+Everything that was told of is asked for, in random order, in one conversation. Asked for one thing
+a scene, a model learned to look at the last sentence of the right kind, which is right for 69 % of
+questions, and stayed there (72 to 78 % after 700 to 3,500 steps, whatever its positions). Of
+several questions about one scene that rule fails most.
+
 The stories' world (../stories/world.py) keeps the state, so that an answer is true by construction:
 it refuses what cannot happen, and the answer is read from it when all has been told.
 
@@ -13,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygpt.text.conversations import Conversation, asked
+from tinygpt.text.conversations import Conversation, Message
 from tinygpt.text.stories import words
 from tinygpt.text.stories.teller import Dice
 from tinygpt.text.stories.world import Person, Spot, Thing, World
@@ -24,7 +29,7 @@ KINDS = ("toy", "treasure", "tool")
 
 
 def make(count: int, seed: int) -> list[Conversation]:
-    """`count` different scenes with a question each."""
+    """`count` different scenes with their questions."""
     dice = Dice(np.random.default_rng(seed))
     found: dict[str, Conversation] = {}
     while len(found) < count:
@@ -34,7 +39,7 @@ def make(count: int, seed: int) -> list[Conversation]:
 
 
 def _scene(dice: Dice) -> Conversation:
-    """What happened, and a question about something that was told."""
+    """What happened, and where all is that was told of."""
     world = World(tuple(dice.several(words.SETTINGS[dice.pick(tuple(words.SETTINGS))], 3)))
     start = dice.pick(world.places)
     names = dice.several([*words.GIRLS, *words.BOYS], PEOPLE)
@@ -49,13 +54,20 @@ def _scene(dice: Dice) -> Conversation:
     events = LEAST + int(dice.random() * (MOST - LEAST + 1))
     while len(told) < events or not known:
         told.append(_happening(dice, world, known))
-    asked_for = dice.pick(tuple(known.values()))
-    if isinstance(asked_for, Person):
-        question, answer = f"Where is {asked_for.name}?", f"{asked_for.place.at}."
-        answer = answer[0].upper() + answer[1:]
-    else:
-        question, answer = f"Where is the {asked_for.noun}?", whereabouts(asked_for)
-    return asked(f"{' '.join(told)} {question}", answer)
+    messages = []
+    for one in dice.several(list(known.values()), len(known)):
+        question, answer = _question(one)
+        before = "" if messages else f"{' '.join(told)} "
+        messages += [Message("user", before + question), Message("assistant", answer)]
+    return Conversation(tuple(messages), "")
+
+
+def _question(one: Person | Thing) -> tuple[str, str]:
+    """Where it is, and the answer."""
+    if isinstance(one, Person):
+        answer = f"{one.place.at}."
+        return f"Where is {one.name}?", answer[0].upper() + answer[1:]
+    return f"Where is the {one.noun}?", whereabouts(one)
 
 
 def whereabouts(thing: Thing) -> str:
