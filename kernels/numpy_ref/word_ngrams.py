@@ -106,17 +106,9 @@ def repeated_ngrams(words, lengths, most):
         if not len(starts):
             break
         best = starts[times[ids] == times.max()]
-        longest = (before[best + n] - before[best]).max()
-        found[n - 2] = times.max(), longest, covered(starts, n, lengths)
+        inside = np.zeros(len(words) + 1, np.int64)
+        np.add.at(inside, starts, 1)
+        np.add.at(inside, starts + n, -1)
+        covered = lengths[np.cumsum(inside)[:-1] > 0].sum()
+        found[n - 2] = times.max(), (before[best + n] - before[best]).max(), covered
     return found
-
-
-def covered(starts, n, lengths):
-    """The characters of the words that lie in n-grams, each once however many lie over it.
-
-    starts: (grams,) int64, the first word of each.  lengths: (words,) int64, characters.
-    """
-    inside = np.zeros(len(lengths) + 1, np.int64)
-    np.add.at(inside, starts, 1)
-    np.add.at(inside, starts + n, -1)
-    return int(lengths[np.cumsum(inside)[:-1] > 0].sum())
