@@ -90,7 +90,7 @@ def _slow(device: str, rate: str, inside: tuple[str, ...] = ()) -> None:
     else:  # one packet at a time leaves nothing to be put together
         _run(*inside, "ip", "link", "set", device, "gso_max_segs", "1")
     _run(*inside, "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", rate,
-         "burst", "256kb", "latency", "50ms")
+         "burst", "512kb", "latency", "50ms")
 
 
 def stream(names: list[str]) -> float:
