@@ -114,3 +114,10 @@ def test_what_is_left_out_is_named(tmp_path):
         ".git": "hidden", "env": "a virtual environment", "loop": "a link to a folder",
         "b.xyz": "no reader for .xyz", "empty.txt": "empty",
     }
+
+
+def test_half_a_character_in_a_dump_ends_nothing(tmp_path):
+    lines = '{"text": "a \\ud800 b"}\n{"text": "\\ud83d\\ude42 whole"}\n'
+    found = [one.text for one in read(written(tmp_path / "d.jsonl", lines))]
+    assert found == ["a \ufffd b", "\U0001f642 whole"]
+    assert all(text.encode() for text in found)
