@@ -1,6 +1,6 @@
 """A judge of answers, trained here and tried on pairs that it never saw.
 
-    python -m bench judge                       two thousand steps, some minutes
+    python -m bench judge                       3,500 steps, some minutes
     python -m bench judge --judge URL|RUN       another judge on the same pairs
 
 Read next: ../tinygpt/evaluation/judge.py.
@@ -35,7 +35,7 @@ def train(place: Path, steps: int, seed: int) -> float:
 
 
 @click.command()
-@click.option("--steps", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=3500, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0)
 @click.option("--pairs", type=click.IntRange(1), default=500, show_default=True)
 @click.option("--judge", "given", help="Do not train one: a run, a file or an address.")
