@@ -30,7 +30,7 @@ COMMANDS = {
     "embed": ("tinygpt.cli.encoder:embed", "Texts as vectors, by a trained encoder."),
     "curate": ("tinygpt.cli.curation:curate", "Make a clean corpus of any folder of documents."),
     "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
-    "plan": ("tinygpt.cli.training:plan", "Time and memory of a run before it starts."),
+    "plan": ("tinygpt.cli.planning:plan", "Time and memory of a run before it starts."),
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),
     "evaluate": ("tinygpt.cli.evaluation:evaluate", "What a model can do, and how sure that is."),
     "compare": ("tinygpt.cli.evaluation:compare", "Two models on the same items."),

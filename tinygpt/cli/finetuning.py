@@ -9,14 +9,8 @@ import click
 
 from tinygpt.adapters.config import METHODS
 from tinygpt.cli.paths import ModelPlace, Place, one_text
-from tinygpt.cli.training import (
-    as_fitted,
-    carry_out,
-    settings,
-    show_plan,
-    training_options,
-    with_data,
-)
+from tinygpt.cli.planning import show_plan
+from tinygpt.cli.training import as_fitted, carry_out, settings, training_options, with_data
 
 ADAPTED = ("training.lr=1e-3", "training.min_lr=1e-4")  # the few that train want larger steps
 EPOCHS = 3.0  # unless training.steps or data.epochs is set

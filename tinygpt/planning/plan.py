@@ -5,7 +5,7 @@ objective, and then corrected by a short trial in a process of its own (probe.py
 the time. `fit` finds the largest micro-batch that the memory allows, keeping the effective batch
 by accumulating gradients, and recomputes activations if that is not enough.
 
-Read next: probe.py, then ../cli/training.py for how it is shown.
+Read next: probe.py, then ../cli/planning.py for how it is shown.
 """
 
 from __future__ import annotations

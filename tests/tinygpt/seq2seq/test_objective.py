@@ -12,7 +12,8 @@ import tinygpt
 from tests.tinygpt.training.test_objectives import final_bytes
 from tinygpt.cli.chat import chat
 from tinygpt.cli.inference import generate
-from tinygpt.cli.training import plan, train
+from tinygpt.cli.planning import plan
+from tinygpt.cli.training import train
 from tinygpt.config import ConfigError, from_dict
 from tinygpt.errors import UserError
 from tinygpt.runs.checkpoint import CheckpointError

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 import tests.tinygpt.training.objectives  # noqa: F401  # it enters them into the table
 from minigrad import nn
-from tinygpt.cli.training import diagnose, export, plan, train
+from tinygpt.cli.planning import plan
+from tinygpt.cli.training import diagnose, export, train
 from tinygpt.config import ConfigError, find_objective, from_dict
 from tinygpt.runs import checkpoint as checkpoints
 from tinygpt.runs import metrics as metrics_files

@@ -54,7 +54,7 @@ def _scene(dice: Dice) -> Conversation:
     events = LEAST + int(dice.random() * (MOST - LEAST + 1))
     while len(told) < events or not known:
         told.append(_happening(dice, world, known))
-    messages = []
+    messages = list[Message]()
     for one in dice.several(list(known.values()), len(known)):
         question, answer = _question(one)
         before = "" if messages else f"{' '.join(told)} "
