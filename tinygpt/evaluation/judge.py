@@ -246,9 +246,14 @@ def known_pairs(asked: Sequence[tuple[str, str]], seed: int) -> list[Pair]:
     found = []
     for question, right in asked if len(answers) > 1 else ():
         k = int(rng.integers(len(answers) - 1))
-        pair = Pair(question, right, answers[k + (answers[k] >= right)], "A")
-        found.append(pair if rng.random() < 0.5 else pair.swapped())
+        found.append(_dealt(question, right, answers[k + (answers[k] >= right)], rng))
     return found
+
+
+def _dealt(question: str, right: str, wrong: str, rng: np.random.Generator) -> Pair:
+    """A pair of which a coin says whether the right answer is A."""
+    pair = Pair(question, right, wrong, "A")
+    return pair if rng.random() < 0.5 else pair.swapped()
 
 
 def world_pairs(count: int, seed: int) -> list[Pair]:
@@ -261,8 +266,7 @@ def world_pairs(count: int, seed: int) -> list[Pair]:
     for question, right in firsts:
         wrong = _wrong(question, right, places, rng)
         if wrong:
-            pair = Pair(question, right, wrong, "A")
-            found.append(pair if rng.random() < 0.5 else pair.swapped())
+            found.append(_dealt(question, right, wrong, rng))
     if len(found) < count:
         raise ValueError(f"world_pairs: {len(found)} of {count} pairs")
     return found[:count]
