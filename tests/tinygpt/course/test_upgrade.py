@@ -33,7 +33,7 @@ def wheel_of(commit: str, folder: Path) -> Path:
     packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True)
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder / "source", filter="data")
-    pip("wheel", "--no-deps", "--no-build-isolation", "-w", folder, folder / "source")
+    pip("wheel", "--no-deps", "-w", folder, folder / "source")
     (wheel,) = folder.glob("*.whl")
     return wheel
 
