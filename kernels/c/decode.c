@@ -82,7 +82,8 @@ static void decode_prepare(const decode_state *s, const decode_matrix *m, const 
             quantize_row_int4(row, r->q + b * r->padded, r->scale + b, m->k, r->padded,
                               r->sums + b * groups);
         if (m->scheme == Q4_1 || m->scheme == Q8_0)
-            quantize_row_blocks(row, r->q + b * r->padded, r->block + b * groups, m->k);
+            quantize_row_blocks(m->scheme, row, r->q + b * groups * x_block_bytes(m->scheme),
+                                r->block + b * groups, m->k);
         if (r->x != x) {
             memcpy(s->rows + b * r->padded, row, m->k * sizeof *row);
             memset(s->rows + b * r->padded + m->k, 0, (r->padded - m->k) * sizeof *row);

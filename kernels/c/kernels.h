@@ -203,7 +203,7 @@ void linear_nf4_forward(const float *x, const uint8_t *codes, const float *scale
                         const float *levels, const float *bias, const float *residual, float *y,
                         int64_t rows, int64_t n, int64_t padded);
 
-/* matmul_q4_1.c; scratch: 40 bytes for each block of 32 of x */
+/* matmul_q4_1.c; scratch: 72 bytes for each block of 32 of x */
 void linear_q4_1_forward(const float *x, const uint8_t *codes, const uint16_t *scale,
                          const float *bias, const float *residual, float *y, int64_t rows,
                          int64_t n, int64_t k, void *scratch);

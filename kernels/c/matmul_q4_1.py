@@ -17,7 +17,7 @@ def linear_blocks(scheme: str, call, x, weight: Packed, bias, residual):
     (x, bias, residual), (rows, K, N) = ready(scheme, x, weight, bias, residual)
     y = memory.empty((*x.shape[:-1], N))
     blocks = rows * -(-K // GROUP[scheme])
-    scratch = memory.empty((blocks * (2 + GROUP[scheme] // 4),))  # scale, sum and bytes of each
+    scratch = memory.empty((blocks * (2 + GROUP[scheme] // 2),))  # scale, sum, two bytes a number
     call(
         pointer(x), buffer("uint8_t", weight.codes), buffer("uint16_t", weight.scale),
         pointer_or_null(bias), pointer_or_null(residual), pointer(y), rows, N, K, pointer(scratch),

@@ -35,6 +35,8 @@
  *                                        products: X_BYTES for each, one or two
  *     vi_dot_signed(acc, w, x)           acc + the four products of each lane, exact in 32 bits, and
  *                                        X_BIAS (0 or 128) times the sum of the weights
+ *     vu_load vu_dot vu_store            likewise with unsigned weights u, of which 128 is to be taken:
+ *                                        acc + sum (u - 128) x, and X_BIAS times the sum of x
  *     vi_set4(p)                         the four bytes at p in every lane
  *     vn, vn_dot(acc, u, x)              acc + the four products of bytes of vi: u 0 .. 15, x signed;
  *                                        acc is vi_set1(0) with at most NIBBLE_DOTS products added
@@ -85,8 +87,21 @@ static inline vi vi_set4(const int8_t *p) {
 }
 #if X_BYTES == 1 /* where products take bytes as they lie in memory */
 typedef vi vw, vx;
-static inline vw vw_load(const int8_t *p) { return vi_load(p); }
+static inline vw vw_from(vi w) { return w; }
 static inline vx vx_load(const int8_t *p) { return vi_set4(p); }
+#endif
+static inline vw vw_load(const int8_t *p) { return vw_from(vi_load(p)); }
+
+#if X_BIAS /* where products want the weights unsigned as they are, and x signed */
+static inline vw vu_load(const uint8_t *p) { return vi_load(p); }
+static inline vi vu_dot(vi acc, vw u, vx x) { return vn_dot(acc, u, x); }
+static inline void vu_store(int8_t *p, vi v) { vi_store_bytes(p, v); }
+#else
+static inline vw vu_load(const uint8_t *p) {
+    return vw_from(vi_xor(vi_load(p), vi_set1((int32_t)0x80808080)));
+}
+static inline vi vu_dot(vi acc, vw u, vx x) { return vi_dot_signed(acc, u, x); }
+static inline void vu_store(int8_t *p, vi v) { vx_store(p, v); }
 #endif
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__

@@ -15,8 +15,7 @@ typedef struct {
     vi even, odd;
 } vw;
 typedef vw vx;
-static inline vw vw_load(const int8_t *p) {
-    vi w = vi_load(p);
+static inline vw vw_from(vi w) {
     return (vw){_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_srai_epi16(w, 8)};
 }
 static inline vx vx_load(const int8_t *p) {
