@@ -41,7 +41,7 @@ class CharTokenizer(Tokenizer):
         self.special_tokens = {name: len(characters) + i for i, name in enumerate(names)}
         check_specials(self.special_tokens, {})
         self._code_points = np.array([ord(c) for c in characters], np.uint32)
-        self._spelled = [*characters, *self.special_tokens]
+        self._spelled = dict(enumerate([*characters, *self.special_tokens]))
         # A table over all code points costs 4 MB and makes encoding one gather.
         self._ids = np.full(int(self._code_points.max()) + 1, -1, np.int32)
         self._ids[self._code_points] = np.arange(len(characters))
@@ -98,17 +98,15 @@ class CharTokenizer(Tokenizer):
         )
 
     def decode(self, ids: Iterable[int]) -> str:
-        ids = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
-        bad = np.flatnonzero((ids < 0) | (ids >= self.vocab_size))
-        if len(bad):
+        tokens = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        try:
+            return "".join(map(self._spelled.__getitem__, tokens))
+        except KeyError:
+            position = next(i for i, token in enumerate(tokens) if token not in self._spelled)
             raise TokenizerError(
-                f"the id {int(ids[bad[0]])} at position {int(bad[0])} is outside this tokenizer's "
+                f"the id {tokens[position]} at position {position} is outside this tokenizer's "
                 f"0..{self.vocab_size - 1}. Decode with the tokenizer that made it."
-            )
-        if self.special_tokens:
-            return "".join(map(self._spelled.__getitem__, ids.tolist()))
-        points = self._code_points[ids.astype(np.int64)]
-        return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+            ) from None
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         return self.decode(ids).encode("utf-8", "surrogatepass")
