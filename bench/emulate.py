@@ -126,6 +126,8 @@ def unpacked(folder: Path, machine: Machine) -> Path:
         raise click.ClickException(fetched.stderr)
     names = [f"lib{PYTHON}-dev", *(f"{name}/{SUITES[1]}" for name in lost)]
     subprocess.run([*command, "download", *names], cwd=archives, check=True)
+    for half in (root, folder / "include"):  # of an unpacking that was cut short
+        shutil.rmtree(half, ignore_errors=True)
     for package in archives.glob("*.deb"):
         subprocess.run(["dpkg", "-x", package, root], check=True)
     (root / "lib").symlink_to("usr/lib")
