@@ -28,14 +28,14 @@ def models(context):
 
 
 def _look(path):
-    """The model at a path.  Raises UserError where none is."""
-    from tinygpt.errors import UserError
+    """The model at a path.  Raises UsageError where none is."""
+    from tinygpt.errors import UsageError
     from tinygpt.storage.paths import kind, shown
     from tinygpt.weights.shelf import look
 
     model = look(Path(path)) if kind(path) else None
     if model is None:
-        raise UserError(f"{shown(path)} is no model. `tinygpt models` lists those there are.")
+        raise UsageError(f"{shown(path)} is no model. `tinygpt models` lists those there are.")
     return model
 
 

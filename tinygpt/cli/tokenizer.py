@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tinygpt.cli.paths import Place, Size
-from tinygpt.errors import UserError
+from tinygpt.errors import UsageError, UserError
 from tinygpt.storage.paths import PathError, kind, shown
 
 # Heavy modules are imported inside the functions, so that --help answers at once.
@@ -65,9 +65,9 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
         click.echo(note, err=True)
     if kind == "char":
         if raw:
-            raise UserError("a character tokenizer learns characters, not bytes. Drop --bytes.")
+            raise UsageError("a character tokenizer learns characters, not bytes. Drop --bytes.")
         if form != "tinygpt":
-            raise UserError(f"a character tokenizer cannot be saved as {form}. Drop --format.")
+            raise UsageError(f"a character tokenizer cannot be saved as {form}. Drop --format.")
         with Progress() as busy:
             busy("reading")
             made = CharTokenizer.train(sources.characters(files))
@@ -75,7 +75,7 @@ def train(texts, out, vocab_size, pattern, kind, min_count, specials, max_memory
         click.echo(f"{out}: {made.vocab_size} characters")
         return
     if kind == "unigram" and form != "tinygpt":
-        raise UserError(f"a Unigram tokenizer cannot be saved as {form} here. Drop --format.")
+        raise UsageError(f"a Unigram tokenizer cannot be saved as {form} here. Drop --format.")
     special_tokens = tuple(dict.fromkeys(specials)) or DEFAULT_SPECIAL_TOKENS
     check_vocab_size(vocab_size, special_tokens)
     with WordCounts(pattern, max_memory) as words, Progress() as busy:

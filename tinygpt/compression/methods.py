@@ -15,7 +15,7 @@ from tinygpt.compression.low_rank import low_rank
 from tinygpt.compression.quality import SWEEP_TOKENS
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.compression.rounding import awq_model, gptq_model
-from tinygpt.errors import UserError
+from tinygpt.errors import UsageError
 from tinygpt.model import LanguageModel
 
 ROUNDING = ("gptq", "awq")
@@ -45,17 +45,21 @@ class Asked:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise UserError(f"--share {self.share:g} must lie between 0 and 1: the part that goes.")
+            raise UsageError(
+                f"--share {self.share:g} must lie between 0 and 1: the part that goes."
+            )
         if self.pattern != "free" and self.method not in PRUNING:
-            raise UserError(
+            raise UsageError(
                 f"--pattern {self.pattern} says which weights go, but {self.method} takes none. "
                 f"Leave it out, or choose one of {', '.join(PRUNING)}."
             )
         if self.pattern == "2:4" and self.share != 0.5:
-            raise UserError(f"--pattern 2:4 is half of the weights, --share {self.share:g} is not. "
-                            "Leave --share out.")
+            raise UsageError(
+                f"--pattern 2:4 is half of the weights, --share {self.share:g} is not. "
+                "Leave --share out."
+            )
         if (self.method == "budget") != (self.bytes > 0):
-            raise UserError(
+            raise UsageError(
                 "--method budget and --budget SIZE belong together. Give both, or another method."
             )
 

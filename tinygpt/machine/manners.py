@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tinygpt.errors import UserError
+from tinygpt.errors import UsageError, UserError
 
 THERMAL = Path("/sys/class/thermal")
 POWER = Path("/sys/class/power_supply")
@@ -52,13 +52,13 @@ def on_battery(folder: Path = POWER) -> bool:
 def stop_at(clock: str, now: datetime | None = None) -> Callable[[], str | None]:
     """A stop for the next time that it is `clock`, "22:00" or "7:30", local time.
 
-    Raises UserError for another form.
+    Raises UsageError for another form.
     """
     now = now or datetime.now()
     try:
         wanted = datetime.strptime(clock, "%H:%M")
     except ValueError as error:
-        raise UserError(f"--stop-at {clock!r} is not a time. Write it like 22:00.") from error
+        raise UsageError(f"--stop-at {clock!r} is not a time. Write it like 22:00.") from error
     end = now.replace(hour=wanted.hour, minute=wanted.minute, second=0, microsecond=0)
     if end <= now:
         end += timedelta(days=1)
@@ -66,9 +66,9 @@ def stop_at(clock: str, now: datetime | None = None) -> Callable[[], str | None]
 
 
 def max_hours(hours: float) -> Callable[[], str | None]:
-    """A stop after so many hours of wall-clock time.  Raises UserError unless positive."""
+    """A stop after so many hours of wall-clock time.  Raises UsageError unless positive."""
     if not hours > 0:
-        raise UserError(f"--max-hours {hours} is not a time. Give a number above 0, like 1.5.")
+        raise UsageError(f"--max-hours {hours} is not a time. Give a number above 0, like 1.5.")
     end = time.monotonic() + 3600 * hours
     return lambda: f"--max-hours {hours:g}" if time.monotonic() >= end else None
 

@@ -82,7 +82,7 @@ def test_unigram_kind(tinygpt, text_file, tmp_path):
     code, shown, _ = tinygpt("tokenizer", "inspect", out, "the cat")
     assert code == 0 and "270 ids: 256 bytes, 8 pieces" in shown.decode()
     code, _, said = tinygpt(*arguments, "--format", "tiktoken")
-    assert code == 1 and "cannot be saved as tiktoken" in said
+    assert code == 2 and "cannot be saved as tiktoken" in said
 
 
 def test_a_model_of_sentencepiece_is_used_and_kept(tinygpt, tmp_path):

@@ -12,7 +12,7 @@ from tinygpt.compression import budget, structured
 from tinygpt.compression.methods import Asked
 from tinygpt.compression.quality import Reference
 from tinygpt.compression.quantize import quantize_model
-from tinygpt.errors import UserError
+from tinygpt.errors import UsageError, UserError
 from tinygpt.model import build
 from tinygpt.model.shape import ModelShape
 
@@ -162,7 +162,7 @@ def test_bits_go_where_they_are_needed(model, tokens):
     ({"method": "gptq", "bytes": 10}, "belong together"),
 ])
 def test_settings_that_contradict_each_other_are_refused(given, what):
-    with pytest.raises(UserError, match=what):
+    with pytest.raises(UsageError, match=what):
         Asked(**given)
 
 

@@ -416,7 +416,7 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tiny_config, tmp_path):
         (["--set", "training.stepz=3"], 2, "training.steps"),
         (["--out", "/proc/nowhere"], 1, "/proc/nowhere"),
         (["--resume"], 2, "config.json"),
-        (["--stop-at", "late"], 1, "22:00"),
+        (["--stop-at", "late"], 2, "22:00"),
     ):
         process = start(["train", toml, "--out", tmp_path, *arguments])
         output = process.communicate(timeout=60)[0]

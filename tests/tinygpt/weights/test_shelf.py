@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from tests.tinygpt.exchange.models import made, tokenizer_of
 from tinygpt.cli import cli
-from tinygpt.errors import UserError
+from tinygpt.errors import UsageError
 from tinygpt.exchange.gguf_models import write_gguf
 from tinygpt.exchange.huggingface_folder import write_folder
 from tinygpt.weights import shelf
@@ -98,5 +98,5 @@ def test_rm_asks_and_deletes(own):
 
 def test_what_is_no_model_is_not_deleted(own):
     done = CliRunner().invoke(cli, ["models", "rm", str(own / "notes.txt"), "--yes"])
-    assert isinstance(done.exception, UserError) and "is no model" in str(done.exception)
+    assert isinstance(done.exception, UsageError) and "is no model" in str(done.exception)
     assert (own / "notes.txt").exists()
