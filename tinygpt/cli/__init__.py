@@ -104,6 +104,10 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("TINYGPT_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            place, why = error.filename, error.strerror
+            _complain(f"tinygpt: {place}: {why}. Choose another place, or mend this one.")
+            sys.exit(1)
         _complain(f"tinygpt: {error or type(error).__name__}")
         if not isinstance(error, UserError):
             _complain(f"Run `{command('--debug')} ...` to see where that came from.")

@@ -20,7 +20,7 @@ from tinygpt.model import LanguageModel
 from tinygpt.runs.chat_form import ChatForm
 from tinygpt.storage.paths import expand, kind, shown
 from tinygpt.storage.reading import ANYTHING, FormatError, parse_json
-from tinygpt.text.files import DataError
+from tinygpt.text.files import DataError, NoText
 from tinygpt.text.reading import read_text
 from tinygpt.tokenizer import Tokenizer
 
@@ -42,7 +42,7 @@ def read_prompts(source: str) -> list[str]:
     """
     path = Path(expand(source))
     if kind(path) != "file":
-        raise DataError(f"there is no file {shown(path)}. Give one with a prompt on each line.")
+        raise NoText(f"there is no file {shown(path)}. Give one with a prompt on each line.")
     found = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if path.suffix.lower() == ".jsonl" and line.strip():

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygpt.errors import UserError
+from tinygpt.errors import UsageError, UserError
 
 History = Sequence[Sequence[int] | np.ndarray]  # of each row of a batch, the ids so far
 
@@ -61,7 +61,7 @@ class Sampling:
             if value is None and name != "temperature":
                 continue
             if value is None or not holds(value):
-                raise UserError(f"{name} is {value}. It must be {rule}.")
+                raise UsageError(f"{name} is {value}. It must be {rule}.")
 
 
     @property

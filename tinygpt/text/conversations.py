@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from tinygpt.storage.paths import expand, kind, shown
 from tinygpt.storage.reading import ANYTHING, FormatError, parse_json
-from tinygpt.text.files import DataError
+from tinygpt.text.files import DataError, NoText
 from tinygpt.text.reading import read_text
 
 ROLES = {  # as they are written -> as they are called here
@@ -77,7 +77,7 @@ def read_conversations(source: str | Path) -> list[Conversation]:
     path = Path(expand(source))
     there = kind(path)
     if not there:
-        raise DataError(f"there is no {shown(path)}. Give a file of conversations, or a folder.")
+        raise NoText(f"there is no {shown(path)}. Give a file of conversations, or a folder.")
     files = [path]
     if there == "folder":
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".txt", ".md"))

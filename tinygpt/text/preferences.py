@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from tinygpt.storage.paths import expand, kind, shown
 from tinygpt.storage.reading import ANYTHING, NUMBER, FormatError, check, one_of, parse_json
 from tinygpt.text.conversations import Conversation, Message, checked, listed, messages_of
-from tinygpt.text.files import DataError
+from tinygpt.text.files import DataError, NoText
 from tinygpt.text.reading import read_text
 
 FORM = 'Write lines of {"prompt": ..., "chosen": ..., "rejected": ...}'
@@ -46,7 +46,7 @@ def read_pairs(source: str | Path) -> list[Pair]:
     path = Path(expand(source))
     if kind(path) != "file" or path.suffix.lower() != ".jsonl":
         there = f"{shown(path)} is no .jsonl file" if kind(path) else f"there is no {shown(path)}"
-        raise DataError(f"{there} of pairs. {FORM}, as `tinygpt feedback --export` does.")
+        raise NoText(f"{there} of pairs. {FORM}, as `tinygpt feedback --export` does.")
     found, faults = [], []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():

@@ -63,6 +63,24 @@ def test_debug_shows_the_traceback():
     assert "Traceback" in done.stderr
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "taken").write_text("")
+    done = run("book", "--notebooks", str(tmp_path / "taken" / "here"))
+    assert done.returncode == 1
+    assert str(tmp_path / "taken") in done.stderr and "Choose another place" in done.stderr
+    assert "Errno" not in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ("finetune", "S", "--data", "no.jsonl"), ("feedback", "S", "--prompts", "no.txt"),
+    ("align", "S", "--method", "dpo", "--data", "no.jsonl"), ("train", "S", "--data", "no.txt"),
+])
+def test_a_file_that_is_not_there_is_a_usage_error(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run(*words)
+    assert done.returncode == 2, done.stderr
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "advice"),
     [
