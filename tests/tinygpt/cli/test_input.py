@@ -246,7 +246,7 @@ def test_any_bytes_can_be_learned_when_asked_for(tinygpt):
 
     assert load("t.json").decode_bytes(np.fromfile("ids", np.uint16)) == data
     code, _, err = tinygpt(*train, "--kind", "char")
-    assert code == 1 and "Drop --bytes" in err
+    assert code == 2 and "Drop --bytes" in err
 
 
 def test_ids_cut_off_in_the_middle_are_refused(tinygpt, run_and_text):
