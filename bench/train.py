@@ -49,14 +49,11 @@ def read_spec(config: str, threads: int, family: str = "gpt") -> dict[str, Any]:
 
 
 def flops_per_step(spec: dict[str, Any]) -> float:
-    """(6 N + 12 L C T) B T; N counts matrices and norms, tables that are only read not."""
+    """Of the model that a spec describes, whoever trains it."""
     from tinygpt.model.shape import ModelShape
 
     shape = ModelShape(**{k: v for k, v in spec.items() if k in ModelShape.__dataclass_fields__})
-    L, C, T, V = (spec[k] for k in ("n_layers", "d_model", "context", "vocab_size"))
-    N = shape.parameters - (0 if shape.tied else V * C)
-    N -= T * C if shape.positions == "learned" else 0
-    return (6 * N + 12 * L * C * T) * spec["batch_size"] * T
+    return shape.flops_per_token * spec["batch_size"] * shape.context
 
 
 class Worker:

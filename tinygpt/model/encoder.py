@@ -155,7 +155,3 @@ class Encoder(Transformer):
             "this model is an encoder: it reads a text whole and does not write on. Use it to "
             "classify or to embed text, or train a decoder (model.assembly = \"decoder\")."
         )
-
-    def flops_per_token(self) -> int:
-        """As a decoder's, and the head's own product: as if every position were asked for."""
-        return super().flops_per_token() + 6 * self.transform.count_parameters()

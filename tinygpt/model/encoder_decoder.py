@@ -136,16 +136,6 @@ class EncoderDecoder(LanguageModel):
     def make_cache(self, batch: int = 1) -> NoReturn:
         self.check_writes()
 
-    def flops_per_token(self) -> int:
-        """Of a token of a target beside one of its source: 6 N + 12 (2 + 1) L H D T.
-
-        As Transformer's; attention of both halves to themselves, and across.
-        """
-        shape, (heads, _, size) = self.shape, self.shape.heads
-        blocks = sum(half.blocks.count_parameters() for half in (self.encoder, self.decoder))
-        matrices = blocks * shape.n_layers // shape.blocks + shape.vocab_size * shape.d_model
-        return 6 * matrices + 36 * shape.n_layers * heads * size * shape.context
-
 
 class Reading(LanguageModel):
     """An EncoderDecoder that has read sources, one a row: it scores what is written about them."""
@@ -183,9 +173,6 @@ class Reading(LanguageModel):
 
     def make_cache(self, batch: int = 1) -> KVCache:
         return KVCache(self.shape, batch)
-
-    def flops_per_token(self) -> int:
-        return self.model.flops_per_token()
 
 
 def ends(lengths: np.ndarray, queries: int) -> np.ndarray:

@@ -67,8 +67,8 @@ class LanguageModel(nn.Module):
         )
 
     def flops_per_token(self) -> int:
-        """Floating-point operations of one training token."""
-        raise NotImplementedError
+        """Floating-point operations of one training token, as the shape counts them."""
+        return self.shape.flops_per_token
 
     def forward(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """Logits (B, T, V): row t scores the token that follows position t."""

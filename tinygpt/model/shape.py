@@ -110,22 +110,44 @@ class ModelShape:
     def parameters(self) -> int:
         """How many values a model of this shape has: known before anything is built.
 
-        Embeddings V C and, learned, T C or one a bucket and head, C more if smeared, (V + 1) V C
-        for pairs; a block's matrices: attention's projections in and out, the MLP's up (twice
-        behind a gate) and down; their biases; two norms a block and one more, and one a head where
-        queries and keys are normed.
+        Tables, the blocks, one more norm a stack, and C if smeared.
+        """
+        c, stacks = self.d_model, 1 + (self.assembly == "encoder-decoder")
+        layers = self.blocks * self.layer_parameters + stacks * self._norm
+        return self.tables + layers + c * self.smear + self._encoders
+
+    @property
+    def tables(self) -> int:
+        """How many of them are read by an id or a place: V E of tokens, twice if untied; T E of
+        learned positions, or one a bucket and head, for each stack; (V + 1) V C of pairs."""
+        tokens = self.vocab_size * self.embedding * (1 if self.tied else 2)
+        pairs = (self.vocab_size + 1) * self.vocab_size * self.d_model * self.bigrams
+        places = {"learned": self.context * self.embedding, "relative": 32 * self.n_heads}
+        stacks = 1 + (self.assembly == "encoder-decoder")
+        return tokens + pairs + stacks * places.get(self.positions, 0)
+
+    @property
+    def layer_parameters(self) -> int:
+        """How many a layer has, an encoder-decoder's in both stacks.
+
+        Attention's projections in and out, the MLP's up (twice behind a gate) and down; their
+        biases; two norms, and one a head where queries and keys are normed.  What looks across has
+        attention once more, and a norm.
         """
         c, (heads, kv_heads, size), hidden = self.d_model, self.heads, self.hidden
         packed, up = (heads + 2 * kv_heads) * size, hidden * (2 if self.activation in GATED else 1)
-        norm = c * (2 if self.norm == "layernorm" and self.bias == "all" else 1)
-        block = packed * c + heads * size * c + up * c + hidden * c + 2 * norm
-        block += {"none": 0, "qkv": packed, "all": packed + c + up + c}[self.bias]
-        block += 2 * size if self.qk_norm else 0
-        tables = self.vocab_size * self.embedding * (1 if self.tied else 2) + c * self.smear
-        tables += (self.vocab_size + 1) * self.vocab_size * c * self.bigrams
-        places = {"learned": self.context * self.embedding, "relative": 32 * heads}
-        stack = places.get(self.positions, 0) + self.blocks * block + norm
-        return tables + stack + self._encoders + self._encoder_decoders(stack)
+        attention = packed * c + heads * size * c + self._norm
+        attention += {"none": 0, "qkv": packed, "all": packed + c}[self.bias]
+        attention += 2 * size if self.qk_norm else 0
+        mlp = up * c + hidden * c + self._norm + (up + c) * (self.bias == "all")
+        if self.assembly == "encoder-decoder":
+            return 3 * attention + 2 * mlp
+        return attention + mlp
+
+    @property
+    def _norm(self) -> int:
+        biased = self.norm == "layernorm" and self.bias == "all"
+        return self.d_model * (2 if biased else 1)
 
     @property
     def _encoders(self) -> int:
@@ -139,17 +161,20 @@ class ModelShape:
         before = (e - c) * of_norm if self.norm_place == "post" else 0
         return lift + before + c * e + e * biased + e * of_norm + self.vocab_size * biased
 
-    def _encoder_decoders(self, stack: int) -> int:
-        """What an encoder-decoder has more: a second stack, and a third half in its blocks."""
-        if self.assembly != "encoder-decoder":
-            return 0
-        c, (heads, kv_heads, size) = self.d_model, self.heads
-        packed, of_norm = (heads + 2 * kv_heads) * size, c
-        of_norm *= 2 if self.norm == "layernorm" and self.bias == "all" else 1
-        across = packed * c + heads * size * c + of_norm
-        across += {"none": 0, "qkv": packed, "all": packed + c}[self.bias]
-        across += 2 * size if self.qk_norm else 0
-        return stack + self.blocks * across
+    @property
+    def flops_per_token(self) -> int:
+        """Floating-point operations of one training token: 6 N + 12 L H D T.
+
+        N leaves out tables that are read, not multiplied, and counts a shared block once for each
+        layer; the causal half of attention is counted in full, as is usual.  Of an encoder-decoder:
+        of a token of a target beside one of its source, whose attention is three times that.
+        Source: Chowdhery et al. 2022, appendix B.
+        """
+        multiplied = self.parameters - self.tables + self.vocab_size * self.embedding
+        multiplied += (self.n_layers - self.blocks) * self.layer_parameters
+        heads, _, size = self.heads
+        each = 36 if self.assembly == "encoder-decoder" else 12
+        return 6 * multiplied + each * self.n_layers * heads * size * self.context
 
     def with_vocabulary(self, size: int) -> ModelShape:
         """This shape with as many tokens as a tokenizer has.

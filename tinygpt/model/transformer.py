@@ -165,17 +165,3 @@ class Transformer(Stack, LanguageModel):
         logits = logits if bias is None else logits + bias
         cap = self.shape.softcap
         return logits if cap is None else ops.tanh(logits / cap) * cap
-
-    def flops_per_token(self) -> int:
-        """6 N + 12 L H D T.
-
-        Source: Chowdhery et al. 2022, appendix B.  N leaves out tables that are read, not
-        multiplied, and counts a shared block once for each layer; the causal half of attention is
-        counted in full, as is usual.
-        """
-        shape, (heads, _, size) = self.shape, self.shape.heads
-        blocks = sum(block.count_parameters() for block in self.blocks)
-        matrices = blocks * shape.n_layers // shape.blocks + shape.vocab_size * shape.embedding
-        matrices += self.norm.count_parameters()
-        matrices += self.lift.count_parameters() if self.lift is not None else 0
-        return 6 * matrices + 12 * shape.n_layers * heads * size * shape.context

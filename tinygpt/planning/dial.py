@@ -52,8 +52,9 @@ SHARES = (1.0, 0.8, 0.6, 0.45, 0.33, 0.25, 0.15)  # of the time that the steps m
 GAIN = 0.002  # a longer training must promise so much more than a shorter one
 
 # One optimizer step costs, beside its tokens: what orthogonalises each matrix (ten operations a
-# parameter and channel, as `bench shares` finds it), and what each layer takes to be called.
-UPDATE, CALLS = 10.0, 2e8
+# parameter and channel, as `bench shares` finds it), a pass over the tables and their moments (as
+# long as a hundred operations a parameter), and what each layer takes to be called.
+UPDATE, TABLES, CALLS = 10.0, 100.0, 2e8
 MIN_STEPS = 20
 MOST = 10**9  # steps of a training that only the clock ends
 EVALUATIONS = 5  # on the way, besides the last
@@ -134,21 +135,9 @@ def heads_of(width: int) -> int:
 
 def work(shape: ModelShape, tokens: int) -> float:
     """Floating-point operations that a step of so many tokens takes as long as."""
-    each = 6 * _matrices(shape) + 12 * shape.n_layers * shape.d_model * shape.context
-    return tokens * each + shape.n_layers * CALLS + UPDATE * _in_blocks(shape) * shape.d_model
-
-
-def _tables(shape: ModelShape) -> int:
-    places = shape.context if shape.positions == "learned" else 0
-    return (shape.vocab_size * (1 if shape.tied else 2) + places) * shape.embedding
-
-
-def _in_blocks(shape: ModelShape) -> int:
-    return shape.parameters - _tables(shape)
-
-
-def _matrices(shape: ModelShape) -> int:
-    return _in_blocks(shape) + shape.vocab_size * shape.embedding
+    matrices = shape.parameters - shape.tables
+    update = UPDATE * matrices * shape.d_model + TABLES * shape.tables
+    return tokens * shape.flops_per_token + shape.n_layers * CALLS + update
 
 
 def speed_here(seconds: float) -> float:
@@ -272,8 +261,8 @@ def _at_its_best(
     for steps in [min(recipe.steps, most)] if fixed else sorted(lengths):
         for dropout in dropouts:
             bits = bits_per_byte(Case(
-                _in_blocks(shape), _tables(shape), shape.vocab_size, ratio, once, steps * tokens,
-                dropout, text.scale,
+                shape.parameters - shape.tables, shape.tables, shape.vocab_size, ratio, once,
+                steps * tokens, dropout, text.scale,
             ))
             if bits < found[0] * (1 - GAIN):
                 found = (bits, steps, dropout)

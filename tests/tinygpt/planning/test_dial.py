@@ -1,10 +1,8 @@
 """The dial chooses by the laws, round what is set by hand, and refuses what cannot be."""
 
-import numpy as np
 import pytest
 
 from tinygpt.config import ConfigError, from_dict
-from tinygpt.model import build
 from tinygpt.planning import dial
 from tinygpt.planning.laws import Case, bits_per_byte
 from tinygpt.planning.probe import Measured
@@ -104,11 +102,13 @@ def test_what_is_not_chosen_for_is_refused():
         dial.choose(TEXT, 600, SPEED, ["training.stepz=4"])
 
 
-def test_work_counts_a_tokens_operations_as_the_model_does():
-    shape = from_dict({"model": {"positions": "alibi"}}).model
-    each = build(shape, np.random.default_rng(0)).flops_per_token()
-    work = (dial.work(shape, 2000) - dial.work(shape, 1000)) / 1000
-    assert work == pytest.approx(each, rel=1e-6)
+def test_work_is_of_tokens_and_of_what_every_step_moves():
+    plain = from_dict({"model": {"positions": "alibi"}}).model
+    each = (dial.work(plain, 2000) - dial.work(plain, 1000)) / 1000
+    assert each == pytest.approx(plain.flops_per_token, rel=1e-6)
+    pairs = from_dict({"model": {"positions": "alibi", "bigrams": True}}).model
+    more = dial.work(pairs, 768) / dial.work(plain, 768)
+    assert 1.005 < more < 1.03  # measured: a step of S takes 1.01 times as long
 
 
 def timed(monkeypatch, seconds, by_hand=(), **recipe):
