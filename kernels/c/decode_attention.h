@@ -98,7 +98,8 @@ INLINE void decode_add(const char *v, const float *p, int64_t seen, int64_t D, c
     const float scale = head_scale(v, D, rounded);
     vf weight[DECODE_QUERIES];
     int64_t i = 0;
-    UNROLL for (int h = 0; h < count; h++) weight[h] = v_set1(rounded ? p[h * seen] * scale : p[h * seen]);
+    UNROLL for (int h = 0; h < count; h++)
+        weight[h] = v_set1(rounded ? p[h * seen] * scale : p[h * seen]);
     for (; i + LANES <= D; i += LANES) {
         vf some = head_load(v, i, LANES, rounded);
         UNROLL for (int h = 0; h < count; h++)
@@ -126,7 +127,8 @@ static void decode_store(const decode_state *s, const decode_layer *layer, int64
 
 /* Some key heads of a token, side by side, with their queries and those's sums (queries, D). */
 typedef struct {
-    int64_t kv_heads, group, queries, seen, stride, D; /* stride: bytes from a position to the next */
+    int64_t kv_heads, group, queries, seen, D;
+    int64_t stride;        /* bytes from a position to the next */
     float *q, *y, *scores; /* scores (queries, seen), oldest first */
 } decode_share;
 
@@ -137,6 +139,7 @@ INLINE void decode_score(const decode_share *a, const char *keys, int64_t count,
     const vf scale = v_set1(1 / sqrtf((float)a->D));
     const int64_t head = head_bytes(a->D, rounded);
     float *scores = a->scores + done;
+    if (rounded) heads_ahead(keys, a->stride);
     for (int64_t h = 0; a->group == 1 && h < a->queries; h++) {
         const char *k = keys + h * head;
         const float *q = a->q + h * a->D;
@@ -170,6 +173,7 @@ INLINE void decode_gather(const decode_share *a, const char *values, int64_t cou
                           const int rounded) {
     const int64_t head = head_bytes(a->D, rounded);
     const float *weights = a->scores + done;
+    if (rounded) heads_ahead(values, a->stride);
     for (int64_t h = 0; a->group == 1 && h < a->queries; h++)
         decode_average_head(weights + h * a->seen, values + h * head, count, a->stride, a->D,
                             rounded, a->y + h * a->D);
@@ -193,15 +197,16 @@ INLINE void decode_gather(const decode_share *a, const char *values, int64_t cou
  * before any looks at the next: memory is read about in order, and not once for each head in steps
  * of a position. Where several queries share a key head, a position's keys are read exactly in order,
  * each once: a core then fetches ahead at twice the rate. (A key head for each query makes too many
- * sums of that: where its keys are in the cache it takes up to 1.7 times as long.) */
+ * sums of that: where its keys are in the cache it takes up to 1.7 times as long.)  rounded: the
+ * network's. */
 INLINE void decode_attend(const decode_state *s, const decode_layer *layer, int64_t b,
                           int64_t begin, int64_t end, const int rounded) {
     const decode_network *net = s->net;
     const int64_t D = net->head_dim, group = net->heads / net->kv_heads, first = begin * group;
     const decode_span span = decode_seen(net, s->positions[b]);
     const int64_t head = head_bytes(D, rounded), stride = net->kv_heads * head;
-    const decode_share a = {end - begin, group, (end - begin) * group, span.seen, stride,
-                            D, s->qkv + b * layer->qkv.n + first * D,
+    const decode_share a = {end - begin, group, (end - begin) * group, span.seen, D,
+                            stride, s->qkv + b * layer->qkv.n + first * D,
                             s->attended + b * decode_queries(net) + first * D, s->scores};
     const int64_t ring = s->slots[b] * net->places * stride + begin * head;
     const char *keys = layer->keys + ring, *values = layer->values + ring;
