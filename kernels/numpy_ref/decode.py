@@ -262,7 +262,8 @@ def check_decode(
     sizes = {"L": len(network.layers), "Hkv": Hkv, "D": D}
     contract = contracts.decode_step
     if getattr(keys, "dtype", None) == np.int8:
-        contract, sizes = contracts.decode_step_int8, sizes | {"D + 4": sizes.pop("D") + SCALE_BYTES}
+        contract = contracts.decode_step_int8
+        sizes["D + 4"] = sizes.pop("D") + SCALE_BYTES
     if slots is None:
         sizes["S"] = np.size(ids)  # the contract refuses ids without an axis
     contract.ready(ids, positions, keys, values, slots, before, **sizes)

@@ -9,8 +9,8 @@ many places as a query sees (the context, or a window) only when a text is that 
 arrays grow with it, twice as large each time, so that a context of 40,960 tokens costs what is said
 in it. No position has come round in an array that still grows, so growing is one copy.
 
-Bytes: 2 (keys, values) * 4 * layers * batch * places * Hkv D, for M (6 x 256 x 192): 2.4 MB; in int8
-2 * layers * batch * places * Hkv (D + 4), 0.66 MB. Rounding is what it costs (docs/quantization.md).
+Bytes: 2 (keys, values) * 4 * layers * batch * places * Hkv D, for M (6 x 256 x 192): 2.4 MB; in
+int8 2 * layers * batch * places * Hkv (D + 4), 0.66 MB, for what docs/quantization.md says.
 """
 
 from __future__ import annotations
