@@ -48,8 +48,8 @@ from types import ModuleType
 import numpy as np
 
 from kernels import checks, contracts
-from kernels.heads import SCALE_BYTES, restore_heads, round_heads
 from kernels.numpy_ref.attention import rotate
+from kernels.numpy_ref.heads import SCALE_BYTES, restore_heads, round_heads
 from kernels.numpy_ref.linear import activate
 from kernels.packing import Packed, dequantize
 

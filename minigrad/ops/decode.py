@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import active
-from kernels.heads import SCALE_BYTES, restore_heads, round_heads
 from kernels.numpy_ref.decode import NO_TOKEN, Beside, LayerWeights, Matrix, Network
+from kernels.numpy_ref.heads import SCALE_BYTES, restore_heads, round_heads
 from kernels.packing import Packed
 
 __all__ = [

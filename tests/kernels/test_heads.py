@@ -7,7 +7,7 @@ from test_decode_parts import CONTEXT, SLIDING, WHOLE, H, V, judged, network, st
 from test_decode_slots import PIECES, T, alone, together
 
 from kernels import numpy_ref
-from kernels.heads import restore_heads, round_heads
+from kernels.numpy_ref.heads import restore_heads, round_heads
 
 HARD = ["norm biases", "one kv head", "kv heads", "head dim", "llama", *WHOLE]
 

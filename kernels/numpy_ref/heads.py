@@ -11,7 +11,7 @@ scale stands beside its codes so that they are read as they lie.
 One scale for each head at each position, because a key is written once and never looked at again
 before it is read: a scale for each channel would have to know the keys that are still to come.
 
-Also written in: c/decode_heads.h.  Read next: numpy_ref/decode.py.
+Also written in: c/decode_heads.h.  Read next: decode.py.
 """
 
 from __future__ import annotations
