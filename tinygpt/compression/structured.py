@@ -74,8 +74,8 @@ def shrink(
             "Take channels or layers away instead."
         )
     model = _filled(shape, dict(model.state_dict()))  # a copy, which is changed
-    keep = _chosen(model, part, share, tokens, limit)
-    return with_channels(model, keep) if part == "channels" else with_heads(model, keep)
+    parts = _chosen(model, part, share, tokens, limit)
+    return with_channels(model, parts) if part == "channels" else with_heads(model, parts)
 
 
 def _chosen(
