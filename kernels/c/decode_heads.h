@@ -1,6 +1,6 @@
 /* Keys and values as the cache keeps them: floats, or bytes with a scale behind each head's.
  *
- * What a head of bytes is: kernels/numpy_ref/heads.py. Its codes are widened where they are multiplied, in
+ * What a head of bytes is: numpy_ref/heads.py. Its codes are widened where they are multiplied, in
  * registers, and its scale meets a whole sum of products, or the weight of a position. What takes
  * `rounded` is compiled for each kind.
  */
