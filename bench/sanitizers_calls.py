@@ -26,6 +26,7 @@ import kernels
 from kernels import checks, contracts, memory, packing
 from kernels.checks import Contract
 from kernels.numpy_ref.decode import LayerWeights, Network
+from kernels.numpy_ref.heads import round_heads
 from minigrad.testing import REGISTRY, RandomSource, certify
 
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 130)
@@ -332,6 +333,8 @@ def decode(rng: Rng) -> None:
         bigrams=maybe(matrix((V + 1) * V, C)),
     )
     keys, caches = (np.zeros((L, B, places, Hkv, D), np.float32) for _ in range(2))
+    if rng.random() < 0.5:
+        keys, caches = round_heads(keys), round_heads(caches)
     beyond = () if network.position is not None else (places, 2 * places + 1, 2**31 - 1)
     for position in (0, places // 2, places - 1, *beyond):
         ids = laid_out(rng, rng.integers(0, V, B))

@@ -166,14 +166,16 @@ async def one_round(room: Room, context: int, slots: int) -> dict[str, Any]:
 @click.option("--dtype", type=click.Choice(["fp32", *SCHEMES]), default="int8")
 @click.option("--slots", type=click.IntRange(2), default=8, show_default=True,
               help="Streams together.")
+@click.option("--kv", type=click.Choice(["float32", "int8"]), default="float32",
+              help="What the server keeps keys and values in.")
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--isa", type=click.Choice(ISAS), help="Restrict both.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def command(config, dtype, slots, rounds, threads, isa, as_json):
+def command(config, dtype, slots, kv, rounds, threads, isa, as_json):
     """A server as its clients see it: streams, first tokens, gaps."""
     spec = read_spec(config, dtype, threads)
-    loop, room = Worker("ours", spec, isa), Room(spec, slots, isa)
+    loop, room = Worker("ours", spec, isa), Room(spec, slots, isa, {"kv": kv})
     tokens = spec["context"] - PROMPT - 2
     loop.ask("decode", 4)  # warm-up
     asyncio.run(room.ask(PROMPT, tokens))
@@ -183,7 +185,7 @@ def command(config, dtype, slots, rounds, threads, isa, as_json):
         found.append({"loop": decode, **asyncio.run(one_round(room, spec["context"], slots))})
     loop.close()
     room.close()
-    result = {"config": config, "dtype": dtype, "slots": slots, "threads": threads,
+    result = {"config": config, "dtype": dtype, "slots": slots, "kv": kv, "threads": threads,
               "machine": timing.headline(), **summary(found)}
     print(json.dumps(result)) if as_json else show(result)
 

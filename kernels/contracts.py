@@ -100,3 +100,9 @@ decode_step = Contract(
     "ids (B) int, positions (B) int, keys (L, S, places, Hkv, D) written, "
     "values (L, S, places, Hkv, D) written, slots (B) int optional, before (B) int optional",
 )
+decode_step_int8 = Contract(
+    "decode_step",
+    "ids (B) int, positions (B) int, keys (L, S, places, Hkv, D + 4) int8 written, "
+    "values (L, S, places, Hkv, D + 4) int8 written, slots (B) int optional, "
+    "before (B) int optional",
+)

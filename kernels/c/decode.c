@@ -17,7 +17,8 @@
  * fixed order, so the logits do not depend on the number of threads.
  *
  * Shapes: B sequences, C channels, H heads of D on Hkv key heads, F the MLP's width, R rotary pairs.
- * keys and values of a layer: (S, places, Hkv, D), rings: position p lies at place p mod places.
+ * keys and values of a layer: (S, places, Hkv, D), rings: position p lies at place p mod places. They
+ * are floats or bytes (decode_heads.h).
  * scratch: decode_scratch() floats. No weight is copied or written.
  */
 #include "decode_attention.h"

@@ -43,7 +43,7 @@ class _Table:
                 self.fill(getattr(at, f"{name}_thin"), thin, None)
                 self.fill(getattr(at, f"{name}_wide"), wide, None)
             at.q_norm, at.k_norm = self.keep(layer.q_norm), self.keep(layer.k_norm)
-            at.keys, at.values = pointer(k), pointer(v)
+            at.keys, at.values = ffi.from_buffer(k), ffi.from_buffer(v)
         self.net = net = ffi.new("decode_network *")
         self.fill(net.token, network.token, None)
         self.fill(net.head, network.output, network.head_bias)
@@ -68,6 +68,7 @@ class _Table:
         net.activation, net.gated = KINDS[network.activation]
         net.rms, net.post = network.norm_kind == "rmsnorm", network.norm_place == "post"
         net.eps, net.softcap = network.eps, network.softcap or 0
+        net.rounded = keys.dtype == np.int8
 
     def takes(
         self, ids: np.ndarray, positions: np.ndarray, slots: np.ndarray, before: np.ndarray | None

@@ -97,7 +97,7 @@ typedef struct {
     decode_matrix qkv, proj, up, down;
     decode_matrix qkv_thin, qkv_wide, proj_thin, proj_wide, up_thin, up_wide, down_thin, down_wide;
     const float *q_norm, *k_norm;
-    float *keys, *values;
+    char *keys, *values; /* floats, or `rounded` to bytes */
 } decode_layer;
 typedef struct {
     decode_matrix token, head; /* head: token once more if they are tied */
@@ -107,7 +107,7 @@ typedef struct {
     const double *rates; /* of rotary pairs, radians a position */
     const decode_layer *layer;
     int64_t layers, heads, kv_heads, head_dim, width, hidden, places, sight, pairs, distances;
-    int64_t activation, gated, rms, post;
+    int64_t activation, gated, rms, post, rounded;
     int64_t thin, wide; /* the most rows of a layer's ..._thin, ..._wide; 0: no layer has any */
     float eps, softcap; /* softcap 0: none */
 } decode_network;

@@ -18,6 +18,10 @@ overwritten: nothing is moved and nothing grows, however long the text. A key is
 turned at its own position; scores depend on distances alone, so it stays right while positions go
 on. (A table of position vectors ends; there the text ends with it.)
 
+**Or in bytes.** An int8 cache holds each head's key and value as codes with a scale (heads.py), a
+quarter of the memory. They are rounded when they are stored, and what a token sees, its own key
+too, is what the bytes stand for: so a step says the same whatever wrote them.
+
 **Several texts, several tokens of one.** `slots` says to which of the cache's S sequences each
 token belongs, so that texts may join and leave a batch from one step to the next and nothing is
 moved. A slot may occur more than once: then these are the next tokens of one text (a piece of a
@@ -45,6 +49,7 @@ import numpy as np
 
 from kernels import checks, contracts
 from kernels.numpy_ref.attention import rotate
+from kernels.numpy_ref.heads import SCALE_BYTES, restore_heads, round_heads
 from kernels.numpy_ref.linear import activate
 from kernels.packing import Packed, dequantize
 
@@ -224,10 +229,10 @@ def decode_step(
 ):
     """Feed B tokens to their sequences, each at its own position, and score what follows.
 
-    ids, positions: (B,) int; keys, values: (L, S, places, Hkv, D) float32: those of a sequence's
-    last `places` positions before a token's are filled, the one at its own is written, at place
-    positions[b] mod places.  Both lie contiguous and share no memory (ValueError); what else is
-    given is only read.
+    ids, positions: (B,) int; keys, values: (L, S, places, Hkv, D) float32, or (..., D + 4) int8:
+    those of a sequence's last `places` positions before a token's are filled, the one at its own is
+    written, at place positions[b] mod places.  Both lie contiguous and share no memory
+    (ValueError); what else is given is only read.
     slots: (B,) int, each token's sequence among the S; None: as many as S, in their order.
     The positions of one sequence's tokens follow one another, in whatever order they are given.
     scored: logits are asked for of so many tokens, the first ones; None: of all.
@@ -255,9 +260,13 @@ def check_decode(
     """The checks of decode_step, for every backend."""
     _, Hkv, D = network.head_shape
     sizes = {"L": len(network.layers), "Hkv": Hkv, "D": D}
+    contract = contracts.decode_step
+    if getattr(keys, "dtype", None) == np.int8:
+        contract = contracts.decode_step_int8
+        sizes["D + 4"] = sizes.pop("D") + SCALE_BYTES
     if slots is None:
         sizes["S"] = np.size(ids)  # the contract refuses ids without an axis
-    contracts.decode_step.ready(ids, positions, keys, values, slots, before, **sizes)
+    contract.ready(ids, positions, keys, values, slots, before, **sizes)
     checks.apart("decode_step", {"keys": keys, "values": values}, {})
     checks.ids("decode_step", ids, network.token.shape[0])
     places = keys.shape[2]
@@ -349,7 +358,8 @@ def attention(
 ):
     """Store each token's key and value; its queries see its sequence's last ones up to there.
 
-    qkv: (B, (H + 2 Hkv) D); keys, values: (S, places, Hkv, D), one layer's.  Returns (B, H D).
+    qkv: (B, (H + 2 Hkv) D); keys, values: (S, places, Hkv, D), one layer's, or in bytes.
+    Returns (B, H D).
     """
     H, Hkv, D = network.head_shape
     parts = np.split(qkv, [H * D, (H + Hkv) * D], axis=-1)
@@ -364,16 +374,19 @@ def attention(
         cos, sin = np.cos(angles).astype(q.dtype), np.sin(angles).astype(q.dtype)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
     y, places = np.empty_like(q), keys.shape[1]
+    rounded = keys.dtype == np.int8
+    if rounded:
+        k, v = round_heads(k), round_heads(v)
     where = list(zip(slots, positions.tolist(), strict=True))
     for b, (slot, position) in enumerate(where):
         keys[slot, position % places], values[slot, position % places] = k[b], v[b]
     for b, (slot, position) in enumerate(where):
         seen = min(position + 1, network.sight(places))
         bias = None if network.bias is None else network.bias[:, :seen]
-        y[b] = ops.attention_forward(
-            q[b, None, None], last(keys[slot], position, seen)[None],
-            last(values[slot], position, seen)[None], bias=bias,
-        )[0][0, 0]
+        both = [last(ring[slot], position, seen)[None] for ring in (keys, values)]
+        if rounded:
+            both = [restore_heads(kept) for kept in both]
+        y[b] = ops.attention_forward(q[b, None, None], *both, bias=bias)[0][0, 0]
     return y.reshape(len(qkv), H * D)
 
 

@@ -37,7 +37,8 @@ def before_of(ids, at):
 def together(backend, net, texts, slots, pieces, places=CONTEXT, size=5):
     """The same in one cache; pieces: for each step, how many tokens of each text it takes."""
     keys, values = caches(net, size, places)
-    keys[:], values[:] = np.nan, np.nan  # nobody looks at what nobody wrote
+    # Nobody looks at what nobody wrote.
+    keys[:] = values[:] = 127 if keys.dtype == np.int8 else np.nan
     read, told = [0] * len(texts), [[] for _ in texts]
     for takes in pieces:
         owner = np.repeat(np.arange(len(texts)), takes)

@@ -11,6 +11,7 @@ from tinygpt.cli.inference import (
     adapter_option,
     draft_option,
     drafting,
+    kv_option,
     sampling_of,
     sampling_options,
     say_counts,
@@ -38,9 +39,10 @@ it write in turns. Begin something and see what it makes of it."""
 )
 @click.option("--once", metavar="QUESTION", help="Print the answer to this and end.")
 @draft_option
+@kv_option
 @adapter_option("What was learned beside this model; the first answers until /adapter NAME.")
 @sampling_options
-def chat(model, max_tokens, roles, once, adapters, draft, seed, stop, **options):
+def chat(model, max_tokens, roles, once, adapters, draft, kv, seed, stop, **options):
     """Talk with a trained model; the conversation is remembered as far as the context reaches.
 
     RUN is the --out folder of `tinygpt train` or `finetune`; FILE is what `tinygpt quantize` wrote.
@@ -63,7 +65,7 @@ def chat(model, max_tokens, roles, once, adapters, draft, seed, stop, **options)
             "untrained, and what they call up is noise. Leave --roles out."
         )
     base = Base.open(model, adapters, warn)
-    room = _Room(base, draft, roles, stop, sampling, max_tokens, seed)
+    room = _Room(base, draft, kv, roles, stop, sampling, max_tokens, seed)
     if once is not None:
         if not room.taught:
             warn(NO_TEMPLATE)
@@ -81,7 +83,7 @@ def chat(model, max_tokens, roles, once, adapters, draft, seed, stop, **options)
 class _Room:
     """A conversation, and those who can answer in it."""
 
-    def __init__(self, base, draft, roles, stop, sampling, max_tokens, seed):
+    def __init__(self, base, draft, kv, roles, stop, sampling, max_tokens, seed):
         import numpy as np
 
         from tinygpt.inference.chat import Conversation
@@ -89,7 +91,9 @@ class _Room:
         self.voices, self.roles, self.stop = base.voices(), roles, stop
         voice = next(iter(base.adapted.values()), self.voices["base"])
         rng, self.form = np.random.default_rng(seed), voice.form
-        self.decoder_of = lambda model: drafting(draft, model, base.tokenizer, sampling, rng)
+        self.decoder_of = lambda model: drafting(
+            draft, model, base.tokenizer, sampling, rng, kv
+        )
         self.decoder = self.decoder_of(voice.model)
         self.talk = Conversation(
             voice.model, base.tokenizer, sampling=sampling, max_tokens=max_tokens, roles=roles,

@@ -39,8 +39,17 @@ def draft_option(command):
     )(command)
 
 
-def drafting(draft: str, model, tokenizer, sampling, rng):
-    """What reads and steps, guessing by --draft."""
+def kv_option(command):
+    """--kv."""
+    return click.option(
+        "--kv", type=click.Choice(["float32", "int8"]), default="float32", show_default=True,
+        help="What the keys and values of the text so far are kept in; int8 takes a quarter of the "
+        "memory, and long texts go faster.",
+    )(command)
+
+
+def drafting(draft: str, model, tokenizer, sampling, rng, kv):
+    """What reads and steps, guessing by --draft, its keys and values kept in --kv."""
     from tinygpt.inference.drafts import ModelDraft, NgramDraft
     from tinygpt.inference.speculation import decoder_for
     from tinygpt.model import EncoderDecoder
@@ -48,13 +57,18 @@ def drafting(draft: str, model, tokenizer, sampling, rng):
     from tinygpt.weights.open import open_model
 
     if isinstance(model, EncoderDecoder):
+        if kv != "float32":
+            raise click.UsageError(
+                f"--kv {kv} is for a model that goes on with a text, and this one turns a text "
+                "into another. Leave it out."
+            )
         return None  # it is made anew for each source
     if draft in ("none", "ngram"):
-        return decoder_for(model, NgramDraft() if draft == "ngram" else None)
+        return decoder_for(model, NgramDraft() if draft == "ngram" else None, kv)
     small, its_tokenizer = open_model(draft, warn=warn)
     if its_tokenizer.to_json() != tokenizer.to_json():
         raise UserError(f"{draft} has another tokenizer. Draft with a model that shares it.")
-    decoder = decoder_for(model, ModelDraft(small, model, sampling, rng))
+    decoder = decoder_for(model, ModelDraft(small, model, sampling, rng), kv)
     if not hasattr(decoder, "draft"):
         warn("the model is small: its weights stay in the processor's caches, and guessing would "
              "make it slower. It writes without.")
@@ -87,9 +101,10 @@ def sampling_of(options: dict[str, Any]):
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True,
               help="Texts to write, each from the next seed.")
 @draft_option
+@kv_option
 @adapter_option("What was learned beside this model; several write in turn.")
 @sampling_options
-def generate(model, prompt, max_tokens, samples, adapters, draft, seed, stop, **options):
+def generate(model, prompt, max_tokens, samples, adapters, draft, kv, seed, stop, **options):
     """Let a trained model go on from a prompt; an encoder-decoder turns it into another text.
 
     RUN is the --out folder of `tinygpt train`; FILE is what `tinygpt quantize` wrote. An adapter is
@@ -132,7 +147,7 @@ def generate(model, prompt, max_tokens, samples, adapters, draft, seed, stop, **
         if len(writers) > 1 and not number:
             click.echo(f"[{name}]")
         voice, rng = writers[name], np.random.default_rng(seed + number)
-        decoder = drafting(draft, voice.model, tokenizer, sampling, rng)
+        decoder = drafting(draft, voice.model, tokenizer, sampling, rng, kv)
         written = stream_text(
             voice.model, tokenizer, prompt, max_tokens=max_tokens, sampling=sampling, stop=stop,
             rng=rng, form=voice.form, decoder=decoder,

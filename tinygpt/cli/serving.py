@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from tinygpt.cli.inference import kv_option
 from tinygpt.cli.paths import ModelPlace, Place
 from tinygpt.machine.terminal import visible
 from tinygpt.storage.paths import kind
@@ -55,6 +56,7 @@ def limit_options(command):
               help="Answers that are written at once.")
 @click.option("--context", type=click.IntRange(2),
               help="Tokens of a prompt and its answer; less than the model's takes less memory.")
+@kv_option
 @click.option("--log/--no-log", default=True, show_default=True,
               help="A line for each request: who, when, how long, never what.")
 @click.option("--train/--no-train", default=False, show_default=True,
@@ -62,7 +64,7 @@ def limit_options(command):
 @click.option("--print-service", is_flag=True, help="Print a systemd unit that runs this, and end.")
 @limit_options
 def serve(models, adapters, compare, host, port, key, key_file, allowed_host, allow_origin, slots,
-          context, log, train, print_service, **limits):
+          context, kv, log, train, print_service, **limits):
     """Serve models to programs that speak OpenAI's API, and to people on a page.
 
     \b
@@ -102,7 +104,7 @@ def serve(models, adapters, compare, host, port, key, key_file, allowed_host, al
         # The pages hold nothing, and the chat asks for the key; the book is nobody's secret.
         free={"/health", *files(), *learn.paths()},
     )
-    engine = {"slots": slots, "context": context}
+    engine = {"slots": slots, "context": context, "kv": kv}
     given = (models, adapters, compare)
     _serve(given, gate, Limits(**limits), host, port, engine, log, made, train)
 

@@ -12,10 +12,15 @@ the pruning that makes a model faster. Each part is judged by what it adds over 
 is smaller and the time the same. Two trained layers are not alike, so the mean of them knows little
 until it is healed (distillation.py); of layers that are alike it is what they were.
 
+What goes is made up for: the columns that stay of the matrix behind it (W_down, the projection
+back) become those that give what all of them gave, as nearly as they can over the text
+(second_order.made_up). Block after block, each reading what the blocks before it make by then.
+Half of B's channels gone cost 0.186 nats without that and 0.049 with it.
+
 All layers keep equally many channels and heads, since a shape says one number for all.
 
-Source: Michel et al. 2019 (heads), Muralidharan et al. 2024 (Minitron: widths and depth by measured
-importance), Lan et al. 2020 (ALBERT: shared layers).
+Source: Michel et al. 2019 (heads), He et al. 2017 (channels by least squares), Muralidharan et al.
+2024 (Minitron: widths and depth by measured importance), Lan et al. 2020 (ALBERT: shared layers).
 Read next: budget.py.
 """
 
@@ -29,7 +34,8 @@ import numpy as np
 
 from minigrad import nn
 from minigrad.ops.linear import GATED
-from tinygpt.compression.calibration import LIMIT, Inputs, calibrate, streams
+from tinygpt.compression.calibration import LIMIT, Inputs, streams, walk
+from tinygpt.compression.second_order import made_up
 from tinygpt.errors import UserError
 from tinygpt.model import LanguageModel, build
 from tinygpt.model.shape import ModelShape
@@ -62,16 +68,38 @@ def shrink(
         return without_layers(model, keep)
     if part == "sharing":
         return sharing(model, len(_kept(np.zeros(shape.n_layers), share, 1, "blocks")))
-    inputs = calibrate(model, tokens, limit)
-    if part == "channels":
-        scores = channel_scores(model, inputs)
-        return with_channels(model, [_kept(s, share, MULTIPLE, "channels") for s in scores])
-    if shape.positions in ("alibi", "relative"):
+    if part == "heads" and shape.positions in ("alibi", "relative"):
         raise UserError(
             f"with positions = {shape.positions} each head has its own reach, by its number. "
             "Take channels or layers away instead."
         )
-    return with_heads(model, [_kept(s, share, 1, "heads") for s in head_scores(model, inputs)])
+    model = _filled(shape, dict(model.state_dict()))  # a copy, which is changed
+    parts = _chosen(model, part, share, tokens, limit)
+    return with_channels(model, parts) if part == "channels" else with_heads(model, parts)
+
+
+def _chosen(
+    model: Any, part: str, share: float, tokens: Sequence[int], limit: int
+) -> list[np.ndarray]:
+    """Which channels or heads stay in each block, whose matrices now make up for those that go."""
+    keep = []
+    for number, found in enumerate(walk(model, tokens, limit)):
+        block = model.blocks[number]
+        if part == "channels":
+            linear, inputs = block.mlp.down, found[f"blocks.{number}.mlp.down"]
+            kept = _kept(channel_scores(linear.weight.data, inputs), share, MULTIPLE, part)
+            columns = kept
+        else:
+            linear, inputs = block.attention.proj, found[f"blocks.{number}.attention.proj"]
+            heads, kv_heads, size = model.shape.heads
+            scores = head_scores(linear.weight.data, inputs, kv_heads)
+            kept = _kept(scores, share, 1, part)
+            columns = _rows(kept, heads // kv_heads * size)
+        made = np.zeros_like(linear.weight.data)
+        made[:, columns] = made_up(linear.weight.data, inputs.second, columns)
+        linear.weight.data[...] = made
+        keep.append(kept)
+    return keep
 
 
 def _kept(scores: np.ndarray, share: float, multiple: int, what: str) -> np.ndarray:
@@ -99,27 +127,19 @@ def influence(model: LanguageModel, tokens: Sequence[int], limit: int = LIMIT) -
     return turned / count
 
 
-def channel_scores(model: Any, inputs: dict[str, Inputs]) -> list[np.ndarray]:
-    """Of each block, (hidden,): the length of a channel's column times what it carries."""
-    return [
-        np.linalg.norm(block.mlp.down.weight.data, axis=0)
-        * inputs[f"blocks.{number}.mlp.down"].norms
-        for number, block in enumerate(model.blocks)
-    ]
+def channel_scores(down: np.ndarray, inputs: Inputs) -> np.ndarray:
+    """(hidden,): the length of each channel's column in W_down times what it carries."""
+    return np.linalg.norm(down, axis=0) * inputs.norms
 
 
-def head_scores(model: Any, inputs: dict[str, Inputs]) -> list[np.ndarray]:
-    """Of each block, (Hkv,): what a key head's queries add to the stream over the text."""
-    heads, kv_heads, size = model.shape.heads
-    width = heads // kv_heads * size
-    found = []
-    for number, block in enumerate(model.blocks):
-        second = inputs[f"blocks.{number}.attention.proj"].second
-        back = block.attention.proj.weight.data.astype(np.float64)
-        spans = [slice(h * width, (h + 1) * width) for h in range(kv_heads)]
-        squares = [np.sum((back[:, s] @ second[s, s]) * back[:, s]) for s in spans]
-        found.append(np.sqrt(np.maximum(squares, 0)))
-    return found
+def head_scores(back: np.ndarray, inputs: Inputs, kv_heads: int) -> np.ndarray:
+    """(Hkv,): what each key head's queries add to the stream, by the projection back."""
+    parts = np.split(back.astype(np.float64), kv_heads, axis=1)
+    width = parts[0].shape[1]
+    spans = [slice(h * width, (h + 1) * width) for h in range(kv_heads)]
+    squares = [np.sum((part @ inputs.second[s, s]) * part)
+               for part, s in zip(parts, spans, strict=True)]
+    return np.sqrt(np.maximum(squares, 0))
 
 
 def without_layers(model: LanguageModel, keep: np.ndarray) -> LanguageModel:

@@ -45,15 +45,16 @@ from tinygpt.model import KVCache, LanguageModel
 class Decoder:
     """A model with its KV cache, for B sequences that advance together.
 
+    kv: what keys and values are kept in (../model/cache.py).
     slides: whether it goes on beyond the context without forgetting all but half of it.
     """
 
-    def __init__(self, model: LanguageModel, batch: int = 1):
+    def __init__(self, model: LanguageModel, batch: int = 1, kv: str = "float32"):
         self.model = model
         self.context = model.shape.context - model.before
         self.slides = model.shape.slides and not model.before
         self._network = network_of(model)  # None: step by the model's own forward
-        self._held = (np.zeros((batch, 0), dtype=np.int64), model.make_cache(batch))
+        self._held = (np.zeros((batch, 0), dtype=np.int64), model.make_cache(batch, kv))
 
     @property
     def cache(self) -> KVCache:

@@ -102,8 +102,10 @@ class Counts:
 class SpeculatingDecoder(Decoder):
     """A Decoder of one text whose steps are often answered beforehand."""
 
-    def __init__(self, model: LanguageModel, draft: Draft, pace: Pace | None = None):
-        super().__init__(model)
+    def __init__(
+        self, model: LanguageModel, draft: Draft, pace: Pace | None = None, kv: str = "float32"
+    ):
+        super().__init__(model, kv=kv)
         self.draft, self.counts = draft, Counts()
         self._pace = Pace() if pace is None else pace
         self._ahead: list[tuple[int, np.ndarray]] = []  # guesses left, and the scores after each
@@ -188,9 +190,9 @@ def worth_drafting(network: Network | None) -> bool:
     return sum(array.nbytes for array in known) >= LEAST_BYTES  # what stands beside is thin
 
 
-def decoder_for(model: LanguageModel, draft: Draft | None) -> Decoder:
-    """A decoder of one text that guesses by `draft` where that may pay."""
-    plain = Decoder(model)
+def decoder_for(model: LanguageModel, draft: Draft | None, kv: str = "float32") -> Decoder:
+    """A decoder of one text that guesses by `draft` where that may pay.  kv: as Decoder's."""
+    plain = Decoder(model, kv=kv)
     if draft is None or not worth_drafting(plain._network):
         return plain
-    return SpeculatingDecoder(model, draft)
+    return SpeculatingDecoder(model, draft, kv=kv)

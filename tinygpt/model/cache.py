@@ -9,7 +9,8 @@ many places as a query sees (the context, or a window) only when a text is that 
 arrays grow with it, twice as large each time, so that a context of 40,960 tokens costs what is said
 in it. No position has come round in an array that still grows, so growing is one copy.
 
-Bytes: 2 (keys, values) * 4 * layers * batch * places * Hkv D, for M (6 x 256 x 192): 2.4 MB.
+Bytes: 2 (keys, values) * 4 * layers * batch * places * Hkv D, for M (6 x 256 x 192): 2.4 MB; in
+int8 2 * layers * batch * places * Hkv (D + 4), 0.66 MB, for what docs/quantization.md says.
 """
 
 from __future__ import annotations
@@ -18,15 +19,56 @@ import math
 
 import numpy as np
 
+from minigrad.ops.decode import SCALE_BYTES, restore_heads, round_heads
 from tinygpt.errors import UserError
 from tinygpt.model.shape import ModelShape
 
 FEWEST = 64  # places to begin with; a shorter context has fewer
 PAGE = 4096  # bytes
+KINDS = ("float32", "int8")  # of keys and values
+
+
+def rings(shape: ModelShape, kv: str, texts: int, places: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keys and values of nothing: (L, texts, places, Hkv, D) float32, or (..., D + 4) int8.
+
+    kv: one of KINDS.  Raises ValueError for another, UserError where there is not so much memory.
+    """
+    size, dtype = _layout(shape, kv)
+    return _zeros((size[0], texts, places, *size[1:]), dtype)
+
+
+def ring_bytes(shape: ModelShape, kv: str, texts: int, places: int) -> int:
+    """What `rings` takes, in bytes."""
+    size, dtype = _layout(shape, kv)
+    return 2 * texts * places * math.prod(size) * dtype.itemsize
+
+
+def _layout(shape: ModelShape, kv: str) -> tuple[tuple[int, int, int], np.dtype]:
+    """(layers, key heads, numbers of a head), and their dtype."""
+    _, kv_heads, head = shape.heads
+    if kv not in KINDS:
+        raise ValueError(f"keys and values are kept in {' or '.join(KINDS)}, not {kv!r}")
+    if kv == "int8":
+        return (shape.n_layers, kv_heads, head + SCALE_BYTES), np.dtype(np.int8)
+    return (shape.n_layers, kv_heads, head), np.dtype(np.float32)
+
+
+def _zeros(size: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        keys, values = np.zeros((2, *size), dtype)
+    except (MemoryError, ValueError) as error:  # the second for more bytes than can be counted
+        count = 2 * math.prod(size) * dtype.itemsize
+        raise UserError(
+            f"the keys and values of {size[1] * size[2]} tokens take {count / 1e9:.1f} GB, more "
+            "than there is. Write a shorter text, serve fewer at once, give the model a shorter "
+            "context, or keep them in bytes: --kv int8."
+        ) from error
+    return keys, values
 
 
 class LayerCache:
-    """One layer's keys and values, (B, places, Hkv, D) each; `length` positions have been."""
+    """One layer's keys and values, (B, places, Hkv, D) each, or in bytes; `length` positions have
+    been."""
 
     def __init__(self, keys: np.ndarray, values: np.ndarray, length: int):
         self.keys, self.values, self.length = keys, values, length
@@ -34,10 +76,13 @@ class LayerCache:
     def append(self, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Store k and v, (B, T, Hkv, D); return what was kept before them and them, oldest first.
 
-        Returns views of the ring where that has not come round, else copies.
-        They count once the whole cache has advanced.
+        Returns views of the ring where that has not come round, else copies; of bytes what they
+        stand for.  They count once the whole cache has advanced.
         """
-        return self._append(self.keys, k), self._append(self.values, v)
+        if self.keys.dtype != np.int8:
+            return self._append(self.keys, k), self._append(self.values, v)
+        return (restore_heads(self._append(self.keys, round_heads(k))),
+                restore_heads(self._append(self.values, round_heads(v))))
 
     def _append(self, ring: np.ndarray, new: np.ndarray) -> np.ndarray:
         places, end = ring.shape[1], self.length + new.shape[1]
@@ -60,25 +105,24 @@ class KVCache:
         which are not forgotten (a prefix: ../adapters/prefix.py). Whoever writes beyond the places
         overwrites them.
     last: (B,) ids, the token of the last position; None where there was none.
-    arrays: keys and values, (L, B, places, Hkv, D) float32 each, others when `reserve` finds them
-        too small; one name, so that they are replaced both or not at all.
+    arrays: keys and values, (L, B, places, Hkv, D) float32 each or (..., D + 4) int8, others when
+        `reserve` finds them too small; one name, so that they are replaced both or not at all.
     """
 
     def __init__(
         self, shape: ModelShape, batch: int = 1,
-        begins: tuple[np.ndarray, np.ndarray] | None = None,
+        begins: tuple[np.ndarray, np.ndarray] | None = None, kv: str = "float32",
     ):
         self.shape, self.length = shape, 0
         self.last: np.ndarray | None = None
-        _, kv_heads, head = shape.heads
-        none = np.zeros((shape.n_layers, batch, 0, kv_heads, head), np.float32)
-        self.arrays = none, none
+        self.arrays = rings(shape, kv, batch, 0)
         self.reserve(FEWEST)
         self.first = 0 if begins is None else begins[0].shape[1]
         if begins is not None:
             self.reserve(self.first)
             for ring, held in zip(self.arrays, begins, strict=True):
-                ring[:, :, : self.first] = held[:, None]
+                kept = round_heads(held) if kv == "int8" else held
+                ring[:, :, : self.first] = kept[:, None]
             self.length = self.first
 
     @property
@@ -101,15 +145,7 @@ class KVCache:
 
     def _grow(self, places: int) -> None:
         layers, batch, _, *head = self.keys.shape
-        size = (2, layers, batch, places, *head)
-        try:
-            keys, values = np.zeros(size, dtype=np.float32)
-        except (MemoryError, ValueError) as error:  # the second for more bytes than can be counted
-            raise UserError(
-                f"the keys and values of {places} tokens take {4 * math.prod(size) / 1e9:.1f} GB, "
-                "more than there is. Write a shorter text, or give the model a shorter context in "
-                "its config.json."
-            ) from error
+        keys, values = _zeros((layers, batch, places, *head), self.keys.dtype)
         for larger, filled in zip((keys, values), self.arrays, strict=True):
             larger[:, :, : self.length] = filled[:, :, : self.length]
         self.arrays = keys, values

@@ -147,7 +147,7 @@ class Encoder(Transformer):
     def vectors(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
         return self.hidden(ids, bounds=padded(lengths, ids.shape[1]))
 
-    def make_cache(self, batch: int = 1) -> NoReturn:
+    def make_cache(self, batch: int = 1, kv: str = "float32") -> NoReturn:
         self.check_writes()
 
     def check_writes(self) -> NoReturn:

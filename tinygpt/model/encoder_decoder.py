@@ -133,7 +133,7 @@ class EncoderDecoder(LanguageModel):
     def hidden(self, ids: np.ndarray, cache: KVCache | None = None) -> NoReturn:
         self.check_writes()
 
-    def make_cache(self, batch: int = 1) -> NoReturn:
+    def make_cache(self, batch: int = 1, kv: str = "float32") -> NoReturn:
         self.check_writes()
 
 
@@ -171,8 +171,8 @@ class Reading(LanguageModel):
     def head_weight(self) -> Tensor:
         return self.model.head_weight()
 
-    def make_cache(self, batch: int = 1) -> KVCache:
-        return KVCache(self.shape, batch)
+    def make_cache(self, batch: int = 1, kv: str = "float32") -> KVCache:
+        return KVCache(self.shape, batch, kv=kv)
 
 
 def ends(lengths: np.ndarray, queries: int) -> np.ndarray:

@@ -127,5 +127,5 @@ class GPT(Transformer):
     def head(self, x: Tensor) -> Tensor:
         return self.scores(x)
 
-    def make_cache(self, batch: int = 1) -> KVCache:
-        return KVCache(self.shape, batch, self.begins)
+    def make_cache(self, batch: int = 1, kv: str = "float32") -> KVCache:
+        return KVCache(self.shape, batch, self.begins, kv)

@@ -48,8 +48,11 @@ class LanguageModel(nn.Module):
         """The output projection's weight, (V, C), for losses that never hold whole logits."""
         raise NotImplementedError
 
-    def make_cache(self, batch: int = 1) -> KVCache:
-        """An empty memory for `batch` texts.  Raises UserError for a model that cannot write."""
+    def make_cache(self, batch: int = 1, kv: str = "float32") -> KVCache:
+        """An empty memory for `batch` texts, its numbers kept in `kv` (cache.py).
+
+        Raises UserError for a model that cannot write.
+        """
         raise NotImplementedError
 
     def check_writes(self) -> None:

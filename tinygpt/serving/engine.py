@@ -75,6 +75,7 @@ class Engine:
     piece: tokens of prompts in a step while nobody writes.  beside: and while somebody does, which
         is what they wait for.
     reuse: whether a prompt's beginning may come from a text that was served before.
+    kv: what keys and values are kept in (../model/cache.py).
     Raises UserError for a model that the decode kernel does not know.
     """
 
@@ -86,6 +87,7 @@ class Engine:
         piece: int = 64,
         beside: int = 16,
         reuse: bool = True,
+        kv: str = "float32",
     ):
         model.check_writes()
         network = network_of(model)
@@ -101,7 +103,7 @@ class Engine:
             )
         self.context = min(context or model.shape.context, model.shape.context)
         self.model, self._network = model, network
-        self._slots = Slots(model.shape, slots, self.context)
+        self._slots = Slots(model.shape, slots, self.context, kv)
         self._piece, self._beside, self._reuse = piece, beside, reuse
         self._waiting: deque[Answer] = deque()
         self._texts: list[_Text] = []

@@ -10,29 +10,18 @@ Read next: engine.py.
 
 from __future__ import annotations
 
-import numpy as np
-
-from tinygpt.errors import UserError
 from tinygpt.model import ModelShape
+from tinygpt.model.cache import rings
 
 
 class Slots:
-    """Keys and values (L, S, context, Hkv, D) float32 of S texts, and the ids that they belong to.
+    """Keys and values (L, S, context, Hkv, D) of S texts (../model/cache.py), and their ids.
 
     The system gives memory to what is written to, so an empty slot costs nothing.
     """
 
-    def __init__(self, shape: ModelShape, count: int, context: int):
-        _, kv_heads, head = shape.heads
-        size = (shape.n_layers, count, context, kv_heads, head)
-        try:
-            self.keys, self.values = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        except (MemoryError, ValueError) as error:
-            raise UserError(
-                f"the keys and values of {count} texts of {context} tokens take "
-                f"{8 * np.prod(size, dtype=float) / 1e9:.0f} GB, more than there is. Serve fewer "
-                "at once, or a shorter context."
-            ) from error
+    def __init__(self, shape: ModelShape, count: int, context: int, kv: str):
+        self.keys, self.values = rings(shape, kv, count, context)
         self.ids: list[list[int]] = [[] for _ in range(count)]
         self._free = list(range(count))  # longest unused first
 

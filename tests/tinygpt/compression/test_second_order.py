@@ -11,7 +11,7 @@ from minigrad.nn.quantized import dequantize, quantize
 from tinygpt.compression.calibration import WINDOW, Inputs, calibrate, linears, streams, walk
 from tinygpt.compression.pruning import BLOCK, magnitude, smallest, sparsegpt, wanda
 from tinygpt.compression.rounding import awq_model, awq_scale, fold, gptq, gptq_model
-from tinygpt.compression.second_order import damage, damped, naive, solve
+from tinygpt.compression.second_order import damage, damped, made_up, naive, solve
 from tinygpt.errors import UserError
 from tinygpt.model import build
 from tinygpt.model.shape import ModelShape
@@ -71,6 +71,15 @@ def test_the_first_column_moves_the_others_to_the_least_damage(rng, weight):
     best = kept[:, 1:] + np.outer(kept[:, 0], free)
     assert (made[:, 0] == 0).all()
     assert made[:, 1:] == pytest.approx(best, rel=1e-9)
+
+
+def test_columns_that_go_at_once_are_made_up_for_by_least_squares(rng, weight):
+    x, kept = correlated(rng, 200), np.sort(rng.choice(200, 90, replace=False))
+    made = made_up(weight, inputs_of(x).second, kept)
+    best = np.linalg.lstsq(x[:, kept], x @ weight.T.astype(np.float64), rcond=None)[0].T
+    lost = [np.square(x[:, kept] @ w.T - x @ weight.T).sum() for w in (best, made, weight[:, kept])]
+    assert lost[0] <= lost[1] < 1.01 * lost[0] < 0.5 * lost[2]
+    assert made_up(weight, 5.0 * np.eye(200), kept) == pytest.approx(weight[:, kept], rel=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1.0, 37.0])

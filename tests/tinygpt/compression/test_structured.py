@@ -97,6 +97,17 @@ def test_a_layer_that_turns_nothing_is_the_one_to_go(model, tokens):
     assert logits(small, tokens) == pytest.approx(logits(model, tokens), abs=1e-5)
 
 
+@pytest.mark.parametrize("part", ["channels", "heads"])
+def test_what_stays_makes_up_for_what_goes(model, tokens, part, monkeypatch):
+    right, errors = logits(model, tokens), []
+    for _ in range(2):
+        small = structured.shrink(model, part, 0.5, tokens)
+        errors.append(np.square(logits(small, tokens) - right).mean())
+        monkeypatch.setattr(structured, "made_up", lambda weight, second, kept: weight[:, kept])
+    assert errors[0] < 0.9 * errors[1]
+    assert (logits(model, tokens) == right).all()  # the larger one is as it was
+
+
 def test_what_cannot_be_taken_away_is_refused(tokens):
     rng = np.random.default_rng(0)
     alibi = build(ModelShape(vocab_size=48, context=32, positions="alibi"), rng).eval()

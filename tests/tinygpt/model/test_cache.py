@@ -10,6 +10,7 @@ from tinygpt.config import structure
 from tinygpt.errors import UserError
 from tinygpt.inference.decoder import Decoder
 from tinygpt.model import KVCache, ModelShape, build, cache
+from tinygpt.model.cache import ring_bytes
 
 LONG = ModelShape(vocab_size=31, context=40_960, n_layers=2, n_heads=4, d_model=32,
                   positions="rope", n_kv_heads=2)
@@ -106,3 +107,41 @@ def test_more_keys_than_there_is_memory_for_are_refused_in_words(monkeypatch):
     with pytest.raises(UserError, match="512 tokens take"):
         memory.reserve(500)
     assert memory.keys.shape[2] == 64
+
+
+@pytest.mark.parametrize("values", [
+    {}, {"positions": "rope", "n_kv_heads": 2}, {"positions": "alibi", "window": 7},
+], ids=str)
+def test_keys_and_values_in_bytes_say_nearly_the_same(values, two_places):
+    """By the kernel and by the forward, beyond the context, through a cache that grows."""
+    sizes = {"vocab_size": 31, "context": 20, "n_layers": 2, "n_heads": 4, "d_model": 32}
+    shape = structure(ModelShape, {**sizes, **values}, "model.")
+    model = build(shape, np.random.default_rng(0)).eval()
+    ids, found = np.random.default_rng(1).integers(0, 31, (2, 50)), {}
+    for way, kv in [("kernel", "float32"), ("kernel", "int8"), ("forward", "int8")]:
+        decoder = Decoder(model, batch=2, kv=kv)
+        if way == "forward":
+            decoder._network = None
+        found[way, kv] = np.stack(
+            [decoder.feed(ids[:, :3]), *(decoder.step(ids[:, t]) for t in range(3, 50))]
+        )
+        assert decoder.cache.keys.dtype == kv
+        assert bytes_of(decoder.cache) == ring_bytes(shape, kv, 2, shape.sight)
+    right, size = found["kernel", "float32"], np.abs(found["kernel", "float32"]).max()
+    near = found["kernel", "int8"]
+    assert 0 < np.abs(near - right).max() < 0.02 * size
+    assert np.abs(found["forward", "int8"] - near).max() < 2e-3 * size
+
+
+def test_what_stands_before_a_text_is_rounded_with_it():
+    begins = tuple(np.random.default_rng(0).standard_normal((2, 2, 3, 2, 8)).astype(np.float32))
+    memory = KVCache(LONG, 2, begins, "int8")
+    assert memory.length == 3
+    for kept, exact in zip(memory.layer(1).append(*np.ones((2, 2, 1, 2, 8), np.float32)), begins,
+                           strict=True):
+        assert np.abs(kept[0, :3] - exact[1]).max() < 0.02 and (kept[:, 3] == 1).all()
+
+
+def test_a_kind_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match="float32 or int8, not 'int4'"):
+        KVCache(LONG, kv="int4")

@@ -66,22 +66,24 @@ def run(engine, answers=()):
     return [(list(answer.drawn), answer.reason, answer.echoed) for answer in answers]
 
 
-def alone(model, asked):
-    engine = Engine(model, slots=1, piece=1, reuse=False)
+def alone(model, asked, kv="float32"):
+    engine = Engine(model, slots=1, piece=1, reuse=False, kv=kv)
     return run(engine, [engine.add(asked)])[0]
 
 
 @needs_c
 @pytest.mark.parametrize(
-    ("name", "scheme"), [("gpt", None), ("llama", None), ("window", None), ("llama", "int8"),
-                         ("gpt", "int4"), ("llama", "nf4")],
+    ("name", "scheme", "kv"),
+    [("gpt", None, "float32"), ("llama", None, "float32"), ("window", None, "float32"),
+     ("llama", "int8", "float32"), ("gpt", "int4", "float32"), ("llama", "nf4", "float32"),
+     ("gpt", "int8", "int8"), ("window", None, "int8")],
 )
-def test_an_answer_does_not_depend_on_its_company(name, scheme):
+def test_an_answer_does_not_depend_on_its_company(name, scheme, kv):
     """Nor on the size of pieces, nor on what was served before; log probabilities to the bit."""
     model, asked = model_of(name, scheme), requests(24)
-    right = [alone(model, one) for one in asked]
+    right = [alone(model, one, kv) for one in asked]
     for piece, beside, reuse in [(1, 1, True), (7, 3, True), (64, 16, True), (64, 16, False)]:
-        engine = Engine(model, slots=4, piece=piece, beside=beside, reuse=reuse)
+        engine = Engine(model, slots=4, piece=piece, beside=beside, reuse=reuse, kv=kv)
         answers = []
         for one in asked:  # they come while others are answered
             answers.append(engine.add(one))

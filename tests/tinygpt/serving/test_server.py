@@ -149,8 +149,8 @@ def printed_unit(capsys, model, *arguments):
 
 
 def test_the_unit_has_the_options_that_were_given(model, capsys):
-    given = ["--slots", "3", "--no-log", "--allowed-host", "a", "--allowed-host", "b",
-             "--queue", "7"]
+    given = ["--slots", "3", "--kv", "int8", "--no-log", "--allowed-host", "a",
+             "--allowed-host", "b", "--queue", "7"]
     (line,) = (line for line in printed_unit(capsys, model, *given).splitlines()
                if line.startswith("ExecStart="))
     words = line.partition("--port 8000 ")[2].split()
