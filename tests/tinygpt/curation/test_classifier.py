@@ -5,6 +5,7 @@ import pytest
 
 from tests.tinygpt.curation.folders import prose
 from tinygpt.curation import Account, classifier, curate, decontaminate, quality
+from tinygpt.curation.language import examples_of
 from tinygpt.errors import UserError
 
 LETTERS = {  # made-up languages: syllables of their own
@@ -113,3 +114,13 @@ def test_items_are_found_and_nothing_else():
     assert not any(items.touch(prose(300 + seed)) for seed in range(60))
     short = decontaminate.Items(["Where was the spoon now?"], 13)
     assert short.touch("and asked: where was the spoon, now!") and not short.touch("where was it")
+
+
+def test_a_language_of_links_alone_is_named_with_what_is_not_read(tmp_path):
+    for name in ("en", "fr"):
+        (tmp_path / "languages" / name).mkdir(parents=True)
+    (tmp_path / "languages" / "en" / "a.txt").write_text("It was a good day. " * 20)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "languages" / "fr" / "docs").symlink_to(tmp_path / "texts")
+    with pytest.raises(UserError, match=r"without texts: fr \(docs: a link to a folder\)"):
+        examples_of(tmp_path / "languages")
