@@ -55,7 +55,7 @@ FIELD = re.compile(r"\{(\w*[^\W\d])(\d*)(?:\.(\w+))?\}")
 MOST_EVENTS = 100
 MOST_WAYS = 20_000  # in which the words of a story fill one sentence: more would take seconds
 
-FORM = {
+FORM: dict[str, Any] = {
     "words": {str: [ANYTHING]},
     "story?": {
         "cast?": {str: COUNT}, "events?": (COUNT, COUNT), "begin?": [TEXT], "end?": [TEXT],

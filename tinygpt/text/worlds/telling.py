@@ -108,8 +108,8 @@ class Telling:
             asked = self._asked(tale, dice)
             misses += 1
             if asked and tale.text not in found:
-                misses, (ask, *rest) = 0, dice.pick(asked)
-                found[tale.text] = Asked(f"{tale.text}\n{ask}", *rest)
+                misses, one = 0, dice.pick(asked)
+                found[tale.text] = one._replace(ask=f"{tale.text}\n{one.ask}")
             if misses > PATIENCE:
                 raise UserError(
                     f"this world has only {len(found)} such stories with a question, and {count} "
