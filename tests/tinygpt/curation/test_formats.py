@@ -1,8 +1,11 @@
 """readers/ of office formats: known texts come back, hostile files are named and cost little."""
 
+import gzip
+import io
 import random
 import sys
 import time
+import zipfile
 from collections import Counter
 
 import pytest
@@ -32,6 +35,32 @@ def test_epub_in_the_order_of_its_spine(tmp_path):
     chapters = [PARAGRAPHS[:3], PARAGRAPHS[3:], ["The end."]]
     (found,) = read(written(tmp_path / "a.epub", office.epub(chapters)))
     assert found.text.split("\n\n") == [*PARAGRAPHS, "The end."]
+
+
+def test_epub_that_was_packed_with_its_folder(tmp_path):
+    with zipfile.ZipFile(io.BytesIO(office.epub([PARAGRAPHS]))) as book:
+        moved = {f"epub/{name}": book.read(name) for name in book.namelist()}
+    (found,) = read(written(tmp_path / "a.epub", office.zipped(moved)))
+    assert found.text.split("\n\n") == PARAGRAPHS
+
+
+@pytest.mark.parametrize("suffix", ["docx", "epub", "pdf", "parquet"])
+def test_a_packed_office_file_is_read_as_the_file(tmp_path, suffix):
+    if suffix == "parquet":
+        pa = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pa.table({"text": ["one"]}), tmp_path / "a.parquet")
+        whole = (tmp_path / "a.parquet").read_bytes()
+    elif suffix == "pdf":
+        pytest.importorskip("pypdf")
+        whole = office.pdf(["A line of text."])
+    else:
+        whole = office.docx(PARAGRAPHS) if suffix == "docx" else office.epub([PARAGRAPHS])
+    plain = list(read(written(tmp_path / f"a.{suffix}", whole)))
+    packed = list(read(written(tmp_path / f"b.{suffix}.gz", gzip.compress(whole))))
+    assert packed == plain and isinstance(packed[0], Read)
+    (cut,) = read(written(tmp_path / f"c.{suffix}.gz", gzip.compress(whole)[:-9]))
+    assert "damaged gzip" in cut.why
 
 
 def test_pdf(tmp_path):

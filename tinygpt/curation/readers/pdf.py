@@ -31,17 +31,8 @@ def read(source: Source) -> Iterator[Read | Refused]:
     """The file as one document.  Raises FormatError for one that nothing could be read of."""
     if importlib.util.find_spec("pypdf") is None:
         raise FormatError("needs pypdf, which is not installed: `pip install pypdf`")
-    command = [
-        sys.executable, "-I", str(CHILD), str(source.path), str(MEGABYTES), str(int(SECONDS))
-    ]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            timeout=SECONDS, check=False,
-        )
-        out, why = done.stdout, "" if done.returncode == 0 else f"ended with {done.returncode}"
-    except subprocess.TimeoutExpired as late:
-        out, why = late.stdout or b"", f"took more than {SECONDS:.0f} s"
+    with source.whole() as path:
+        out, why = _printed(path)
     pages: list[str] = []
     for line in out.split(b"\n")[:-1]:
         row = json.loads(line)
@@ -55,6 +46,19 @@ def read(source: Source) -> Iterator[Read | Refused]:
     yield Read("", text, "pdf")
     if why:
         yield Refused(0, f"was read up to page {len(pages)} ({why})")
+
+
+def _printed(path: Path) -> tuple[bytes, str]:
+    """(what the other process printed, why it did not come to the file's end or "")."""
+    command = [sys.executable, "-I", str(CHILD), str(path), str(MEGABYTES), str(int(SECONDS))]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=SECONDS, check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return late.stdout or b"", f"took more than {SECONDS:.0f} s"
+    return done.stdout, "" if done.returncode == 0 else f"ended with {done.returncode}"
 
 
 def unwrapped(page: str) -> str:
