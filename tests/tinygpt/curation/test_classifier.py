@@ -38,6 +38,13 @@ def test_each_language_is_known_and_another_is_refused(taught):
     assert taught("") == (None, 0.0) and taught("12 34")[0] is None
 
 
+def test_a_long_text_is_judged_by_all_its_parts(taught):
+    licence = speech(LETTERS["bb"], 5, words=400)
+    text = licence + " ".join(speech(LETTERS["aa"], seed, 400) for seed in range(9))
+    assert len(licence) > classifier.LOOKED_AT
+    assert taught(text)[0] == "aa"
+
+
 def test_a_saved_one_says_the_same(taught, tmp_path):
     taught.save(tmp_path / "m")
     again = classifier.load(tmp_path / "m")
