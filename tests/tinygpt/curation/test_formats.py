@@ -113,9 +113,24 @@ def test_a_pdf_that_hangs_is_ended(tmp_path, monkeypatch):
         'import time\nprint(\'{"page": "read before it hung"}\', flush=True)\ntime.sleep(60)\n'
     )
     monkeypatch.setattr(pdf, "CHILD", child)
-    monkeypatch.setattr(pdf, "SECONDS", 1.0)
+    monkeypatch.setattr(pdf, "LATEST", 1)
     found = list(read(written(tmp_path / "a.pdf", b"%PDF")))
     assert found[0].text == "read before it hung" and "more than 1 s" in found[1].why
+
+
+def test_a_pdf_that_computes_without_end_is_ended(tmp_path, monkeypatch):
+    pytest.importorskip("pypdf")
+    pytest.importorskip("resource")
+    child = tmp_path / "child.py"
+    child.write_text(
+        pdf.CHILD.read_text().replace("import pypdf", "say(page='read before')\n    pypdf = Slow")
+        .replace("def main", "class Slow:\n    @staticmethod\n    def PdfReader(path):\n"
+                 "        while True:\n            pass\n\n\ndef main")
+    )
+    monkeypatch.setattr(pdf, "CHILD", child)
+    monkeypatch.setattr(pdf, "SECONDS", 1)
+    found = list(read(written(tmp_path / "a.pdf", b"%PDF")))
+    assert found[0].text == "read before" and "more than 1 s of computing" in found[1].why
 
 
 def test_a_pdf_that_takes_all_memory_is_ended(tmp_path, monkeypatch):
