@@ -89,6 +89,8 @@ KINDS: dict[str, Callable[[Rng], bytes]] = {
     "bomb.txt.gz": lambda rng: gzip.compress(bytes(30_000_000), 9),
     "twice.txt.gz": lambda rng: gzip.compress(gzip.compress(b"text " * 1000)),
     "broken.txt.gz": lambda rng: broken(gzip.compress(rng.bytes(4000)), rng),
+    "bomb.pdf.gz": lambda rng: gzip.compress(b"%PDF-1.7\n" + bytes(100_000_000), 9),
+    "broken.docx.gz": lambda rng: broken(gzip.compress(docx(paragraph(rng))), rng),
     "nested.jsonl": lambda rng: b"[" * 200_000,
     "deep.jsonl": lambda rng: b'{"text":' * 5000 + b'""' + b"}" * 5000,
     "halves.jsonl": lambda rng: b'{"text": "\\ud800 a half of a pair \\udc00 and more"}\n' * 9,

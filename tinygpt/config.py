@@ -16,7 +16,6 @@ import difflib
 import importlib
 import math
 import os
-import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -27,14 +26,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 from tinygpt.errors import UserError
 from tinygpt.machine.terminal import command
 from tinygpt.storage.paths import PathError, expand, kind, shown
+from tinygpt.storage.reading import FormatError, parse_toml
 from tinygpt.text.corpus import CORPORA
 from tinygpt.text.files import STDIN, SUFFIXES, DataError, is_run
 from tinygpt.text.reading import read_text
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 LARGEST = 1 << 20  # bytes; a configuration has a thousand
@@ -300,13 +295,14 @@ def _find(source: str) -> str:
 
 def _read_toml(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(path))
+        values: dict[str, Any] = parse_toml(read_text(path))
+        return values
     except DataError as error:
         raise ConfigError(str(error)) from error
-    except (ValueError, RecursionError) as error:  # digits without end, depth without end
+    except FormatError as error:
         raise ConfigError(
-            f"{shown(path)} is not valid TOML: {error}. Correct that line, or say --data if it is "
-            "a text to learn from."
+            f"{shown(path)} {error}. Correct that line, or say --data if it is a text to learn "
+            "from."
         ) from error
 
 

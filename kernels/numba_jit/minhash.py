@@ -30,7 +30,7 @@ def minhash_signature(hashes, factors, offsets):
 
 
 @inline
-def _mix(h):
+def mix(h):
     h = (h ^ (h >> np.uint64(30))) * FIRST
     h = (h ^ (h >> np.uint64(27))) * SECOND
     return h ^ (h >> np.uint64(31))
@@ -44,10 +44,10 @@ def _words(text, words):
             h = h * P + np.uint64(c) + ONE
             inside = True
         elif inside:
-            words[count] = _mix(h)
+            words[count] = mix(h)
             count, h, inside = count + 1, np.uint64(0), False
     if inside:
-        words[count] = _mix(h)
+        words[count] = mix(h)
         count += 1
     return count
 
@@ -61,10 +61,10 @@ def _shingles(words, count, n, hashes):
         h = h * Q + words[i]
         if i:
             highest = highest * Q
-    hashes[0] = _mix(h)
+    hashes[0] = mix(h)
     for i in range(n, count):
         h = (h - words[i - n] * highest) * Q + words[i]
-        hashes[i - n + 1] = _mix(h)
+        hashes[i - n + 1] = mix(h)
     return count - n + 1
 
 

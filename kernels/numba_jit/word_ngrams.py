@@ -7,10 +7,10 @@ import numpy as np
 
 from kernels import checks
 from kernels.numba_jit.jit import inline, serial
+from kernels.numba_jit.minhash import ONE, P, mix
 
 SPACE, LETTER, EDGE, STOP, CLOSE, FULL = 1, 2, 4, 8, 16, 32
-P, ONE, HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(1), np.uint64(32)
-FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+HALF = np.uint64(32)
 
 
 def split_words(text, kinds, every):
@@ -34,13 +34,6 @@ def repeated_ngrams(words, lengths, most):
     with np.errstate(over="ignore"):
         _repeated(checks.in_a_row(words), checks.in_a_row(lengths), found, np.empty(room, np.int64))
     return found
-
-
-@inline
-def _mix(h):
-    h = (h ^ (h >> np.uint64(30))) * FIRST
-    h = (h ^ (h >> np.uint64(27))) * SECOND
-    return h ^ (h >> np.uint64(31))
 
 
 @inline
@@ -71,7 +64,7 @@ def _words(text, kinds, every, hashes, lengths, counts):
         counts[0] += 1
         counts[1] += not seen & LETTER
         if first >= 0:
-            hashes[words], lengths[words] = _mix(whole), last - first + 1
+            hashes[words], lengths[words] = mix(whole), last - first + 1
             words += 1
     return words
 
@@ -97,7 +90,7 @@ def _sentences(text, kinds):
 @serial
 def _number(key, keys, count, slots, mask):
     """The number of a key; it is `count`, and written down, if it was not there."""
-    at = _mix(key) & mask
+    at = mix(key) & mask
     while slots[at] >= 0 and keys[slots[at]] != key:
         at = (at + ONE) & mask
     if slots[at] < 0:

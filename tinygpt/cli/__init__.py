@@ -29,6 +29,7 @@ COMMANDS = {
     "classify": ("tinygpt.cli.encoder:classify", "Say which class texts are of."),
     "embed": ("tinygpt.cli.encoder:embed", "Texts as vectors, by a trained encoder."),
     "curate": ("tinygpt.cli.curation:curate", "Make a clean corpus of any folder of documents."),
+    "world": ("tinygpt.cli.world:world", "Stories and questions in the words of any language."),
     "tokenizer": ("tinygpt.cli.tokenizer:tokenizer", "Train, use, look into, compare tokenizers."),
     "plan": ("tinygpt.cli.planning:plan", "Time and memory of a run before it starts."),
     "diagnose": ("tinygpt.cli.training:diagnose", "What is wrong with a trained model."),

@@ -43,7 +43,7 @@ from tinygpt.storage.paths import shown
 N = 4  # bytes of the longest n-grams that are weighed
 BUCKETS = 1 << 14
 KNOWN, KNOWN_BUCKETS = 5, 1 << 21
-LOOKED_AT = 1500  # bytes of a text
+LOOKED_AT, PLACES = 1500, 5  # characters of a text, from so many places in it
 LEARNED_FROM = 600  # of an example: what one decides on is no longer
 BATCH, EPOCHS, RATE = 64, 6, 0.02
 ASIDE = 0.1  # of the examples, to see how sure one is of what one did not learn
@@ -68,8 +68,15 @@ def _feature(text: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepared(text: str, limit: int = LOOKED_AT) -> bytes:
-    """What of a text is looked at: letters in lower case, no digits, one space between words."""
-    low = DIGITS.sub(" ", text[:limit].lower())
+    """What of a text is looked at: letters in lower case, no digits, one space between words.
+
+    Of a long one that is some of all its parts: a manual begins with titles, names and a licence.
+    """
+    if len(text) > limit:
+        size, last = limit // PLACES, len(text) - limit // PLACES
+        starts = (last * i // (PLACES - 1) for i in range(PLACES))
+        text = " ".join(text[start : start + size] for start in starts)
+    low = DIGITS.sub(" ", text.lower())
     return f" {' '.join(low.split())} ".encode()[:limit]
 
 

@@ -4,6 +4,7 @@ r"""What is done to every text before it is judged: the same letters, spaces and
     controls      gone, with zero-width marks and soft hyphens; "\f" counts as a page's end
     pages         lines at the edges of most pages (headers, footers, page numbers) are gone
     line ends     "exam-" + "ple" is "example", unless the text itself says "exam-ple" elsewhere
+    leaders       dots from a title to the number of its page: one space
     spaces        every kind is " "; one inside a line, none at its end; indentation stays
     paragraphs    one blank line between them
 
@@ -31,6 +32,7 @@ BREAKS = re.compile("[\x85\u2028]")
 SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 INSIDE = re.compile(r" (?<=\S ) +")  # as pii.py says: what is looked for first comes first
 TRAILING = re.compile(r" +\n")
+LEADERS = re.compile(r"\.(?: *\.){7,} *")
 BLANK = re.compile(r"\n{3,}")
 HYPHEN = re.compile(r"-\n(?<=\w-\n)[ ]*([^\W\d_]\w*)")
 ENDING = re.compile(r"\w+\Z")
@@ -57,6 +59,7 @@ def clean(text: str, mojibake: bool = False) -> str:
     text = text.replace(END_OF_TEXT, "")
     if "\f" in text:
         text = without_headers(text)
+    text = LEADERS.sub(" ", text)
     if " \n" in text:
         text = TRAILING.sub("\n", text)
     if "-\n" in text:

@@ -49,12 +49,20 @@ def examples_of(folder: Path) -> dict[str, list[str]]:
     classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     examples = {path.name: passages_of(path) for path in classes}
     if len(examples) < 2 or not all(examples.values()):
-        empty = ", ".join(name for name, found in examples.items() if not found) or "too few"
+        empty = ", ".join(
+            f"{name}{_why_empty(folder / name)}" for name, found in examples.items() if not found
+        ) or "too few"
         raise UsageError(
             f"{shown(folder)} must hold a folder of texts for each of two classes or more, named "
             f"as the class is (without texts: {empty})."
         )
     return examples
+
+
+def _why_empty(folder: Path) -> str:
+    """What lies there and is not read, such as links to folders, in brackets."""
+    left = find(folder, set(readers.READERS), folder / "no output").left
+    return f" ({left[0][0]}: {left[0][2]})" if left else ""
 
 
 def passages_of(folder: Path) -> list[str]:

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -59,6 +62,21 @@ class Source:
         if self.packed:
             return cast(BinaryIO, io.BufferedReader(_Unpacked(file, self.size)))
         return file
+
+    @contextmanager
+    def whole(self) -> Iterator[Path]:
+        """A file with all bytes, unpacked, for readers that jump about in it.
+
+        Raises OSError, FormatError for a bomb.
+        """
+        if not self.packed:
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory(prefix="tinygpt-unpacked-") as folder:
+            path = Path(folder, "whole")
+            with self.open() as file, open(path, "wb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+            yield path
 
 
 class _Unpacked(io.RawIOBase):

@@ -23,9 +23,15 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 LONGEST_JSON = 1 << 26  # bytes of a file that is parsed whole; the longest tokenizers have half
 LONGEST_LINE = 1 << 24  # bytes; a file with a longer one is no log of lines
@@ -182,6 +188,15 @@ def parse_json(content: bytes | str, form: Any = ANYTHING) -> Any:
         raise
     except ValueError as error:  # not UTF-8 and not JSON both arrive here
         raise FormatError(f"is not JSON ({error})") from error
+    return check(value, form)
+
+
+def parse_toml(text: str, form: Any = ANYTHING) -> Any:
+    """The value of a TOML text, of a form.  Raises FormatError."""
+    try:
+        value = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # digits without end, depth without end
+        raise FormatError(f"is not valid TOML ({error})") from error
     return check(value, form)
 
 

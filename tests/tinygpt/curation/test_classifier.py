@@ -5,6 +5,7 @@ import pytest
 
 from tests.tinygpt.curation.folders import prose
 from tinygpt.curation import Account, classifier, curate, decontaminate, quality
+from tinygpt.curation.language import examples_of
 from tinygpt.errors import UserError
 
 LETTERS = {  # made-up languages: syllables of their own
@@ -35,6 +36,13 @@ def test_each_language_is_known_and_another_is_refused(taught):
     refused = [taught(speech(STRANGE, seed))[0] for seed in range(30)]
     assert np.mean([language is None for language in refused]) >= 0.9
     assert taught("") == (None, 0.0) and taught("12 34")[0] is None
+
+
+def test_a_long_text_is_judged_by_all_its_parts(taught):
+    licence = speech(LETTERS["bb"], 5, words=400)
+    text = licence + " ".join(speech(LETTERS["aa"], seed, 400) for seed in range(9))
+    assert len(licence) > classifier.LOOKED_AT
+    assert taught(text)[0] == "aa"
 
 
 def test_a_saved_one_says_the_same(taught, tmp_path):
@@ -113,3 +121,13 @@ def test_items_are_found_and_nothing_else():
     assert not any(items.touch(prose(300 + seed)) for seed in range(60))
     short = decontaminate.Items(["Where was the spoon now?"], 13)
     assert short.touch("and asked: where was the spoon, now!") and not short.touch("where was it")
+
+
+def test_a_language_of_links_alone_is_named_with_what_is_not_read(tmp_path):
+    for name in ("en", "fr"):
+        (tmp_path / "languages" / name).mkdir(parents=True)
+    (tmp_path / "languages" / "en" / "a.txt").write_text("It was a good day. " * 20)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "languages" / "fr" / "docs").symlink_to(tmp_path / "texts")
+    with pytest.raises(UserError, match=r"without texts: fr \(docs: a link to a folder\)"):
+        examples_of(tmp_path / "languages")

@@ -18,6 +18,9 @@ from tinygpt.curation.clean import clean
     ("a well-\nknown man, well-known here", "a well-known man, well-known here"),
     ("what <|endoftext|> says", "what says"),
     ("  indented\n    more", "  indented\n    more"),
+    ("1 Réseau . . . . . . . . . . 7\n2 Disques ........ 9", "1 Réseau 7\n2 Disques 9"),
+    ("the end .. .. .. ..  ..\n", "the end"),
+    ("Wait .... what. . . no", "Wait .... what. . . no"),
 ])
 def test_what_becomes_of(given_, made):
     assert clean(given_) == made

@@ -1,8 +1,11 @@
 """readers/ of office formats: known texts come back, hostile files are named and cost little."""
 
+import gzip
+import io
 import random
 import sys
 import time
+import zipfile
 from collections import Counter
 
 import pytest
@@ -32,6 +35,32 @@ def test_epub_in_the_order_of_its_spine(tmp_path):
     chapters = [PARAGRAPHS[:3], PARAGRAPHS[3:], ["The end."]]
     (found,) = read(written(tmp_path / "a.epub", office.epub(chapters)))
     assert found.text.split("\n\n") == [*PARAGRAPHS, "The end."]
+
+
+def test_epub_that_was_packed_with_its_folder(tmp_path):
+    with zipfile.ZipFile(io.BytesIO(office.epub([PARAGRAPHS]))) as book:
+        moved = {f"epub/{name}": book.read(name) for name in book.namelist()}
+    (found,) = read(written(tmp_path / "a.epub", office.zipped(moved)))
+    assert found.text.split("\n\n") == PARAGRAPHS
+
+
+@pytest.mark.parametrize("suffix", ["docx", "epub", "pdf", "parquet"])
+def test_a_packed_office_file_is_read_as_the_file(tmp_path, suffix):
+    if suffix == "parquet":
+        pa = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pa.table({"text": ["one"]}), tmp_path / "a.parquet")
+        whole = (tmp_path / "a.parquet").read_bytes()
+    elif suffix == "pdf":
+        pytest.importorskip("pypdf")
+        whole = office.pdf(["A line of text."])
+    else:
+        whole = office.docx(PARAGRAPHS) if suffix == "docx" else office.epub([PARAGRAPHS])
+    plain = list(read(written(tmp_path / f"a.{suffix}", whole)))
+    packed = list(read(written(tmp_path / f"b.{suffix}.gz", gzip.compress(whole))))
+    assert packed == plain and isinstance(packed[0], Read)
+    (cut,) = read(written(tmp_path / f"c.{suffix}.gz", gzip.compress(whole)[:-9]))
+    assert "damaged gzip" in cut.why
 
 
 def test_pdf(tmp_path):
@@ -84,9 +113,24 @@ def test_a_pdf_that_hangs_is_ended(tmp_path, monkeypatch):
         'import time\nprint(\'{"page": "read before it hung"}\', flush=True)\ntime.sleep(60)\n'
     )
     monkeypatch.setattr(pdf, "CHILD", child)
-    monkeypatch.setattr(pdf, "SECONDS", 1.0)
+    monkeypatch.setattr(pdf, "LATEST", 1)
     found = list(read(written(tmp_path / "a.pdf", b"%PDF")))
     assert found[0].text == "read before it hung" and "more than 1 s" in found[1].why
+
+
+def test_a_pdf_that_computes_without_end_is_ended(tmp_path, monkeypatch):
+    pytest.importorskip("pypdf")
+    pytest.importorskip("resource")
+    child = tmp_path / "child.py"
+    child.write_text(
+        pdf.CHILD.read_text().replace("import pypdf", "say(page='read before')\n    pypdf = Slow")
+        .replace("def main", "class Slow:\n    @staticmethod\n    def PdfReader(path):\n"
+                 "        while True:\n            pass\n\n\ndef main")
+    )
+    monkeypatch.setattr(pdf, "CHILD", child)
+    monkeypatch.setattr(pdf, "SECONDS", 1)
+    found = list(read(written(tmp_path / "a.pdf", b"%PDF")))
+    assert found[0].text == "read before" and "more than 1 s of computing" in found[1].why
 
 
 def test_a_pdf_that_takes_all_memory_is_ended(tmp_path, monkeypatch):

@@ -91,7 +91,9 @@ def test_lines_go_as_c4_says():
     ("[gopher.words]\nleast = 'many'", "no int"),
     ("[gopher.words]\nleast = nan", "no int"),
     ("[near]\nremove = true", "no float"),
-    ("[near", "is not TOML"),
+    ("[near", "is not valid TOML"),
+    ("a = " + "[" * 9999, "is not valid TOML"),
+    ("a = " + "9" * 9999, "is not valid TOML"),
 ])
 def test_a_file_of_rules_with_a_fault_is_refused(tmp_path, toml, wrong):
     path = tmp_path / "rules.toml"

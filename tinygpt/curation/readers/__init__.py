@@ -6,7 +6,7 @@
     docx.py      .docx      epub.py  .epub      on archive.py, which reads ZIP and XML with care
     pdf.py       .pdf       parquet.py  .parquet    if pypdf and pyarrow are installed
 
-the first three also packed (.gz). A reader is a function of a source that yields documents and
+each also packed (.gz). A reader is a function of a source that yields documents and
 `Refused` bytes; a FormatError that it raises ends the file and not the program. Long texts are cut
 at paragraph ends into documents of at most LONGEST characters, so that no document needs a machine.
 

@@ -22,7 +22,7 @@ LEFT_OUT = {"del", "instrText", "Fallback", "moveFrom"}
 
 def read(source: Source) -> Iterator[Read | Refused]:
     """The document as one.  Raises FormatError."""
-    with opened(source.path) as archive:
+    with source.whole() as path, opened(path) as archive:
         data = archive.read(MAIN)
     paragraphs: list[str] = []
     parts: list[str] = []

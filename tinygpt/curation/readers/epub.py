@@ -24,7 +24,7 @@ PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 
 def read(source: Source) -> Iterator[Read | Refused]:
     """The book as one document; the other side cuts it if it is long.  Raises FormatError."""
-    with opened(source.path) as archive:
+    with source.whole() as path, opened(path) as archive:
         pages = [_page(archive.read(name)) for name in _spine(archive)]
     yield Read("", "\n\n".join(page for page in pages if page), "utf-8")
 
@@ -48,12 +48,16 @@ def _spine(archive: Archive) -> list[str]:
         if name == "rootfile" and attributes.get("full-path"):
             roots.append(attributes["full-path"])
 
-    parse(archive.read(CONTAINER), root, _nothing, _nothing)
+    # Some books were packed with the folder that they lay in: then all is below that.
+    container = min((name for name in archive.names if name.endswith(CONTAINER)), key=len,
+                    default=CONTAINER)
+    parse(archive.read(container), root, _nothing, _nothing)
     if not roots:
         raise FormatError("names no package in its container.xml")
+    package = container.removesuffix(CONTAINER) + roots[0]
     items: dict[str, str] = {}
     order: list[str] = []
-    folder = posixpath.dirname(roots[0])
+    folder = posixpath.dirname(package)
 
     def item(name: str, attributes: dict[str, str]) -> None:
         if name == "item" and attributes.get("media-type") in PAGES:
@@ -62,7 +66,7 @@ def _spine(archive: Archive) -> list[str]:
         elif name == "itemref" and attributes.get("linear") != "no":
             order.append(attributes.get("idref", ""))
 
-    parse(archive.read(roots[0]), item, _nothing, _nothing)
+    parse(archive.read(package), item, _nothing, _nothing)
     pages = [items[id_] for id_ in order if items.get(id_) in archive.names]
     if not pages:
         raise FormatError("has no pages in its spine")

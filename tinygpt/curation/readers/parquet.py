@@ -24,7 +24,7 @@ def read(source: Source) -> Iterator[Read | Refused]:
         raise FormatError("needs pyarrow, which is not installed: `pip install pyarrow`") from None
     number = 0
     try:
-        with pq.ParquetFile(source.path) as file:
+        with source.whole() as path, pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             texts = [field.name for field in schema if _is_text(pa, field.type)]
             column = next((name for name in NAMES if name in texts), None)

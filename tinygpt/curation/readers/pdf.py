@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from tinygpt.curation.readers import Read, Refused
 from tinygpt.curation.source import Source
 from tinygpt.storage.reading import FormatError
 
-SECONDS = 25.0  # for a whole file; then what was read until then is what it says
+SECONDS = 25  # of computing for a whole file; then what was read until then is what it says
+LATEST = 100  # by the clock: beside other programs a file must not become a shorter document
 MEGABYTES = 400
 WIDE = 0.75  # of the page's longer lines: from there a line goes on
 CHILD = Path(__file__).with_name("pdf_child.py")
@@ -31,17 +33,8 @@ def read(source: Source) -> Iterator[Read | Refused]:
     """The file as one document.  Raises FormatError for one that nothing could be read of."""
     if importlib.util.find_spec("pypdf") is None:
         raise FormatError("needs pypdf, which is not installed: `pip install pypdf`")
-    command = [
-        sys.executable, "-I", str(CHILD), str(source.path), str(MEGABYTES), str(int(SECONDS))
-    ]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            timeout=SECONDS, check=False,
-        )
-        out, why = done.stdout, "" if done.returncode == 0 else f"ended with {done.returncode}"
-    except subprocess.TimeoutExpired as late:
-        out, why = late.stdout or b"", f"took more than {SECONDS:.0f} s"
+    with source.whole() as path:
+        out, why = _printed(path)
     pages: list[str] = []
     for line in out.split(b"\n")[:-1]:
         row = json.loads(line)
@@ -55,6 +48,23 @@ def read(source: Source) -> Iterator[Read | Refused]:
     yield Read("", text, "pdf")
     if why:
         yield Refused(0, f"was read up to page {len(pages)} ({why})")
+
+
+def _printed(path: Path) -> tuple[bytes, str]:
+    """(what the other process printed, why it did not come to the file's end or "")."""
+    command = [sys.executable, "-I", str(CHILD), str(path), str(MEGABYTES), str(SECONDS)]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=LATEST, check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return late.stdout or b"", f"took more than {LATEST} s"
+    if done.returncode == 0:
+        return done.stdout, ""
+    if done.returncode == -getattr(signal, "SIGXCPU", 0):
+        return done.stdout, f"takes more than {SECONDS} s of computing"
+    return done.stdout, f"ended with {done.returncode}"
 
 
 def unwrapped(page: str) -> str:

@@ -6,7 +6,6 @@ Read next: ../judge.py, which asks the rules.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +15,9 @@ from tinygpt.curation.rules.c4 import LineRules
 from tinygpt.curation.rules.view import View
 from tinygpt.errors import UsageError
 from tinygpt.storage.paths import shown
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tinygpt.storage.reading import FormatError, parse_toml
+from tinygpt.text.files import DataError
+from tinygpt.text.reading import read_text
 
 OWN = Path(__file__).with_name("rules.toml")
 
@@ -87,11 +84,12 @@ def load(path: str | Path | None = None) -> Settings:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {shown(path)}: {error.strerror}. Check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{shown(path)} is not TOML ({error}). Correct it.") from None
+        values: dict[str, Any] = parse_toml(read_text(path))
+        return values
+    except DataError as error:
+        raise UsageError(str(error)) from None
+    except FormatError as error:
+        raise UsageError(f"{shown(path)} {error}. Correct it.") from None
 
 
 def _lay_over(under: dict[str, Any], over: dict[str, Any], file: str, where: str) -> None:
