@@ -50,7 +50,7 @@ def evaluate(model, suites, out, page, resume, **asked):
     \b
     text        bits per byte on held-out text, beside xz and models that only count
     answers     --data FILE with {"prompt": ..., "answer": ...} on each line: exact match, F1, BLEU,
-                chrF, chrF++, ROUGE
+                chrF, chrF++, ROUGE-1, -2, -L and -Lsum
     addition, counting, copying, brackets
                 made here, with four answers shown before each question
     closing     what the stories ask at their end: who has what, where things are

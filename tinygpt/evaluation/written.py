@@ -20,7 +20,7 @@ from tinygpt.errors import UserError
 from tinygpt.evaluation.intervals import alone, chance, difference, in_clusters, mean, share
 from tinygpt.evaluation.metrics import pass_at_k
 from tinygpt.evaluation.results import Pair, Row
-from tinygpt.evaluation.subject import Subject
+from tinygpt.evaluation.subject import Subject, cut
 from tinygpt.evaluation.suite import Suite
 from tinygpt.inference.sampling import GREEDY, Sampling
 
@@ -74,18 +74,20 @@ class WrittenSuite(Suite):
     def _write(self, subject: Subject, tasks: Sequence[Task]) -> list[str | UserError]:
         """All together where that is possible, else one by one to see which is not."""
         longest = max(task.max_tokens for task in tasks)
-        stop = tasks[0].stop
+        stop = [one for one in tasks[0].stop if all(one in task.stop for task in tasks)]
 
-        def write(prompts: Sequence[str]) -> list[str]:
-            return subject.write(prompts, longest, stop, self.sampling, self.seed)
+        def write(tasks: Sequence[Task]) -> list[str]:
+            prompts = [task.prompt for task in tasks]
+            found = subject.write(prompts, longest, stop, self.sampling, self.seed)
+            return [cut(text, task.stop) for text, task in zip(found, tasks, strict=True)]
 
         try:
-            return list(write([task.prompt for task in tasks]))
+            return list[str | UserError](write(tasks))
         except UserError:
             found: list[str | UserError] = []
             for task in tasks:
                 try:
-                    found += write([task.prompt])
+                    found += write([task])
                 except UserError as error:
                     found.append(error)
             return found

@@ -197,11 +197,19 @@ def test_answers_of_ones_own_are_scored_by_every_metric(tmp_path):
     suite = answers_suite(path)
     assert len(suite) == 1 and "3 lines left out; line 2 of" in suite.notes[0]
     found = numbers(evaluate(suite, Writes(lambda prompt: " नमस्ते दुनिया")))
-    assert len(found) == 8 and all(one.value == pytest.approx(1) for name, one in found.items()
+    assert len(found) == 9 and all(one.value == pytest.approx(1) for name, one in found.items()
                                    if name != "ROUGE-2")
     path.write_text("")
     with pytest.raises(DataError, match="it is empty"):
         answers_suite(path)
+
+
+def test_an_answer_of_several_lines_is_read_to_its_end_and_another_to_its_lines(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"prompt": "one", "answer": "a b"}\n{"prompt": "two", "answer": "a b\\nc"}\n')
+    results = evaluate(answers_suite(path), Writes(lambda prompt: "a b\nc"))
+    assert [line["written"] for line in results.lines] == ["a b", "a b\nc"]
+    assert numbers(results)["ROUGE-Lsum"].value == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from tinygpt.evaluation.contamination import contaminated, note_on
-from tinygpt.evaluation.metrics import bleu, chrf, exact_match, f1, rouge_l, rouge_n
+from tinygpt.evaluation.metrics import bleu, chrf, exact_match, f1, rouge_l, rouge_lsum, rouge_n
 from tinygpt.evaluation.multiple_choice import DEFAULT, ChoiceSuite, Way
 from tinygpt.evaluation.questions import TEMPLATE_OF, Question, Wrong, read_questions
 from tinygpt.evaluation.suites.generated import identity
@@ -72,8 +72,9 @@ def answers_suite(source: str | Path, seed: int = 0, max_tokens: int = 64) -> Wr
             wrong.append(f"line {number} of {shown(path)} {error}.")
             continue
         name = f"line {number}"
+        lines = any("\n" in one.strip() for one in wanted)  # else the first line is the answer
         tasks.append(Task(name, found["prompt"], tuple(wanted), str(found.get("cluster", name)),
-                          max_tokens))
+                          max_tokens, () if lines else ("\n",)))
     if not tasks:
         why = wrong[0] if wrong else "it is empty."
         raise DataError(f"{shown(path)} has no prompt with an answer: {why} "
@@ -88,6 +89,7 @@ METRICS: dict[str, Metric] = {  # all between 0 and 1
     "chrF": lambda written, wanted: chrf(written, wanted) / 100,
     "chrF++": lambda written, wanted: chrf(written, wanted, words=2) / 100,
     "ROUGE-1": partial(rouge_n, n=1), "ROUGE-2": partial(rouge_n, n=2), "ROUGE-L": rouge_l,
+    "ROUGE-Lsum": rouge_lsum,
 }
 
 
