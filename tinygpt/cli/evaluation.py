@@ -49,7 +49,8 @@ def evaluate(model, suites, out, page, resume, **asked):
 
     \b
     text        bits per byte on held-out text, beside xz and models that only count
-    answers     --data FILE with {"prompt": ..., "answer": ...} on each line: exact match, F1, BLEU,
+    answers     --data FILE with {"prompt": ..., "answer": ...} on each line (or such columns of a
+                .csv, .tsv or .parquet): exact match, F1, BLEU,
                 chrF, chrF++, ROUGE-1, -2, -L and -Lsum
     addition, counting, copying, brackets
                 made here, with four answers shown before each question

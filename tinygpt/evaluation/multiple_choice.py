@@ -40,7 +40,8 @@ from tinygpt.evaluation.intervals import (
     mean,
     share,
 )
-from tinygpt.evaluation.questions import Question, Wrong
+from tinygpt.evaluation.questions import Question
+from tinygpt.evaluation.records import Wrong
 from tinygpt.evaluation.results import Pair, Row
 from tinygpt.evaluation.subject import Scored, Subject
 from tinygpt.evaluation.suite import Suite
