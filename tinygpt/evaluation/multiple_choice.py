@@ -280,9 +280,9 @@ def verdict(
         said.append(f"{found:.1%} is {where} what guessing gives, {low:.1%} to {high:.1%}{doubt}.")
         if ties := sum(tied(values(line, name)) for line in single):
             said.append(f"{ties} of {len(single)} items tie and count as wrong.")
-    cut = sum("cut" in line for line in lines)
+    cut, count = sum("cut" in line for line in lines), sum("choices" in line for line in lines)
     if cut:
-        said.append(f"{cut} of {len(lines)} contexts were longer than the model's and lost their "
+        said.append(f"{cut} of {count} contexts were longer than the model's and lost their "
                     "beginning.")
     return said
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from tinygpt.errors import UserError
 from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import FormatError, brief, parse_json
-from tinygpt.text.files import DataError
+from tinygpt.text.files import DataError, one_file
 from tinygpt.text.reading import read_text
 
 FORMS = "Give lines of JSON, a .csv, .tsv or .parquet file."
@@ -44,6 +44,7 @@ def records(path: Path, heads: Collection[str]) -> Iterator[tuple[int, Record]]:
     Raises DataError for another kind of file or one that cannot be read, UserError for Parquet
     without pyarrow.
     """
+    one_file(path)
     ending = path.suffix.lower()
     if path.name.startswith("pro_stereotyped"):
         yield from _winobias(path)

@@ -197,6 +197,9 @@ def told(change: Difference, unit: str, lower_is_better: bool, percent: bool = F
         said = f"{word} by {abs(times * found.value):.4g} {unit}"
     else:
         said = f"no difference is seen ({times * found.value:+.4g} {unit})"
+    if not found.error:
+        return (f"{said}, the same for each of {found.clusters}: such data cannot say how large a "
+                "difference they would have missed.")
     return (
         f"{said}, 95 % between {times * found.low:+.4g} and {times * found.high:+.4g}; these data "
         f"could have shown {times * change.detectable:.2g} or more."
@@ -241,5 +244,6 @@ def left_out(lines: Sequence[dict[str, Any]]) -> str:
     missing = [line for line in lines if "left_out" in line]
     if not missing:
         return ""
-    first = missing[0]
-    return f"{len(missing)} of {len(lines)} left out; {first['item']}: {first['left_out']}"
+    item, why = missing[0]["item"], missing[0]["left_out"]
+    named = why if why.startswith(item) else f"{item}: {why}"
+    return f"{len(missing)} of {len(lines)} left out; {named}"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import pytest
 
@@ -58,9 +59,12 @@ def test_answers_are_read_from_parquet(tmp_path):
 
 @pytest.mark.parametrize("read", [read_questions, answers_suite])
 def test_without_pyarrow_a_sentence_says_what_to_install(read, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match="pip install pyarrow"):
         read(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="no file"):
+        read(tmp_path / "b.parquet")
 
 
 def test_truthfulqa_is_read_from_its_table_too(tmp_path):

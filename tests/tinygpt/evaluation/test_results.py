@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tinygpt.errors import UserError
 from tinygpt.evaluation import results as files
+from tinygpt.evaluation.intervals import difference
 from tinygpt.evaluation.results import Results
 
 HEADER = {
@@ -89,3 +91,9 @@ def test_results_of_two_suites_are_not_compared(path, said):
         files.same_items(a, b)
     with pytest.raises(UserError, match="no item in common"):
         files.same_items(a, Results(HEADER, [line("z")]))
+
+
+def test_where_nothing_differs_no_size_of_a_difference_is_claimed():
+    change = difference(np.zeros(6), np.zeros(6), np.ones(6), np.random.default_rng(0))
+    said = files.told(change, "exact", False, percent=True)
+    assert "no difference is seen" in said and "cannot say" in said and "could have shown" not in said

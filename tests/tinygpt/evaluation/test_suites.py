@@ -177,6 +177,11 @@ def test_the_librarys_own_lines_pass_and_others_do_not(known):
     assert silent["passes"].value == silent["parses"].value == 0
 
 
+def test_where_no_attempt_passes_it_is_not_sure_that_none_would(known):
+    found = numbers(evaluate(CodeSuite(known, attempts=2), Writes(lambda prompt: "\n")))
+    assert found["pass@2"].value == 0 and found["pass@2"].high == found["passes"].high > 0.3
+
+
 def test_several_attempts_are_counted_as_pass_at_k(known):
     suite = CodeSuite(known, attempts=5)
     rest, seen = {given: own for _, given, own in known}, []
