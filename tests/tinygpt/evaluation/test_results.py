@@ -96,4 +96,5 @@ def test_results_of_two_suites_are_not_compared(path, said):
 def test_where_nothing_differs_no_size_of_a_difference_is_claimed():
     change = difference(np.zeros(6), np.zeros(6), np.ones(6), np.random.default_rng(0))
     said = files.told(change, "exact", False, percent=True)
-    assert "no difference is seen" in said and "cannot say" in said and "could have shown" not in said
+    assert "no difference is seen" in said and "cannot say" in said
+    assert "could have shown" not in said
