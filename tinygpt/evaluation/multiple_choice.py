@@ -51,6 +51,7 @@ SCORES = ("byte", "sum", "token", "character", "pmi")
 DEFAULT = "byte"
 TIE = 1e-6  # nats a unit: closer than a float32 pass can tell
 REFUSED = 0.5  # share of items that tie
+IN_A_BIN = 20  # items of like confidence, whose share of right ones is known to 20 points or so
 
 
 @dataclasses.dataclass(frozen=True)
@@ -312,7 +313,9 @@ def calibration(
 ) -> list[tuple[float, float, int]]:
     """(mean confidence, share that is right, items) of items of like confidence.
 
-    Confidence is the probability of the chosen answer among the choices.
+    Confidence is the probability of the chosen answer among the choices. The bins hold as many
+    items each, IN_A_BIN at least: of three answers 0 or 100 % are right, and a curve of such shares
+    would be one of chance.
     """
     sure, good = [], []
     for line in split(lines)[0]:
@@ -320,10 +323,9 @@ def calibration(
         weights = np.exp(nats - nats.max())
         sure.append(float(weights.max() / weights.sum()))
         good.append(right(line, "sum"))
-    which = np.minimum((np.array(sure) * bins).astype(int), bins - 1)
+    order = np.argsort(sure, kind="stable")
+    parts = np.array_split(order, max(1, min(bins, len(order) // IN_A_BIN)))
     return [
-        (float(np.mean(np.array(sure)[which == b])), float(np.mean(np.array(good)[which == b])),
-         int((which == b).sum()))
-        for b in range(bins) if (which == b).any()
+        (float(np.mean(np.array(sure)[part])), float(np.mean(np.array(good)[part])), len(part))
+        for part in parts if len(part)
     ]
-
