@@ -159,11 +159,15 @@ def begin(
     lines: list[dict[str, Any]] = []
     if resume and kind(path):
         there = Results(*_begun(path, warn))
-        for name in ("suite", "kind", "identity", "settings"):
-            if there.header[name] != header[name]:
+        then, now = (
+            {**{name: one[name] for name in ("suite", "kind", "identity")}, **one["settings"]}
+            for one in (there.header, header)
+        )
+        for name in {**then, **now}:
+            if then.get(name) != now.get(name):
                 raise UserError(
-                    f"{shown(path)} was made with {name} {there.header[name]!r}, now it is "
-                    f"{header[name]!r}. Begin anew without --resume."
+                    f"{shown(path)} was made with {name} {then.get(name)!r}, now it is "
+                    f"{now.get(name)!r}. Begin anew without --resume."
                 )
         lines = there.lines
     Results(header, lines).save(path)  # whole lines alone

@@ -65,6 +65,11 @@ def test_results_of_another_model_are_not_gone_on_with(path, said):
         files.begin(path, {**HEADER, "identity": "2"}, True, said.append)
 
 
+def test_of_settings_that_differ_the_one_is_named(path, said):
+    with pytest.raises(UserError, match="with shots None, now it is 2. Begin anew"):
+        files.begin(path, {**HEADER, "settings": {"shots": 2}}, True, said.append)
+
+
 def test_without_resume_it_begins_anew(path, said):
     there, _ = files.begin(path, HEADER, False, said.append)
     assert there == [] and len(path.read_text().splitlines()) == 1
