@@ -119,10 +119,7 @@ def serving(model: Any):
 
 
 def harness(url: str, asked: list[Any], context: int) -> list[dict[str, Any]]:
-    """lm-eval's samples on these questions: its own task, its own model, its own counting."""
-    import lm_eval
-    from lm_eval.tasks import TaskManager
-
+    """lm-eval's samples on these questions: its own model and its own counting."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "questions.jsonl"
         data.write_text("".join(json.dumps({
@@ -130,20 +127,38 @@ def harness(url: str, asked: list[Any], context: int) -> list[dict[str, Any]]:
             "answer": one.right[0],
         }) + "\n" for one in asked))
         task = {
-            "task": "ours", "dataset_path": "json",
-            "dataset_kwargs": {"data_files": {"test": str(data)}}, "test_split": "test",
-            "output_type": "multiple_choice", "doc_to_text": "{{question}}",
-            "doc_to_choice": "{{choices}}", "doc_to_target": "{{answer}}",
-            "target_delimiter": " ",
+            "task": "ours", "test_split": "test", "output_type": "multiple_choice",
+            "doc_to_text": "{{question}}", "doc_to_choice": "{{choices}}",
+            "doc_to_target": "{{answer}}", "target_delimiter": " ",
             "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}, {"metric": "acc_bytes"}],
         }
+        return samples(url, task, data, "test", context)
+
+
+def samples(
+    url: str, task: dict[str, Any], data: Path, split: str, context: int
+) -> list[dict[str, Any]]:
+    """What lm-eval found of each line of a local file, in order.
+
+    task: as in its YAML files; "include" names one of its own.  split: which of the task's the
+    file is.
+    """
+    import lm_eval
+
+    local = {"dataset_path": "json", "dataset_name": None,
+             "dataset_kwargs": {"data_files": {split: str(data)}}}
+    if "include" in task:
+        task = {**task, "include": str(Path(lm_eval.__file__).parent / "tasks" / task["include"])}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "task.yaml"
+        path.write_text(json.dumps({**task, **local}))  # JSON is YAML
         found = lm_eval.simple_evaluate(
-            model="local-completions", tasks=[task], task_manager=TaskManager(),
+            model="local-completions", tasks=[str(path)],
             model_args={"base_url": f"{url}/v1/completions", "model": "model",
                         "tokenizer_backend": "auto", "max_length": context, "num_concurrent": 1},
             log_samples=True, bootstrap_iters=0,
         )
-    return sorted(found["samples"]["ours"], key=lambda one: one["doc_id"])
+    return sorted(found["samples"][task["task"]], key=lambda one: one["doc_id"])
 
 
 def compare(lines: list[dict[str, Any]], samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -153,16 +168,21 @@ def compare(lines: list[dict[str, Any]], samples: list[dict[str, Any]]) -> dict[
     distance, differ = 0.0, dict.fromkeys(("acc", "acc_norm", "acc_bytes"), 0)
     ours = {"acc": "sum", "acc_norm": "character", "acc_bytes": "byte"}
     for line, sample in zip(lines, samples, strict=True):
-        theirs = [float(one[0][0] if isinstance(one[0], list | tuple) else one[0])
-                  for one in sample["resps"]]
-        nats = [one["nats"] for one in line["choices"]]
-        distance = max(distance, *(abs(a - b) for a, b in zip(nats, theirs, strict=True)))
+        distance = max(distance, apart(line, sample))
         for name, score in ours.items():
             if name in sample:
                 differ[name] += right(line, score) != float(sample[name])
             else:
                 differ.pop(name, None)
     return {"items": len(lines), "distance": distance, "differ": differ}
+
+
+def apart(line: dict[str, Any], sample: dict[str, Any]) -> float:
+    """The largest distance of two log probabilities of one item."""
+    theirs = [float(one[0][0] if isinstance(one[0], list | tuple) else one[0])
+              for one in sample["resps"]]
+    nats = [one["nats"] for one in line["choices"]]
+    return max(abs(a - b) for a, b in zip(nats, theirs, strict=True))
 
 
 @click.command()

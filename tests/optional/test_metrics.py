@@ -15,6 +15,7 @@ from tinygpt.evaluation.metrics import (
     corpus_bleu,
     corpus_chrf,
     rouge_l,
+    rouge_lsum,
     rouge_n,
 )
 from tinygpt.text import stories
@@ -82,3 +83,16 @@ def test_rouge_is_rouge_scores():
             found["rouge2"].fmeasure, abs=EXACT)
         assert rouge_l(a, [b], ascii_only=True) == pytest.approx(
             found["rougeL"].fmeasure, abs=EXACT)
+
+
+def test_rouge_lsum_is_rouge_scores():
+    """Of texts of several lines, lines of marks alone and empty ones among them."""
+    scorer, rng = rouge_scorer.RougeScorer(["rougeLsum"]), random.Random(1)
+
+    def in_lines(text):
+        return "".join(one if one != " " else rng.choice("    \n") for one in text)
+
+    for a, b in PAIRED:
+        a, b = in_lines(a), in_lines(b)
+        assert rouge_lsum(a, [b], ascii_only=True) == pytest.approx(
+            scorer.score(b, a)["rougeLsum"].fmeasure, abs=EXACT), (a, b)

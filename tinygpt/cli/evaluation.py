@@ -40,17 +40,19 @@ def suite_options(command):
 @click.argument("model", metavar="RUN|FILE|URL")
 @suite_options
 @click.option("--out", type=Place(dir_okay=False),
-              help="File for the results.  [RUN/evaluations/SUITE.jsonl]")
+              help="File for the results.  [RUN/evaluations/SUITE[-DATA].jsonl]")
 @click.option("--page", type=Place(dir_okay=False),
-              help="HTML file for tables, intervals and the worst items.  [RUN/evaluation.html]")
+              help="HTML file for tables, intervals and the worst items.  [RUN/evaluation.html, "
+                   "with what was found before]")
 @click.option("--resume", is_flag=True, help="Go on after the lines that are there.")
 def evaluate(model, suites, out, page, resume, **asked):
     """Say what a model can do, how sure that is, and what the data cannot tell.
 
     \b
     text        bits per byte on held-out text, beside xz and models that only count
-    answers     --data FILE with {"prompt": ..., "answer": ...} on each line: exact match, F1, BLEU,
-                chrF, chrF++, ROUGE
+    answers     --data FILE with {"prompt": ..., "answer": ...} on each line (or such columns of a
+                .csv, .tsv or .parquet): exact match, F1, BLEU,
+                chrF, chrF++, ROUGE-1, -2, -L and -Lsum
     addition, counting, copying, brackets
                 made here, with four answers shown before each question
     closing     what the stories ask at their end: who has what, where things are
@@ -76,12 +78,16 @@ def evaluate(model, suites, out, page, resume, **asked):
         return
     screen, found = Screen(), []
     for name in suites or ("text",):
-        where = Path(out) if out is not None else _place(model, name)
+        where = Path(out) if out is not None else _place(model, name, asked["data"])
         results = _asked(model, name, asked, where, resume, group=group)
         found.append(results)
         if where is not None:
             screen.copyable(f"Every item:  {where}")
-        _write_page(screen, page or _page(model), found)
+        if page is not None:
+            _write_page(screen, Path(page), found)
+        elif where is not None and out is None:
+            page_of_run = where.parent.parent / "evaluation.html"
+            _write_page(screen, page_of_run, _with_earlier(model, found))
         _show(screen, results)
     group.close()
 
@@ -164,23 +170,25 @@ def card(run):
     click.echo(f"{write_card(Run.open(run), warn)}")
 
 
-def _page(model):
-    """Where the page of a run goes, None for what is no run."""
-    where = _place(model, "all")
-    return None if where is None else where.parent.parent / "evaluation.html"
-
-
 def _write_page(screen, path, results):
-    from pathlib import Path
-
     from tinygpt.evaluation.page import write_page
 
-    if path is not None:
-        write_page(results, Path(path))
-        screen.copyable(f"As a page:   {path}")
+    write_page(results, path)
+    screen.copyable(f"As a page:   {path}")
 
 
-def _place(model, suite):
+def _with_earlier(model, found):
+    """Results of a run, and after them what is in its folder about the same weights."""
+    from tinygpt.evaluation.card import evaluations, of_weights
+    from tinygpt.runs.run import Run
+    from tinygpt.screens.console import warn
+
+    kept = of_weights(evaluations(Run.open(model), warn), found[-1].header["identity"], warn)
+    known = [one.header for one in found]
+    return [*found, *(one for one in kept if one.header not in known)]
+
+
+def _place(model, suite, data=None):
     """Where results of a run go, None for what is no run."""
     from pathlib import Path
 
@@ -189,7 +197,8 @@ def _place(model, suite):
     if model.startswith(ADDRESS):
         return None
     path = Path(expand(model))
-    return path / "evaluations" / f"{suite}.jsonl" if (path / "config.json").is_file() else None
+    name = suite if data is None else f"{suite}-{Path(data).stem.strip('-') or 'stdin'}"
+    return path / "evaluations" / f"{name}.jsonl" if (path / "config.json").is_file() else None
 
 
 def _open(model):

@@ -123,7 +123,7 @@ def _mended(text: str) -> str:
         import ftfy
     except ImportError:
         raise RuntimeError(
-            "cleaning.mojibake needs ftfy, which is not installed. Run `pip install ftfy`, or set "
+            "reading.mojibake needs ftfy, which is not installed. Run `pip install ftfy`, or set "
             "it to false."
         ) from None
     mended: str = ftfy.fix_text(text, uncurl_quotes=False, fix_latin_ligatures=False)

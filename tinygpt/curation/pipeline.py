@@ -197,6 +197,14 @@ def _parts(job: work.Work, key: str, stage: str, run: Runner, report: Progress) 
         report(NAMES[stage], done, job.parts)
 
 
+def _noted(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings as a plan keeps them: without one that came later, unless it is used, so that a
+    corpus begun before goes on."""
+    reading = {name: value for name, value in values["reading"].items()
+               if name != "trafilatura" or value}
+    return {**values, "reading": reading}
+
+
 def plan_of(found: source.Found, settings: rule_settings.Settings, form: str) -> dict[str, Any]:
     """All that decides what comes out, as JSON holds it."""
     parts = source.parts(found.sources)
@@ -210,7 +218,7 @@ def plan_of(found: source.Found, settings: rule_settings.Settings, form: str) ->
             for one in found.sources
         ],
         "parts": [[next(numbers) for _ in part] for part in parts],
-        "left": found.left, "settings": settings.values, "format": form,
+        "left": found.left, "settings": _noted(settings.values), "format": form,
     }
 
 

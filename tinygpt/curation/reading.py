@@ -32,17 +32,17 @@ def read_part(work: Work, part: int) -> None:
     digests: list[bytes] = []
     units: list[tuple[int, int, int]] = []
     rules = work.settings.of("exact")
-    mojibake = work.settings.of("reading")["mojibake"]
+    reading = work.settings.of("reading")
     with replacing(work.path("read", part)) as out:
         for number, source in work.sources(part):
             file: dict[str, Any] = {"source": number, "documents": 0, "refused": 0, "why": {}}
             files.append(file)
-            for found in readers.read(source):
+            for found in readers.read(source, reading.get("trafilatura", False)):
                 if isinstance(found, readers.Refused):
                     file["refused"] += found.size
                     file["why"][found.why] = file["why"].get(found.why, 0) + 1
                     continue
-                text = clean(found.text, mojibake)
+                text = clean(found.text, reading["mojibake"])
                 language, score = identify(text)
                 units += [
                     (hashed, len(digests), unit) for hashed, unit in _units(text, rules)

@@ -25,6 +25,7 @@ from tinygpt.screens.live import duration
 from tinygpt.screens.report import SUITE_CURVE
 from tinygpt.storage.durable import replace_file
 from tinygpt.storage.paths import shown
+from tinygpt.weights.open import digest, open_model
 
 Warn = Callable[[str], object]
 LIMITS = (
@@ -38,9 +39,11 @@ def card(run: Run, warn: Warn) -> str:
     """The card as Markdown.
 
     warn: told of damaged lines in what it is made of.
-    Raises UserError where that cannot be read.
+    Raises UserError where the run cannot be read.
     """
     found = evaluations(run, warn)
+    if found:
+        found = of_weights(found, digest(open_model(run.path, warn)[0]), warn)
     parts = [
         f"# {shown(run.path.resolve().name)}", _details(run), _cost(run, warn), _results(found),
         "## Limits\n\n" + "\n".join(f"- {one}" for one in (*_missing(found), *LIMITS)),
@@ -49,10 +52,27 @@ def card(run: Run, warn: Warn) -> str:
 
 
 def evaluations(run: Run, warn: Warn) -> list[Results]:
-    """The files of results of a run, by name."""
-    folder = run.path / "evaluations"
-    paths = sorted(path for path in folder.glob("*.jsonl") if path.name != Path(SUITE_CURVE).name)
-    return [read(path, warn) for path in paths]
+    """The files of results of a run, by name.  warn: told of those that cannot be read."""
+    folder, found = run.path / "evaluations", []
+    for path in sorted(folder.glob("*.jsonl")):
+        if path.name == Path(SUITE_CURVE).name:
+            continue
+        try:
+            found.append(read(path, warn))
+        except UserError as error:
+            warn(str(error))
+    return found
+
+
+def of_weights(found: list[Results], identity: str, warn: Warn) -> list[Results]:
+    """Those that were measured on these weights, as far as that is known.
+
+    warn: told of the others: the run has learned since.
+    """
+    kept = [one for one in found if one.header["identity"] in ("", identity)]
+    if old := [one.header["suite"] for one in found if one not in kept]:
+        warn(f"left out, since the run has learned since: {', '.join(old)}. Evaluate it again.")
+    return kept
 
 
 def _details(run: Run) -> str:

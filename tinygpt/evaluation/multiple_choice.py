@@ -40,7 +40,8 @@ from tinygpt.evaluation.intervals import (
     mean,
     share,
 )
-from tinygpt.evaluation.questions import Question, Wrong
+from tinygpt.evaluation.questions import Question
+from tinygpt.evaluation.records import Wrong
 from tinygpt.evaluation.results import Pair, Row
 from tinygpt.evaluation.subject import Scored, Subject
 from tinygpt.evaluation.suite import Suite
@@ -50,6 +51,7 @@ SCORES = ("byte", "sum", "token", "character", "pmi")
 DEFAULT = "byte"
 TIE = 1e-6  # nats a unit: closer than a float32 pass can tell
 REFUSED = 0.5  # share of items that tie
+IN_A_BIN = 20  # items of like confidence, whose share of right ones is known to 20 points or so
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,9 +281,9 @@ def verdict(
         said.append(f"{found:.1%} is {where} what guessing gives, {low:.1%} to {high:.1%}{doubt}.")
         if ties := sum(tied(values(line, name)) for line in single):
             said.append(f"{ties} of {len(single)} items tie and count as wrong.")
-    cut = sum("cut" in line for line in lines)
+    cut, count = sum("cut" in line for line in lines), sum("choices" in line for line in lines)
     if cut:
-        said.append(f"{cut} of {len(lines)} contexts were longer than the model's and lost their "
+        said.append(f"{cut} of {count} contexts were longer than the model's and lost their "
                     "beginning.")
     return said
 
@@ -311,7 +313,9 @@ def calibration(
 ) -> list[tuple[float, float, int]]:
     """(mean confidence, share that is right, items) of items of like confidence.
 
-    Confidence is the probability of the chosen answer among the choices.
+    Confidence is the probability of the chosen answer among the choices. The bins hold as many
+    items each, IN_A_BIN at least: of three answers 0 or 100 % are right, and a curve of such shares
+    would be one of chance.
     """
     sure, good = [], []
     for line in split(lines)[0]:
@@ -319,10 +323,9 @@ def calibration(
         weights = np.exp(nats - nats.max())
         sure.append(float(weights.max() / weights.sum()))
         good.append(right(line, "sum"))
-    which = np.minimum((np.array(sure) * bins).astype(int), bins - 1)
+    order = np.argsort(sure, kind="stable")
+    parts = np.array_split(order, max(1, min(bins, len(order) // IN_A_BIN)))
     return [
-        (float(np.mean(np.array(sure)[which == b])), float(np.mean(np.array(good)[which == b])),
-         int((which == b).sum()))
-        for b in range(bins) if (which == b).any()
+        (float(np.mean(np.array(sure)[part])), float(np.mean(np.array(good)[part])), len(part))
+        for part in parts if len(part)
     ]
-

@@ -21,7 +21,8 @@ import numpy as np
 from tinygpt.errors import UserError
 from tinygpt.evaluation.intervals import Difference, Interval, difference, in_clusters, share
 from tinygpt.evaluation.multiple_choice import DEFAULT, ChoiceSuite, Way, check, right
-from tinygpt.evaluation.questions import Question, Wrong
+from tinygpt.evaluation.questions import Question
+from tinygpt.evaluation.records import Wrong
 from tinygpt.evaluation.subject import Subject
 from tinygpt.evaluation.suite import evaluate
 from tinygpt.evaluation.suites.files import fingerprint

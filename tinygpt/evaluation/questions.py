@@ -4,7 +4,8 @@ r"""Questions with choices, from files as the world has them.
     HellaSwag    {"activity_label": ..., "ctx_a": ..., "ctx_b": ..., "endings": [...], "label": "3"}
     MMLU         {"question": ..., "subject": ..., "choices": [...], "answer": 2}, or a table
                  without a head line: question,A,B,C,D,C
-    TruthfulQA   {"question": ..., "mc1_targets": {"choices": [...], "labels": [1, 0]}, ...}
+    TruthfulQA   {"question": ..., "mc1_targets": {"choices": [...], "labels": [1, 0]}, ...}, or its
+                 table with the columns Question, Best Answer, Correct Answers, Incorrect Answers
     Winogrande   {"sentence": "... _ ...", "option1": ..., "option2": ..., "answer": "1"}
     CrowS-Pairs  a table with the columns sent_more, sent_less, bias_type
     WinoBias     pro_stereotyped_type1.txt.dev beside anti_stereotyped_type1.txt.dev: lines as
@@ -15,25 +16,22 @@ r"""Questions with choices, from files as the world has them.
 as lines of JSON, one JSON list, .csv, .tsv or (with pyarrow) .parquet. What a record is, is seen by
 its fields. One that is wrong becomes a Wrong with its line, and the others are asked.
 
-Read next: templates.py.
+Read first: records.py. Read next: templates.py.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinygpt.errors import UserError
+from tinygpt.evaluation.records import FORMS, Wrong, records
 from tinygpt.storage.paths import expand, shown
 from tinygpt.storage.reading import FormatError, brief, parse_json
 from tinygpt.text.files import DataError
-from tinygpt.text.reading import read_text
 
-FORMS = "Give lines of JSON, a .csv, .tsv or .parquet file."
+HEADS = ("question", "Question", "sentence", "sent_more")  # of a table's columns
 
 
 class Question(NamedTuple):
@@ -53,13 +51,6 @@ class Question(NamedTuple):
     mass: bool = False
 
 
-class Wrong(NamedTuple):
-    """A record that is no question, and why."""
-
-    name: str
-    why: str
-
-
 class Read(NamedTuple):
     """form: the name of what the first record was; it chooses the template."""
 
@@ -75,7 +66,7 @@ def read_questions(source: str | Path) -> Read:
     path = Path(expand(source))
     found: list[Question | Wrong] = []
     first = ""
-    for number, record in _records(path):
+    for number, record in records(path, HEADS):
         name = f"line {number}"
         if isinstance(record, Wrong):
             found.append(record)
@@ -120,7 +111,8 @@ def checked(question: Question) -> Question:
 def form_of(record: Mapping[str, Any]) -> str:
     """Whose format a record is in, by its fields."""
     for form, fields in (
-        ("TruthfulQA", {"mc1_targets"}), ("HellaSwag", {"endings"}), ("CrowS-Pairs", {"sent_more"}),
+        ("TruthfulQA", {"mc1_targets"}), ("TruthfulQA", {"Correct Answers", "Incorrect Answers"}),
+        ("HellaSwag", {"endings"}), ("CrowS-Pairs", {"sent_more"}),
         ("Winogrande", {"sentence", "option1"}), ("ARC", {"answerKey"}),
         ("MMLU", {"subject", "choices"}), ("MMLU", {"A", "B", "answer"}),
     ):
@@ -135,7 +127,12 @@ def form_of(record: Mapping[str, Any]) -> str:
 def _own(record: Mapping[str, Any], name: str) -> list[Question]:
     if "question" not in record or "choices" not in record or "answer" not in record:
         raise FormatError('has no "question", "choices" and "answer"')
-    choices = tuple(record["choices"])
+    choices = record["choices"]
+    if isinstance(choices, str):  # a table's cell
+        choices = parse_json(choices)
+    if not isinstance(choices, list):
+        raise FormatError(f"has {brief(choices)} as its choices, not a list")
+    choices = tuple(choices)
     fields = {key: value for key, value in record.items() if isinstance(value, str)}
     return [Question(
         str(record.get("id", name)), fields, choices, _answers(record["answer"], choices),
@@ -197,6 +194,8 @@ def _mmlu(record: Mapping[str, Any], name: str) -> list[Question]:
 
 def _truthful(record: Mapping[str, Any], name: str) -> list[Question]:
     found = []
+    if "Correct Answers" in record:
+        record = _truthful_row(record)
     for key, mass in (("mc1_targets", False), ("mc2_targets", True)):
         if key not in record:
             continue
@@ -210,6 +209,18 @@ def _truthful(record: Mapping[str, Any], name: str) -> list[Question]:
         found.append(Question(part, {"question": record["question"]}, choices, right, name,
                               mass=mass))
     return found
+
+
+def _truthful_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of TruthfulQA's table, whose answers are parted by semicolons."""
+    true, false = (
+        dict.fromkeys(part for one in record[name].split(";") if (part := one.strip()))
+        for name in ("Correct Answers", "Incorrect Answers")
+    )
+    wrong = dict.fromkeys(false, 0)
+    return {"question": record["Question"].strip(),
+            "mc1_targets": {record["Best Answer"].strip(): 1, **wrong},
+            "mc2_targets": {**dict.fromkeys(true, 1), **wrong}}
 
 
 def _winogrande(record: Mapping[str, Any], name: str) -> list[Question]:
@@ -235,89 +246,3 @@ TEMPLATE_OF = {
     "own": "question", "ARC": "question", "HellaSwag": "plain", "MMLU": "letters",
     "TruthfulQA": "question", "Winogrande": "plain", "CrowS-Pairs": "sentence",
 }
-
-
-# Files to records.
-
-
-def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | Wrong]]:
-    """(line, record) of a file.  Raises DataError for another kind of file."""
-    ending = path.suffix.lower()
-    if path.name.startswith("pro_stereotyped"):
-        yield from _winobias(path)
-    elif ending == ".parquet":
-        yield from enumerate(_parquet(path), 1)
-    elif ending in (".csv", ".tsv"):
-        yield from _table(path, "\t" if ending == ".tsv" else ",")
-    elif ending in (".jsonl", ".json", ".ndjson"):
-        yield from _json(path)
-    else:
-        raise DataError(f"{shown(path)} is no file of questions. {FORMS}")
-
-
-def _json(path: Path) -> Iterator[tuple[int, dict[str, Any] | Wrong]]:
-    text = read_text(path)
-    if text.lstrip().startswith("["):
-        try:
-            yield from enumerate(parse_json(text), 1)
-        except FormatError as error:
-            raise DataError(f"{shown(path)} {error}. {FORMS}") from None
-        return
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = parse_json(line)
-            if not isinstance(record, dict):
-                raise FormatError(f"is {brief(record)}, not an object")
-            yield number, record
-        except FormatError as error:
-            why = "ends in mid-line" if number == len(lines) else str(error)
-            yield number, Wrong(f"line {number}", f"line {number} of {shown(path)} {why}.")
-
-
-def _table(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any] | Wrong]]:
-    rows = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
-    head: list[str] | None = None
-    for row in rows:
-        if head is None:
-            known = {"question", "sentence", "sent_more"} & set(row)
-            # MMLU's tables have no head line: a question, four choices, a letter.
-            head = row if known else ["question", *"ABCD", "answer"]
-            if known:
-                continue
-        if len(row) != len(head):
-            why = f"line {rows.line_num} of {shown(path)} has {len(row)} cells, not {len(head)}."
-            yield rows.line_num, Wrong(f"line {rows.line_num}", why)
-        else:
-            yield rows.line_num, dict(zip(head, row, strict=True))
-
-
-def _winobias(path: Path) -> Iterator[tuple[int, dict[str, Any] | Wrong]]:
-    """Sentences of two files, line by line: the stereotyped one and its counterpart."""
-    other = path.with_name(path.name.replace("pro_", "anti_", 1))
-    pro, anti = (read_text(one).splitlines() for one in (path, other))
-    if len(pro) != len(anti):
-        raise DataError(f"{shown(path)} has {len(pro)} lines and {shown(other)} {len(anti)}: they "
-                        "are not of one set. Give two that belong together.")
-    for number, pair in enumerate(zip(pro, anti, strict=True), 1):
-        more, less = (re.sub(r"[\[\]]", "", line).partition(" ")[2].strip() for line in pair)
-        if more == less or not more or not less:
-            yield number, Wrong(f"line {number}", f"line {number} of {shown(path)} is no pair.")
-        else:
-            yield number, {"sent_more": more, "sent_less": less, "bias_type": "gender"}
-
-
-def _parquet(path: Path) -> list[dict[str, Any]]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise UserError(
-            f"{shown(path)} is a Parquet file, which pyarrow reads (48 MB). Install it with "
-            "`pip install pyarrow`, or save it as lines of JSON."
-        ) from None
-    try:
-        return parquet.read_table(path).to_pylist()
-    except (ArrowException, OSError) as error:
-        raise DataError(f"{shown(path)} cannot be read as Parquet: {error}. {FORMS}") from None

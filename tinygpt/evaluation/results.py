@@ -159,11 +159,15 @@ def begin(
     lines: list[dict[str, Any]] = []
     if resume and kind(path):
         there = Results(*_begun(path, warn))
-        for name in ("suite", "kind", "identity", "settings"):
-            if there.header[name] != header[name]:
+        then, now = (
+            {**{name: one[name] for name in ("suite", "kind", "identity")}, **one["settings"]}
+            for one in (there.header, header)
+        )
+        for name in {**then, **now}:
+            if then.get(name) != now.get(name):
                 raise UserError(
-                    f"{shown(path)} was made with {name} {there.header[name]!r}, now it is "
-                    f"{header[name]!r}. Begin anew without --resume."
+                    f"{shown(path)} was made with {name} {then.get(name)!r}, now it is "
+                    f"{now.get(name)!r}. Begin anew without --resume."
                 )
         lines = there.lines
     Results(header, lines).save(path)  # whole lines alone
@@ -197,6 +201,9 @@ def told(change: Difference, unit: str, lower_is_better: bool, percent: bool = F
         said = f"{word} by {abs(times * found.value):.4g} {unit}"
     else:
         said = f"no difference is seen ({times * found.value:+.4g} {unit})"
+    if not found.error:
+        return (f"{said}, the same for each of {found.clusters}: such data cannot say how large a "
+                "difference they would have missed.")
     return (
         f"{said}, 95 % between {times * found.low:+.4g} and {times * found.high:+.4g}; these data "
         f"could have shown {times * change.detectable:.2g} or more."
@@ -241,5 +248,6 @@ def left_out(lines: Sequence[dict[str, Any]]) -> str:
     missing = [line for line in lines if "left_out" in line]
     if not missing:
         return ""
-    first = missing[0]
-    return f"{len(missing)} of {len(lines)} left out; {first['item']}: {first['left_out']}"
+    item, why = missing[0]["item"], missing[0]["left_out"]
+    named = why if why.startswith(item) else f"{item}: {why}"
+    return f"{len(missing)} of {len(lines)} left out; {named}"

@@ -17,10 +17,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygpt.errors import UserError
-from tinygpt.evaluation.intervals import alone, chance, difference, in_clusters, mean, share
+from tinygpt.evaluation.intervals import (
+    Interval,
+    alone,
+    chance,
+    difference,
+    in_clusters,
+    mean,
+    share,
+)
 from tinygpt.evaluation.metrics import pass_at_k
 from tinygpt.evaluation.results import Pair, Row
-from tinygpt.evaluation.subject import Subject
+from tinygpt.evaluation.subject import Subject, cut
 from tinygpt.evaluation.suite import Suite
 from tinygpt.inference.sampling import GREEDY, Sampling
 
@@ -74,18 +82,20 @@ class WrittenSuite(Suite):
     def _write(self, subject: Subject, tasks: Sequence[Task]) -> list[str | UserError]:
         """All together where that is possible, else one by one to see which is not."""
         longest = max(task.max_tokens for task in tasks)
-        stop = tasks[0].stop
+        stop = [one for one in tasks[0].stop if all(one in task.stop for task in tasks)]
 
-        def write(prompts: Sequence[str]) -> list[str]:
-            return subject.write(prompts, longest, stop, self.sampling, self.seed)
+        def write(tasks: Sequence[Task]) -> list[str]:
+            prompts = [task.prompt for task in tasks]
+            found = subject.write(prompts, longest, stop, self.sampling, self.seed)
+            return [cut(text, task.stop) for text, task in zip(found, tasks, strict=True)]
 
         try:
-            return list(write([task.prompt for task in tasks]))
+            return list[str | UserError](write(tasks))
         except UserError:
             found: list[str | UserError] = []
             for task in tasks:
                 try:
-                    found += write([task.prompt])
+                    found += write([task])
                 except UserError as error:
                     found.append(error)
             return found
@@ -142,12 +152,12 @@ def _by_attempts(lines: Sequence[dict[str, Any]], rng: np.random.Generator) -> l
     right, all_of = in_clusters(
         [line["scores"][name] for line in lines], [line["cluster"] for line in lines]
     )
-    return [
-        Row(f"pass@{k}", mean([pass_at_k(int(n), int(c), k)
-                               for n, c in zip(all_of, right, strict=True)], None, rng),
-            percent=True)
-        for k in (2, 5, 10, 50) if k <= all_of.min()
-    ]
+    found = []
+    for k in (2, 5, 10, 50):
+        if k <= all_of.min():
+            each = [pass_at_k(int(n), int(c), k) for n, c in zip(all_of, right, strict=True)]
+            found.append(Row(f"pass@{k}", _mean_of(each, None, rng), percent=True))
+    return found
 
 
 def verdict(
@@ -186,10 +196,16 @@ def _counted(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return counted
 
 
-def _mean(lines: Sequence[dict[str, Any]], name: str, rng: np.random.Generator) -> Any:
+def _mean(lines: Sequence[dict[str, Any]], name: str, rng: np.random.Generator) -> Interval:
     values = [line["scores"][name] for line in lines]
-    clusters = [line["cluster"] for line in lines]
-    return (share if _is_share(lines, name) else mean)(values, clusters, rng)
+    return _mean_of(values, [line["cluster"] for line in lines], rng)
+
+
+def _mean_of(
+    values: Sequence[float], clusters: Sequence[str] | None, rng: np.random.Generator
+) -> Interval:
+    """Of values that all are 0 or 1 drawing again may say nothing, and `share` knows what to do."""
+    return (share if set(values) <= {0, 1} else mean)(values, clusters, rng)
 
 
 def _is_share(lines: Sequence[dict[str, Any]], name: str) -> bool:

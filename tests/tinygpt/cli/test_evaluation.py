@@ -26,13 +26,34 @@ def test_a_run_is_measured_on_a_text_and_compared(run, tiny_text, tmp_path, caps
     assert call("evaluate", run, "--data", tiny_text, "--bytes", 9000) == 0
     said = capsys.readouterr().out
     assert "bits per byte" in said and "95 %" in said and "xz" in said
-    saved = run / "evaluations" / "text.jsonl"
+    saved = run / "evaluations" / f"text-{tiny_text.stem}.jsonl"
     assert json.loads(saved.read_text().splitlines()[0])["suite"] == "text"
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(saved.read_bytes())
     assert call("compare", saved, copy) == 0
     assert "no difference is seen" in capsys.readouterr().out
     assert call("compare", saved, run, "--data", tiny_text, "--bytes", 9000) == 0
+
+
+def test_one_set_of_questions_after_another_is_kept_and_stands_on_the_page(run, tmp_path, capsys):
+    for name, answer in (("cats", 0), ("dogs", 1)):
+        line = json.dumps({"question": "a", "choices": ["b", "c"], "answer": answer})
+        (tmp_path / f"{name}.jsonl").write_text(line + "\n")
+        assert call("evaluate", run, "--suite", "questions", "--data", tmp_path / f"{name}.jsonl",
+                    "--template", "plain") == 0
+    assert {path.name for path in (run / "evaluations").glob("*")} == {
+        "questions-cats.jsonl", "questions-dogs.jsonl"}
+    page = (run / "evaluation.html").read_text()
+    assert "<h2>dogs</h2>" in page and "<h2>cats</h2>" in page
+    old = run / "evaluations" / "questions-cats.jsonl"  # as of a run that has learned since
+    header, *lines = old.read_text().splitlines()
+    header = json.dumps({**json.loads(header), "identity": "another"})
+    old.write_text("\n".join([header, *lines]) + "\n")
+    capsys.readouterr()
+    assert call("card", run) == 0
+    assert "learned since: cats" in " ".join(capsys.readouterr().err.split())
+    card = (run / "MODEL_CARD.md").read_text()
+    assert "### dogs" in card and "### cats" not in card
 
 
 @pytest.mark.parametrize(

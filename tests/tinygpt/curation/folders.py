@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 
 from numpy.random import default_rng
 
@@ -21,6 +22,13 @@ def prose(seed, sentences=12, words=11):
         said.append(" ".join([str(chosen[0]).capitalize(), *map(str, chosen[1:])]) + ".")
     rows = [" ".join(said[i : i + 3]) for i in range(0, sentences, 3)]
     return "\n\n".join(rows)
+
+
+def f1(found, expected):
+    """Of words, in any order."""
+    a, b = Counter(found.split()), Counter(expected.split())
+    both = sum((a & b).values())
+    return 2 * both / (sum(a.values()) + sum(b.values()))
 
 
 def _weights():

@@ -6,24 +6,17 @@ import random
 import sys
 import time
 import zipfile
-from collections import Counter
 
 import pytest
 
 from tests.tinygpt.curation import office
-from tests.tinygpt.curation.folders import prose
+from tests.tinygpt.curation.folders import f1, prose
 from tests.tinygpt.curation.test_readers import source_of, written
 from tinygpt.curation import Account, curate
 from tinygpt.curation.clean import clean
 from tinygpt.curation.readers import Read, Refused, pdf, read
 
 PARAGRAPHS = [*prose(1).split("\n\n"), "Größe < 3 & “naïve” — 漢字", *prose(2).split("\n\n")]
-
-
-def f1(found, expected):
-    a, b = Counter(found.split()), Counter(expected.split())
-    both = sum((a & b).values())
-    return 2 * both / (sum(a.values()) + sum(b.values()))
 
 
 def test_docx(tmp_path):

@@ -12,7 +12,8 @@ import pytest
 
 from tests.tinygpt.curation.folders import mixed, prose
 from tinygpt.curation import Account, curate, pipeline, source
-from tinygpt.errors import UsageError
+from tinygpt.curation.rules import settings
+from tinygpt.errors import UsageError, UserError
 from tinygpt.text import load_corpus
 from tinygpt.text.split import plan_splits
 
@@ -160,3 +161,15 @@ def test_a_folder_that_is_no_corpus_is_left_alone(folder, tmp_path):
         ) else None
     with pytest.raises(UsageError, match="is not there"):
         curate(tmp_path / "nowhere", tmp_path / "out")
+
+
+def test_trafilatura_is_in_the_plan_if_it_is_asked_for_and_missed_in_a_sentence(
+    folder, tmp_path, monkeypatch
+):
+    found = source.find(folder, {".txt"}, tmp_path / "out")
+    plan = pipeline.plan_of(found, settings.load(), "jsonl")  # as before there was the choice
+    assert "trafilatura" not in plan["settings"]["reading"]
+    (tmp_path / "rules.toml").write_text("[reading]\ntrafilatura = true\n")
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    with pytest.raises(UserError, match="pip install trafilatura"):
+        curate(folder, tmp_path / "out", rules=tmp_path / "rules.toml")

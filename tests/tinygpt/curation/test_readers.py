@@ -2,13 +2,17 @@
 
 import gzip
 import json
+import sys
 
+import numpy as np
 import pytest
 
-from tests.tinygpt.curation.folders import prose
+from tests.tinygpt.curation.folders import f1, prose
+from tests.tinygpt.curation.pages import pages
 from tinygpt.curation import readers, source
-from tinygpt.curation.readers import Read, Refused, html, read
+from tinygpt.curation.readers import Read, Refused, html, read, trafilatura
 from tinygpt.curation.source import Source, find
+from tinygpt.errors import UserError
 
 
 def source_of(path, start=0, stop=None):
@@ -82,6 +86,24 @@ def test_a_page_gives_its_paragraphs_and_heading_alone():
     paragraphs = [*prose(5).split("\n\n"), "“Yes,” she said.", *prose(6).split("\n\n")]
     page = PAGE.format("".join(f"<p>{p}</p>\n" for p in paragraphs))
     assert html.main_text(page).split("\n\n") == ["The heading", *paragraphs]
+
+
+def test_the_text_of_pages_in_many_layouts_is_found(tmp_path):
+    """By our own reader and, where it is installed, by trafilatura."""
+    known = list(pages(60))
+    own = [f1(html.main_text(page), text) for page, text in known]
+    assert np.mean(own) >= 0.95 and min(own) >= 0.85
+    pytest.importorskip("trafilatura", reason="the extra html is not installed")
+    other = [f1(trafilatura.main_text(page), text) for page, text in known]
+    assert np.mean(other) >= 0.85
+    (found,) = read(written(tmp_path / "p.html", known[0][0]), trafilatura=True)
+    assert found.text == trafilatura.main_text(known[0][0]) and "\n\n" in found.text
+
+
+def test_trafilatura_is_asked_for_and_missed_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    with pytest.raises(UserError, match="pip install trafilatura"):
+        list(read(written(tmp_path / "p.html", PAGE), trafilatura=True))
 
 
 def test_a_page_in_the_encoding_that_it_names(tmp_path):

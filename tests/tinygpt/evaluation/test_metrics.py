@@ -14,9 +14,10 @@ from tinygpt.evaluation.metrics import (
     f1,
     pass_at_k,
     rouge_l,
+    rouge_lsum,
     rouge_n,
 )
-from tinygpt.evaluation.metrics.rouge import common
+from tinygpt.evaluation.metrics.rouge import common, matched
 from tinygpt.evaluation.metrics.words import cut_13a, cut_letters, cut_marks
 
 HINDI = "नमस्ते दुनिया"
@@ -28,6 +29,7 @@ def test_the_same_text_is_best(text):
     assert bleu(text, [text]) == pytest.approx(100)
     assert chrf(text, [text]) == chrf(text, [text], 2) == pytest.approx(100)
     assert rouge_n(text, [text], 1) == rouge_n(text, [text], 2) == rouge_l(text, [text]) == 1
+    assert rouge_lsum(text, [text]) == 1
 
 
 def test_hindi_has_words():
@@ -37,7 +39,7 @@ def test_hindi_has_words():
 
 @pytest.mark.parametrize("text", ["", "xyz"])
 def test_nothing_in_common_is_worst(text):
-    for metric in (exact_match, f1, bleu, chrf, rouge_l):
+    for metric in (exact_match, f1, bleu, chrf, rouge_l, rouge_lsum):
         assert metric(text, ["the cat sat"]) == 0
 
 
@@ -79,6 +81,14 @@ def test_rouge_by_hand():
     assert rouge_l("the big cat sat", ["the cat then sat"]) == pytest.approx(3 / 4)
 
 
+def test_rouge_of_lines_takes_from_any_line_and_no_word_twice():
+    """Of "a b c d" the lines "a c x" and "b d" have all; a second wanted "a" finds none left."""
+    assert rouge_l("b d\na c x", ["a b c d"]) == pytest.approx(2 * 2 / (5 + 4))
+    assert rouge_lsum("b d\na c x", ["a b c d"]) == pytest.approx(2 * 4 / (5 + 4))
+    assert rouge_lsum("a", ["a\n\na"]) == pytest.approx(2 * 1 / (1 + 2))
+    assert rouge_lsum("a\nb", ["b\na"]) == 1
+
+
 def test_the_longest_common_row_is_the_longest():
     words = "aab"
     for one in itertools.product(words, repeat=4):
@@ -88,7 +98,9 @@ def test_the_longest_common_row_is_the_longest():
                 if any(sub in set(itertools.combinations(one, n))
                        for sub in itertools.combinations(other, n))
             )
-            assert common(one, other) == best
+            assert common(one, other) == len(places := matched(one, other)) == best
+            row = iter(other)
+            assert all(one[i] in row for i in sorted(places))
 
 
 def test_pass_at_k_is_the_share_of_ways_to_take_k():

@@ -352,8 +352,11 @@ def test_a_model_as_sure_as_it_is_right_lies_on_the_diagonal():
         answers = [{"answer": t, "nats": float(np.log(q)), "tokens": 1, "bytes": 1, "alone": -1.0}
                    for t, q in (("a", p), ("b", 1 - p))]
         lines.append({"item": str(i), "right": [int(rng.random() > p)], "choices": answers})
-    for sure, good, count in calibration(lines):
+    found = calibration(lines)
+    assert [count for _, _, count in found] == [400] * 10
+    for sure, good, count in found:
         assert abs(sure - good) < 3 / np.sqrt(count)
+    assert len(calibration(lines[:16])) == 1  # too few for a curve
 
 
 def test_chance_is_what_guessers_reach():

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tinygpt.errors import UserError
 from tinygpt.evaluation import results as files
+from tinygpt.evaluation.intervals import difference
 from tinygpt.evaluation.results import Results
 
 HEADER = {
@@ -63,6 +65,11 @@ def test_results_of_another_model_are_not_gone_on_with(path, said):
         files.begin(path, {**HEADER, "identity": "2"}, True, said.append)
 
 
+def test_of_settings_that_differ_the_one_is_named(path, said):
+    with pytest.raises(UserError, match="with shots None, now it is 2. Begin anew"):
+        files.begin(path, {**HEADER, "settings": {"shots": 2}}, True, said.append)
+
+
 def test_without_resume_it_begins_anew(path, said):
     there, _ = files.begin(path, HEADER, False, said.append)
     assert there == [] and len(path.read_text().splitlines()) == 1
@@ -89,3 +96,10 @@ def test_results_of_two_suites_are_not_compared(path, said):
         files.same_items(a, b)
     with pytest.raises(UserError, match="no item in common"):
         files.same_items(a, Results(HEADER, [line("z")]))
+
+
+def test_where_nothing_differs_no_size_of_a_difference_is_claimed():
+    change = difference(np.zeros(6), np.zeros(6), np.ones(6), np.random.default_rng(0))
+    said = files.told(change, "exact", False, percent=True)
+    assert "no difference is seen" in said and "cannot say" in said
+    assert "could have shown" not in said

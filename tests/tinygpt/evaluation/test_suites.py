@@ -177,6 +177,11 @@ def test_the_librarys_own_lines_pass_and_others_do_not(known):
     assert silent["passes"].value == silent["parses"].value == 0
 
 
+def test_where_no_attempt_passes_it_is_not_sure_that_none_would(known):
+    found = numbers(evaluate(CodeSuite(known, attempts=2), Writes(lambda prompt: "\n")))
+    assert found["pass@2"].value == 0 and found["pass@2"].high == found["passes"].high > 0.3
+
+
 def test_several_attempts_are_counted_as_pass_at_k(known):
     suite = CodeSuite(known, attempts=5)
     rest, seen = {given: own for _, given, own in known}, []
@@ -197,11 +202,19 @@ def test_answers_of_ones_own_are_scored_by_every_metric(tmp_path):
     suite = answers_suite(path)
     assert len(suite) == 1 and "3 lines left out; line 2 of" in suite.notes[0]
     found = numbers(evaluate(suite, Writes(lambda prompt: " नमस्ते दुनिया")))
-    assert len(found) == 8 and all(one.value == pytest.approx(1) for name, one in found.items()
+    assert len(found) == 9 and all(one.value == pytest.approx(1) for name, one in found.items()
                                    if name != "ROUGE-2")
     path.write_text("")
     with pytest.raises(DataError, match="it is empty"):
         answers_suite(path)
+
+
+def test_an_answer_of_several_lines_is_read_to_its_end_and_another_to_its_lines(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"prompt": "one", "answer": "a b"}\n{"prompt": "two", "answer": "a b\\nc"}\n')
+    results = evaluate(answers_suite(path), Writes(lambda prompt: "a b\nc"))
+    assert [line["written"] for line in results.lines] == ["a b", "a b\nc"]
+    assert numbers(results)["ROUGE-Lsum"].value == 1
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,10 @@ def exercises() -> tuple[Exercise, ...]:
         alike,
         attention,
         block,
+        broadcasting,
         clusters,
         curating,
+        data,
         engine,
         in_c,
         learning,
@@ -35,12 +37,14 @@ def exercises() -> tuple[Exercise, ...]:
         squeezing,
         teaching,
         text,
+        tuning,
         using,
     )
 
     areas = (
-        engine, products, softmax, block, attention, text, learning, using, teaching, in_c, alike,
-        curating, measuring, agreeing, preferring, rewarding, overdoing, squeezing, clusters,
+        engine, broadcasting, products, softmax, block, attention, text, data, learning, using,
+        tuning, teaching, in_c, alike, curating, measuring, agreeing, preferring, rewarding,
+        overdoing, squeezing, clusters,
     )
     return tuple(one for area in areas for one in area.EXERCISES)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygpt.course.draw import Draw
 from tinygpt.course.exercise import Exercise, Question, mistake
-from tinygpt.course.exercises.using import PACKING
+from tinygpt.course.exercises.tuning import PACKING
 
 PACKING_OF = "tinygpt.finetuning.packing"
 

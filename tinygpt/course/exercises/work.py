@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 TEXT = "the cat sat on the mat and the dog sat on the log by the old red barn. " * 12
+NET = "20 steps of a net that learns a curve"  # what net_losses are
 STEPS = 20
 
 
@@ -91,6 +92,18 @@ def slopes(y: Any, tensors: Sequence[Any]) -> Any:
     if y.requires_grad:
         (y * Tensor(slope)).sum().backward()
     return {"value": y.data, "gradient": [t.grad for t in tensors]}
+
+
+def op_gradient(name: str) -> Any:
+    """What check_grads is given of an operation on two arrays, the second broadcast."""
+
+    def gradient(draw: Any) -> Any:
+        from minigrad import ops
+
+        a = draw.array((2, 3), np.float64)
+        return getattr(ops, name), [a, draw.array((3,), np.float64, (1.0, -2.0, 0.5, 1.5))]
+
+    return gradient
 
 
 def net_losses() -> list[float]:

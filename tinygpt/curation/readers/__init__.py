@@ -1,7 +1,8 @@
 """What a file says: one reader for each format, all of them streams of documents.
 
     text.py      .txt .text .md .markdown .rst, of any size
-    html.py      .html .htm .xhtml: the text among the menus, by its density
+    html.py      .html .htm .xhtml: the text among the menus, by its density (trafilatura.py: by
+                 the package of that name, if asked)
     lines.py     .jsonl: a document a line      .csv .tsv: a document a row
     docx.py      .docx      epub.py  .epub      on archive.py, which reads ZIP and XML with care
     pdf.py       .pdf       parquet.py  .parquet    if pypdf and pyarrow are installed
@@ -52,19 +53,20 @@ READERS = {
 }
 
 
-def reader_of(source: Source) -> Reader:
-    """The reader of a source's format."""
+def reader_of(source: Source, trafilatura: bool = False) -> Reader:
+    """The reader of a source's format.  trafilatura: the package reads web pages."""
     suffixes = [suffix for suffix in source.suffixes if suffix != ".gz"]
     module, name = READERS[suffixes[-1]].split(":")
+    module = "trafilatura" if trafilatura and module == "html" else module
     reader: Reader = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     return reader
 
 
-def read(source: Source) -> Iterator[Read | Refused]:
+def read(source: Source, trafilatura: bool = False) -> Iterator[Read | Refused]:
     """The documents of a source, none longer than LONGEST; what is wrong with it comes last."""
     size = count = 0
     try:
-        for found in reader_of(source)(source):
+        for found in reader_of(source, trafilatura)(source):
             count += 1
             size += found.size if isinstance(found, Refused) else 0
             if isinstance(found, Read):

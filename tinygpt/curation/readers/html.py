@@ -61,6 +61,12 @@ class Block(NamedTuple):
 
 def read(source: Source) -> Iterator[Read | Refused]:
     """The page as one document.  Raises FormatError for one too large or too deep."""
+    page, encoding = page_of(source)
+    yield Read("", main_text(page), encoding)
+
+
+def page_of(source: Source) -> tuple[str, str]:
+    """(a page, its encoding).  Raises FormatError for one too large."""
     with source.open() as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
@@ -68,7 +74,7 @@ def read(source: Source) -> Iterator[Read | Refused]:
     encoding, mark = encoding_of(source.open)
     if encoding == GUESS:
         encoding = declared(data) or GUESS
-    yield Read("", main_text(data[mark:].decode(encoding, "replace")), encoding)
+    return data[mark:].decode(encoding, "replace"), encoding
 
 
 def declared(data: bytes) -> str | None:

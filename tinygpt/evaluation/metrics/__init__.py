@@ -2,7 +2,7 @@
 
     exact_match, f1          the same words, or their overlap
     bleu, chrf, chrf(words=2)    n-grams of words, of characters, of both
-    rouge_n, rouge_l         what of the wanted text is there
+    rouge_n, rouge_l, rouge_lsum     what of the wanted text is there
     pass_at_k                whether one of k programs does what it should
 
 All count one text against one or more wanted texts and lie between 0 and 1 (BLEU and chrF between 0
@@ -17,9 +17,9 @@ from tinygpt.evaluation.metrics.attempts import pass_at_k
 from tinygpt.evaluation.metrics.bleu import bleu, corpus_bleu
 from tinygpt.evaluation.metrics.chrf import chrf, corpus_chrf
 from tinygpt.evaluation.metrics.overlap import exact_match, f1
-from tinygpt.evaluation.metrics.rouge import rouge_l, rouge_n
+from tinygpt.evaluation.metrics.rouge import rouge_l, rouge_lsum, rouge_n
 
 __all__ = [
     "bleu", "chrf", "corpus_bleu", "corpus_chrf", "exact_match", "f1", "pass_at_k", "rouge_l",
-    "rouge_n",
+    "rouge_lsum", "rouge_n",
 ]

@@ -1,9 +1,9 @@
 """Suites of your own data: choices (formats of questions.py), and prompts with wanted texts.
 
     questions    {"question": ..., "choices": [...], "answer": 0} and the world's formats
-    answers      {"prompt": ..., "answer": "..." or ["...", "..."]} on each line
+    answers      {"prompt": ..., "answer": "..." or ["...", "..."]} a line, or such columns
 
-Read first: ../questions.py, ../multiple_choice.py.
+Read first: ../records.py, ../questions.py, ../multiple_choice.py.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from tinygpt.evaluation.contamination import contaminated, note_on
-from tinygpt.evaluation.metrics import bleu, chrf, exact_match, f1, rouge_l, rouge_n
+from tinygpt.evaluation.metrics import bleu, chrf, exact_match, f1, rouge_l, rouge_lsum, rouge_n
 from tinygpt.evaluation.multiple_choice import DEFAULT, ChoiceSuite, Way
-from tinygpt.evaluation.questions import TEMPLATE_OF, Question, Wrong, read_questions
+from tinygpt.evaluation.questions import TEMPLATE_OF, Question, read_questions
+from tinygpt.evaluation.records import Wrong, records
 from tinygpt.evaluation.suites.generated import identity
 from tinygpt.evaluation.templates import find_template
 from tinygpt.evaluation.written import Metric, Task, WrittenSuite
 from tinygpt.storage.paths import expand, shown
-from tinygpt.storage.reading import ANYTHING, TEXT, FormatError, parse_json
+from tinygpt.storage.reading import ANYTHING, TEXT, FormatError, check
 from tinygpt.text.files import DataError
-from tinygpt.text.reading import read_text
 
 SCORE_OF = {"TruthfulQA": "sum", "CrowS-Pairs": "sum"}  # as they were published
 NOTES = {
@@ -58,22 +58,24 @@ def answers_suite(source: str | Path, seed: int = 0, max_tokens: int = 64) -> Wr
     Lines that are no such object are left out with their line.  Raises DataError where none is.
     """
     path, tasks, wrong = Path(expand(source)), [], []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        if not line.strip():
+    for number, record in records(path, ("prompt", "answer")):
+        name = f"line {number}"
+        if isinstance(record, Wrong):
+            wrong.append(record.why)
             continue
         try:
-            found = parse_json(line, {"prompt": TEXT, "answer": ANYTHING, str: ANYTHING})
+            found = check(record, {"prompt": TEXT, "answer": ANYTHING, str: ANYTHING})
             wanted = found["answer"] if isinstance(found["answer"], list) else [found["answer"]]
             if not wanted or not all(isinstance(one, str) and one.strip() for one in wanted):
                 raise FormatError("has an answer that is no text")
             if not found["prompt"]:
                 raise FormatError("has an empty prompt")
         except FormatError as error:
-            wrong.append(f"line {number} of {shown(path)} {error}.")
+            wrong.append(f"{name} of {shown(path)} {error}.")
             continue
-        name = f"line {number}"
+        lines = any("\n" in one.strip() for one in wanted)  # else the first line is the answer
         tasks.append(Task(name, found["prompt"], tuple(wanted), str(found.get("cluster", name)),
-                          max_tokens))
+                          max_tokens, () if lines else ("\n",)))
     if not tasks:
         why = wrong[0] if wrong else "it is empty."
         raise DataError(f"{shown(path)} has no prompt with an answer: {why} "
@@ -88,6 +90,7 @@ METRICS: dict[str, Metric] = {  # all between 0 and 1
     "chrF": lambda written, wanted: chrf(written, wanted) / 100,
     "chrF++": lambda written, wanted: chrf(written, wanted, words=2) / 100,
     "ROUGE-1": partial(rouge_n, n=1), "ROUGE-2": partial(rouge_n, n=2), "ROUGE-L": rouge_l,
+    "ROUGE-Lsum": rouge_lsum,
 }
 
 
