@@ -66,14 +66,11 @@ class Bucket:
         for start, end in self._gaps:
             self.flat[start:end] = 0
 
-    def fill(self, i: int, share: float) -> bool:
-        """Take parameter i's gradient, `share` times.  Returns whether it had one."""
+    def fill(self, i: int) -> bool:
+        """Take parameter i's gradient.  Returns whether it had one."""
         parameter, view = self.parameters[i], self.views[i]
         grad, parameter.grad = parameter.grad, view
-        if grad is None:
-            view[...] = 0
-        else:
-            np.multiply(grad, grad.dtype.type(share), out=view)
+        view[...] = 0 if grad is None else grad
         return grad is not None
 
 

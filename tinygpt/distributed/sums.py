@@ -3,8 +3,9 @@
 Each function begins an exchange, yields it, and goes on when it is done. So many of them can be on
 their way at once (courier.py), beside a backward pass; communicator.finish does one at a time.
 
-The owner of a part adds in the order of the ranks, whoever answers first: the same numbers give the
-same bits, on every run, and the same at all ranks, for the owner alone computes a sum.
+The owner of a part adds in pairs of neighbours (../training/pairs.py), whoever answers first: the
+same numbers give the same bits, on every run, and the same at all ranks, for the owner alone
+computes a sum.
 
 How values travel is a codec's business: Plain sends float32 as it is, Int8 a byte for each.
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from tinygpt.distributed.communicator import Communicator, Pending
 from tinygpt.distributed.traffic import BLOCK
+from tinygpt.training.pairs import halves
 
 Bounds = Sequence[int]  # part k of an array is [bounds[k]:bounds[k + 1]] and belongs to rank k
 
@@ -124,10 +126,15 @@ def reduce_scatter(
     received = [codec.room(mine) for _ in range(communicator.size)]
     yield communicator.exchange(sent, received, channel)
     added = [mine if k == rank else codec.decode(received[k], mine) for k in range(len(received))]
-    total = added[0].copy()
-    for values in added[1:]:
-        total += values
-    mine[:] = total
+    mine[:] = _in_pairs(added)
+
+
+def _in_pairs(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Their sum, in the order of training/pairs.py."""
+    if len(arrays) == 1:
+        return arrays[0]
+    left = halves(len(arrays))[0]
+    return _in_pairs(arrays[:left]) + _in_pairs(arrays[left:])
 
 
 def all_gather(
