@@ -5,8 +5,9 @@
 
 Every rank trains for real on the embedded stories; the first prints one line of JSON: the median
 step in seconds, its spread, a processor's time in it (which neighbours lengthen little), bytes sent
-a step by the interface's own counter (--interface), and what distributed/traffic.py says that it should be. Efficiency is the time of one process for the
-same step, divided by ranks times theirs; namespaces.py computes it on a line of known speed.
+a step by the interface's own counter (--interface), and what distributed/traffic.py says that it
+should be. Efficiency is the time of one process for the same step, divided by ranks times theirs;
+namespaces.py computes it on a line of known speed.
 """
 
 from __future__ import annotations
