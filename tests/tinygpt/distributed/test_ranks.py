@@ -1,6 +1,7 @@
 """Several ranks train one model: it is that of one process, whatever they divide."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from minigrad import tensor
 from tests.tinygpt.distributed.training import arrays, config, distance, same_bytes, train
 from tinygpt.config import ConfigError
 from tinygpt.distributed.data_parallel import DataParallel
-from tinygpt.distributed.start import cut, parts_of
+from tinygpt.distributed.start import Joined, cut, parts_of
 from tinygpt.distributed.threads import together
 from tinygpt.distributed.zero import Zero
 from tinygpt.runs.run import Run
@@ -225,6 +226,20 @@ def test_a_slower_rank_gets_fewer_batches(speeds, count, right):
     assert parts_of(speeds, count) == right
 
 
-def test_measured_shares_learn_the_same(alone, tiny_text, tmp_path):
-    train(2, tmp_path / "run", config(tiny_text, shares="measured"))
-    assert distance(alone, tmp_path / "run") < 1e-6
+def test_a_slower_machine_is_measured_and_takes_fewer_batches(
+    tiny_text, tmp_path, monkeypatch
+):
+    attach = Joined.attach
+
+    def slowed(self, session):
+        if self.rank == 1:
+            loss = session.objective.loss
+            session.objective.loss = lambda *args: (time.sleep(0.2), loss(*args))[1]
+        return attach(self, session)
+
+    monkeypatch.setattr(Joined, "attach", slowed)
+    asked = config(tiny_text, shares="measured", steps=3, accumulation=8, batch_size=1)
+    session = train(2, tmp_path / "run", asked)
+    assert len(session.group.share([_Batch(0.0)] * 8).batches) == 7  # of the quick one
+    train(1, tmp_path / "alone", asked)
+    assert distance(tmp_path / "alone", tmp_path / "run") < 1e-6
