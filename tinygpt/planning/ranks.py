@@ -35,9 +35,9 @@ BACKWARD = 2 / 3  # of a pass, during which gradients leave
 BUCKET = 1 << 20  # bytes: the last one leaves when nothing is left to hide it
 LATENCY = 2e-4  # seconds of a message between two machines over a switch, both ways
 # Seconds of a processor, on Zen 3: for a byte sent and one received, by TCP in packets of 1,500
-# bytes (`bench link`; a network card that cuts packets by itself takes less), and, inside a
-# training, for a value that is made int8, with what rounding leaves over, and back.
-HANDLING, CODES = 8e-9, 12e-9
+# bytes (`bench link`; a network card that cuts packets by itself takes less), and for a value that
+# is made int8, with what rounding leaves over, and back.
+HANDLING, CODES = 8e-9, 5e-9
 EVERY = 30  # local steps between two meetings, where the settings do not say
 # Another way must take at most so much of a simpler one's time to be advised; and local steps,
 # which are another training, so much.
