@@ -40,9 +40,13 @@ class Courier:
         self._left += 1
         self._new.put(steps)
 
+    def hurry(self) -> None:
+        """The main thread has nothing left to compute: look often, until all is done."""
+        self._awaited = True
+
     def finish(self) -> None:
         """Wait until all is done.  Raises what was raised on the way."""
-        self._awaited = True
+        self.hurry()
         try:
             while self._left:
                 self._left -= 1

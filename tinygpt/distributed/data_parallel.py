@@ -59,6 +59,7 @@ class DataParallel(Ranks):
         ready = filling.ready if self._early else None
         own = gradients(model, share.batches, loss, optimizer, share.whole, ready)
         reached = filling.rest()
+        self._courier.hurry()
         found, said = self.together(own, share, reached="".join("01"[r] for r in reached))
         self._courier.finish()
         anywhere = [any(column == "1" for column in row)
