@@ -40,6 +40,10 @@ class Plain:
         """Where such a part can arrive."""
         return np.empty_like(part)
 
+    def place(self, part: np.ndarray) -> np.ndarray:
+        """The same, where `part` itself is not needed any more: values arrive in it."""
+        return part
+
     def decode(self, message: np.ndarray, part: np.ndarray) -> np.ndarray:
         """The values that came for `part`."""
         return message
@@ -74,6 +78,8 @@ class Int8(Plain):
 
     def room(self, part: np.ndarray) -> np.ndarray:
         return np.empty(part.size + 4 * (part.size // BLOCK), np.uint8)
+
+    place = room
 
     def decode(self, message: np.ndarray, part: np.ndarray) -> np.ndarray:
         return decode(message, part.size)
@@ -126,15 +132,16 @@ def reduce_scatter(
     received = [codec.room(mine) for _ in range(communicator.size)]
     yield communicator.exchange(sent, received, channel)
     added = [mine if k == rank else codec.decode(received[k], mine) for k in range(len(received))]
-    mine[:] = _in_pairs(added)
+    _in_pairs(added, mine)
 
 
-def _in_pairs(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Their sum, in the order of training/pairs.py."""
+def _in_pairs(arrays: Sequence[np.ndarray], out: np.ndarray | None = None) -> np.ndarray:
+    """Their sum, in the order of training/pairs.py.  out: where it is put, which may be one of two
+    or more arrays."""
     if len(arrays) == 1:
         return arrays[0]
     left = halves(len(arrays))[0]
-    return _in_pairs(arrays[:left]) + _in_pairs(arrays[left:])
+    return np.add(_in_pairs(arrays[:left]), _in_pairs(arrays[left:]), out=out)
 
 
 def all_gather(
@@ -144,11 +151,11 @@ def all_gather(
     rank = communicator.rank
     parts = [flat[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
     own = codec.summed(parts[rank])
-    received = [codec.room(part) for part in parts]
+    received = [codec.place(part) for part in parts]
     yield communicator.exchange([own] * communicator.size, received, channel)
     received[rank] = own  # all decode the same bytes, the owner too
     for part, message in zip(parts, received, strict=True):
-        if part.size:
+        if part.size and message is not part:
             part[:] = codec.decode(message, part)
 
 
