@@ -4,7 +4,8 @@
 
 All ranks send to all at once, as in a sum; with two of them that is one line, both ways. Prints
 one line of JSON: seconds of an exchange of next to nothing, bytes a second that each rank sends
-while it receives as many, and how large those messages were.
+while it receives as many, a processor's seconds for each of them (and one received), and how large
+those messages were.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ def command(seconds):
     if started_ranks() == 1:
         raise UsageError("a line has two ends: mpirun -n 2 python -m bench link")
     communicator = MPICommunicator()
+    latency, _ = measure(communicator, SMALL, seconds)
+    spent, worked = measure(communicator, LARGE, seconds)
+    sent = (communicator.size - 1) * LARGE
     found = {
-        "ranks": communicator.size, "hosts": communicator.names,
-        "latency": measure(communicator, SMALL, seconds),
-        "bytes_per_second":
-            (communicator.size - 1) * LARGE / measure(communicator, LARGE, seconds),
-        "message": LARGE,
+        "ranks": communicator.size, "hosts": communicator.names, "latency": latency,
+        "bytes_per_second": sent / spent, "processor_per_byte": worked / sent, "message": LARGE,
     }
     found["mbit"] = round(8e-6 * found["bytes_per_second"], 1)  # for `tinygpt plan --link`
     if communicator.rank == 0:
@@ -43,20 +44,20 @@ def command(seconds):
 
 
 def measure(communicator, size, seconds):
-    """Seconds of an exchange of `size` bytes with every other rank, of many in a row."""
+    """(seconds, of a processor) of an exchange of `size` bytes with every other rank, of many."""
     n = communicator.size
     out = [np.zeros(size, np.uint8)] * n
     into = [np.empty(size, np.uint8) for _ in range(n)]
     communicator.wait(communicator.exchange(out, into))  # opens the lines
     count, more = 0, "yes"
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     while more == "yes":
         for _ in range(ROW):
             communicator.wait(communicator.exchange(out, into))
         count += ROW
-        spent = time.perf_counter() - began
+        spent, worked = time.perf_counter() - began, time.process_time() - busy
         more = communicator.texts("yes" if spent < seconds else "no")[0]
-    return spent / count
+    return spent / count, worked / count
 
 
 if __name__ == "__main__":

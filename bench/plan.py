@@ -37,7 +37,8 @@ made = plans.fit(training, runtime) if fit else plans.make_plan(training, runtim
 recipe = made.config.training
 print(json.dumps({"total": made.memory.total, "counted": counted.memory.total,
                   "step": made.step_seconds, "others": made.others,
-                  "settings": [recipe.batch_size, recipe.accumulation, recipe.recompute]}))
+                  "settings": [recipe.batch_size, recipe.accumulation, recipe.recompute,
+                               recipe.sum_order]}))
 """
 
 TRAIN = """
@@ -78,9 +79,10 @@ def compare(name: str, data: str, steps: int, group: Path | None, folder: Path) 
     config = load_config(name, settings).replace("data", source=data)
     text = json.dumps(config.to_dict())
     plan = json.loads(run(PLAN, text, "fit" if group else "", group=group))
-    batch, accumulation, recompute = plan["settings"]
+    batch, accumulation, recompute, order = plan["settings"]
     chosen = config.replace(
-        "training", batch_size=batch, accumulation=accumulation, recompute=recompute
+        "training", batch_size=batch, accumulation=accumulation, recompute=recompute,
+        sum_order=order,
     )
     out = folder / name
     peak = int(run(TRAIN, json.dumps(from_dict(chosen.to_dict()).to_dict()), str(out), group=group))

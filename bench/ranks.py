@@ -4,9 +4,10 @@
     mpirun -n 2 python -m bench ranks L --steps 8 --set training.zero=true   two
 
 Every rank trains for real on the embedded stories; the first prints one line of JSON: the median
-step in seconds, its spread, bytes sent a step by the interface's own counter (--interface), and
-what distributed/traffic.py says that it should be. Efficiency is the time of one process for the
-same step, divided by ranks times theirs; namespaces.py computes it on a line of known speed.
+step in seconds, its spread, a processor's time in it (which neighbours lengthen little), bytes sent
+a step by the interface's own counter (--interface), and what distributed/traffic.py says that it
+should be. Efficiency is the time of one process for the same step, divided by ranks times theirs;
+namespaces.py computes it on a line of known speed.
 """
 
 from __future__ import annotations
@@ -43,42 +44,44 @@ def command(config, steps, overrides, interface):
             session = begin(asked, Path(folder) / "run", group=group)
         else:
             session = joined(group, folder)
-        seconds, sent = _measure(session, steps, interface)
+        seconds, worked, sent = _measure(session, steps, interface)
         if group.rank == 0:
-            print(json.dumps(_line(session, seconds, sent)), flush=True)
+            print(json.dumps(_line(session, seconds, worked, sent)), flush=True)
         group.close()
 
 
 def _measure(session, steps, interface):
-    """(seconds of each step, bytes that left by the interface in a step or None)."""
+    """(seconds of each step, of a processor in each, bytes that left by the interface in one)."""
     from tinygpt.training.loop import train
 
-    recipe, seconds, before = session.config.training, [], 0
-    began = time.perf_counter()
+    recipe, seconds, worked, before = session.config.training, [], [], 0
+    began, busy = time.perf_counter(), time.process_time()
     for metrics in train(
         session.model, session.batches, session.objective.loss, session.optimizer,
         session.schedule, session.state, steps=WARM + steps, accumulation=recipe.accumulation,
         clip=recipe.clip, group=session.group,
     ):
-        now = time.perf_counter()
+        now, used = time.perf_counter(), time.process_time()
         if metrics.step > WARM:
             seconds.append(now - began)
+            worked.append(used - busy)
         elif interface:
             before = _sent(interface)
-        began = now
-    return seconds, (_sent(interface) - before) / steps if interface else None
+        began, busy = now, used
+    return seconds, worked, (_sent(interface) - before) / steps if interface else None
 
 
 def _sent(interface):
     return int(Path(f"/sys/class/net/{interface}/statistics/tx_bytes").read_text())
 
 
-def _line(session, seconds, sent):
+def _line(session, seconds, worked, sent):
     recipe, ranks = session.config.training, session.group.size
     parameters = sum(p.data.size for p in session.model.parameters() if p.requires_grad)
     payload = should_send(recipe, parameters, ranks)
     low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75)).tolist()
-    line = {"ranks": ranks, "parameters": parameters, "step": middle, "quartiles": [low, high]}
+    line = {"ranks": ranks, "parameters": parameters, "step": middle, "quartiles": [low, high],
+            "processor": float(np.median(worked))}
     if sent is not None:
         right = payload * COUNTED / PAYLOAD
         line |= {"sent": sent, "formula": right, "ratio": sent / right if right else None}

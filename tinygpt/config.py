@@ -65,6 +65,7 @@ class TrainingConfig:
     steps: int = 2000
     batch_size: int = 12  # sequences in one forward pass
     accumulation: int = 1  # forward passes in one optimizer step
+    sum_order: Literal["pairs", "turn"] = "pairs"  # of their gradients (training/pairs.py)
     optimizer: Literal["adamw", "muon", "adamw8bit"] = "adamw"
     lr: float = 1e-3  # peak learning rate
     embedding_lr: float = 1.0  # times lr: of the tables that are read by id or position

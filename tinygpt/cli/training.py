@@ -218,8 +218,9 @@ def with_data(config, data, names=None):
 
 
 def as_fitted(own, asked):
-    """`asked`, the effective batch of a run's own cut as --fit has cut it there."""
+    """`asked`, the effective batch of a run's own cut, and its sums ordered, as they are there."""
     old, new = own.training, asked.training
+    asked = asked.replace("training", sum_order=old.sum_order)
     if old.batch_size * old.accumulation != new.batch_size * new.accumulation:
         return asked
     split = {"batch_size": old.batch_size, "accumulation": old.accumulation}

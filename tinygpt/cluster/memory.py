@@ -22,6 +22,7 @@ from typing import NamedTuple
 from tinygpt.cluster.shape import Cut, Model
 
 WEIGHT, GRADIENT, OPTIMIZER = 2.0, 2.0, 12.0  # bytes a parameter
+WIDE = 4.0  # of a gradient that is kept in 32 bits as well
 
 
 class Memory(NamedTuple):
@@ -86,4 +87,6 @@ def memory(model: Model, cut: Cut, batch: int) -> Memory:
         activations = flying * layers * inputs + one
     else:
         activations = flying * layers * one
-    return Memory(*states(parameters, cut.data, cut.zero), activations)
+    weights, gradients, optimizer = states(parameters, cut.data, cut.zero)
+    gradients += cut.widened * parameters * WIDE
+    return Memory(weights, gradients, optimizer, activations)

@@ -55,6 +55,8 @@ class Cut(NamedTuple):
     zero: 0-3, what is divided among data-parallel ranks (optimizer, then gradients, then weights).
     recompute: forget activations and make them again.  fused: attention never stores its
     probabilities.  sequence: norms and dropout are divided among tensor-parallel ranks too.
+    widened: gradients are kept in 32 bits beside those of 16: each microbatch's are widened and
+    added to them, and ranks sum 32 bits and then gather weights of 16.
     """
 
     data: int = 1
@@ -66,6 +68,7 @@ class Cut(NamedTuple):
     recompute: bool = False
     fused: bool = True
     sequence: bool = False
+    widened: bool = False
 
     @property
     def gpus(self) -> int:

@@ -5,7 +5,7 @@
     tensor         two sums a layer and pass among the accelerators of a node, which wait for them
     pipeline       the schedule, task by task (schedule.py), with its bubble and its links
     data           gradients summed, or weights gathered (ZeRO 3)
-    optimizer      one pass over its moments
+    optimizer      one pass over its moments; gradients widened and added, where they are
 
 Nothing here knows a run's published utilisation: it is what comes out.
 
@@ -19,8 +19,12 @@ from typing import NamedTuple
 
 from tinygpt.cluster import schedule
 from tinygpt.cluster.machines import ATTENTION, Cluster
-from tinygpt.cluster.memory import GRADIENT, OPTIMIZER, WEIGHT, elementwise, scores
+from tinygpt.cluster.memory import GRADIENT, OPTIMIZER, WEIGHT, WIDE, elementwise, scores
 from tinygpt.cluster.shape import Cut, Model
+
+# Bytes that move for each gradient of a microbatch, in operations of their own (DeepSpeed's
+# bf16_optimizer.py): read in 16 bits, written in 32; read again, and added to what is kept.
+WIDENING = GRADIENT + WIDE + WIDE + 2 * WIDE
 
 
 class Step(NamedTuple):
@@ -105,7 +109,8 @@ def step(model: Model, cut: Cut, cluster: Cluster, batch: int) -> Step:
     )
     parameters = model.parameters / (cut.tensor * cut.pipeline)
     held = parameters / (cut.data if cut.zero else 1)
-    optimizer = 2 * held * (OPTIMIZER + GRADIENT) / cluster.gpu.bandwidth
+    moved = 2 * held * (OPTIMIZER + GRADIENT) + cut.widened * micros * parameters * WIDENING
+    optimizer = moved / cluster.gpu.bandwidth
     flops = 3 * batch * model.context * model.forward_flops() / cut.gpus
     data = data_seconds(parameters, cut, cluster, micros)
     bubble = schedule.makespan(events) - work
@@ -116,11 +121,13 @@ def data_seconds(parameters: float, cut: Cut, cluster: Cluster, micros: int) -> 
     """Seconds of a step's data-parallel traffic.
 
     ZeRO 3 gathers the weights for each forward and each backward, and scatters gradients; the
-    others send twice what a half of a sum takes, whatever is divided.  Ranks that share a node
-    share its links, and what comes into a node comes once.
+    others send twice what a half of a sum takes, whatever is divided, and where gradients are
+    widened the weights besides.  Ranks that share a node share its links, and what comes into a
+    node comes once.
     """
     together = min(cut.data, max(1, cluster.gpu.node // (cut.tensor * cut.pipeline)))
-    size = parameters * (WEIGHT if cut.zero == 3 else GRADIENT)
+    half = WIDE + WEIGHT / 2 if cut.widened else GRADIENT
+    size = parameters * (WEIGHT if cut.zero == 3 else half)
     seen = cluster.network
     between = gather(size, cut.data // together, seen * cluster.link * together)
     within = gather(size, together, seen * cluster.gpu.inside)

@@ -2,7 +2,8 @@
 
 One message for each parameter would pay a round trip for every norm; one for all could only begin
 when the last gradient is there. Parameters are taken from the last to the first, for that is the
-order in which a backward pass finishes with them.
+order in which a backward pass finishes with them. The last buckets are smaller: nothing is left to
+compute beside them.
 
 After `fill` a parameter's .grad is a view of its bucket, so the sum that arrives there is its
 gradient, and no second copy of the gradients stays.
@@ -20,7 +21,8 @@ import numpy as np
 from minigrad import Tensor
 from tinygpt.distributed.traffic import BLOCK
 
-BYTES = 1 << 20  # of a bucket, at least (but for the last): 9 ms at 1 Gbit/s
+BYTES, LEAST = 1 << 20, 1 << 16  # of a bucket, at least, and of the last: 9 ms at 1 Gbit/s, 0.6 ms
+TAPER = 4  # a bucket holds a quarter of what is left, where that is less
 
 
 class Bucket:
@@ -66,14 +68,11 @@ class Bucket:
         for start, end in self._gaps:
             self.flat[start:end] = 0
 
-    def fill(self, i: int, share: float) -> bool:
-        """Take parameter i's gradient, `share` times.  Returns whether it had one."""
+    def fill(self, i: int) -> bool:
+        """Take parameter i's gradient.  Returns whether it had one."""
         parameter, view = self.parameters[i], self.views[i]
         grad, parameter.grad = parameter.grad, view
-        if grad is None:
-            view[...] = 0
-        else:
-            np.multiply(grad, grad.dtype.type(share), out=view)
+        view[...] = 0 if grad is None else grad
         return grad is not None
 
 
@@ -87,9 +86,12 @@ def make_buckets(
     owners = _shared_out(parameters, ranks) if owned else {}
     buckets: list[Bucket] = []
     waiting: list[Tensor] = []
+    left = sum(p.data.nbytes for p in parameters)
     for parameter in reversed(parameters):
         waiting.append(parameter)
-        if sum(p.data.nbytes for p in waiting) >= limit or parameter is parameters[0]:
+        size = sum(p.data.nbytes for p in waiting)
+        if size >= min(limit, max(LEAST, left // TAPER)) or parameter is parameters[0]:
+            left -= size
             whose = [owners[id(p)] for p in waiting] if owned else None
             buckets.append(Bucket(waiting, ranks, whose))
             waiting = []

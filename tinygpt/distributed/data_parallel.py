@@ -1,9 +1,10 @@
 """Data parallel: every rank holds the model, works on its share of a step's batches, and the
 gradients are added up. What comes out is one machine's step over all of them.
 
-Gradients leave in buckets, each as soon as it is full, while the backward pass goes on. Where each
-rank has one batch the sum is that of one process to the bit, as long as no parameter is used twice;
-else the order of the additions differs, and the last bits with it.
+Gradients leave in buckets, each as soon as it is full, while the backward pass goes on. They are
+added in pairs, within a rank and over all (../training/pairs.py): so 2, 4, 8 ... ranks, and any
+number of ranks with one batch each, come to the sums of one process to the bit. Others come to them
+within the last bits.
 
 Source: Li et al. 2020 (buckets and overlap in PyTorch).
 Read next: zero.py, which also divides the optimizer's memory.
@@ -15,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from minigrad import Tensor, optim
-from minigrad.engine import leaves_told
 from tinygpt.distributed.buckets import Bucket, make_buckets
 from tinygpt.distributed.communicator import Communicator, Pending
 from tinygpt.distributed.courier import Courier
@@ -55,10 +55,11 @@ class DataParallel(Ranks):
         self, model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
     ) -> Gathered:
         share = self.share(batches)
-        filling = _Filling(self, share.weight / share.whole, len(share.batches))
-        with leaves_told(filling.told if self._early else None):
-            own = gradients(model, share.batches, loss, optimizer)
+        filling = _Filling(self)
+        ready = filling.ready if self._early else None
+        own = gradients(model, share.batches, loss, optimizer, share.whole, ready)
         reached = filling.rest()
+        self._courier.hurry()
         found, said = self.together(own, share, reached="".join("01"[r] for r in reached))
         self._courier.finish()
         anywhere = [any(column == "1" for column in row)
@@ -83,23 +84,16 @@ class DataParallel(Ranks):
 
 
 class _Filling:
-    """The buckets of one step.
+    """The buckets of one step."""
 
-    share: factor on this rank's gradients.  walks: backward passes that a parameter hears from.
-    """
-
-    def __init__(self, group: DataParallel, share: float, walks: int):
-        self._group, self._share, self._walks = group, share, walks
-        self._heard = dict.fromkeys(group._places, 0)
+    def __init__(self, group: DataParallel):
+        self._group = group
         self._reached: list[list[bool | None]] = [[None] * len(b.parameters) for b in group.buckets]
 
-    def told(self, parameter: Tensor) -> None:
-        """A walk is done with a parameter; the last one of them completes its gradient."""
+    def ready(self, parameter: Tensor) -> None:
+        """A parameter's gradient, of all this rank's batches, is whole."""
         place = self._group._places.get(id(parameter))
-        if place is None:  # a leaf that is not trained
-            return
-        self._heard[id(parameter)] += 1
-        if self._heard[id(parameter)] == self._walks:
+        if place is not None:
             self._fill(*place)
 
     def rest(self) -> list[bool]:
@@ -113,6 +107,6 @@ class _Filling:
     def _fill(self, number: int, i: int) -> None:
         bucket: Bucket = self._group.buckets[number]
         row = self._reached[number]
-        row[i] = bucket.fill(i, self._share)
+        row[i] = bucket.fill(i)
         if None not in row:
             self._group.begin(number)

@@ -16,6 +16,7 @@ import numpy as np
 from minigrad import optim
 from tinygpt.distributed.communicator import Communicator
 from tinygpt.training.group import Group
+from tinygpt.training.pairs import halves
 from tinygpt.training.step import Gathered
 
 
@@ -44,8 +45,7 @@ class Ranks(Group):
 
     def share(self, batches: Sequence[Any]) -> Share:
         """This rank's part of a step's batches: they are dealt out in order, without gaps."""
-        count, n = len(batches), self.size
-        parts = self._parts or [count // n + (k < count % n) for k in range(n)]
+        parts = self._parts or even_parts(len(batches), self.size)
         ends = [0, *accumulate(parts)]
         own = batches[ends[self.rank] : ends[self.rank + 1]]
         return Share(
@@ -93,3 +93,13 @@ class Ranks(Group):
     def own_stream(self, rng: np.random.Generator) -> None:
         for _ in range(self.rank):
             rng.bit_generator.state = rng.bit_generator.jumped().state  # type: ignore[attr-defined]
+
+
+def even_parts(count: int, ranks: int) -> list[int]:
+    """How many of `count` batches each rank takes: as even as they go, and, for 2, 4, 8 ... ranks,
+    those whose gradients are added up first (training/pairs.py)."""
+    if ranks == 1:
+        return [count]
+    left, right = halves(ranks)
+    first = -(-count * left // ranks)
+    return even_parts(first, left) + even_parts(count - first, right)

@@ -3,8 +3,9 @@
 Each function begins an exchange, yields it, and goes on when it is done. So many of them can be on
 their way at once (courier.py), beside a backward pass; communicator.finish does one at a time.
 
-The owner of a part adds in the order of the ranks, whoever answers first: the same numbers give the
-same bits, on every run, and the same at all ranks, for the owner alone computes a sum.
+The owner of a part adds in pairs of neighbours (../training/pairs.py), whoever answers first: the
+same numbers give the same bits, on every run, and the same at all ranks, for the owner alone
+computes a sum.
 
 How values travel is a codec's business: Plain sends float32 as it is, Int8 a byte for each.
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from tinygpt.distributed.communicator import Communicator, Pending
 from tinygpt.distributed.traffic import BLOCK
+from tinygpt.training.pairs import halves
 
 Bounds = Sequence[int]  # part k of an array is [bounds[k]:bounds[k + 1]] and belongs to rank k
 
@@ -37,6 +39,10 @@ class Plain:
     def room(self, part: np.ndarray) -> np.ndarray:
         """Where such a part can arrive."""
         return np.empty_like(part)
+
+    def place(self, part: np.ndarray) -> np.ndarray:
+        """The same, where `part` itself is not needed any more: values arrive in it."""
+        return part
 
     def decode(self, message: np.ndarray, part: np.ndarray) -> np.ndarray:
         """The values that came for `part`."""
@@ -72,6 +78,8 @@ class Int8(Plain):
 
     def room(self, part: np.ndarray) -> np.ndarray:
         return np.empty(part.size + 4 * (part.size // BLOCK), np.uint8)
+
+    place = room
 
     def decode(self, message: np.ndarray, part: np.ndarray) -> np.ndarray:
         return decode(message, part.size)
@@ -124,10 +132,16 @@ def reduce_scatter(
     received = [codec.room(mine) for _ in range(communicator.size)]
     yield communicator.exchange(sent, received, channel)
     added = [mine if k == rank else codec.decode(received[k], mine) for k in range(len(received))]
-    total = added[0].copy()
-    for values in added[1:]:
-        total += values
-    mine[:] = total
+    _in_pairs(added, mine)
+
+
+def _in_pairs(arrays: Sequence[np.ndarray], out: np.ndarray | None = None) -> np.ndarray:
+    """Their sum, in the order of training/pairs.py.  out: where it is put, which may be one of two
+    or more arrays."""
+    if len(arrays) == 1:
+        return arrays[0]
+    left = halves(len(arrays))[0]
+    return np.add(_in_pairs(arrays[:left]), _in_pairs(arrays[left:]), out=out)
 
 
 def all_gather(
@@ -137,11 +151,11 @@ def all_gather(
     rank = communicator.rank
     parts = [flat[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
     own = codec.summed(parts[rank])
-    received = [codec.room(part) for part in parts]
+    received = [codec.place(part) for part in parts]
     yield communicator.exchange([own] * communicator.size, received, channel)
     received[rank] = own  # all decode the same bytes, the owner too
     for part, message in zip(parts, received, strict=True):
-        if part.size:
+        if part.size and message is not part:
             part[:] = codec.decode(message, part)
 
 

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygpt.config import ConfigError
+from tinygpt.config import ConfigError, TrainingConfig
 from tinygpt.machine.memory import Limit, limits, resident_bytes
 from tinygpt.planning.probe import ROOM, Measured, measure
 from tinygpt.training.objective import Objective
+from tinygpt.training.pairs import copies
 from tinygpt.training.session import KEEP
 
 FLOAT = 4  # bytes
@@ -91,11 +92,16 @@ def estimate(objective: Objective, runtime: int) -> Memory:
     parameters = objective.parameters
     return Memory(
         weights=FLOAT * parameters + objective.frozen_bytes(),
-        gradients=FLOAT * parameters,
+        gradients=FLOAT * parameters * _copies(objective.config.training),
         moments=int(MOMENT_BYTES[objective.config.training.optimizer] * parameters),
         activations=objective.activation_bytes(),
         runtime=runtime,
     )
+
+
+def _copies(recipe: TrainingConfig) -> int:
+    """Of the gradients, that a step keeps."""
+    return copies(recipe.accumulation) if recipe.sum_order == "pairs" else 1
 
 
 def tightest_limit() -> Limit | None:
@@ -152,15 +158,21 @@ def fit(objective: Objective, runtime: int, say: Callable[[str], None] | None = 
 
 
 def candidates(objective: Objective) -> Iterator[Objective]:
-    """Ways to make the same optimizer step, the fastest first, each needing less memory."""
+    """Ways to make the same optimizer step, the fastest first, each needing less memory.
+
+    Smaller batches than asked for are added in turn, where in pairs more than one sum would wait.
+    """
     recipe = objective.config.training
     effective = recipe.batch_size * recipe.accumulation
     smaller = range(min(recipe.batch_size - 1, LARGEST), 0, -1)
     sizes = [b for b in (recipe.batch_size, *smaller) if effective % b == 0]
     for recompute in sorted({recipe.recompute, True}):
         for size in sizes:
+            count = effective // size
+            kept = size == recipe.batch_size or copies(count) == 1
             yield objective.with_training(
-                batch_size=size, accumulation=effective // size, recompute=recompute
+                batch_size=size, accumulation=count, recompute=recompute,
+                sum_order=recipe.sum_order if kept else "turn",
             )
 
 
@@ -180,6 +192,8 @@ def refusal(plan: Plan) -> str:
             recipe = candidate.config.training
             settings = f"--set training.batch_size={recipe.batch_size}"
             settings += f" --set training.accumulation={recipe.accumulation}"
+            if recipe.sum_order != plan.config.training.sum_order:
+                settings += f" --set training.sum_order={recipe.sum_order}"
             if recipe.recompute and not plan.config.training.recompute:
                 settings += " --set training.recompute=true"
             return f"{text} The same training fits with {settings}; --fit chooses that by itself."
@@ -210,7 +224,8 @@ def _corrected(
         base, peak = measured.base_virtual, measured.peak_virtual
     else:
         base, peak = measured.base, measured.peak
-    seen = max(peak - base - memory.weights - memory.gradients - memory.moments, 0)
+    once = FLOAT * objective.parameters  # of two batches, which a trial has, no sum waits
+    seen = max(peak - base - memory.weights - once - memory.moments, 0)
     # This process holds data, log and display too, which the trial did without.
     runtime = max(base, memory.runtime)
     counted = tried.activation_bytes()

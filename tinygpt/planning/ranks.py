@@ -5,8 +5,9 @@
 
 A step's sequences are divided among the ranks, so that it stays the same step. Each rank works
 through its own share; what it then waits for is the sum of gradients. In data parallel that leaves
-in buckets during the backward pass and costs only what sticks out of it, and the handling of its
-bytes, which takes a processor's time whatever is hidden. ZeRO-1 sends the second half, the new
+in buckets during the backward pass and costs only what sticks out of it, and the handling of those
+bytes that travel beside it, which takes the same processor's time. (What travels while a rank waits
+is handled by a processor that has nothing else to do.) ZeRO-1 sends the second half, the new
 weights, after its update; local steps send everything, but seldom.
 
 How many bytes travel is ../distributed/traffic.py's. The time of a share comes from the plan's
@@ -33,13 +34,14 @@ MOST = 1024  # ranks
 BACKWARD = 2 / 3  # of a pass, during which gradients leave
 BUCKET = 1 << 20  # bytes: the last one leaves when nothing is left to hide it
 LATENCY = 2e-4  # seconds of a message between two machines over a switch, both ways
-# Seconds of a processor, measured on Zen 3: for a byte sent and one received (copied through TCP,
-# added up), and for a value that is made int8, with what rounding leaves over, and back.
-HANDLING, CODES = 0.9e-9, 4e-9
+# Seconds of a processor, on Zen 3: for a byte sent and one received, by TCP in packets of 1,500
+# bytes (`bench link`; a network card that cuts packets by itself takes less), and for a value that
+# is made int8, with what rounding leaves over, and back.
+HANDLING, CODES = 8e-9, 5e-9
 EVERY = 30  # local steps between two meetings, where the settings do not say
 # Another way must take at most so much of a simpler one's time to be advised; and local steps,
-# which are another training, so much.
-SIMPLER, OTHERWISE = 0.95, 0.85
+# which are another training and need more tokens for the same loss, so much.
+SIMPLER, OTHERWISE = 0.95, 0.7
 
 
 class Link(NamedTuple):
@@ -115,6 +117,10 @@ def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
         buckets = math.ceil(FLOAT * size / BUCKET)
         return sent / link.rate + 2 * buckets * LATENCY, sent * HANDLING + coded * size * CODES
 
+    def waited(wire: float, busy: float, hidden: float) -> float:
+        """Seconds that a sum adds to a step, `hidden` of them on the link beside other work."""
+        return wire - hidden + busy * hidden / wire
+
     def made(name: str, settings: str, sent: float, seconds: float, more: float) -> Way:
         return Way(name, settings, sent, seconds, one / (ranks * seconds),
                    int(memory.total + more))
@@ -124,16 +130,17 @@ def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
         sent = (traffic.data_parallel_int8 if coded else traffic.data_parallel)(size, ranks)
         wire, busy = costs(sent, coded)
         tail = wire * min(1.0, BUCKET / (FLOAT * size))
-        seconds = work + busy + trial.update_seconds + max(tail, wire - BACKWARD * last)
+        hidden = min(wire - tail, BACKWARD * last)
+        seconds = work + trial.update_seconds + waited(wire, busy, hidden)
         name, setting = ("int8", "training.exchange=int8") if coded else ("data parallel", "")
         found.append(made(name, setting, sent, seconds, size * FLOAT * coded))
     sent = traffic.zero1(size, ranks)
     wire, busy = costs(sent, False)
     hidden = min(wire / 2, BACKWARD * last)
-    seconds = work + busy + trial.update_seconds / ranks + wire - hidden
+    seconds = work + trial.update_seconds / ranks + waited(wire, busy, hidden)
     found.append(made("ZeRO-1", "training.zero=true", sent, seconds, -moments * (1 - 1 / ranks)))
     wire, busy = costs(traffic.data_parallel(size, ranks), False)
-    seconds = work + trial.update_seconds + (wire + busy) / every
+    seconds = work + trial.update_seconds + waited(wire, busy, 0.0) / every
     sent = traffic.local_steps(size, ranks, every)
     setting = f"training.local_steps={every}"
     found.append(made(LOCAL, setting, sent, seconds, 2 * size * FLOAT))

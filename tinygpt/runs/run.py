@@ -92,7 +92,7 @@ class Run:
         try:
             values = check_signature(read_json(path / "config.json", CONFIG_FILE))
             files = values.pop("files", {})
-            return cls(path, from_dict(values), files)
+            return cls(path, from_dict(_as_they_were(values)), files)
         except FormatError as error:
             raise UserError(_damaged(path, f"config.json {error}")) from error
         except ConfigError as error:
@@ -201,6 +201,14 @@ def new_run(path: Path) -> Iterator[None]:
 def _digest(path: Path) -> str:
     """SHA-256 of a file.  Raises FormatError if it cannot be read."""
     return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def _as_they_were(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a run of before a key was there: it goes on as it has been trained."""
+    training = values.get("training")
+    if isinstance(training, dict):
+        training.setdefault("sum_order", "turn")
+    return values
 
 
 def _damaged(path: Path, error: object) -> str:

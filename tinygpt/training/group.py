@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import optim
-from tinygpt.training.step import Gathered, Loss, gradients
+from tinygpt.training.step import Gathered, Loss, gradients, gradients_in_turn
 
 if TYPE_CHECKING:
     from tinygpt.training.session import Session
@@ -44,7 +44,7 @@ class Group:
 
     def attach(self, session: Session) -> Group:
         """The group that trains a session: what all of it have alike has been seen to."""
-        return self
+        return InTurn() if session.config.training.sum_order == "turn" else self
 
     def close(self) -> None:
         """Training has ended at all ranks."""
@@ -98,6 +98,14 @@ class Group:
     def spread(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Make rank 0's values everybody's, in place."""
 
+
+class InTurn(Group):
+    """One process whose gradients are added one after the other."""
+
+    def gradients(
+        self, model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
+    ) -> Gathered:
+        return gradients_in_turn(model, batches, loss, optimizer)
 
 
 ALONE = Group()

@@ -4,19 +4,22 @@
     norm = optim.global_norm(optimizer.parameters())
     update(optimizer, lr, norm, clip=1.0)
 
-Read next: loop.py, where a verdict stands between the halves.
+Read next: pairs.py, the order in which gradients are added; loop.py, where a verdict stands between
+the halves.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor, optim
+from tinygpt.training.pairs import GradientsInPairs
 
 Loss = Callable[[Any, Any], tuple[Tensor, dict[str, float]]]
 
@@ -31,23 +34,46 @@ class Gathered:
 
 
 def gradients(
-    model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
+    model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer,
+    whole: float | None = None, ready: Callable[[Tensor], object] | None = None,
 ) -> Gathered:
     """Leave in each parameter's .grad the gradient of the batches' mean loss.
 
     The mean is over all that counts in them (objective.py): with weights w_b and losses l_b it is
     sum_b w_b l_b / sum_b w_b, and each batch's backward pass begins with its share w_b / sum w.
+    whole: the sum of weights where `batches` are a part of what a step is made of, None if not.
+    ready: hears of each parameter as soon as its .grad is whole, beside the last backward pass.
     """
     optimizer.zero_grad()
-    whole = sum(batch.weight for batch in batches)
+    sums = GradientsInPairs(optimizer.parameters(), len(batches), ready)
+    return _passes(model, batches, loss, whole, sums.backward)
+
+
+def gradients_in_turn(
+    model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
+) -> Gathered:
+    """`gradients`, each added to the sum of those before it: how runs of before 2026-11-28 go on.
+
+    One copy of them is all that is kept.
+    """
+    optimizer.zero_grad()
+    return _passes(model, batches, loss, None, nullcontext)
+
+
+def _passes(
+    model: Any, batches: Sequence[Any], loss: Loss, whole: float | None,
+    around: Callable[[], AbstractContextManager[None]],
+) -> Gathered:
+    weight = sum(batch.weight for batch in batches)
     total, logged = 0.0, defaultdict[str, float](float)
     for batch in batches:
         value, numbers = loss(model, batch)
-        value.backward(np.asarray(batch.weight / whole, value.dtype))
+        with around():
+            value.backward(np.asarray(batch.weight / (whole or weight), value.dtype))
         total += batch.weight * value.item()
         for name, number in numbers.items():
-            logged[name] += batch.weight * number / whole
-    return Gathered(total / whole, dict(logged), sum(batch.tokens for batch in batches))
+            logged[name] += batch.weight * number / weight
+    return Gathered(total / weight, dict(logged), sum(batch.tokens for batch in batches))
 
 
 def update(optimizer: optim.Optimizer, lr: float, norm: float, clip: float | None) -> None:

@@ -10,12 +10,15 @@ from tinygpt.cluster.published import RUNS, ask
 from tinygpt.cluster.run import FITS, best_cut, cuts
 from tinygpt.cluster.shape import Model
 
-ASKED = RUNS[:4]  # GPT-3, OPT, Llama 2 and 3; those after them are more than was promised
 
-
-@pytest.mark.parametrize("run", ASKED, ids=[run.name for run in ASKED])
+@pytest.mark.parametrize("run", RUNS, ids=[run.name for run in RUNS])
 def test_days_are_within_15_per_cent_of_those_published(run):
     assert ask(run).days == pytest.approx(run.days, rel=0.15)
+
+
+def test_blooms_step_is_near_the_105_seconds_of_its_chronicle():
+    bloom = next(run for run in RUNS if run.name.startswith("BLOOM"))
+    assert ask(bloom).step.seconds == pytest.approx(105.2, rel=0.06)
 
 
 def test_every_run_names_its_source():

@@ -64,3 +64,14 @@ def test_a_cut_that_is_not_the_clusters_is_refused():
         step(GPT3, Cut(2, 4, 1), Cluster(A100, 16, 25e9), 16)
     with pytest.raises(ValueError, match="does not divide"):
         step(GPT3, Cut(3, 1, 1), Cluster(A100, 3, 25e9), 16)
+
+
+def test_widened_gradients_move_18_bytes_a_microbatch_and_sum_32_bits():
+    cluster = Cluster(A100, 16, 25e9)
+    plain, wide = (
+        step(GPT3, Cut(2, 8, 1, widened=w), cluster, 64) for w in (False, True)
+    )
+    parameters = GPT3.parameters / 8
+    moved = (wide.optimizer - plain.optimizer) * A100.bandwidth
+    assert moved == pytest.approx(32 * 18 * parameters)
+    assert wide.data / plain.data == pytest.approx((2 * 4 + 2) / (2 * 2))

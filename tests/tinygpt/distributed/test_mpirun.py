@@ -1,15 +1,21 @@
-"""The same under a real mpirun: processes that train, that differ, that fall silent."""
+"""The same under a real mpirun: processes that train, evaluate, differ, fall silent."""
 
+import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bench.ranks_kill import ranks_of
 from tests.tinygpt.distributed.training import config, distance, train
+from tinygpt.cli import main
 from tinygpt.runs.run import Run
 
 MPIRUN = Path(sys.executable).with_name("mpirun")
@@ -64,11 +70,39 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_alone(asked, tiny_t
                            "training.zero=true"))
     assert said.count("Done: 20 steps") == 1
     train(1, tmp_path / "alone", config(tiny_text))
-    assert 0 < distance(tmp_path / "alone", out) < 1e-6
+    assert distance(tmp_path / "alone", out) < 1e-6
     train(1, out, change=lambda own: own.replace("training", steps=22))
     assert Run.open(out).find("last").step == 22
     lines = (out / "metrics.jsonl").read_text().splitlines()
     assert len([line for line in lines if '"loss"' in line]) == 22
+
+
+@needs_mpi
+def test_items_are_evaluated_by_two_processes_as_by_one(tiny_text, tmp_path):
+    run, questions = tmp_path / "run", tmp_path / "questions.jsonl"
+    text = tmp_path / "text.txt"
+    text.write_text(tiny_text.read_text() + "Question: Answer:\n" * 99)
+    train(1, run, config(text, steps=2))
+    words = text.read_text().split()
+    questions.write_text("".join(
+        json.dumps({"question": " ".join(words[k : k + 3]), "answer": k % 3,
+                    "choices": words[k + 3 : k + 6]}) + "\n"
+        for k in range(7)
+    ))
+    asked = ["evaluate", str(run), "--suite", "questions", "--data", str(questions), "--out"]
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    with contextlib.suppress(SystemExit):
+        main([*asked, str(one)])
+    said = finished(mpirun(2, *asked, two))
+    assert " ".join(said.split()).count("questions, 6 items") == 1  # one choice stands there twice
+    (right, numbers), (found, others) = (_without_floats(path.read_text()) for path in (one, two))
+    assert len(right.splitlines()) == 8 and found == right
+    np.testing.assert_allclose(others, numbers, atol=1e-5)
+
+
+def _without_floats(text):
+    """(text with # for each number that has a point, those numbers)."""
+    return re.sub(r"-?\d+\.\d+", "#", text), [float(x) for x in re.findall(r"-?\d+\.\d+", text)]
 
 
 @needs_mpi
@@ -96,7 +130,7 @@ def test_a_rank_that_falls_silent_is_named_and_all_end(asked, tmp_path):
     while not (out / "checkpoints").exists() or not list((out / "checkpoints").glob("step-*")):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
-    silent = next(pid for pid, rank in ranks_of(str(out)).items() if rank == 1)
+    silent = ranks_of(out)[1]
     os.kill(silent, signal.SIGSTOP)
     try:
         said = finished(process, 1)
@@ -108,18 +142,3 @@ def test_a_rank_that_falls_silent_is_named_and_all_end(asked, tmp_path):
     assert said.count("has not been heard of for 3 s: every rank ends here") == 1
     assert "rank 1 (" in said
     Run.open(out).find("last")
-
-
-def ranks_of(out):
-    """Process id -> rank of those that train a run."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().decode().split("\0")
-            values = (folder / "environ").read_bytes().decode().split("\0")
-        except OSError:  # it has ended meanwhile
-            continue
-        rank = [v for v in values if v.startswith("OMPI_COMM_WORLD_RANK=")]
-        if out in words and rank:
-            found[int(folder.name)] = int(rank[0].partition("=")[2])
-    return found

@@ -1,6 +1,7 @@
 """Several ranks train one model: it is that of one process, whatever they divide."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from minigrad import tensor
 from tests.tinygpt.distributed.training import arrays, config, distance, same_bytes, train
 from tinygpt.config import ConfigError
 from tinygpt.distributed.data_parallel import DataParallel
-from tinygpt.distributed.start import cut, parts_of
+from tinygpt.distributed.start import Joined, cut, parts_of
 from tinygpt.distributed.threads import together
 from tinygpt.distributed.zero import Zero
 from tinygpt.runs.run import Run
@@ -26,22 +27,31 @@ def alone(tiny_text, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
-def test_ranks_learn_what_one_process_learns(ranks, alone, tiny_text, tmp_path):
-    train(ranks, tmp_path / "run", config(tiny_text))
+def test_three_ranks_learn_what_one_process_learns(alone, tiny_text, tmp_path):
+    train(3, tmp_path / "run", config(tiny_text))
     assert 0 < distance(alone, tmp_path / "run") < 1e-6
 
 
-@pytest.mark.parametrize("optimizer, zero", [
-    ("adamw", False), ("muon", True), ("adamw8bit", True),
+@pytest.mark.parametrize("optimizer, steps, divided", [
+    ("adamw", 20, [(2, True), (4, False)]), ("muon", 20, [(2, False), (4, True)]),
+    ("adamw8bit", 5, [(2, True)]),
 ])
-def test_with_a_batch_for_each_rank_it_is_the_same_to_the_bit(
-    optimizer, zero, tiny_text, tmp_path
+def test_two_and_four_ranks_learn_the_same_bytes_as_one_process(
+    optimizer, steps, divided, tiny_text, tmp_path
 ):
-    asked = config(tiny_text, UNTIED, optimizer=optimizer, steps=5, clip=None)
+    asked = config(tiny_text, optimizer=optimizer, lr=1e-2, steps=steps)
     train(1, tmp_path / "alone", asked)
-    train(4, tmp_path / "four", asked.replace("training", zero=zero))
-    assert same_bytes(tmp_path / "alone", tmp_path / "four")
+    for ranks, zero in divided:
+        train(ranks, tmp_path / f"{ranks}", asked.replace("training", zero=zero))
+        assert same_bytes(tmp_path / "alone", tmp_path / f"{ranks}")
+
+
+def test_uneven_shares_are_added_to_the_same_bytes(tiny_text, tmp_path):
+    """Six batches by four: two, one, two and one.  A sixth is no power of two."""
+    asked = config(tiny_text, optimizer="muon", accumulation=6, steps=3)
+    for ranks in (1, 4):
+        train(ranks, tmp_path / f"{ranks}", asked)
+    assert same_bytes(tmp_path / "1", tmp_path / "4")
 
 
 def test_gradients_that_wait_for_backward_to_end_are_the_same(tiny_text, tmp_path):
@@ -216,6 +226,20 @@ def test_a_slower_rank_gets_fewer_batches(speeds, count, right):
     assert parts_of(speeds, count) == right
 
 
-def test_measured_shares_learn_the_same(alone, tiny_text, tmp_path):
-    train(2, tmp_path / "run", config(tiny_text, shares="measured"))
-    assert distance(alone, tmp_path / "run") < 1e-6
+def test_a_slower_machine_is_measured_and_takes_fewer_batches(
+    tiny_text, tmp_path, monkeypatch
+):
+    attach = Joined.attach
+
+    def slowed(self, session):
+        if self.rank == 1:
+            loss = session.objective.loss
+            session.objective.loss = lambda *args: (time.sleep(0.2), loss(*args))[1]
+        return attach(self, session)
+
+    monkeypatch.setattr(Joined, "attach", slowed)
+    asked = config(tiny_text, shares="measured", steps=3, accumulation=8, batch_size=1)
+    session = train(2, tmp_path / "run", asked)
+    assert len(session.group.share([_Batch(0.0)] * 8).batches) == 7  # of the quick one
+    train(1, tmp_path / "alone", asked)
+    assert distance(tmp_path / "alone", tmp_path / "run") < 1e-6

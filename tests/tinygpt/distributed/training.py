@@ -8,6 +8,7 @@ from tinygpt.distributed.start import Joined
 from tinygpt.distributed.threads import together
 from tinygpt.runs.run import Run
 from tinygpt.training.begin import begin, resume
+from tinygpt.training.group import ALONE
 from tinygpt.training.trainer import Trainer
 
 
@@ -30,10 +31,11 @@ def config(text, model=None, **training):
 def train(ranks, out, asked=None, change=None, stop_after=None):
     """Train a new run as `asked`, or go on with one.  Returns the first rank's session.
 
+    ranks: 1 is a process that knows of no group.
     stop_after: steps after which the first rank is asked to save and stop.
     """
     def work(communicator):
-        group = Joined(communicator)
+        group = Joined(communicator) if ranks > 1 else ALONE
         if communicator.rank:
             follow(group)
             return None
