@@ -1,4 +1,4 @@
-"""The pages in a real browser: two raters at once, by keyboard, killed in the middle, on a phone."""
+"""Its pages in a real browser: two raters at once, by keys, killed in the middle, on a phone."""
 
 import asyncio
 import base64
