@@ -44,7 +44,7 @@ class PolicyConfig:
     prompts, group: of one rollout, and answers to each prompt.  epochs: how often its answers are
         learned from.
     draws: how often as many prompts are drawn, at most, until so many are found whose answers
-        differ in reward; the others teach nothing (grpo.py).
+        differ in reward: of several draws these alone are learned from (grpo.py).
     temperature: by which the policy writes; its log-probabilities are of the same.
     beta: of the leash.  leash: where it is; "reward", or as a loss by an estimator.
     low, high: of the clip; high None: 0.28 of dapo, low of others.

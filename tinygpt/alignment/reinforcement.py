@@ -272,7 +272,7 @@ class Rollouts:
         counts = np.array([len(one.ids) for one in drawn])
         log_old = np.concatenate([one.log_pi for one in drawn])
         experience, usual = judged(
-            policy, rewards.reshape(policy.prompts, policy.group), counts, log_old, reference,
+            policy, rewards.reshape(-1, policy.group), counts, log_old, reference,
             values, self._usual,
         )
         self._answers = [
@@ -294,8 +294,10 @@ class Rollouts:
         self._usual = usual
 
     def _drawn(self) -> tuple[list[Conversation], list[Drawn], np.ndarray]:
-        """(prompts, answers to them, rewards of those): of prompts whose answers differ in reward,
-        as far as `draws` find them."""
+        """(prompts, answers to them, rewards of those).
+
+        Of several draws only prompts whose answers differ in reward, if there are any.
+        """
         objective, policy, rng = self._objective, self._objective.policy, self._rng
         data, group = objective.data.train, policy.group
         asked, drawn, rewards = list[Conversation](), list[Drawn](), np.zeros((0, group))
@@ -305,11 +307,11 @@ class Rollouts:
             written = [objective.read(more[i // group], one) for i, one in enumerate(answers)]
             found = objective.rewards(written, rng).reshape(-1, group)
             asked, drawn, rewards = asked + more, drawn + answers, np.concatenate([rewards, found])
-            differ = rewards.min(axis=1) < rewards.max(axis=1)
-            if differ.sum() >= policy.prompts:
+            differ = np.flatnonzero(rewards.min(axis=1) < rewards.max(axis=1))
+            if len(differ) >= policy.prompts:
                 break
-        # Those that differ first, and in the order in which they were drawn.
-        chosen = np.sort(np.argsort(~differ, kind="stable")[: policy.prompts]).tolist()
+        several = policy.draws > 1 and len(differ)
+        chosen = (differ if several else np.arange(len(asked)))[: policy.prompts].tolist()
         kept = [one for i in chosen for one in drawn[i * group : (i + 1) * group]]
         return [asked[i] for i in chosen], kept, rewards[chosen].reshape(-1)
 

@@ -105,12 +105,12 @@ def test_prompts_are_drawn_until_their_answers_differ(base, questions, tmp_path,
         batches = begin(asked, tmp_path / str(draws)).batches
         batch = next(batches)
         assert seen == [16] * min(draws, 4)  # four prompts, one of which differs, in each
-        groups = np.array([one["reward"] for one in batches._answers]).reshape(4, 4)
-        taught[draws] = int((groups.min(axis=1) < groups.max(axis=1)).sum())
-        assert len(batch.experience.counts) == 16
+        groups = np.array([one["reward"] for one in batches._answers]).reshape(-1, 4)
+        taught[draws] = int((groups.min(axis=1) < groups.max(axis=1)).sum()), len(groups)
+        assert len(batch.experience.counts) == groups.size
         prompts = {tuple(one["prompt"]) for one in batches._answers[:4]}
         assert len(prompts) == 1  # a group's answers are to one prompt
-    assert taught == {1: 1, 3: 3, 9: 4}
+    assert taught == {1: (1, 4), 3: (3, 3), 9: (4, 4)}
 
 
 def test_the_reference_of_a_lora_is_the_base(base, questions, tmp_path):
