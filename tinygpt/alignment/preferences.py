@@ -90,7 +90,7 @@ class Preferences(Finetuning):
         "chosen and rejected are log-probabilities of the answers, and both may fall."
     )
     answer = "pair"
-    Data = Choices
+    Data: ClassVar[Any] = Choices
 
     reference: np.ndarray | None = None  # (2 or 3, pairs) by the base
 
