@@ -100,8 +100,9 @@ def killed(base: str, times: int) -> tuple[int, bool]:
     from tinygpt.training.trainer import Trainer
 
     config = from_dict({
-        "objective": "reinforcement", "base": base, "data": {"source": "addition"},
-        "policy": {"algorithm": "ppo", "prompts": 4, "group": 4, "epochs": 2},
+        "objective": "reinforcement", "base": base,
+        "data": {"source": "addition", "count": 1000},  # read again after every kill
+        "policy": {"algorithm": "ppo", "prompts": 4, "group": 4, "draws": 2, "epochs": 2},
         "training": {"steps": 20 * times, "batch_size": 4, "checkpoint_every": 5,
                      "eval_every": None, "sample_every": None},
     })
