@@ -66,6 +66,9 @@ def feedback(model, prompts, against, rate, out, temperature, max_tokens, seed, 
             raise click.UsageError(
                 f"{shown(out)} asks for choices between two answers. Name another file with --out."
             )
+        if ties and store.kind == "ratings":
+            raise click.UsageError(f"{shown(out)} has ratings, among which are no ties. Leave "
+                                   "--ties out.")
         if agreement or export:
             _tell(store, export, ties, agreement)
             return

@@ -76,6 +76,8 @@ def test_answers_are_rated_and_exported(base, tmp_path, monkeypatch):
     result = call("--out", out, "--export", exported)
     assert "2 rated answers of 2 verdicts" in " ".join(result.output.split())
     assert [one.good for one in read_ratings(exported)] == [True, False]
+    with pytest.raises(UsageError, match="Leave --ties out"):
+        call("--out", out, "--export", exported, "--ties")
     Store(tmp_path / "pairs.sqlite").close()
     with pytest.raises(UsageError, match="asks for choices between two answers"):
         call("--out", tmp_path / "pairs.sqlite", "--rate")
