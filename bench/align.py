@@ -80,8 +80,8 @@ def on_addition(
         "objective": "reinforcement", "base": base, "data": {"source": "addition"},
         "policy": {"algorithm": algorithm, "rewards": [reward], "prompts": 64, "group": 8,
                    "draws": 4, "beta": 0.0},
-        "training": {"batch_size": 128, "steps": 600, "optimizer": "muon", "lr": 1e-3,
-                     "min_lr": 1e-4, "eval_every": None, "sample_every": None, **settings},
+        "training": {"batch_size": 128, "steps": 600, "optimizer": "muon", "lr": 5e-4,
+                     "min_lr": 5e-5, "eval_every": None, "sample_every": None, **settings},
     })
     session = begin(config, folder)
     objective: Any = session.objective
