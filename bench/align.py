@@ -5,9 +5,8 @@
     python -m bench align --addition BASE --kills 20   killed in rollouts and updates, same bytes
     python -m bench align --rollouts                   answers a second, beside PyTorch's generate
 
-BASE is made by
-
-    tinygpt train addition --out half --set training.eval_every=none     stopped at step 160
+BASE is made where it is not there: `tinygpt train addition`, stopped after 168 of 1,500 steps, when
+it answers 56 of 100 sums rightly.
 
 Controls run beside every claim: a random reward must leave a policy where it is, an inverted one
 must spoil it.
@@ -31,6 +30,7 @@ import numpy as np
 from bench import timing
 
 ALGORITHMS = ("reinforce", "rloo", "ppo", "grpo", "dr_grpo", "dapo")
+STOPPED = 168  # step of the supervised training
 CONTROLS = {"right": "exact", "random": "random", "inverted": "-1*exact"}
 WORKER = """
 import sys
@@ -56,6 +56,18 @@ def on_the_bandit(name: str) -> tuple[float, float]:
     return bandit.distance(exact), bandit.distance(sampled)
 
 
+def half_taught(folder: Path) -> None:
+    """Train a model that can half add, where none is."""
+    from tinygpt.config import load_config
+    from tinygpt.training.begin import begin
+    from tinygpt.training.trainer import Trainer
+
+    if folder.exists():
+        return
+    session = begin(load_config("addition", ["training.eval_every=none"]), folder)
+    Trainer(session, stops=[lambda: "enough" if session.state.step >= STOPPED else None]).run()
+
+
 def on_addition(
     base: str, algorithm: str, reward: str, folder: Path, settings: dict[str, Any]
 ) -> tuple[float, float, float]:
@@ -67,9 +79,9 @@ def on_addition(
     config = from_dict({
         "objective": "reinforcement", "base": base, "data": {"source": "addition"},
         "policy": {"algorithm": algorithm, "rewards": [reward], "prompts": 64, "group": 8,
-                   "beta": 0.0},
-        "training": {"batch_size": 512, "steps": 400, "optimizer": "muon", "lr": 2e-3,
-                     "min_lr": 2e-4, "eval_every": None, "sample_every": None, **settings},
+                   "draws": 4, "beta": 0.0},
+        "training": {"batch_size": 128, "steps": 600, "optimizer": "muon", "lr": 5e-4,
+                     "min_lr": 5e-5, "eval_every": None, "sample_every": None, **settings},
     })
     session = begin(config, folder)
     objective: Any = session.objective
@@ -88,8 +100,9 @@ def killed(base: str, times: int) -> tuple[int, bool]:
     from tinygpt.training.trainer import Trainer
 
     config = from_dict({
-        "objective": "reinforcement", "base": base, "data": {"source": "addition"},
-        "policy": {"algorithm": "ppo", "prompts": 4, "group": 4, "epochs": 2},
+        "objective": "reinforcement", "base": base,
+        "data": {"source": "addition", "count": 1000},  # read again after every kill
+        "policy": {"algorithm": "ppo", "prompts": 4, "group": 4, "draws": 2, "epochs": 2},
         "training": {"steps": 20 * times, "batch_size": 4, "checkpoint_every": 5,
                      "eval_every": None, "sample_every": None},
     })
@@ -178,6 +191,8 @@ def rollouts(config: str, answers: int, tokens: int, rounds: int) -> tuple[timin
 def command(addition, names, controls, settings, kills, timed, rounds):
     """Every algorithm on every task whose answer is known."""
     click.echo(timing.headline())
+    if addition is not None:
+        half_taught(Path(addition))
     if timed:
         ratio, peer = rollouts("B", 64, 64, rounds)
         click.echo(f"64 answers of 64 tokens, B: {ratio} times as fast as {peer}'s generate")

@@ -43,6 +43,7 @@ OBJECTIVES = {
     "seq2seq": "tinygpt.seq2seq.objective:Seq2Seq",
     "finetuning": "tinygpt.finetuning.objective:Finetuning",
     "preferences": "tinygpt.alignment.preferences:Preferences",
+    "ratings": "tinygpt.alignment.ratings:RatedAnswers",
     "reward": "tinygpt.alignment.reward_model:RewardTraining",
     "reinforcement": "tinygpt.alignment.reinforcement:Reinforcement",
     "distillation": "tinygpt.compression.distillation:Distillation",

@@ -94,6 +94,22 @@ class PreferencesConfig(AlignmentConfig):
 
 
 @dataclass(frozen=True)
+class RatingsConfig(AlignmentConfig):
+    """All of a training on rated answers, which is kto's."""
+
+    objective: str = "ratings"
+    data: PairsConfig = field(default_factory=PairsConfig)
+    preference: PreferenceConfig = field(default_factory=lambda: PreferenceConfig("kto"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.preference.loss == "kto", "preference.loss", self.preference.loss,
+                '"kto": the others learn from pairs')
+        require(self.preference.nll == 0, "preference.nll", self.preference.nll,
+                "0 with rated answers, of which some are bad")
+
+
+@dataclass(frozen=True)
 class JudgingConfig:
     """centring: weight of (r_w + r_l)^2, by which scores stay around 0."""
 

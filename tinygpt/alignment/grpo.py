@@ -17,6 +17,9 @@ question that all but one answer get right counts more than one that is open. *d
 alike, and room upwards, 1 + 0.28, that an unlikely token may use to become likelier.
 
 A group whose rewards are all equal has A = 0 and teaches nothing; a leash in the loss still pulls.
+Where many prompts are too easy or too hard most answers would be learned from in vain. DAPO draws
+prompts until it has enough whose answers differ ("dynamic sampling", policy.draws), and learns from
+these alone: answers are cheaper to write than to learn from.
 The loss is 0 at first by construction (rho = 1 and the advantages sum to 0): it diagnoses nothing.
 
 Source: Shao et al. 2024, eq. 3; Liu et al. 2025 (Dr. GRPO); Yu et al. 2025 (DAPO).

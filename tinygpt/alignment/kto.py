@@ -15,7 +15,8 @@ answers of the data that stand behind the prompt of another one: the mean of the
 0. No gradient goes through it. A batch of one answer has no other prompt, and so no z.
 
 Source: Ethayarajh et al. 2024, eq. 8 and section 4.1.
-Read next: preferences.py.
+Read next: preferences.py, which has a liked and a disliked answer in each pair; ratings.py, which
+has none.
 """
 
 from __future__ import annotations

@@ -43,6 +43,8 @@ class PolicyConfig:
 
     prompts, group: of one rollout, and answers to each prompt.  epochs: how often its answers are
         learned from.
+    draws: how often as many prompts are drawn, at most, until so many are found whose answers
+        differ in reward: of several draws these alone are learned from (grpo.py).
     temperature: by which the policy writes; its log-probabilities are of the same.
     beta: of the leash.  leash: where it is; "reward", or as a loss by an estimator.
     low, high: of the clip; high None: 0.28 of dapo, low of others.
@@ -55,6 +57,7 @@ class PolicyConfig:
     algorithm: Algorithm = "grpo"
     prompts: int = 16
     group: int = 8
+    draws: int = 1
     epochs: int = 1
     temperature: float = 1.0
     rewards: tuple[str, ...] = ("exact",)
@@ -70,7 +73,7 @@ class PolicyConfig:
     critic_clip: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "group", "epochs"):
+        for name in ("prompts", "group", "draws", "epochs"):
             require(getattr(self, name) >= 1, f"policy.{name}", getattr(self, name), "at least 1")
         for name in ("temperature", "seconds", "critic_clip"):
             require(getattr(self, name) > 0, f"policy.{name}", getattr(self, name), "above 0")

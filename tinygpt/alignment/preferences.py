@@ -90,7 +90,7 @@ class Preferences(Finetuning):
         "chosen and rejected are log-probabilities of the answers, and both may fall."
     )
     answer = "pair"
-    Data = Choices
+    Data: ClassVar[Any] = Choices
 
     reference: np.ndarray | None = None  # (2 or 3, pairs) by the base
 
@@ -149,23 +149,17 @@ class Preferences(Finetuning):
             base = nn.shared(base)
             adapt(base, self.config.method, None)
         model = reference_of(self.config, self.taught.tokenizer, base, say)
+        self.reference = np.array([self._scored(model, part) for part in self._referred()])
+
+    def _referred(self) -> list[list[Sample]]:
+        """What the reference is asked of, a row of `reference` each."""
         parts = [self.samples[0::2], self.samples[1::2]]
-        if self.config.preference.loss == "kto":
-            parts.append(self._mismatched)
-        self.reference = np.array([self._scored(model, part) for part in parts])
+        return [*parts, self._mismatched] if self.config.preference.loss == "kto" else parts
 
     @cached_property
     def _mismatched(self) -> list[Sample]:
         """Each prompt with the chosen answer of the next pair (kto.py)."""
-        chosen, context = self.samples[0::2], self.config.model.context
-        following = [*chosen[1:], *chosen[:1]]
-        found = []
-        for one, other in zip(chosen, following, strict=True):
-            ids, answer = one.ids[: -int(one.learned.sum())], other.ids[other.learned]
-            answer = answer[: context + 1 - len(ids)]  # as much as there is room for
-            learned = np.arange(len(ids) + len(answer)) >= len(ids)
-            found.append(Sample(np.concatenate([ids, answer]), learned))
-        return found
+        return mismatched(self.samples[0::2], self.config.model.context)
 
     def _scored(self, model: LanguageModel, samples: Sequence[Sample]) -> list[float]:
         """Log-probabilities of answers, one after the other."""
@@ -173,7 +167,7 @@ class Preferences(Finetuning):
         with evaluating(model):
             for at in range(0, len(samples), self.config.training.batch_size):
                 part = samples[at : at + self.config.training.batch_size]
-                found += _summed(model, batch_of([[one] for one in part])).tolist()
+                found += summed(model, batch_of([[one] for one in part])).tolist()
         return found
 
     def steps_of(self, epochs: float) -> int:
@@ -231,7 +225,7 @@ class Preferences(Finetuning):
         if batch.others is not None:
             others, reference = batch.others
             with evaluating(model):
-                expected = expectation(_summed(model, others) - reference)
+                expected = expectation(summed(model, others) - reference)
         liked, disliked = (
             kto(gains, np.full(batch.weight, good), expected, how.strength)
             for gains, good in zip(pairs.gains, (True, False), strict=True)
@@ -355,5 +349,17 @@ def prompt_of(conversation: Conversation) -> list[dict[str, str]]:
     return [{"role": m.role, "content": m.content} for m in conversation.messages[:-1]]
 
 
-def _summed(model: LanguageModel, batch: AnswerBatch) -> np.ndarray:
+def mismatched(samples: Sequence[Sample], context: int) -> list[Sample]:
+    """Each prompt with the answer to the next one, as much of it as there is room for."""
+    found = []
+    for one, other in zip(samples, [*samples[1:], *samples[:1]], strict=True):
+        ids, answer = one.ids[: -int(one.learned.sum())], other.ids[other.learned]
+        answer = answer[: context + 1 - len(ids)]
+        learned = np.arange(len(ids) + len(answer)) >= len(ids)
+        found.append(Sample(np.concatenate([ids, answer]), learned))
+    return found
+
+
+def summed(model: LanguageModel, batch: AnswerBatch) -> np.ndarray:
+    """(B,) log-probabilities of a batch's answers."""
     return sums(token_scores(model, batch), counts_of(batch)).data

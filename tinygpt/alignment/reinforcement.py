@@ -266,17 +266,13 @@ class Rollouts:
 
     def _roll_out(self) -> None:
         objective, policy, rng = self._objective, self._objective.policy, self._rng
-        data = objective.data.train
-        asked = [data[i] for i in rng.integers(0, len(data), policy.prompts)]
-        drawn = objective.draw(self._model, asked, policy.group, rng)
-        written = [objective.read(asked[i // policy.group], one) for i, one in enumerate(drawn)]
-        rewards = objective.rewards(written, rng)
+        asked, drawn, rewards = self._drawn()
         rows = self._rows(asked, drawn)
         reference, values = self._seen_by(rows)
         counts = np.array([len(one.ids) for one in drawn])
         log_old = np.concatenate([one.log_pi for one in drawn])
         experience, usual = judged(
-            policy, rewards.reshape(policy.prompts, policy.group), counts, log_old, reference,
+            policy, rewards.reshape(-1, policy.group), counts, log_old, reference,
             values, self._usual,
         )
         self._answers = [
@@ -296,6 +292,28 @@ class Rollouts:
             order = rng.permutation(len(drawn)).tolist()
             self._left += [order[at : at + size] for at in range(0, len(order), size)]
         self._usual = usual
+
+    def _drawn(self) -> tuple[list[Conversation], list[Drawn], np.ndarray]:
+        """(prompts, answers to them, rewards of those).
+
+        Of several draws only prompts whose answers differ in reward, if there are any.
+        """
+        objective, policy, rng = self._objective, self._objective.policy, self._rng
+        data, group = objective.data.train, policy.group
+        asked, drawn, rewards = list[Conversation](), list[Drawn](), np.zeros((0, group))
+        for _ in range(policy.draws):
+            more = [data[i] for i in rng.integers(0, len(data), policy.prompts)]
+            answers = objective.draw(self._model, more, group, rng)
+            written = [objective.read(more[i // group], one) for i, one in enumerate(answers)]
+            found = objective.rewards(written, rng).reshape(-1, group)
+            asked, drawn, rewards = asked + more, drawn + answers, np.concatenate([rewards, found])
+            differ = np.flatnonzero(rewards.min(axis=1) < rewards.max(axis=1))
+            if len(differ) >= policy.prompts:
+                break
+        several = policy.draws > 1 and len(differ)
+        chosen = (differ if several else np.arange(len(asked)))[: policy.prompts].tolist()
+        kept = [one for i in chosen for one in drawn[i * group : (i + 1) * group]]
+        return [asked[i] for i in chosen], kept, rewards[chosen].reshape(-1)
 
     def _rows(self, asked: Sequence[Conversation], drawn: Sequence[Drawn]) -> list[Sample]:
         tokenizer, form = self._objective.taught

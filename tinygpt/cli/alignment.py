@@ -25,7 +25,8 @@ EPOCHS = 1.0  # of pairs, unless training.steps or data.epochs is set
               help="From pairs: the first five. A reward model of pairs: reward. From rewards of "
               "its own answers: the rest.")
 @click.option("--data", multiple=True, callback=one_text, metavar="FILE",
-              help="Pairs (.jsonl of prompt, chosen, rejected), or conversations to be rewarded.")
+              help="Pairs (.jsonl of prompt, chosen, rejected), of kto rated answers too (prompt, "
+              "completion, label), or conversations to be rewarded.")
 @click.option("--task", type=click.Choice(["addition", "world", "couplets"]),
               help="Questions with known answers, in the place of --data.")
 @click.option("--reward", "rewards", multiple=True, metavar="RULE",
@@ -72,10 +73,13 @@ def align(base, method, data, task, rewards, out, adapter, rank, beta, epochs, p
 def _config(base, data, method, adapter, rewards, changes):
     """The configuration of a new run."""
     from tinygpt.config import from_dict, override
+    from tinygpt.text.preferences import holds_ratings
 
     values = {"base": base, "method": {"name": adapter}}
     if method in PAIRS:
-        values |= {"objective": "preferences", "preference": {"loss": method}}
+        rated = method == "kto" and data is not None and holds_ratings(data)
+        objective = "ratings" if rated else "preferences"
+        values |= {"objective": objective, "preference": {"loss": method}}
     elif method == "reward":
         values |= {"objective": "reward"}
     else:

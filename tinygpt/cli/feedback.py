@@ -1,4 +1,4 @@
-"""`tinygpt feedback`: two answers at a time for people to compare, and what they said.
+"""`tinygpt feedback`: answers for people to compare or to rate, and what they said.
 
 Imports stand inside the functions, so that `--help` is quick.
 """
@@ -18,6 +18,8 @@ from tinygpt.cli.paths import ModelPlace, Place
               help="A prompt on each line, or .jsonl with \"prompt\".")
 @click.option("--against", type=ModelPlace(), metavar="RUN",
               help="Another model for the second answer.")
+@click.option("--rate", is_flag=True,
+              help="Ask for a thumb up or down for one answer at a time, in the place of two.")
 @click.option("--out", default="feedback.sqlite", type=Place(dir_okay=False), show_default=True,
               help="File that all is kept in; one that is there goes on.")
 @click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0,
@@ -30,15 +32,16 @@ from tinygpt.cli.paths import ModelPlace, Place
               help="Address to listen at; 0.0.0.0 is every one of this machine, and needs a key.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @click.option("--export", type=Place(dir_okay=False), metavar="FILE",
-              help="Write the pairs for `tinygpt align`, without names, and end.")
+              help="Write the pairs (ratings) for `tinygpt align`, without names, and end.")
 @click.option("--ties", is_flag=True, help="Export ties, too.")
 @click.option("--agreement", is_flag=True, help="Say how far raters agree, and end.")
-def feedback(model, prompts, against, out, temperature, max_tokens, seed, host, port, export, ties,
-             agreement):
-    """Let people compare two answers at a time, on a page.
+def feedback(model, prompts, against, rate, out, temperature, max_tokens, seed, host, port, export,
+             ties, agreement):
+    """Let people compare two answers at a time, or rate one, on a page.
 
     \b
     tinygpt feedback answers --prompts prompts.txt
+    tinygpt feedback answers --prompts prompts.txt --rate
     tinygpt feedback --out feedback.sqlite --agreement
     tinygpt feedback --out feedback.sqlite --export pairs.jsonl
     """
@@ -54,22 +57,31 @@ def feedback(model, prompts, against, out, temperature, max_tokens, seed, host, 
         raise click.UsageError(
             "which model is to be judged, and on what? As in: tinygpt feedback RUN --prompts FILE."
         )
-    made = None if there else _pairs(model, against, prompts, temperature, max_tokens, seed)
+    kind, made = "ratings" if rate else "pairs", None
+    if not there:
+        made = _drawn(kind, model, against, prompts, temperature, max_tokens, seed)
     store = Store(out)
     try:
+        if rate and there and store.kind != kind:
+            raise click.UsageError(
+                f"{shown(out)} asks for choices between two answers. Name another file with --out."
+            )
+        if ties and store.kind == "ratings":
+            raise click.UsageError(f"{shown(out)} has ratings, among which are no ties. Leave "
+                                   "--ties out.")
         if agreement or export:
             _tell(store, export, ties, agreement)
             return
         if made is not None:
-            store.add(made, seed)
+            store.add(made, seed, kind)
         _serve(store, host, port)
     finally:
         store.close()
 
 
-def _pairs(model, against, prompts, temperature, most, seed):
+def _drawn(kind, model, against, prompts, temperature, most, seed):
     from tinygpt.errors import UserError
-    from tinygpt.feedback.pairs import Writer, draw_pairs, read_prompts
+    from tinygpt.feedback.pairs import Writer, draw_pairs, draw_single, read_prompts
     from tinygpt.finetuning.rendering import form_for
     from tinygpt.screens.console import Progress, warn
     from tinygpt.weights.open import form_of, open_model
@@ -84,6 +96,9 @@ def _pairs(model, against, prompts, temperature, most, seed):
                 raise UserError(f"{one} was not taught to answer. Give the --out folder of a "
                                 "`tinygpt finetune`.")
             writers.append(Writer(opened, tokenizer, form_for(tokenizer, form, None)))
+        if kind == "ratings":
+            busy(f"answers to {len(asked)} prompts")
+            return draw_single(writers, asked, temperature, most, seed)
         busy(f"two answers to each of {len(asked)} prompts")
         made, alike = draw_pairs(writers, asked, temperature, most, seed)
     if alike:
@@ -96,7 +111,7 @@ def _tell(store, export, ties, agreement):
     from pathlib import Path
 
     from tinygpt.feedback.agreement import report
-    from tinygpt.feedback.export import exported
+    from tinygpt.feedback.export import exported, exported_ratings
     from tinygpt.screens.console import Screen
     from tinygpt.storage.durable import replace_file
 
@@ -105,9 +120,11 @@ def _tell(store, export, ties, agreement):
         for line in report(verdicts):
             Screen().say(line)
     if export:
-        text = exported(store.items(), verdicts, ties)
+        items, rated = store.items(), store.kind == "ratings"
+        text = exported_ratings(items, verdicts) if rated else exported(items, verdicts, ties)
         replace_file(Path(export), text)
-        Screen().say(f"{export}: {text.count(chr(10))} pairs of {len(verdicts)} verdicts")
+        what = "rated answers" if rated else "pairs"
+        Screen().say(f"{export}: {text.count(chr(10))} {what} of {len(verdicts)} verdicts")
 
 
 def _serve(store, host, port):
@@ -123,13 +140,14 @@ def _serve(store, host, port):
 
     async def run():
         server = await FeedbackServer.listen(
-            store, Gate(key=key, free=set(files())), Limits(), host, port
+            store, Gate(key=key, free=set(files(store.kind))), Limits(), host, port
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
         where = f"http://{address_of(host)}:{server.port}/" + (f"#key={key}" if key else "")
-        click.echo(f"{len(store.items())} pairs to compare at {where}", err=True)
+        what = "answers to rate" if store.kind == "ratings" else "pairs to compare"
+        click.echo(f"{len(store.items())} {what} at {where}", err=True)
         click.echo("Ctrl-C ends it; the same command goes on.", err=True)
         sys.stderr.flush()
         await server.serve()

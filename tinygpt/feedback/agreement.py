@@ -28,7 +28,7 @@ from tinygpt.evaluation.agreement import kappa
 from tinygpt.feedback.store import Verdict
 
 DRAWS = 1000
-Marks = Mapping[int, Mapping[str, str]]  # item -> rater -> "a", "b" or "tie"
+Marks = Mapping[int, Mapping[str, str]]  # item -> rater -> "a", "b", "good", "bad" or "tie"
 
 
 class Measured(NamedTuple):
@@ -97,10 +97,15 @@ def report(verdicts: Sequence[Verdict]) -> list[str]:
     alpha = with_interval(krippendorff, shared)
     if alpha is not None:
         lines.append(f"all together, Krippendorff's alpha {alpha}")
-    sides = [one.preferred == one.left for one in verdicts if one.preferred is not None]
+    sure = [one for one in verdicts if one.preferred is not None]
+    sides = [one.preferred == one.left for one in sure if one.left]
     bias = with_interval(lambda x: float(np.mean(x)), sides)
     if bias is not None:
         lines.append(f"the left answer was preferred in a share of {bias}; 0.5 is no bias")
+    rated = [one.preferred == "good" for one in sure if not one.left]
+    liked = with_interval(lambda x: float(np.mean(x)), rated)
+    if liked is not None:
+        lines.append(f"answers were called good in a share of {liked}")
     for number, rater in enumerate(raters, 1):
         halves = drift(rater, verdicts, marks)
         if halves is not None:

@@ -1,4 +1,4 @@
-"""Verdicts as pairs to learn from, without a name and without a code.
+"""Verdicts as pairs, or as rated answers, to learn from: without a name and without a code.
 
 Read next: ../text/preferences.py, which reads them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinygpt.feedback.agreement import marks_of
-from tinygpt.feedback.pairs import as_line
+from tinygpt.feedback.pairs import as_line, as_rated
 from tinygpt.feedback.store import Item, Verdict
 
 
@@ -28,4 +28,16 @@ def exported(items: Sequence[Item], verdicts: Sequence[Verdict], ties: bool) -> 
             lines.append(as_line(item.prompt, item.b, item.a, False))
         elif said and ties:
             lines.append(as_line(item.prompt, item.a, item.b, True))
+    return "".join(lines)
+
+
+def exported_ratings(items: Sequence[Item], verdicts: Sequence[Verdict]) -> str:
+    """A line for each answer that was rated, by what most say of it; none where as many say the
+    one as the other."""
+    marks, lines = marks_of(verdicts), []
+    for item in items:
+        said = list(marks.get(item.id, {}).values())
+        good, bad = said.count("good"), said.count("bad")
+        if good != bad:
+            lines.append(as_rated(item.prompt, item.a, good > bad))
     return "".join(lines)

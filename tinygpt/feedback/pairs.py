@@ -1,4 +1,5 @@
-"""Two different answers to each prompt, drawn from one model or from two.
+"""Answers to each prompt, drawn from one model or from two: two different ones to be compared, or
+one of each model to be rated.
 
 Read next: server.py.
 """
@@ -93,7 +94,30 @@ def draw_pairs(
     return [found[i] for i in sorted(found)], [prompts[i] for i in left]
 
 
+def draw_single(
+    writers: Sequence[Writer], prompts: Sequence[str], temperature: float, most: int, seed: int
+) -> list[tuple[str, str]]:
+    """(prompt, answer) of each writer to each prompt; an empty answer, and one that another writer
+    gave as well, is left out.  As `draw_pairs` otherwise."""
+    rng, sampling = np.random.default_rng(seed), Sampling(temperature=temperature)
+    asked: list[Messages] = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    found: dict[tuple[str, str], None] = {}
+    for writer in writers:
+        drawn = answers(*writer, asked, max_tokens=most, sampling=sampling, rng=rng)
+        both = zip(prompts, drawn, strict=True)
+        found.update({(prompt, one.text): None for prompt, one in both if one.text.strip()})
+    if not found:
+        raise UserError("all answers are empty: there is nothing to rate. Raise --temperature.")
+    return list(found)
+
+
 def as_line(prompt: str, chosen: str, rejected: str, tie: bool) -> str:
     """A pair as a line of .jsonl (../text/preferences.py)."""
     values: dict[str, object] = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
     return json.dumps({**values, **({"tie": True} if tie else {})}, ensure_ascii=False) + "\n"
+
+
+def as_rated(prompt: str, answer: str, good: bool) -> str:
+    """A rated answer as a line of .jsonl (../text/preferences.py)."""
+    values = {"prompt": prompt, "completion": answer, "label": good}
+    return json.dumps(values, ensure_ascii=False) + "\n"

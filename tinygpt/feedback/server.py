@@ -1,9 +1,11 @@
-"""The page on which people compare answers, and what it asks.
+"""The page on which people compare answers, or rate them, and what it asks.
 
-    /                   the page
+    /                   the page, compare.html or rate.html
     /feedback/enter     a code and consent -> how far they are
-    /feedback/next      the next two answers, blind: which model wrote which is not in what is sent
-    /feedback/judge     left, right or tie, reasons, a note -> kept, and the next two
+    /feedback/next      the next two answers, blind: which model wrote which is not in what is sent;
+                        or the next one
+    /feedback/judge     left, right or tie (good, bad or unsure), reasons, a note -> kept, and what
+                        is next
     /feedback/undo      the last verdict is taken back and its answers are shown again
 
 The connections are those of ../serving: its limits, its gate, its way of refusing.
@@ -41,7 +43,7 @@ JUDGE: Schema = {
     "type": "object", "required": ["code", "item", "choice"], "additionalProperties": False,
     "properties": {
         "code": CODE, "item": {"type": "integer", "minimum": 1},
-        "choice": {"type": "string", "enum": list(CHOICES)},
+        "choice": {"type": "string", "enum": [one for kind in CHOICES.values() for one in kind]},
         "reasons": {"type": "array", "maxItems": len(REASONS), "default": [],
                     "items": {"type": "string", "enum": list(REASONS)}},
         "note": {**TEXT, "maxLength": 2000, "default": ""},
@@ -51,9 +53,12 @@ JUDGE: Schema = {
 Handler = Callable[[Request], dict[str, Any]]
 
 
-def files() -> dict[str, File]:
+PAGES = {"pairs": "compare.html", "ratings": "rate.html"}
+
+
+def files(kind: str = "pairs") -> dict[str, File]:
     """The page's, by address."""
-    return files_of(FOLDER, {"feedback.html": "/"})
+    return files_of(FOLDER, {PAGES[kind]: "/"})
 
 
 class FeedbackServer:
@@ -68,7 +73,7 @@ class FeedbackServer:
     def __init__(self, store: Store, gate: Gate, limits: Limits):
         self.limits, self.draining = limits, False
         self.connections: set[Connection] = set()
-        self._store, self._gate, self._files = store, gate, files()
+        self._store, self._gate, self._files = store, gate, files(store.kind)
         self._stop = asyncio.Event()
         self._asked: dict[str, Handler] = {
             "/feedback/enter": self._enter, "/feedback/next": self._next,
@@ -156,6 +161,8 @@ class FeedbackServer:
         code = self._who(asked)
         if self._store.item(asked["item"]) is None:
             raise Refusal(404, f"there is no item {asked['item']}.", "not_found")
+        if asked["choice"] not in CHOICES[self._store.kind]:
+            raise Refusal(400, f"here a choice is one of: {', '.join(CHOICES[self._store.kind])}.")
         self._store.judge(code, asked["item"], asked["choice"], asked.get("reasons", ()),
                           asked.get("note", ""), asked.get("seconds", 0.0))
         return self._shown(code, None)
@@ -172,14 +179,16 @@ class FeedbackServer:
         return code
 
     def _shown(self, code: str, item: Item | None) -> dict[str, Any]:
-        """What the page shows: two answers, or none when all is done.
+        """What the page shows: two answers, or one, or none when all is done.
 
         item: None for the next one.
         """
         item = item or self._store.next(code)
         done, count = self._store.progress(code)
         found: dict[str, Any] = {"done": done, "count": count}
-        if item is not None:
+        if item is not None and self._store.kind == "ratings":
+            found |= {"item": item.id, "prompt": item.prompt, "answer": item.a}
+        elif item is not None:
             sides = (item.a, item.b) if self._store.left(code, item.id) == "a" else (item.b, item.a)
             found |= {"item": item.id, "prompt": item.prompt, "left": sides[0], "right": sides[1]}
         return found

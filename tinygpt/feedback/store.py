@@ -1,6 +1,6 @@
 """What was judged, in one SQLite file: it survives a kill at any time, and several raters at once.
 
-    items      a prompt and two answers, a and b
+    items      a prompt and two answers, a and b; of ratings a alone
     raters     a code that somebody chose, and when they consented
     verdicts   who preferred what, which answer stood left, why, and how long it took
 
@@ -25,7 +25,7 @@ from typing import NamedTuple
 from tinygpt.errors import UserError
 from tinygpt.storage.paths import shown
 
-CHOICES = ("left", "right", "tie")
+CHOICES = {"pairs": ("left", "right", "tie"), "ratings": ("good", "bad", "unsure")}
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS items (
@@ -42,16 +42,17 @@ CREATE TABLE IF NOT EXISTS verdicts (
 
 @dataclass(frozen=True)
 class Item:
-    """A prompt and two answers to it."""
+    """A prompt and two answers to it, or one that is rated, a."""
 
     id: int
     prompt: str
     a: str
-    b: str
+    b: str = ""
 
 
 class Verdict(NamedTuple):
-    """left: "a" or "b", which answer stood there.  preferred: "a", "b", or None for a tie."""
+    """left: "a" or "b", which answer stood there; "" of a rating.
+    preferred: "a" or "b", of a rating "good" or "bad"; None for a tie, or who was unsure."""
 
     rater: str
     item: int
@@ -89,12 +90,20 @@ class Store:
 
     # Items.
 
-    def add(self, items: Iterable[tuple[str, str, str]], seed: int) -> None:
-        """Put (prompt, a, b) in, in one piece."""
+    def add(self, items: Iterable[tuple[str, ...]], seed: int, kind: str = "pairs") -> None:
+        """Put (prompt, a, b) in, of "ratings" (prompt, a), in one piece."""
+        rows = [(*item, "")[:3] for item in items]
         with self._db:
             self._db.execute("BEGIN")
             self._db.execute("INSERT OR IGNORE INTO facts VALUES ('seed', ?)", (str(seed),))
-            self._db.executemany("INSERT INTO items (prompt, a, b) VALUES (?, ?, ?)", items)
+            self._db.execute("INSERT OR IGNORE INTO facts VALUES ('kind', ?)", (kind,))
+            self._db.executemany("INSERT INTO items (prompt, a, b) VALUES (?, ?, ?)", rows)
+
+    @property
+    def kind(self) -> str:
+        """What is asked: for a choice between "pairs", or for "ratings" of single answers."""
+        found = self._db.execute("SELECT value FROM facts WHERE name = 'kind'").fetchone()
+        return "pairs" if found is None else str(found[0])  # files of before know no other
 
     def items(self) -> list[Item]:
         """All of them, in order."""
@@ -141,10 +150,14 @@ class Store:
     def judge(
         self, code: str, item: int, choice: str, reasons: Sequence[str], note: str, seconds: float
     ) -> None:
-        """Keep a verdict; one that is there already stays as it is (a page that sent it twice)."""
-        left = self.left(code, item)
+        """Keep a verdict; one that is there already stays as it is (a page that sent it twice).
+
+        choice: one of CHOICES of this kind.
+        """
+        left = self.left(code, item) if self.kind == "pairs" else ""
         right = "b" if left == "a" else "a"
-        preferred = {"left": left, "right": right, "tie": None}[choice]
+        named: dict[str, str | None] = {"left": left, "right": right, "tie": None, "unsure": None}
+        preferred = named.get(choice, choice)
         self._db.execute(
             "INSERT OR IGNORE INTO verdicts (rater, item, left, preferred, reasons, note, seconds, "
             "at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -89,6 +89,30 @@ def test_a_run_stopped_in_mid_rollout_ends_in_the_same_bytes(
     assert final_bytes(tmp_path / "stopped") == final_bytes(tmp_path / "whole")
 
 
+def test_prompts_are_drawn_until_their_answers_differ(base, questions, tmp_path, monkeypatch):
+    """The rule likes answers to every fourth prompt by a coin, and none to the others."""
+    seen = []
+
+    def rule(pattern, texts, seconds):
+        seen.append(len(texts))
+        return [float(i // 4 % 4 == 0 and i % 2) for i in range(len(texts))]
+
+    monkeypatch.setattr("tinygpt.alignment.rewards.run_pattern", rule)
+    taught = {}
+    for draws in (1, 3, 9):
+        seen.clear()
+        asked = config(base, questions, policy={"draws": draws})
+        batches = begin(asked, tmp_path / str(draws)).batches
+        batch = next(batches)
+        assert seen == [16] * min(draws, 4)  # four prompts, one of which differs, in each
+        groups = np.array([one["reward"] for one in batches._answers]).reshape(-1, 4)
+        taught[draws] = int((groups.min(axis=1) < groups.max(axis=1)).sum()), len(groups)
+        assert len(batch.experience.counts) == groups.size
+        prompts = {tuple(one["prompt"]) for one in batches._answers[:4]}
+        assert len(prompts) == 1  # a group's answers are to one prompt
+    assert taught == {1: (1, 4), 3: (3, 3), 9: (4, 4)}
+
+
 def test_the_reference_of_a_lora_is_the_base(base, questions, tmp_path):
     session = begin(config(base, questions, method="lora", lr=1e-2), tmp_path / "run")
     model, _ = open_model(base)

@@ -1,4 +1,4 @@
-"""The page in a real browser: two raters at once, by keyboard, killed in the middle, on a phone."""
+"""Its pages in a real browser: two raters at once, by keys, killed in the middle, on a phone."""
 
 import asyncio
 import base64
@@ -59,9 +59,9 @@ class Room:
         return content
 
 
-def made(path, count=200):
+def made(path, count=200, kind="pairs"):
     store = Store(path)
-    store.add(ITEMS[:count], seed=3)
+    store.add([item[: 3 if kind == "pairs" else 2] for item in ITEMS[:count]], 3, kind)
     store.close()
     return path
 
@@ -95,6 +95,19 @@ def test_what_is_wrong_is_said(room):
     assert room.ask("/feedback/undo", code="mia")["done"] == 0
 
 
+def test_one_answer_is_rated_and_choices_are_of_its_kind(tmp_path):
+    room = Room(made(tmp_path / "feedback.sqlite", 2, "ratings"))
+    shown = room.ask("/feedback/enter", code="mia", consent=True)
+    assert set(shown) == {"done", "count", "item", "prompt", "answer"}
+    refused = room.ask("/feedback/judge", 400, code="mia", item=shown["item"], choice="left")
+    assert "good, bad, unsure" in refused["error"]["message"]
+    for choice in ("good", "unsure"):
+        shown = room.ask("/feedback/judge", code="mia", item=shown["item"], choice=choice)
+        shown = shown if "item" in shown else room.ask("/feedback/undo", code="mia")
+    assert (shown["done"], set(shown) >= {"answer"}) == (1, True)
+    room.stop()
+
+
 def test_a_key_is_asked_for_where_others_can_come(tmp_path):
     gate = Gate(key="tg-of-this-file", free=set(files()))
     room = Room(made(tmp_path / "feedback.sqlite", 4), gate)
@@ -111,7 +124,7 @@ def enter(page, room, code):
     page.press("Tab")
     page.press(" ", " ")
     page.press("Enter", "\r")
-    page.until("!document.querySelector('#pair').hidden")
+    page.until("!document.querySelector('#asked').hidden")
 
 
 def progress(page):
@@ -131,8 +144,9 @@ def violations(page):
 
 @needs_browser
 @pytest.mark.skipif(not AXE.exists(), reason="axe.min.js is not here: AXE names it")
-def test_no_screen_of_it_shuts_anybody_out(tmp_path):
-    room, page = Room(made(tmp_path / "feedback.sqlite", 2)), Browser(tmp_path / "browser")
+@pytest.mark.parametrize("kind", ["pairs", "ratings"])
+def test_no_screen_of_it_shuts_anybody_out(tmp_path, kind):
+    room, page = Room(made(tmp_path / "feedback.sqlite", 2, kind)), Browser(tmp_path / "browser")
     page.open(room.url)
     for scheme in ("light", "dark"):
         page.do("Emulation.setEmulatedMedia",
@@ -184,25 +198,55 @@ def test_it_is_used_by_keyboard_taken_back_and_runs_nothing(tmp_path):
 
 
 @needs_browser
-def test_it_fits_a_phone(tmp_path):
-    room, page = Room(made(tmp_path / "feedback.sqlite", 3)), Browser(tmp_path / "browser")
+def test_ratings_are_given_by_keyboard_and_taken_back(tmp_path):
+    path = made(tmp_path / "feedback.sqlite", 3, "ratings")
+    room, page = Room(path), Browser(tmp_path / "browser")
+    enter(page, room, "mia")
+    answer = "document.querySelector('#answer').textContent"
+    said = {}
+    for done, key in enumerate("123", 1):
+        said[page.run(answer)] = key
+        page.press(key, key)
+        page.until(f"document.querySelector('#count').textContent == '{done} of 3'")
+    page.until("!document.querySelector('#end').hidden")
+    page.press("u", "u")
+    page.until("document.querySelector('#count').textContent == '2 of 3'")
+    assert said[page.run(answer)] == "3" and HOSTILE in page.run(answer)  # as text
+    page.run("document.querySelector('[data-choice=bad]').click()")
+    page.until("!document.querySelector('#end').hidden")
+    assert page.run("window.hit") is None
+    page.close()
+    room.stop()
+    store = Store(path)
+    marks = {item.a: said[item.a] for item in store.items()}
+    wanted = {"1": "good", "2": "bad", "3": "bad"}
+    assert {one.item: one.preferred for one in store.verdicts()} == {
+        item.id: wanted[marks[item.a]] for item in store.items()
+    }
+    store.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("kind", ["pairs", "ratings"])
+def test_it_fits_a_phone(tmp_path, kind):
+    room, page = Room(made(tmp_path / "feedback.sqlite", 3, kind)), Browser(tmp_path / "browser")
     page.do("Emulation.setDeviceMetricsOverride", width=360, height=640, deviceScaleFactor=2,
             mobile=True)
     enter(page, room, "mia")
     assert page.run("document.documentElement.scrollWidth <= 360")
-    small = page.run("[...document.querySelectorAll('#pair button')].filter(b => "
+    small = page.run("[...document.querySelectorAll('#asked button')].filter(b => "
                      "b.getBoundingClientRect().height < 44).length")
     assert small == 0
     if folder := os.environ.get("SHOTS"):
         for name in ("phone",):
             data = page.do("Page.captureScreenshot")["data"]
-            Path(folder, f"{name}.png").write_bytes(base64.b64decode(data))
+            Path(folder, f"{kind}-{name}.png").write_bytes(base64.b64decode(data))
         page.do("Emulation.clearDeviceMetricsOverride")
         page.do("Emulation.setDeviceMetricsOverride", width=1100, height=760,
                 deviceScaleFactor=1, mobile=False)
         page.run("document.querySelector('#why').open = true")
         data = page.do("Page.captureScreenshot")["data"]
-        Path(folder, "wide.png").write_bytes(base64.b64decode(data))
+        Path(folder, f"{kind}-wide.png").write_bytes(base64.b64decode(data))
     page.close()
     room.stop()
 

@@ -2,6 +2,7 @@
 
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner
 
 from tinygpt.cli.feedback import feedback
@@ -9,7 +10,7 @@ from tinygpt.errors import UserError
 from tinygpt.feedback.pairs import read_prompts
 from tinygpt.feedback.store import Store
 from tinygpt.text.files import DataError
-from tinygpt.text.preferences import read_pairs
+from tinygpt.text.preferences import read_pairs, read_ratings
 
 
 def call(*arguments):
@@ -60,9 +61,29 @@ def test_answers_that_are_all_alike_are_refused(base, tmp_path):
     assert not (tmp_path / "f").exists()
 
 
-def test_what_is_missing_is_said(tmp_path):
-    from click import UsageError
+def test_answers_are_rated_and_exported(base, tmp_path, monkeypatch):
+    prompts, out = tmp_path / "prompts.txt", tmp_path / "feedback.sqlite"
+    prompts.write_text("say cat hat\nsay dog mat\n")
+    monkeypatch.setattr("tinygpt.cli.feedback._serve", lambda *given: None)
+    call(base, "--prompts", prompts, "--rate", "--out", out, "--max-tokens", 12)
+    store = Store(out)
+    assert store.kind == "ratings" and len(store.items()) == 2
+    store.consent("mia")
+    for item, choice in zip(store.items(), ("good", "bad"), strict=True):
+        store.judge("mia", item.id, choice, (), "", 1.0)
+    store.close()
+    exported = tmp_path / "ratings.jsonl"
+    result = call("--out", out, "--export", exported)
+    assert "2 rated answers of 2 verdicts" in " ".join(result.output.split())
+    assert [one.good for one in read_ratings(exported)] == [True, False]
+    with pytest.raises(UsageError, match="Leave --ties out"):
+        call("--out", out, "--export", exported, "--ties")
+    Store(tmp_path / "pairs.sqlite").close()
+    with pytest.raises(UsageError, match="asks for choices between two answers"):
+        call("--out", tmp_path / "pairs.sqlite", "--rate")
 
+
+def test_what_is_missing_is_said(tmp_path):
     for arguments in (("--out", tmp_path / "none", "--agreement"), ("--out", tmp_path / "none")):
         with pytest.raises(UsageError):
             call(*arguments)

@@ -10,9 +10,10 @@ from collections import Counter
 import pytest
 
 from tinygpt.errors import UserError
-from tinygpt.feedback.export import exported
+from tinygpt.feedback.agreement import report
+from tinygpt.feedback.export import exported, exported_ratings
 from tinygpt.feedback.store import Store
-from tinygpt.text.preferences import read_pairs
+from tinygpt.text.preferences import read_pairs, read_ratings
 
 ITEMS = [(f"question {i}", f"first {i}", f"second {i}") for i in range(40)]
 
@@ -92,6 +93,31 @@ def test_pairs_are_what_most_say_without_a_name(store, tmp_path):
     first, second = read_pairs(path)  # what `tinygpt align` reads
     assert not first.tie and second.tie
     assert not any(word in with_ties for word in ("mia", "tom", "zoe", "Mia", "kind"))
+
+
+def test_ratings_are_what_most_say_without_a_name(tmp_path):
+    store = Store(tmp_path / "ratings.sqlite")
+    store.add([item[:2] for item in ITEMS[:4]], 1, "ratings")
+    assert store.kind == "ratings" and store.item(1).b == ""
+    for code, marks in {"mia": "gbg?", "tom": "gbb?", "zoe": "b"}.items():
+        store.consent(code)
+        for item, mark in enumerate(marks, 1):
+            choice = {"g": "good", "b": "bad", "?": "unsure"}[mark]
+            store.judge(code, item, choice, ("kind",), "I am Mia", 1.0)
+    path = tmp_path / "ratings.jsonl"
+    path.write_text(text := exported_ratings(store.items(), store.verdicts()))
+    assert [(one.answer.messages[-1].content, one.good) for one in read_ratings(path)] == [
+        ("first 0", True), ("first 1", False),  # of the third as many say the one as the other
+    ]
+    assert not any(word in text for word in ("mia", "tom", "zoe", "Mia", "kind"))
+    told = "\n".join(report(store.verdicts()))
+    assert "called good in a share of 0.43" in told and "the left answer" not in told
+    store.close()
+
+
+def test_a_file_of_before_asks_for_pairs(store):
+    store._db.execute("DELETE FROM facts WHERE name = 'kind'")
+    assert store.kind == "pairs"
 
 
 def test_another_file_is_refused(tmp_path):

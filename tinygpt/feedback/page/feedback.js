@@ -1,6 +1,8 @@
-// Two answers at a time: 1 the left one, 2 the right one, 3 neither, U takes the last back.
+// What is asked, and by which keys, the page says: compare.html shows two answers, rate.html one.
+// A number presses the button that names it, U takes the last back.
 // Nothing is kept here but the code: what was judged is on the server's disk before the next comes.
 
+const choices = document.querySelectorAll("[data-choice]");
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.hash.slice(1)).get("key") ?? sessionStorage.getItem("key");
 if (key) sessionStorage.setItem("key", key);
@@ -40,11 +42,11 @@ function show(found) {
   at("bar").max = found.count;
   at("bar").value = found.done;
   at("count").textContent = `${found.done} of ${found.count}`;
-  at("pair").hidden = item === null;
+  at("asked").hidden = item === null;
   at("end").hidden = item !== null;
   at("undo").disabled = at("undo2").disabled = found.done === 0;
   if (item === null) return at("thanks").focus();
-  for (const name of ["prompt", "left", "right"]) at(name).textContent = found[name];
+  for (const place of document.querySelectorAll("[data-text]")) place.textContent = found[place.id];
   for (const box of document.getElementsByName("reason")) box.checked = false;
   at("note").value = "";
   at("prompt").focus({ preventScroll: true });
@@ -55,13 +57,12 @@ function show(found) {
 function forget() {
   sessionStorage.removeItem("code");
   at("enter").hidden = false;
-  at("pair").hidden = at("end").hidden = true;
+  at("asked").hidden = at("end").hidden = true;
 }
 
-function judge(choice) {
+function judge({ choice, said }) {
   const reasons = [...document.getElementsByName("reason")].filter((b) => b.checked).map((b) => b.value);
   const seconds = (performance.now() - since) / 1000;
-  const said = { left: "Left kept.", right: "Right kept.", tie: "Neither kept." }[choice];
   go("judge", { code, item, choice, reasons, note: at("note").value, seconds }, said);
 }
 
@@ -75,15 +76,14 @@ at("enter").addEventListener("submit", (event) => {
   sessionStorage.setItem("code", code);
   go("enter", { code, consent: at("consent").checked }, "");
 });
-for (const button of document.querySelectorAll("[data-choice]"))
-  button.addEventListener("click", () => judge(button.dataset.choice));
+for (const button of choices) button.addEventListener("click", () => judge(button.dataset));
 at("undo").addEventListener("click", undo);
 at("undo2").addEventListener("click", undo);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (event.target.matches("textarea, input:not([type=checkbox])")) return;
-  const choice = { 1: "left", 2: "right", 3: "tie" }[event.key];
-  if (choice && item !== null) judge(choice);
+  const chosen = [...choices].find((button) => button.getAttribute("aria-keyshortcuts") === event.key);
+  if (chosen && item !== null) judge(chosen.dataset);
   if (event.key.toLowerCase() === "u" && code && at("enter").hidden) undo();
 });
 if (code) go("next", { code }, "");
