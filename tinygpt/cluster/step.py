@@ -22,8 +22,8 @@ from tinygpt.cluster.machines import ATTENTION, Cluster
 from tinygpt.cluster.memory import GRADIENT, OPTIMIZER, WEIGHT, WIDE, elementwise, scores
 from tinygpt.cluster.shape import Cut, Model
 
-# Bytes that move for each gradient of a microbatch, in operations of their own (DeepSpeed's optimizer
-# for bfloat16): read in 16 bits, written in 32; read again, and added to what is kept.
+# Bytes that move for each gradient of a microbatch, in operations of their own, as in DeepSpeed's
+# optimizer for bfloat16: read in 16 bits, written in 32; read again, and added to what is kept.
 WIDENING = GRADIENT + WIDE + WIDE + 2 * WIDE
 
 
