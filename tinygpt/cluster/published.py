@@ -73,8 +73,8 @@ RUNS = (
         Cut(8, 4, 12, 2, 1, 1, recompute=True, fused=False, widened=True), 2048, 366e9,
         1_082_990 / 384 / 24,
         "Luccioni et al. 2022, arXiv 2211.02001 (1,082,990 GPU-hours); arXiv 2211.05100; gradients "
-        "in 32 bits: bigscience's tr11-176B chronicles-prequel, DeepSpeed's bf16_optimizer.py and "
-        "pipe/engine.py (_bf16_reduce_grads)",
+        "in 32 bits: bigscience's tr11-176B chronicles-prequel, DeepSpeed's BF16_Optimizer and its "
+        "pipeline engine's _bf16_reduce_grads",
         "four links of 100 Gbit/s for eight GPUs; its beginning with small batches and its "
         "evaluations, about two days, are not counted",
     ),

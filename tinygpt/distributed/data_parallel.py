@@ -21,7 +21,7 @@ from tinygpt.distributed.communicator import Communicator, Pending
 from tinygpt.distributed.courier import Courier
 from tinygpt.distributed.ranks import Ranks
 from tinygpt.distributed.sums import Int8, Plain, all_reduce
-from tinygpt.training.step import Gathered, Loss, gradients
+from tinygpt.training.step import Gathered, Loss, gradients_in_pairs
 
 Sum = Callable[..., Iterator[Pending]]
 
@@ -57,7 +57,7 @@ class DataParallel(Ranks):
         share = self.share(batches)
         filling = _Filling(self)
         ready = filling.ready if self._early else None
-        own = gradients(model, share.batches, loss, optimizer, share.whole, ready)
+        own = gradients_in_pairs(model, share.batches, loss, optimizer, share.whole, ready)
         reached = filling.rest()
         self._courier.hurry()
         found, said = self.together(own, share, reached="".join("01"[r] for r in reached))

@@ -30,7 +30,7 @@ from tinygpt.distributed.courier import Courier
 from tinygpt.distributed.ranks import Ranks
 from tinygpt.distributed.sums import Int8, Plain, all_reduce
 from tinygpt.training.group import OUTER
-from tinygpt.training.step import Gathered, Loss, gradients
+from tinygpt.training.step import Gathered, Loss, gradients_in_pairs
 
 
 class LocalSteps(Ranks):
@@ -58,7 +58,7 @@ class LocalSteps(Ranks):
     ) -> Gathered:
         """This rank's own in the parameters; what is returned is of all."""
         share = self.share(batches)
-        own = gradients(model, share.batches, loss, optimizer)
+        own = gradients_in_pairs(model, share.batches, loss, optimizer)
         return self.together(own, share)[0]
 
     def norm(self, optimizer: optim.Optimizer) -> float:

@@ -72,7 +72,7 @@ def lens(
         mass = p.sum(axis=-1)  # pairwise, as NumPy sums a row: one sum of 49,152 would lose 3e-4
         p *= logits
         entropy.append(total - p.sum(axis=-1) / mass)  # -sum of p_i (x_i - ln Z)
-        rank.append(np.count_nonzero(logits > own, axis=-1))
+        rank.append(np.array([np.count_nonzero(one) for one in logits > own]))
     return Lens(np.stack(tokens), np.stack(probabilities), np.stack(entropy), np.stack(rank))
 
 
@@ -98,8 +98,8 @@ def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
     if maxima.shape[1] < k:
         maxima = rows
     least = np.partition(maxima, -k, axis=-1)[:, -k]
-    found = np.empty((len(rows), k), np.int64)
-    for row, bound, ids in zip(rows, least, found, strict=True):
-        among = np.flatnonzero(row >= bound)
-        ids[:] = among[np.lexsort((among, -row[among]))][:k]
+    row, among = np.nonzero(rows >= least[:, None])
+    order = np.lexsort((among, -rows[row, among], row))  # rows apart, then the largest, then by id
+    first = np.searchsorted(row, np.arange(len(rows)))
+    found = among[order[first[:, None] + np.arange(k)]]
     return found.reshape(*logits.shape[:-1], k)

@@ -26,7 +26,7 @@ from tinygpt.model import ModelShape, build
 from tinygpt.training.objective import Objective
 from tinygpt.training.optimizer import make_optimizer
 from tinygpt.training.session import Session
-from tinygpt.training.step import gradients, update
+from tinygpt.training.step import gradients, gradients_in_pairs, update
 
 SECONDS = 6.0  # of steps, about
 LEAST, MOST = 3, 30  # steps timed
@@ -129,7 +129,7 @@ def _trial(objective: Objective, seconds: float, room: int) -> Measured:
     while len(passes) <= LEAST or (time.perf_counter() < end and len(passes) <= MOST):
         batches = [objective.example(rng) for _ in range(min(recipe.accumulation, 2))]
         start = time.perf_counter()
-        gradients(model, batches, objective.loss, optimizer)  # the second adds to the first's
+        gradients_in_pairs(model, batches, objective.loss, optimizer)  # one is added to the other
         passes.append((time.perf_counter() - start) / len(batches))
         start = time.perf_counter()
         update(optimizer, 0.0, optim.global_norm(optimizer.parameters()), recipe.clip)

@@ -65,9 +65,9 @@ def kind(path: Given) -> str:
 def check_folder(path: Given) -> None:
     """Raise PathError where no folder is nor can be made, because a file is in the way."""
     where = Path(path).absolute()
-    there = next(p for p in (where, *where.parents) if kind(p))
-    if kind(there) != "folder":
+    # Asked once: what is there may go meanwhile, as the folder of a training that gives way does.
+    there, what = next((p, found) for p in (where, *where.parents) if (found := kind(p)))
+    if what != "folder":
         raise PathError(
-            f"{shown(there)} is a {kind(there)}, and {shown(path)} is to be a folder. Choose "
-            "another name."
+            f"{shown(there)} is a {what}, and {shown(path)} is to be a folder. Choose another name."
         )

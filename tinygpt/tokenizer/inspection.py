@@ -103,6 +103,8 @@ def show(data: bytes) -> str:
     ' café\\n\\xff'
     """
     text = data.decode("utf-8", "surrogateescape")
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() else c.encode("utf-8", "surrogateescape").decode("latin-1")
         .encode("unicode_escape").decode()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import optim
-from tinygpt.training.step import Gathered, Loss, gradients, gradients_in_turn
+from tinygpt.training.step import Gathered, Loss, gradients, gradients_in_pairs
 
 if TYPE_CHECKING:
     from tinygpt.training.session import Session
@@ -58,7 +58,7 @@ class Group:
         self, model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
     ) -> Gathered:
         """As step.gradients, of all `batches`, whoever works on them."""
-        return gradients(model, batches, loss, optimizer)
+        return gradients_in_pairs(model, batches, loss, optimizer)
 
     def norm(self, optimizer: optim.Optimizer) -> float:
         """The global norm of the gradients."""
@@ -105,7 +105,7 @@ class InTurn(Group):
     def gradients(
         self, model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
     ) -> Gathered:
-        return gradients_in_turn(model, batches, loss, optimizer)
+        return gradients(model, batches, loss, optimizer)
 
 
 ALONE = Group()

@@ -35,35 +35,16 @@ class Gathered:
 
 def gradients(
     model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer,
-    whole: float | None = None, ready: Callable[[Tensor], object] | None = None,
+    whole: float | None = None, around: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Gathered:
     """Leave in each parameter's .grad the gradient of the batches' mean loss.
 
     The mean is over all that counts in them (objective.py): with weights w_b and losses l_b it is
     sum_b w_b l_b / sum_b w_b, and each batch's backward pass begins with its share w_b / sum w.
     whole: the sum of weights where `batches` are a part of what a step is made of, None if not.
-    ready: hears of each parameter as soon as its .grad is whole, beside the last backward pass.
+    around: each backward pass runs in it; as it is, each adds to the sum of those before.
     """
     optimizer.zero_grad()
-    sums = GradientsInPairs(optimizer.parameters(), len(batches), ready)
-    return _passes(model, batches, loss, whole, sums.backward)
-
-
-def gradients_in_turn(
-    model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer
-) -> Gathered:
-    """`gradients`, each added to the sum of those before it: how runs of before 2026-11-28 go on.
-
-    One copy of them is all that is kept.
-    """
-    optimizer.zero_grad()
-    return _passes(model, batches, loss, None, nullcontext)
-
-
-def _passes(
-    model: Any, batches: Sequence[Any], loss: Loss, whole: float | None,
-    around: Callable[[], AbstractContextManager[None]],
-) -> Gathered:
     weight = sum(batch.weight for batch in batches)
     total, logged = 0.0, defaultdict[str, float](float)
     for batch in batches:
@@ -74,6 +55,20 @@ def _passes(
         for name, number in numbers.items():
             logged[name] += batch.weight * number / weight
     return Gathered(total / weight, dict(logged), sum(batch.tokens for batch in batches))
+
+
+def gradients_in_pairs(
+    model: Any, batches: Sequence[Any], loss: Loss, optimizer: optim.Optimizer,
+    whole: float | None = None, ready: Callable[[Tensor], object] | None = None,
+) -> Gathered:
+    """`gradients`, added in the order that any number of processes can keep (pairs.py).
+
+    ready: hears of each parameter as soon as its .grad is whole, beside the last backward pass.
+    """
+    if len(batches) == 1 and whole is None and ready is None:  # nothing to add
+        return gradients(model, batches, loss, optimizer)
+    sums = GradientsInPairs(optimizer.parameters(), len(batches), ready)
+    return gradients(model, batches, loss, optimizer, whole, sums.backward)
 
 
 def update(optimizer: optim.Optimizer, lr: float, norm: float, clip: float | None) -> None:

@@ -219,22 +219,22 @@ ACCUMULATION = Exercise(
     hints=(
         "Each batch says in .weight how many answers its mean loss is a mean of. The mean over all "
         "is the sum of weight times loss, divided by the sum of the weights.",
-        "backward(share) begins the walk with a gradient of share: batch.weight / whole, in the "
-        "loss's dtype. Gradients of several walks add up by themselves.",
+        "backward(share) begins the walk with a gradient of share: batch.weight over the sum, or "
+        "over whole where that is given, in the loss's dtype. Gradients of several walks add up by "
+        "themselves.",
         "Forget the last step's gradients first. What is logged is weighed the same way; tokens "
-        "are "
-        "summed.",
+        "are summed.",
     ),
     call=_batches, run=_gathered, shown="gradients(...)  # batches (values, logged) {0}",
     inputs=80,
     mistakes=(
         mistake("every batch counts the same",
                 "A batch of 3 answers counts three times as much as one of 1.",
-                "value.backward(np.asarray(batch.weight / whole, value.dtype))",
+                "value.backward(np.asarray(batch.weight / (whole or weight), value.dtype))",
                 "value.backward(np.asarray(1 / len(batches), value.dtype))"),
         mistake("gradients are summed, not averaged",
                 "Each walk begins with the batch's share.",
-                "value.backward(np.asarray(batch.weight / whole, value.dtype))",
+                "value.backward(np.asarray(batch.weight / (whole or weight), value.dtype))",
                 "value.backward()"),
         mistake("the last step's gradients are still there",
                 "They add up until zero_grad.",
@@ -246,12 +246,12 @@ ACCUMULATION = Exercise(
         mistake("the loss is the mean of the means",
                 "Weigh each by its answers.",
                 "total += batch.weight * value.item()",
-                "total += whole / len(batches) * value.item()"),
+                "total += weight / len(batches) * value.item()"),
         mistake("the loss is a sum", "It is a mean over all answers.",
-                "Gathered(total / whole,", "Gathered(total,"),
+                "Gathered(total / weight,", "Gathered(total,"),
         mistake("what is logged is not weighed",
                 "It is a mean as the loss is.",
-                "batch.weight * number / whole", "number / len(batches)"),
+                "batch.weight * number / weight", "number / len(batches)"),
         mistake("answers are counted for tokens",
                 "tokens is what was read, weight what was answered.",
                 "sum(batch.tokens for", "sum(batch.weight for"),
