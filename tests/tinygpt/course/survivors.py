@@ -12,10 +12,6 @@ REASONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("neginf(peak), 1, peak)", "a row of only -inf: e^(-inf - 1) is 0 as well"),
         ("total == 0, 2, total)", "0 / 2 is 0 as well"),
     ),
-    "accumulation": (
-        ("whole", "several machines alone give it"),
-        ("around", "several batches alone need it"),
-    ),
     "*": (("reshape(-2", "NumPy takes any negative length for the rest"),),
     "attention-scores": (
         ("visible = (keys <= np.arange(Tq)", "the mask is all true before it"),
