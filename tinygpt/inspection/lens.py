@@ -98,7 +98,7 @@ def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
     if maxima.shape[1] < k:
         maxima = rows
     least = np.partition(maxima, -k, axis=-1)[:, -k]
-    row, among = np.nonzero(rows >= least[:, None])
+    row, among = np.divmod(np.flatnonzero(rows >= least[:, None]), V)
     order = np.lexsort((among, -rows[row, among], row))  # rows apart, then the largest, then by id
     first = np.searchsorted(row, np.arange(len(rows)))
     found = among[order[first[:, None] + np.arange(k)]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -233,8 +234,7 @@ def layers(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]
         "tokens": [_token(tokenizer, one) for one in seen.ids.tolist()],
         "likeliest": found.tokens.tolist(), "probabilities": found.probabilities.tolist(),
         "entropy": found.entropy.tolist(), "rank": found.rank.tolist(),
-        "texts": {one: show(tokenizer.decode_bytes([one]))
-                  for one in np.unique(found.tokens).tolist()},
+        "texts": {one: _text(tokenizer, one) for one in np.unique(found.tokens).tolist()},
         "by": ["tinygpt.inspection.lens:lens", "tinygpt.inspection.lens:lens_logits"],
     }
 
@@ -271,7 +271,7 @@ def embeddings(model: LanguageModel, served: Served, asked: Asked) -> dict[str, 
     else:
         rows = _table(model.token_embedding)[:MOST_TOKENS]  # type: ignore[attr-defined]
         places, shares = vectors.principal_map(rows)
-        alike, names = {}, [show(tokenizer.decode_bytes([i])) for i in range(len(rows))]
+        alike, names = {}, [_text(tokenizer, i) for i in range(len(rows))]
     return {"places": packed(places), "shares": shares.tolist(), "names": names, **alike,
             "by": ["tinygpt.inspection.vectors:principal_map"]}
 
@@ -354,9 +354,15 @@ def _table(embedding: Any) -> np.ndarray:
     return rows
 
 
+@lru_cache(1 << 17)
+def _text(tokenizer: Tokenizer, token: int) -> str:
+    """Kept: a row of the lens names some hundreds, of which most stand in other rows too."""
+    return show(tokenizer.decode_bytes([token]))
+
+
 def _token(tokenizer: Tokenizer, token: int) -> dict[str, Any]:
     data = tokenizer.decode_bytes([token])
-    return {"id": token, "text": show(data), "bytes": data.hex()}
+    return {"id": token, "text": _text(tokenizer, token), "bytes": data.hex()}
 
 
 def _candidates(tokenizer: Tokenizer, found: np.ndarray) -> list[list[dict[str, Any]]]:
