@@ -36,7 +36,7 @@ from tinygpt.alignment.simpo import simpo
 from tinygpt.data.batches import RandomRows
 from tinygpt.errors import UserError
 from tinygpt.finetuning.base import open_base
-from tinygpt.finetuning.objective import SHOWN, Finetuning
+from tinygpt.finetuning.objective import SHOWN, Finetuning, Taught
 from tinygpt.finetuning.packing import AnswerBatch, batch_of, size
 from tinygpt.finetuning.rendering import Sample
 from tinygpt.inference.answers import answers
@@ -262,12 +262,7 @@ class Preferences(Finetuning):
         if not self.data.held_out:
             return None
         asked = self.data.held_out[: 2 * SHOWN : 2]
-        with evaluating(model):
-            found = answers(model, *self.taught, [prompt_of(one) for one in asked],
-                            max_tokens=self.length)
-        said = [f"{one.messages[-2].content[-60:]!r} -> {answer.text[:120]!r}"
-                for one, answer in zip(asked, found, strict=True)]
-        return "\n".join([self._summary(model), *said])
+        return "\n".join([self._summary(model), *written(model, self.taught, asked, self.length)])
 
     def _summary(self, model: Any) -> str:
         found = self.measured(model, self.config.training.eval_tokens)
@@ -347,6 +342,16 @@ def scored_pairs(model: LanguageModel, batch: PairBatch) -> PairScores:
 def prompt_of(conversation: Conversation) -> list[dict[str, str]]:
     """All but the answer, as models are asked."""
     return [{"role": m.role, "content": m.content} for m in conversation.messages[:-1]]
+
+
+def written(
+    model: LanguageModel, taught: Taught, asked: Sequence[Conversation], length: int
+) -> list[str]:
+    """What the model answers to the prompts of some conversations: a line each, `length` tokens."""
+    with evaluating(model):
+        found = answers(model, *taught, [prompt_of(one) for one in asked], max_tokens=length)
+    return [f"{one.messages[-2].content[-60:]!r} -> {answer.text[:120]!r}"
+            for one, answer in zip(asked, found, strict=True)]
 
 
 def mismatched(samples: Sequence[Sample], context: int) -> list[Sample]:

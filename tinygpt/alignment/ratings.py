@@ -24,13 +24,12 @@ from minigrad import Tensor
 from minigrad.nn import evaluating
 from tinygpt.alignment.config import RatingsConfig
 from tinygpt.alignment.kto import expectation, kto
-from tinygpt.alignment.preferences import Preferences, mismatched, prompt_of, summed
+from tinygpt.alignment.preferences import Preferences, mismatched, prompt_of, summed, written
 from tinygpt.alignment.scores import constant, counts_of, sums, token_scores
 from tinygpt.data.batches import RandomRows
 from tinygpt.finetuning.objective import SHOWN
 from tinygpt.finetuning.packing import AnswerBatch, batch_of, size
 from tinygpt.finetuning.rendering import Sample
-from tinygpt.inference.answers import answers
 from tinygpt.model import LanguageModel
 from tinygpt.storage.paths import shown
 from tinygpt.storage.reading import TEXT, one_of, parse_json
@@ -199,12 +198,7 @@ class RatedAnswers(Preferences):
         asked = self.data.held_out[:SHOWN]
         if not asked:
             return None
-        with evaluating(model):
-            found = answers(model, *self.taught, [prompt_of(one) for one in asked],
-                            max_tokens=self.length)
-        said = [f"{one.messages[-2].content[-60:]!r} -> {answer.text[:120]!r}"
-                for one, answer in zip(asked, found, strict=True)]
-        return "\n".join([self._summary(model), *said])
+        return "\n".join([self._summary(model), *written(model, self.taught, asked, self.length)])
 
     def _summary(self, model: Any) -> str:
         found = self.measured(model, self.config.training.eval_tokens)
