@@ -14,7 +14,7 @@ import pytest
 
 from tests.fuzz import mutate
 
-CASES = 180
+CASES = 120
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the cases run in forked processes")

@@ -16,7 +16,6 @@ AXE = Path(os.environ.get("TINYGPT_AXE", "axe.min.js"))
 SHOWN = ("index.html", "attention.html", "glossary.html", "search.html#causal mask",
          "api/kernels.numpy_ref.html")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 class Links(HTMLParser):

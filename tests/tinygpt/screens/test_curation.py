@@ -106,7 +106,6 @@ def test_the_command_writes_it(corpus, tmp_path):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 @pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: TINYGPT_AXE=axe.min.js (npm pack)")
-@pytest.mark.xdist_group("browser")
 def test_axe_finds_nothing(corpus, tmp_path):
     curation.write_page(corpus, tmp_path / "page.html")
     browser = Browser(tmp_path / "browser")

@@ -7,10 +7,7 @@ import pytest
 from tests.tinygpt.serving.browser import CHROMIUM
 from tests.tinygpt.serving.test_page import IDLE, NODES, SAID, WHY
 
-pytestmark = [
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 
 
 @pytest.fixture

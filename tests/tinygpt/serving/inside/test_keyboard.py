@@ -10,10 +10,7 @@ from tests.tinygpt.serving.inside.test_runs import SMALL
 from tests.tinygpt.serving.inside.test_screens import DONE, faults, go
 from tinygpt.serving.served import Served
 
-pytestmark = [
-    pytest.mark.xdist_group("browser"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 SCREEN = "document.querySelector('#screen').textContent"
 
 

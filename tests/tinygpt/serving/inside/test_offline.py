@@ -21,7 +21,6 @@ def namespaces():
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 @pytest.mark.skipif(not namespaces(), reason="no network namespaces: Linux, as root")
-@pytest.mark.xdist_group("browser")
 def test_the_tour_in_an_empty_network(tiny_text, tmp_path):
     tinygpt.train("S", tmp_path / "run", [
         f"data.source={tiny_text}", *SMALL, "training.steps=20", "training.eval_every=none",

@@ -24,7 +24,6 @@ AXE = Path(os.environ.get("TINYGPT_AXE", "axe.min.js"))
 DONE = ("document.querySelector('#busy').textContent.startsWith('Made')"
         " && !document.querySelector('#notice').textContent")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_all_pages_together_are_small():
