@@ -23,6 +23,7 @@ CHAT_HELP = """/reset             forgets the conversation
 /quit, Ctrl-D      leave
 Ctrl-C             stops an answer"""
 ADAPTER_HELP = "/adapter NAME      lets another answer: {}"
+NO_WORD = "it ended without a word; ask again, or with another --seed"
 NO_TEMPLATE = "this model was taught no template to answer in: it goes on with the text"
 BASE_MODEL = """This is a base model: it does not answer, it goes on with the text that you and \
 it write in turns. Begin something and see what it makes of it."""
@@ -127,13 +128,17 @@ class _Room:
         click.echo(f"{name} answers")
 
     def answer(self, text):
-        """Print what the model answers, as it comes."""
-        from tinygpt.screens.console import ModelText
+        """Print what the model answers, as it comes; an answer of nothing is said to be one."""
+        from tinygpt.screens.console import ModelText, warn
 
+        empty = True
         with ModelText() as write:
             for piece in self.talk.say(text):
+                empty = empty and not piece.strip()
                 write(piece)
         click.echo()
+        if empty:
+            warn(NO_WORD)
 
 
 def _talk(room, screen) -> None:

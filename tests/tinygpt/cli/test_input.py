@@ -266,6 +266,9 @@ def test_a_model_of_one_line_writes_and_talks(tinygpt):
     assert code == 0 and len(said) == len(" ....\n"), err
     code, said, _ = tinygpt("chat", "run", "--max-tokens", 3, stdin=b"the\ncat\n")
     assert code == 0 and "not among" not in said
+    stops = [part for letter in sorted(set(LINE)) for part in ("--stop", letter)]
+    code, said, err = tinygpt("chat", "run", "--once", "the", *stops)
+    assert (code, said.strip()) == (0, "") and "ended without a word" in err
     for command in (["generate", "run", "--max-tokens", 4], ["chat", "run", "--once", "the"]):
         assert tinygpt(*command, "--kv", "int8")[0] == 0
         assert tinygpt(*command, "--kv", "int4")[0] == 2

@@ -71,6 +71,15 @@ def test_an_answer_is_stopped(keys, how):
     assert keys.run("document.activeElement.id") == "say"
 
 
+def test_an_answer_of_nothing_is_said_to_be_one(keys):
+    ended = {"choices": [{"delta": {"content": "\n"}, "finish_reason": "stop"}]}
+    events = f"data: {json.dumps(ended)}\n\ndata: [DONE]\n\n"
+    keys.run(f"window.fetch = async () => new Response({json.dumps(events)})")
+    say(keys, "The cat")
+    assert "ended without a word" in keys.run(
+        "document.querySelector('article:last-child').textContent")
+
+
 def test_again_and_back_to_the_earlier_version(keys):
     say(keys, "The cat")
     first = keys.run(SAID)

@@ -78,7 +78,9 @@ function shown(node) {
 
 function note(node) {
   const why = { length: "cut at its longest", stopped: "stopped", failed: "broken off" };
-  return [`seed ${node.seed}`, why[node.reason]].filter(Boolean).join(", ");
+  const silent = node.reason === "stop" && !node.content.trim();
+  return [`seed ${node.seed}`, silent ? "ended without a word" : why[node.reason]]
+    .filter(Boolean).join(", ");
 }
 
 // What a token of an answer was drawn among, and how it would have gone on from another.
