@@ -5,7 +5,8 @@
     edited(text, mistake)                                      the source of a mutant
 
 The signature, the docstring, the lines that check arguments and the comments (a derivation stands
-in them) stay; the rest of the body goes. Files are found without importing them.
+in them) stay; the rest of the body goes. What the rest needs of the house is imported, and said how
+it is called. Files are found without importing them.
 
 Read next: route.py.
 """
@@ -95,9 +96,10 @@ def stub(exercise: Exercise) -> str:
     node = _node(tree, exercise.function)
     source = text_of(exercise.module, exercise.function)
     imports = "\n".join(_imports(tree, node, exercise.module))
+    helpers = _helpers(imports)
     imports = imports.replace("annotations\n", "annotations\n\n", 1)
     head = f'"""{heading(exercise)}"""\n\n'
-    return f"{head}{imports}\n\n\n{_without_body(source)}\n"
+    return f"{head}{imports}\n{helpers}\n\n{_without_body(source)}\n"
 
 
 def heading(exercise: Exercise) -> str:
@@ -178,6 +180,48 @@ def _imports(tree: ast.Module, node: Function, module: str) -> list[str]:
     if own:
         lines.append(f"from {module} import {', '.join(dict.fromkeys(own))}")
     return lines
+
+
+def _helpers(imports: str) -> str:
+    """A comment on what a stub imports of the house: how each is called, and what it is."""
+    told = []
+    for module, name in sorted(imported(imports)):
+        try:
+            body = tree_of(module).body
+        except (LookupError, OSError):
+            continue
+        for node in body:
+            if getattr(node, "name", "") == name and (how := _call(node)):
+                line = f"{how}: {_first_sentence(node)}".removesuffix(": ")
+                told += textwrap.wrap(line, 94, initial_indent="#   ",
+                                      subsequent_indent="#       ")
+    return "\n".join(["", "# At hand:", *told, ""]) if told else ""
+
+
+def _call(node: ast.stmt) -> str:
+    """"f(a, b=1)", of a class what makes one of it; "" for what is not called."""
+    if isinstance(node, ast.ClassDef):
+        for made in node.body:
+            if isinstance(made, Function) and made.name == "__init__":
+                return node.name + _call(made).removeprefix("__init__").replace("self, ", "", 1)
+        fields = [n.target.id for n in node.body
+                  if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
+        return f"{node.name}({', '.join(fields)})"
+    if not isinstance(node, Function):
+        return ""
+    plain = ast.parse(ast.unparse(node.args).join(("def f(", "): ...")))
+    for argument in ast.walk(plain):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    bare = plain.body[0]
+    assert isinstance(bare, Function)
+    return f"{node.name}({ast.unparse(bare.args)})"
+
+
+def _first_sentence(node: ast.stmt) -> str:
+    assert isinstance(node, Function | ast.ClassDef)
+    text = " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
+    return re.split(r"(?<=\.) ", text)[0]
 
 
 def _bound(statement: ast.stmt) -> list[str]:

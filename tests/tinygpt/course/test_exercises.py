@@ -7,7 +7,7 @@ import pytest
 from tests.tinygpt.course.__main__ import apart
 from tests.tinygpt.course.author import SOLUTIONS, solutions
 from tinygpt.course import cut
-from tinygpt.course.exercises import exercises
+from tinygpt.course.exercises import exercises, find
 from tinygpt.course.folder import begun, solution
 
 ALL = exercises()
@@ -44,6 +44,14 @@ def test_each_mistake_is_still_an_edit_of_the_real_function(exercise):
         assert mutant != text
         if not exercise.in_c:
             ast.parse(mutant)
+
+
+def test_a_stub_says_how_what_it_imports_is_called():
+    product = begun(find("product"))
+    assert "#   operands(op, a, b): Both as Tensors of one dtype." in product
+    assert "#   Tensor(data, parents=(), backward=None, requires_grad=False): " in product
+    assert "#   Batch(ids, targets): " in begun(find("windows"))  # made of its fields
+    assert "At hand" not in begun(find("shapes"))
 
 
 @pytest.mark.parametrize("exercise", WRITTEN, ids=lambda one: one.name)
