@@ -24,7 +24,7 @@ import numpy as np
 
 import kernels
 from kernels import checks, contracts, memory, packing
-from kernels.checks import Contract
+from kernels.contract import Contract
 from kernels.numpy_ref.decode import LayerWeights, Network
 from kernels.numpy_ref.heads import round_heads
 from minigrad.testing import REGISTRY, RandomSource, certify

@@ -1,9 +1,9 @@
-"""What every op takes, a line each; checks.py says how to read them and what they do.
+"""What every op takes, a line each; contract.py says how to read them and what they do.
 
 What the arrays mean is in the op's file in numpy_ref/, which these lines abridge.
 """
 
-from kernels.checks import Contract
+from kernels.contract import Contract
 from kernels.packing import SCHEMES
 
 matmul_forward = Contract("matmul", "a (*, M, K) matrix, b (*, K, N) matrix")

@@ -10,7 +10,8 @@ from judge import packed_weight
 from test_decode import CONTEXT, caches, network
 
 import kernels
-from kernels import checks, contracts, numpy_ref, packing
+from kernels import contracts, numpy_ref, packing
+from kernels.contract import REMEMBERED, Contract
 from kernels.packing import Packed
 
 
@@ -571,10 +572,10 @@ def test_positions_end_with_the_cache(module):
 
 
 def test_a_contract_forgets_what_it_cannot_hold():
-    contract = checks.Contract("op", "x (..., V)")
-    for n in range(checks.REMEMBERED + 2):
+    contract = Contract("op", "x (..., V)")
+    for n in range(REMEMBERED + 2):
         assert contract.check(np.empty((2, 3, n), np.float32)) == (6, n)
-    assert len(contract._right) <= checks.REMEMBERED
+    assert len(contract._right) <= REMEMBERED
 
 
 def test_adamw_on_a_read_only_map_of_a_file(module, tmp_path):
