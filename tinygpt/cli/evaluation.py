@@ -98,26 +98,37 @@ def evaluate(model, suites, out, page, resume, **asked):
 @suite_options
 @click.option("--judge", metavar="RUN|FILE|URL",
               help="Say which written answers are better too, if it can tell right from wrong.")
-def compare(a, b, suites, judge, **asked):
+@click.option("--again", nargs=2, multiple=True, metavar="A B",
+              help="Both trained once more, from another seed; twice at least.")
+def compare(a, b, suites, judge, again, **asked):
     """Say by how much B is better than A, how sure that is, and what could have been seen.
 
     A and B are files of results, or models, which are asked --suite first. Each item is counted for
     both at once: what is hard for both drops out.
+
+    The interval is of these two models. Whether B's recipe is better is known of several
+    trainings: with --again the interval is over trainings and items.
     """
     from tinygpt.evaluation import results as files
     from tinygpt.evaluation.tables import paired
+    from tinygpt.evaluation.trainings import recipes
     from tinygpt.screens.console import Screen, warn
 
+    if len(again) == 1:
+        raise UsageError("two trainings of each say nothing of a third. Give --again A B twice.")
+    if again and judge:
+        raise UsageError("--judge is asked about two models. Leave --again out.")
     screen = Screen()
     for name in suites or ("text",):
-        both = [
-            files.read(one, warn) if files.looks_like(one)
-            else _asked(one, name, asked, source=a)
-            for one in (a, b)
+        found = [
+            [files.read(one, warn) if files.looks_like(one) else _asked(one, name, asked, source=a)
+             for one in both]
+            for both in ((a, b), *again)
         ]
-        _show_pairs(screen, both, paired(*both))
+        pairs = [paired(*both) for both in found]
+        _show_pairs(screen, found[0], recipes(found, pairs) if again else pairs[0], len(found))
         if judge:
-            _show_judged(screen, both, judge, asked["seed"])
+            _show_judged(screen, found[0], judge, asked["seed"])
 
 
 @click.command()
@@ -217,12 +228,15 @@ def _asked(model, name, asked, out=None, resume=False, source=None, group=None):
     from tinygpt.evaluation.dealt import dealt
     from tinygpt.evaluation.suite import evaluate as ask
     from tinygpt.evaluation.suites import Asked, find_suite
+    from tinygpt.evaluation.suites.text import TextSuite, check_unread
     from tinygpt.screens.console import Progress, warn
 
     known = source or model
     with Progress() as busy:
         busy("opening")
         suite = find_suite(name, Asked(None if known.startswith(ADDRESS) else known, **asked))
+        if isinstance(suite, TextSuite) and asked["data"] is None and model != known:
+            check_unread(suite.documents, known, model)
         return ask(dealt(suite, group), _open(model), out, resume=resume, progress=busy,
                    warn=lambda text: busy.aside(warn, text))
 
@@ -242,12 +256,13 @@ def _show(screen, results):
         screen.say(sentence)
 
 
-def _show_pairs(screen, both, pairs):
+def _show_pairs(screen, both, pairs, trainings):
     from tinygpt.evaluation.results import shown_interval, told
     from tinygpt.storage.paths import shown
 
     names = [shown(one.header["model"]) for one in both]
-    screen.say(f"A {names[0]}, B {names[1]} on {both[0].header['suite']}")
+    more = f", {trainings} trainings of each" * (trainings > 1)
+    screen.say(f"A {names[0]}, B {names[1]} on {both[0].header['suite']}{more}")
     cells = []
     for pair in pairs:
         a, b = (" ".join(shown_interval(one, pair.percent)[:1]) for one in (pair.a, pair.b))

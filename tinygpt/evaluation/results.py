@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tinygpt.errors import UserError
 from tinygpt.evaluation.intervals import Difference, Interval
 from tinygpt.storage.durable import AppendLog, replace_file
@@ -65,12 +67,17 @@ class Row(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """One number of two models, and what lies between them."""
+    """One number of two models, and what lies between them.
+
+    above, below: what it was made of, a's and b's sums of each cluster, and the clusters' sizes.
+    """
 
     name: str
     a: Interval
     b: Interval
     change: Difference
+    above: tuple[np.ndarray, np.ndarray]
+    below: np.ndarray
     lower_is_better: bool = False
     percent: bool = False
 

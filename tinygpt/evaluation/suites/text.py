@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygpt.errors import UserError
+from tinygpt.evaluation.contamination import contaminated
 from tinygpt.evaluation.language_modelling import LEARNED, Passage, beside, chosen, measure
 from tinygpt.evaluation.subject import Subject
 from tinygpt.evaluation.suite import Suite
@@ -24,6 +25,7 @@ from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 
 PIECE = 1_000_000  # tokens decoded at once
 LIMIT = 400_000  # bytes that are looked at unless somebody asks for more
+MEMORY = 0.5  # of a text's runs of words in what was learned: then the text was
 
 
 class TextSuite(Suite):
@@ -80,6 +82,26 @@ def held_out(path: str | Path) -> list[Passage]:
     if not found:
         raise DataError(f"{shown(run.path)} has held out no text. Give one: --data FILE.")
     return found
+
+
+def check_unread(documents: Sequence[Passage], source: str, model: str) -> None:
+    """Raise UserError where a run has learned from what another, `source`, has held out.
+
+    Runs of one corpus and of two seeds hold out other documents.
+    """
+    try:
+        own = {one.text for one in held_out(model)}
+    except UserError:
+        return  # no run, or one whose text is gone
+    asked = {one.name: one.text for one in documents if one.text not in own}
+    known = contaminated(asked, training_pieces(model))
+    learned_of = sum(share > MEMORY for share in known.values())
+    if learned_of:
+        raise UserError(
+            f"{shown(model)} has learned from {learned_of} of the {len(documents)} texts that "
+            f"{shown(source)} held out, and would repeat them. Give a text that neither has read: "
+            "--data FILE."
+        )
 
 
 def learned(path: str | Path) -> str | None:
