@@ -44,8 +44,10 @@ def suite_options(command):
 @click.option("--page", type=Place(dir_okay=False),
               help="HTML file for tables, intervals and the worst items.  [RUN/evaluation.html, "
                    "with what was found before]")
+@click.option("--beside", multiple=True, type=Place(dir_okay=False), metavar="FILE",
+              help="Results of another model, asked the same, to stand beside it; repeatable.")
 @click.option("--resume", is_flag=True, help="Go on after the lines that are there.")
-def evaluate(model, suites, out, page, resume, **asked):
+def evaluate(model, suites, out, page, beside, resume, **asked):
     """Say what a model can do, how sure that is, and what the data cannot tell.
 
     \b
@@ -66,7 +68,8 @@ def evaluate(model, suites, out, page, resume, **asked):
     from pathlib import Path
 
     from tinygpt.distributed.start import join
-    from tinygpt.screens.console import Screen
+    from tinygpt.evaluation.results import read
+    from tinygpt.screens.console import Screen, warn
 
     if out is not None and len(suites) > 1:
         raise UsageError("--out is a file for one suite, and several were asked. Leave it out.")
@@ -77,6 +80,7 @@ def evaluate(model, suites, out, page, resume, **asked):
         group.close()
         return
     screen, found = Screen(), []
+    others = [read(one, warn) for one in beside]
     for name in suites or ("text",):
         where = Path(out) if out is not None else _place(model, name, asked["data"])
         results = _asked(model, name, asked, where, resume, group=group)
@@ -84,11 +88,12 @@ def evaluate(model, suites, out, page, resume, **asked):
         if where is not None:
             screen.copyable(f"Every item:  {where}")
         if page is not None:
-            _write_page(screen, Path(page), found)
+            _write_page(screen, Path(page), [*found, *others])
         elif where is not None and out is None:
             page_of_run = where.parent.parent / "evaluation.html"
-            _write_page(screen, page_of_run, _with_earlier(model, found))
+            _write_page(screen, page_of_run, [*_with_earlier(model, found), *others])
         _show(screen, results)
+        _show_beside(screen, [results, *others])
     group.close()
 
 
@@ -254,6 +259,20 @@ def _show(screen, results):
     screen.print(_table(["", "", "95 %", ""], cells))
     for sentence in verdict(results):
         screen.say(sentence)
+
+
+def _show_beside(screen, several):
+    from tinygpt.evaluation.results import shown_interval
+    from tinygpt.evaluation.tables import beside
+    from tinygpt.storage.paths import shown
+
+    found = beside(several)
+    if len(several) > 1 and not found:
+        screen.say("Nothing that was given to stand beside it was asked the same.")
+    for one, row, said in found:
+        number = " (".join(filter(None, shown_interval(row.found, row.percent))) if row else ""
+        number += ")" * ("(" in number)
+        screen.say(": ".join(filter(None, (shown(one.header["model"]), number, said))))
 
 
 def _show_pairs(screen, both, pairs, trainings):

@@ -243,7 +243,7 @@ def rows(
     found: list[Row] = []
     if single:
         clusters = [line["cluster"] for line in single]
-        names = sorted(SCORES, key=lambda name: name != header["settings"]["score"])
+        names = sorted(SCORES, key=lambda name: name != header["settings"].get("score", DEFAULT))
         for name in names:
             note = "the result" if name == names[0] else ""
             accuracy = share([right(line, name) for line in single], clusters, rng)
@@ -273,7 +273,7 @@ def verdict(
     single, _ = split(lines)
     said = []
     if single:
-        name = header["settings"]["score"]
+        name = header["settings"].get("score", DEFAULT)
         found = float(np.mean([right(line, name) for line in single]))
         low, high = chance_of(single)
         where = "above" if found > high else "below" if found < low else "within"

@@ -19,8 +19,9 @@ from typing import Any
 
 from tinygpt.errors import UserError
 from tinygpt.evaluation import multiple_choice
+from tinygpt.evaluation.intervals import Interval
 from tinygpt.evaluation.results import Results, Row, shown_interval
-from tinygpt.evaluation.tables import rows, verdict
+from tinygpt.evaluation.tables import beside, rows, verdict
 from tinygpt.machine.terminal import visible
 from tinygpt.screens.charts import Scale, Series, chart
 from tinygpt.screens.report import CSS
@@ -32,7 +33,7 @@ WIDTH = 220  # pixels of an interval's picture
 STYLE = CSS + """
 .numbers td,.numbers th{padding:4px 14px 4px 0;font-variant-numeric:tabular-nums}
 .numbers td.n{text-align:right;white-space:nowrap}.numbers tr.first td{font-weight:600}
-.numbers th.n{text-align:right}.wide{overflow-x:auto}
+.numbers th.n{text-align:right}.numbers td.said{min-width:220px}.wide{overflow-x:auto}
 .bar{display:block}.bar line{stroke:var(--a);stroke-width:2}.bar circle{fill:var(--a)}
 .bar .chance{fill:var(--line)}.bar .rail{stroke:var(--line);stroke-width:1}
 .item{border-top:1px solid var(--line);padding:10px 0}.item:first-of-type{border-top:0}
@@ -73,7 +74,7 @@ def render(results: Sequence[Results]) -> str:
 
 
 def _suite(name: str, results: Sequence[Results]) -> str:
-    parts = [f"<h2>{html.escape(name)}</h2>"]
+    parts = [f"<h2>{html.escape(name)}</h2>", _side_by_side(results)]
     for one in results:
         parts.append(f"<h3>{_text(shown(one.header['model']))}, {len(one.counted):,} items</h3>")
         try:
@@ -89,13 +90,36 @@ def _suite(name: str, results: Sequence[Results]) -> str:
     return f"<section class='card'>{''.join(parts)}</section>"
 
 
+def _side_by_side(results: Sequence[Results]) -> str:
+    """Models that were asked the same: their first numbers, their intervals on one scale."""
+    found = beside(results)
+    highest = max((row.found.high for _, row, _ in found if row and row.found.known), default=1.0)
+    lines = []
+    for one, row, said in found:
+        value, interval = shown_interval(row.found, row.percent) if row else ("", "")
+        picture = ""
+        if row and row.found.known:
+            picture = _bar(row.found, None, 1.0 if row.percent else highest, value)
+        lines.append(
+            f"<tr><td>{_text(shown(one.header['model']))}</td><td class='n'>{value}</td>"
+            f"<td class='n'>{interval}</td><td>{picture}</td>"
+            f"<td class='said'>{_text(said)}</td></tr>"
+        )
+    if not lines:
+        return ""
+    title = next((row.name for _, row, _ in found if row), "")
+    head = (f"<tr><th></th><th class='n'>{_text(title)}</th><th class='n'>95 %</th><th></th>"
+            "<th>against the first</th></tr>")
+    return f"<div class='wide'><table class='numbers'>{head}{''.join(lines)}</table></div>"
+
+
 def _numbers(table: Sequence[Row]) -> str:
     """A table, and a picture of each interval that is on the first one's scale."""
     chance = next((row.found for row in table if row.name == "by chance"), None)
     lines = []
     for i, row in enumerate(table):
         value, interval = shown_interval(row.found, row.percent)
-        picture = _bar(row, chance) if row.percent and row.found.known else ""
+        picture = _bar(row.found, chance, 1.0, value) if row.percent and row.found.known else ""
         lines.append(
             f"<tr class='{'' if i else 'first'}'><td>{html.escape(row.name)}</td>"
             f"<td class='n'>{value}</td><td class='n'>{interval}</td><td>{picture}</td>"
@@ -105,17 +129,17 @@ def _numbers(table: Sequence[Row]) -> str:
     return f"<div class='wide'><table class='numbers'>{head}{''.join(lines)}</table></div>"
 
 
-def _bar(row: Row, chance: Any) -> str:
-    """An interval on the way from 0 to 100 %."""
-    x = Scale(0.0, 1.0, 2, WIDTH - 2)
+def _bar(found: Interval, chance: Interval | None, top: float, name: str) -> str:
+    """An interval on the way from 0 to `top`."""
+    x = Scale(0.0, top, 2, WIDTH - 2)
     grey = ""
     if chance is not None and chance.known:
         low, high = x(chance.low), x(chance.high)
         grey = f"<rect class='chance' x='{low:.1f}' y='2' width='{high - low:.1f}' height='12'/>"
-    low, middle, high = x(row.found.low), x(row.found.value), x(row.found.high)
+    low, middle, high = x(found.low), x(found.value), x(found.high)
     return (
         f"<svg class='bar' width='{WIDTH}' height='16' role='img' "
-        f"aria-label='{row.found.value:.1%}'>{grey}"
+        f"aria-label='{name}'>{grey}"
         f"<line class='rail' x1='2' x2='{WIDTH - 2}' y1='8' y2='8'/>"
         f"<line x1='{low:.1f}' x2='{high:.1f}' y1='8' y2='8'/>"
         f"<circle cx='{middle:.1f}' cy='8' r='3.5'/></svg>"

@@ -202,18 +202,19 @@ def told(change: Difference, unit: str, lower_is_better: bool, percent: bool = F
     unit = "points" if percent else unit
     if not found.known:
         return f"{times * found.value:+.4g} {unit}, with too few clusters to say how surely."
-    better = (found.value < 0) == lower_is_better
+    low, high = f"{times * found.low:+.4g}", f"{times * found.high:+.4g}"
     if change.seen:
-        word = "better" if better else "worse"
+        word = "better" if (found.value < 0) == lower_is_better else "worse"
         said = f"{word} by {abs(times * found.value):.4g} {unit}"
+        low, high = (f"{abs(times * one):.4g}" for one in sorted((found.low, found.high), key=abs))
     else:
         said = f"no difference is seen ({times * found.value:+.4g} {unit})"
     if not found.error:
         return (f"{said}, the same for each of {found.clusters}: such data cannot say how large a "
                 "difference they would have missed.")
     return (
-        f"{said}, 95 % between {times * found.low:+.4g} and {times * found.high:+.4g}; these data "
-        f"could have shown {times * change.detectable:.2g} or more."
+        f"{said}, 95 % between {low} and {high}; these data could have shown "
+        f"{times * change.detectable:.2g} or more."
     )
 
 

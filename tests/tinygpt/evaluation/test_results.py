@@ -103,3 +103,12 @@ def test_where_nothing_differs_no_size_of_a_difference_is_claimed():
     said = files.told(change, "exact", False, percent=True)
     assert "no difference is seen" in said and "cannot say" in said
     assert "could have shown" not in said
+
+
+@pytest.mark.parametrize(("lower_is_better", "word"), [(True, "better"), (False, "worse")])
+def test_how_much_better_or_worse_is_said_without_signs(lower_is_better, word):
+    a = np.linspace(2.0, 3.0, 30)
+    b = a - np.linspace(0.10, 0.14, 30)
+    change = difference(a, b, np.ones(30), np.random.default_rng(0))
+    said = files.told(change, "bits", lower_is_better)
+    assert said.startswith(f"{word} by 0.12 bits, 95 % between 0.11") and "and 0.12" in said
