@@ -123,11 +123,11 @@ def compare(a, b, suites, judge, again, **asked):
         raise UsageError("two trainings of each say nothing of a third. Give --again A B twice.")
     if again and judge:
         raise UsageError("--judge is asked about two models. Leave --again out.")
-    screen = Screen()
+    screen, source = Screen(), None if files.looks_like(a) else a
     for name in suites or ("text",):
         found = [
-            [files.read(one, warn) if files.looks_like(one) else _asked(one, name, asked, source=a)
-             for one in both]
+            [files.read(one, warn) if files.looks_like(one)
+             else _asked(one, name, asked, source=source) for one in both]
             for both in ((a, b), *again)
         ]
         pairs = [paired(*both) for both in found]
@@ -239,10 +239,11 @@ def _asked(model, name, asked, out=None, resume=False, source=None, group=None):
     known = source or model
     with Progress() as busy:
         busy("opening")
+        subject = _open(model)
         suite = find_suite(name, Asked(None if known.startswith(ADDRESS) else known, **asked))
         if isinstance(suite, TextSuite) and asked["data"] is None and model != known:
             check_unread(suite.documents, known, model)
-        return ask(dealt(suite, group), _open(model), out, resume=resume, progress=busy,
+        return ask(dealt(suite, group), subject, out, resume=resume, progress=busy,
                    warn=lambda text: busy.aside(warn, text))
 
 
@@ -262,17 +263,23 @@ def _show(screen, results):
 
 
 def _show_beside(screen, several):
-    from tinygpt.evaluation.results import shown_interval
+    from tinygpt.evaluation.results import short_names, shown_interval
     from tinygpt.evaluation.tables import beside
-    from tinygpt.storage.paths import shown
 
-    found = beside(several)
-    if len(several) > 1 and not found:
-        screen.say("Nothing that was given to stand beside it was asked the same.")
-    for one, row, said in found:
-        number = " (".join(filter(None, shown_interval(row.found, row.percent))) if row else ""
-        number += ")" * ("(" in number)
-        screen.say(": ".join(filter(None, (shown(one.header["model"]), number, said))))
+    found, names = beside(several), short_names(several)
+    if not found:
+        if len(several) > 1:
+            screen.say("Nothing that was given to stand beside it was asked the same.")
+        return
+    title = next((table[0].name for _, table, _ in found if table), "")
+    cells = [
+        (names[one.header["model"]], *shown_interval(table[0].found, table[0].percent))
+        for one, table, _ in found if table
+    ]
+    screen.print(_table(["", title, "95 %"], cells))
+    for one, _, said in found:
+        if said:
+            screen.say(f"{names[one.header['model']]}: {said}")
 
 
 def _show_pairs(screen, both, pairs, trainings):

@@ -3,7 +3,7 @@
     rows(results)           a table: numbers with their intervals
     verdict(results)        what to know besides, in sentences
     paired(a, b)            two models on the same items
-    beside(several)         each model's first number, and how it differs from the first model's
+    beside(several)         several models' tables, and how each differs from the first
 
 Three kinds there are: "text" (language_modelling.py), "choice" (multiple_choice.py) and "written"
 (written.py). A suite of any kind is items and how to ask them; what its lines amount to is the
@@ -45,26 +45,26 @@ def paired(a: Results, b: Results) -> list[Pair]:
     return KINDS[a.header["kind"]].paired(first, second, np.random.default_rng(SEED))
 
 
-def beside(several: Sequence[Results]) -> list[tuple[Results, Row | None, str]]:
-    """(results, the first row of its table, how it differs from the first model's) of models that
-    were asked as the first one was; nothing where it stands alone.
+def beside(several: Sequence[Results]) -> list[tuple[Results, list[Row], str]]:
+    """(results, its table, how its first number differs from the first model's) of models that were
+    asked as the first one was; nothing where that stands alone.
 
-    Where a model has no number there is None, and why.
+    Where a model has no number its table is empty, and it is said why.
     """
     first = several[0]
     like = [one for one in several if one.header["suite"] == first.header["suite"]
             and one.header["settings"] == first.header["settings"]]
-    found: list[tuple[Results, Row | None, str]] = []
+    found: list[tuple[Results, list[Row], str]] = []
     for one in like if len(like) > 1 else ():
         try:
-            row = rows(one)[0]
+            table = rows(one)
             pairs = [] if one is first else paired(first, one)
         except UserError as error:
-            found.append((one, None, str(error)))
+            found.append((one, [], str(error)))
             continue
         said = [told(pair.change, pair.name, pair.lower_is_better, pair.percent)
-                for pair in pairs if pair.name == row.name]
-        found.append((one, row, "".join(said)))
+                for pair in pairs if pair.name == table[0].name]
+        found.append((one, table, "".join(said)))
     return found
 
 

@@ -57,6 +57,13 @@ def test_one_set_of_questions_after_another_is_kept_and_stands_on_the_page(run, 
     assert "### dogs" in card and "### cats" not in card
 
 
+def test_of_two_the_missing_one_is_named(tmp_path, capsys):
+    there = written(tmp_path / "there.jsonl", "there", ["yes 0"])
+    assert call("compare", there, tmp_path / "gone.jsonl") in (1, 2)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "gone.jsonl" in said and "there.jsonl" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [(["--suite", "nothing"], 2, "there is no suite 'nothing'"),

@@ -98,6 +98,18 @@ def test_results_of_two_suites_are_not_compared(path, said):
         files.same_items(a, Results(HEADER, [line("z")]))
 
 
+def test_of_what_is_left_out_three_are_named():
+    lines = [{"item": f"line {i}", "left_out": f"line {i} is odd."} for i in range(1, 6)]
+    assert files.left_out([line("a"), *lines[:1]]) == "1 of 2 left out; line 1 is odd."
+    assert files.left_out(lines) == (
+        "5 of 5 left out; line 1 is odd; line 2 is odd; line 3 is odd; and 2 more.")
+
+
+def test_models_have_short_names_where_these_differ():
+    several = [Results({**HEADER, "model": one}, []) for one in ("a/run", "b/run", "c/other.gguf")]
+    assert list(files.short_names(several).values()) == ["a/run", "b/run", "other.gguf"]
+
+
 def test_where_nothing_differs_no_size_of_a_difference_is_claimed():
     change = difference(np.zeros(6), np.zeros(6), np.ones(6), np.random.default_rng(0))
     said = files.told(change, "exact", False, percent=True)

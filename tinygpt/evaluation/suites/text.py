@@ -29,20 +29,25 @@ MEMORY = 0.5  # of a text's runs of words in what was learned: then the text was
 
 
 class TextSuite(Suite):
-    """learned: the text that the evaluated model learned from, for the models that only count."""
+    """learned: the text that the evaluated model learned from, for the models that only count.
+
+    source: what the documents are, in words.
+    """
 
     kind = "text"
     resumable = False
 
     def __init__(
         self, documents: Sequence[Passage], learned: str | None = None, limit: int | None = LIMIT,
-        name: str = "text",
+        name: str = "text", source: str = "",
     ):
         self.documents, self._learned = chosen(documents, limit), learned
         size, whole = (
             sum(len(one.text.encode()) for one in some) for some in (self.documents, documents)
         )
-        notes = [] if size == whole else [f"measured on {size:,} of {whole:,} bytes (--bytes)"]
+        cut, of = size < whole, f" of {source}" * bool(source)
+        much = f"{size:,} of {whole:,} bytes{of} (--bytes)" if cut else f"all {size:,} bytes{of}"
+        notes = [f"measured on {much}"] if cut or source else []
         super().__init__(name, {"text": fingerprint(self.documents), "bytes": size}, notes)
 
     def __len__(self) -> int:
