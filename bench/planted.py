@@ -18,6 +18,7 @@ Read next: ../tinygpt/evaluation/suites/planted.py, ../tinygpt/evaluation/traini
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -122,4 +123,5 @@ def command(size, seed, trainings, percent, steps, keep, draw, as_json):
     for name, table in tables.items():
         for what, value, low, high, *each in table:
             shown = "".join(f"{one:8.1%}" for one in each)
-            click.echo(f"{name:16}  {what:44}  {value:7.1%}  {low:7.1%} to {high:7.1%}{shown}")
+            bounds = f"{low:7.1%} to {high:7.1%}" if math.isfinite(low) else " " * 18
+            click.echo(f"{name:16}  {what:44}  {value:7.1%}  {bounds}{shown}")
