@@ -114,15 +114,16 @@ def recipes(
                 f"{shown(twice[0].header['model'])} and {shown(twice[1].header['model'])} are one "
                 "model, and no two trainings. Train from another seed (--set training.seed=2)."
             )
-    suites = {one.header["suite"] for both in results for one in both}
+    asked = [[(one.header["suite"], one.header["settings"]) for one in both] for both in results]
+    sizes = [[pair.below.tolist() for pair in pairs] for pairs in trainings]
+    if any(one != asked[0] for one in asked) or any(one != sizes[0] for one in sizes):
+        raise UserError(
+            "the trainings were not asked the same items. Evaluate all on one suite, with the same "
+            "data and seed."
+        )
     found = []
     for same in zip(*trainings, strict=True):
         first = same[0]
-        if len(suites) > 1 or any(not np.array_equal(one.below, first.below) for one in same):
-            raise UserError(
-                "the trainings were not asked the same items. Evaluate all on one suite, with the "
-                "same data and seed."
-            )
         a, b = (np.array([one.above[i] for one in same]) for i in (0, 1))
         change = of_items_too(b - a, first.below)
         found.append(first._replace(

@@ -130,3 +130,11 @@ def test_trainings_that_were_asked_other_items_are_refused():
                for i, one in enumerate(b[0]))]
     with pytest.raises(UserError, match="not asked the same items"):
         recipes([*a, *b], [*more, *other])
+
+
+def test_trainings_that_were_asked_otherwise_are_refused():
+    found, pairs = of([-1.0, 1.0, 0.3])
+    found[1] = tuple(Results({**one.header, "settings": {"text": "another"}}, one.lines)
+                     for one in found[1])
+    with pytest.raises(UserError, match="not asked the same items"):
+        recipes(found, pairs)
