@@ -44,8 +44,10 @@ def suite_options(command):
 @click.option("--page", type=Place(dir_okay=False),
               help="HTML file for tables, intervals and the worst items.  [RUN/evaluation.html, "
                    "with what was found before]")
+@click.option("--beside", multiple=True, type=Place(dir_okay=False), metavar="FILE",
+              help="Results of another model, asked the same, to stand beside it; repeatable.")
 @click.option("--resume", is_flag=True, help="Go on after the lines that are there.")
-def evaluate(model, suites, out, page, resume, **asked):
+def evaluate(model, suites, out, page, beside, resume, **asked):
     """Say what a model can do, how sure that is, and what the data cannot tell.
 
     \b
@@ -66,7 +68,8 @@ def evaluate(model, suites, out, page, resume, **asked):
     from pathlib import Path
 
     from tinygpt.distributed.start import join
-    from tinygpt.screens.console import Screen
+    from tinygpt.evaluation.results import read
+    from tinygpt.screens.console import Screen, warn
 
     if out is not None and len(suites) > 1:
         raise UsageError("--out is a file for one suite, and several were asked. Leave it out.")
@@ -77,6 +80,7 @@ def evaluate(model, suites, out, page, resume, **asked):
         group.close()
         return
     screen, found = Screen(), []
+    others = [read(one, warn) for one in beside]
     for name in suites or ("text",):
         where = Path(out) if out is not None else _place(model, name, asked["data"])
         results = _asked(model, name, asked, where, resume, group=group)
@@ -84,11 +88,12 @@ def evaluate(model, suites, out, page, resume, **asked):
         if where is not None:
             screen.copyable(f"Every item:  {where}")
         if page is not None:
-            _write_page(screen, Path(page), found)
+            _write_page(screen, Path(page), [*found, *others])
         elif where is not None and out is None:
             page_of_run = where.parent.parent / "evaluation.html"
-            _write_page(screen, page_of_run, _with_earlier(model, found))
+            _write_page(screen, page_of_run, [*_with_earlier(model, found), *others])
         _show(screen, results)
+        _show_beside(screen, [results, *others])
     group.close()
 
 
@@ -98,26 +103,37 @@ def evaluate(model, suites, out, page, resume, **asked):
 @suite_options
 @click.option("--judge", metavar="RUN|FILE|URL",
               help="Say which written answers are better too, if it can tell right from wrong.")
-def compare(a, b, suites, judge, **asked):
+@click.option("--again", nargs=2, multiple=True, metavar="A B",
+              help="Both trained once more, from another seed; twice at least.")
+def compare(a, b, suites, judge, again, **asked):
     """Say by how much B is better than A, how sure that is, and what could have been seen.
 
     A and B are files of results, or models, which are asked --suite first. Each item is counted for
     both at once: what is hard for both drops out.
+
+    The interval is of these two models. Whether B's recipe is better is known of several
+    trainings: with --again the interval is over trainings and items.
     """
     from tinygpt.evaluation import results as files
     from tinygpt.evaluation.tables import paired
+    from tinygpt.evaluation.trainings import recipes
     from tinygpt.screens.console import Screen, warn
 
-    screen = Screen()
+    if len(again) == 1:
+        raise UsageError("two trainings of each say nothing of a third. Give --again A B twice.")
+    if again and judge:
+        raise UsageError("--judge is asked about two models. Leave --again out.")
+    screen, source = Screen(), None if files.looks_like(a) else a
     for name in suites or ("text",):
-        both = [
-            files.read(one, warn) if files.looks_like(one)
-            else _asked(one, name, asked, source=a)
-            for one in (a, b)
+        found = [
+            [files.read(one, warn) if files.looks_like(one)
+             else _asked(one, name, asked, source=source) for one in both]
+            for both in ((a, b), *again)
         ]
-        _show_pairs(screen, both, paired(*both))
+        pairs = [paired(*both) for both in found]
+        _show_pairs(screen, found[0], recipes(found, pairs) if again else pairs[0], len(found))
         if judge:
-            _show_judged(screen, both, judge, asked["seed"])
+            _show_judged(screen, found[0], judge, asked["seed"])
 
 
 @click.command()
@@ -217,13 +233,17 @@ def _asked(model, name, asked, out=None, resume=False, source=None, group=None):
     from tinygpt.evaluation.dealt import dealt
     from tinygpt.evaluation.suite import evaluate as ask
     from tinygpt.evaluation.suites import Asked, find_suite
+    from tinygpt.evaluation.suites.text import TextSuite, check_unread
     from tinygpt.screens.console import Progress, warn
 
     known = source or model
     with Progress() as busy:
         busy("opening")
+        subject = _open(model)
         suite = find_suite(name, Asked(None if known.startswith(ADDRESS) else known, **asked))
-        return ask(dealt(suite, group), _open(model), out, resume=resume, progress=busy,
+        if isinstance(suite, TextSuite) and asked["data"] is None and model != known:
+            check_unread(suite.documents, known, model)
+        return ask(dealt(suite, group), subject, out, resume=resume, progress=busy,
                    warn=lambda text: busy.aside(warn, text))
 
 
@@ -242,12 +262,33 @@ def _show(screen, results):
         screen.say(sentence)
 
 
-def _show_pairs(screen, both, pairs):
+def _show_beside(screen, several):
+    from tinygpt.evaluation.results import short_names, shown_interval
+    from tinygpt.evaluation.tables import beside
+
+    found, names = beside(several), short_names(several)
+    if not found:
+        if len(several) > 1:
+            screen.say("Nothing that was given to stand beside it was asked the same.")
+        return
+    title = next((table[0].name for _, table, _ in found if table), "")
+    cells = [
+        (names[one.header["model"]], *shown_interval(table[0].found, table[0].percent))
+        for one, table, _ in found if table
+    ]
+    screen.print(_table(["", title, "95 %"], cells))
+    for one, _, said in found:
+        if said:
+            screen.say(f"{names[one.header['model']]}: {said}")
+
+
+def _show_pairs(screen, both, pairs, trainings):
     from tinygpt.evaluation.results import shown_interval, told
     from tinygpt.storage.paths import shown
 
     names = [shown(one.header["model"]) for one in both]
-    screen.say(f"A {names[0]}, B {names[1]} on {both[0].header['suite']}")
+    more = f", {trainings} trainings of each" * (trainings > 1)
+    screen.say(f"A {names[0]}, B {names[1]} on {both[0].header['suite']}{more}")
     cells = []
     for pair in pairs:
         a, b = (" ".join(shown_interval(one, pair.percent)[:1]) for one in (pair.a, pair.b))

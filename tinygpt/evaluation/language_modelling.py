@@ -258,7 +258,7 @@ def paired(
     sizes = column(a, "bytes")
     return [Pair(
         UNIT, ratio(first, sizes, rng), ratio(second, sizes, rng),
-        difference(first, second, sizes, rng), lower_is_better=True,
+        difference(first, second, sizes, rng), (first, second), sizes, lower_is_better=True,
     )]
 
 

@@ -26,7 +26,7 @@ Read first: subject.py, questions.py, templates.py. Read next: suites/.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -243,7 +243,7 @@ def rows(
     found: list[Row] = []
     if single:
         clusters = [line["cluster"] for line in single]
-        names = sorted(SCORES, key=lambda name: name != header["settings"]["score"])
+        names = sorted(SCORES, key=lambda name: name != header["settings"].get("score", DEFAULT))
         for name in names:
             note = "the result" if name == names[0] else ""
             accuracy = share([right(line, name) for line in single], clusters, rng)
@@ -273,7 +273,7 @@ def verdict(
     single, _ = split(lines)
     said = []
     if single:
-        name = header["settings"]["score"]
+        name = header["settings"].get("score", DEFAULT)
         found = float(np.mean([right(line, name) for line in single]))
         low, high = chance_of(single)
         where = "above" if found > high else "below" if found < low else "within"
@@ -291,19 +291,26 @@ def verdict(
 def paired(
     a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]], rng: np.random.Generator
 ) -> list[Pair]:
-    """Accuracy by the default score and by sum, item by item."""
+    """Accuracy by the default score and by sum, and shared probability, item by item."""
     keep = [i for i, line in enumerate(a) if not line.get("mass")]
-    first, second = [a[i] for i in keep], [b[i] for i in keep]
-    for lines in (first, second):
+    rest = [i for i, line in enumerate(a) if line.get("mass")]
+    wanted: list[tuple[str, list[int], Callable[[dict[str, Any]], float], Any]] = [
+        (f"right, by {DEFAULT}", keep, lambda line: right(line, DEFAULT), share),
+        ("right, by sum", keep, lambda line: right(line, "sum"), share),
+        ("probability on right answers (mc2)", rest, mass, mean),
+    ]
+    for lines in (a, b):
         check(lines, "one of the two")
-    clusters = [line["cluster"] for line in first]
     pairs = []
-    for name in (DEFAULT, "sum"):
-        known = [[right(line, name) for line in lines] for lines in (first, second)]
+    for title, which, measure, interval in wanted:
+        if not which:
+            continue
+        clusters = [a[i]["cluster"] for i in which]
+        known = [[measure(lines[i]) for i in which] for lines in (a, b)]
         (x, counts), (y, _) = (in_clusters(one, clusters) for one in known)
         pairs.append(Pair(
-            f"right, by {name}", share(known[0], clusters, rng), share(known[1], clusters, rng),
-            difference(x, y, counts, rng), percent=True,
+            title, interval(known[0], clusters, rng), interval(known[1], clusters, rng),
+            difference(x, y, counts, rng), (x, y), counts, percent=True,
         ))
     return pairs
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from tinygpt.errors import UserError
 from tinygpt.evaluation import multiple_choice
-from tinygpt.evaluation.results import Results, Row, shown_interval
-from tinygpt.evaluation.tables import rows, verdict
+from tinygpt.evaluation.intervals import Interval
+from tinygpt.evaluation.results import Results, Row, short_names, shown_interval
+from tinygpt.evaluation.tables import beside, rows, verdict
 from tinygpt.machine.terminal import visible
 from tinygpt.screens.charts import Scale, Series, chart
 from tinygpt.screens.report import CSS
@@ -32,7 +33,8 @@ WIDTH = 220  # pixels of an interval's picture
 STYLE = CSS + """
 .numbers td,.numbers th{padding:4px 14px 4px 0;font-variant-numeric:tabular-nums}
 .numbers td.n{text-align:right;white-space:nowrap}.numbers tr.first td{font-weight:600}
-.numbers th.n{text-align:right}.wide{overflow-x:auto}
+.numbers th.n{text-align:right}.numbers th{white-space:nowrap}
+.numbers td:first-child{min-width:110px}section h3{margin:22px 0 4px}.wide{overflow-x:auto}
 .bar{display:block}.bar line{stroke:var(--a);stroke-width:2}.bar circle{fill:var(--a)}
 .bar .chance{fill:var(--line)}.bar .rail{stroke:var(--line);stroke-width:1}
 .item{border-top:1px solid var(--line);padding:10px 0}.item:first-of-type{border-top:0}
@@ -53,15 +55,17 @@ def write_page(results: Sequence[Results], path: Path) -> None:
 
 def render(results: Sequence[Results]) -> str:
     """The page as text."""
-    models = list(dict.fromkeys(shown(one.header["model"]) for one in results))
+    names = short_names(results)
     suites = list(dict.fromkeys(one.header["suite"] for one in results))
-    title = f"{', '.join(models)}: {len(suites)} suite{'s' * (len(suites) > 1)}"
+    title = f"{', '.join(names.values())}: {len(suites)} suite{'s' * (len(suites) > 1)}"
     sections = [
-        _suite(name, [one for one in results if one.header["suite"] == name]) for name in suites
+        _suite(name, [one for one in results if one.header["suite"] == name], names)
+        for name in suites
     ]
     intro = (
         "Between the two numbers after a value lies the truth in 95 of 100 such evaluations: they "
-        "come of drawing whole documents again. Grey is what guessing gives."
+        "come of drawing whole documents again, for this model and no other training of its "
+        "recipe. Grey is what guessing gives."
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -72,10 +76,10 @@ def render(results: Sequence[Results]) -> str:
     )
 
 
-def _suite(name: str, results: Sequence[Results]) -> str:
-    parts = [f"<h2>{html.escape(name)}</h2>"]
+def _suite(name: str, results: Sequence[Results], names: dict[str, str]) -> str:
+    parts = [f"<h2>{html.escape(name)}</h2>", _side_by_side(results, names)]
     for one in results:
-        parts.append(f"<h3>{_text(shown(one.header['model']))}, {len(one.counted):,} items</h3>")
+        parts.append(f"<h3>{_text(names[one.header['model']])}, {len(one.counted):,} items</h3>")
         try:
             parts.append(_numbers(rows(one)))
             said = verdict(one)
@@ -89,13 +93,40 @@ def _suite(name: str, results: Sequence[Results]) -> str:
     return f"<section class='card'>{''.join(parts)}</section>"
 
 
+def _side_by_side(results: Sequence[Results], names: dict[str, str]) -> str:
+    """Models that were asked the same: their first numbers, their intervals on one scale."""
+    found = beside(results)
+    firsts = [table[0] for _, table, _ in found if table]
+    if not firsts:
+        return ""
+    top = 1.0 if firsts[0].percent else max(row.found.high for row in firsts)
+    lines, notes = [], []
+    for one, table, said in found:
+        name = _text(names[one.header["model"]])
+        value, interval = shown_interval(table[0].found, table[0].percent) if table else ("", "")
+        picture = _bar(table[0].found, _chance(table), top, value) if interval else ""
+        lines.append(
+            f"<tr><td>{name}</td><td class='n'>{value}</td><td class='n'>{interval}</td>"
+            f"<td>{picture}</td></tr>"
+        )
+        notes += [f"<p class='note-text'>{name}, against the first: {_text(said)}</p>"] * bool(said)
+    head = (f"<tr><th></th><th class='n'>{_text(firsts[0].name)}</th><th class='n'>95 %</th>"
+            "<th></th></tr>")
+    return (f"<div class='wide'><table class='numbers'>{head}{''.join(lines)}</table></div>"
+            + "".join(notes))
+
+
+def _chance(table: Sequence[Row]) -> Interval | None:
+    return next((row.found for row in table if row.name == "by chance"), None)
+
+
 def _numbers(table: Sequence[Row]) -> str:
     """A table, and a picture of each interval that is on the first one's scale."""
-    chance = next((row.found for row in table if row.name == "by chance"), None)
+    chance = _chance(table)
     lines = []
     for i, row in enumerate(table):
         value, interval = shown_interval(row.found, row.percent)
-        picture = _bar(row, chance) if row.percent and row.found.known else ""
+        picture = _bar(row.found, chance, 1.0, value) if row.percent and row.found.known else ""
         lines.append(
             f"<tr class='{'' if i else 'first'}'><td>{html.escape(row.name)}</td>"
             f"<td class='n'>{value}</td><td class='n'>{interval}</td><td>{picture}</td>"
@@ -105,17 +136,17 @@ def _numbers(table: Sequence[Row]) -> str:
     return f"<div class='wide'><table class='numbers'>{head}{''.join(lines)}</table></div>"
 
 
-def _bar(row: Row, chance: Any) -> str:
-    """An interval on the way from 0 to 100 %."""
-    x = Scale(0.0, 1.0, 2, WIDTH - 2)
+def _bar(found: Interval, chance: Interval | None, top: float, name: str) -> str:
+    """An interval on the way from 0 to `top`."""
+    x = Scale(0.0, top, 2, WIDTH - 2)
     grey = ""
     if chance is not None and chance.known:
         low, high = x(chance.low), x(chance.high)
         grey = f"<rect class='chance' x='{low:.1f}' y='2' width='{high - low:.1f}' height='12'/>"
-    low, middle, high = x(row.found.low), x(row.found.value), x(row.found.high)
+    low, middle, high = x(found.low), x(found.value), x(found.high)
     return (
         f"<svg class='bar' width='{WIDTH}' height='16' role='img' "
-        f"aria-label='{row.found.value:.1%}'>{grey}"
+        f"aria-label='{name}'>{grey}"
         f"<line class='rail' x1='2' x2='{WIDTH - 2}' y1='8' y2='8'/>"
         f"<line x1='{low:.1f}' x2='{high:.1f}' y1='8' y2='8'/>"
         f"<circle cx='{middle:.1f}' cy='8' r='3.5'/></svg>"

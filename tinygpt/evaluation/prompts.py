@@ -103,7 +103,7 @@ def spread(cells: Sequence[Cell]) -> str:
     return (
         f"From the worst way ({worst.template}, {worst.shots} shots: {low.value:.1%}) to the best "
         f"({best.template}, {best.shots} shots: {high.value:.1%}) the prompt is worth "
-        f"{100 * (high.value - low.value):.1f} points; {seen} of {len(known)} ways surely differ "
-        "from the first. The best of many is lucky too: choose it on other questions than you "
-        "report."
+        f"{100 * (high.value - low.value):.1f} points; {seen} of {len(known)} ways surely "
+        f"differ{'s' * (seen == 1)} from the first. The best of many is lucky too: choose it on "
+        "other questions than you report."
     )

@@ -17,8 +17,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from tinygpt.errors import UserError
 from tinygpt.evaluation.intervals import Difference, Interval
@@ -36,6 +38,7 @@ from tinygpt.storage.reading import (
 )
 
 VERSION = 1
+NAMED = 3  # of the items left out
 KINDS = ("text", "choice", "written")
 HEADER = {
     "results": one_of(VERSION), "suite": TEXT, "kind": one_of(*KINDS), "model": TEXT,
@@ -65,12 +68,17 @@ class Row(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """One number of two models, and what lies between them."""
+    """One number of two models, and what lies between them.
+
+    above, below: what it was made of, a's and b's sums of each cluster, and the clusters' sizes.
+    """
 
     name: str
     a: Interval
     b: Interval
     change: Difference
+    above: tuple[np.ndarray, np.ndarray]
+    below: np.ndarray
     lower_is_better: bool = False
     percent: bool = False
 
@@ -191,22 +199,24 @@ def _begun(
 
 def told(change: Difference, unit: str, lower_is_better: bool, percent: bool = False) -> str:
     """A difference as a sentence: how large, how sure, and what could have been seen at all."""
-    found, times = change.interval, 100 if percent else 1
+    found, times, form = change.interval, *((100, ".1f") if percent else (1, ".4g"))
     unit = "points" if percent else unit
     if not found.known:
-        return f"{times * found.value:+.4g} {unit}, with too few clusters to say how surely."
-    better = (found.value < 0) == lower_is_better
+        return f"{times * found.value:+{form}} {unit}, with too few clusters to say how surely."
+    low, high = f"{times * found.low:+{form}}", f"{times * found.high:+{form}}"
     if change.seen:
-        word = "better" if better else "worse"
-        said = f"{word} by {abs(times * found.value):.4g} {unit}"
+        word = "better" if (found.value < 0) == lower_is_better else "worse"
+        said = f"{word} by {abs(times * found.value):{form}} {unit}"
+        ends = sorted((found.low, found.high), key=abs)
+        low, high = (f"{abs(times * one):{form}}" for one in ends)
     else:
-        said = f"no difference is seen ({times * found.value:+.4g} {unit})"
+        said = f"no difference is seen ({times * found.value:+{form}} {unit})"
     if not found.error:
         return (f"{said}, the same for each of {found.clusters}: such data cannot say how large a "
                 "difference they would have missed.")
     return (
-        f"{said}, 95 % between {times * found.low:+.4g} and {times * found.high:+.4g}; these data "
-        f"could have shown {times * change.detectable:.2g} or more."
+        f"{said}, 95 % between {low} and {high}; these data could have shown "
+        f"{times * change.detectable:.2g} or more."
     )
 
 
@@ -214,11 +224,19 @@ def shown_interval(found: Interval, percent: bool = False) -> tuple[str, str]:
     """(the number, its interval) as texts."""
 
     def text(value: float) -> str:
-        return f"{value:.1%}" if percent else f"{value:.4g}"
+        return f"{value:.1%}" if percent else f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
     if not found.known:
         return text(found.value), ""
     return text(found.value), f"{text(found.low)} to {text(found.high)}"
+
+
+def short_names(results: Sequence[Results]) -> dict[str, str]:
+    """Each model's last part of its path, the whole where two have the same."""
+    models = list(dict.fromkeys(one.header["model"] for one in results))
+    last = [PurePath(one).name or one for one in models]
+    return {model: shown(name if last.count(name) == 1 else model)
+            for model, name in zip(models, last, strict=True)}
 
 
 def same_items(a: Results, b: Results) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -244,10 +262,13 @@ def is_finite(found: Interval) -> bool:
 
 
 def left_out(lines: Sequence[dict[str, Any]]) -> str:
-    """A sentence on what was not asked, "" for nothing."""
+    """A sentence on what was not asked and why, "" for nothing."""
     missing = [line for line in lines if "left_out" in line]
     if not missing:
         return ""
-    item, why = missing[0]["item"], missing[0]["left_out"]
-    named = why if why.startswith(item) else f"{item}: {why}"
-    return f"{len(missing)} of {len(lines)} left out; {named}"
+    named = []
+    for line in missing[:NAMED]:
+        item, why = line["item"], line["left_out"].rstrip(".")
+        named.append(why if why.startswith(item) else f"{item}: {why}")
+    more = f"; and {len(missing) - NAMED} more" * (len(missing) > NAMED)
+    return f"{len(missing)} of {len(lines)} left out; {'; '.join(named)}{more}."

@@ -184,7 +184,8 @@ def paired(
         known = [[line["scores"].get(name, 0.0) for line in lines] for lines in (a, b)]
         (x, counts), (y, _) = (in_clusters(one, clusters) for one in known)
         pairs.append(Pair(name, _mean(a, name, rng), _mean(b, name, rng),
-                          difference(x, y, counts, rng), percent=_is_share([*a, *b], name)))
+                          difference(x, y, counts, rng), (x, y), counts,
+                          percent=_is_share([*a, *b], name)))
     return pairs
 
 

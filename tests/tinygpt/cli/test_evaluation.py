@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tinygpt.cli import main
@@ -56,6 +57,13 @@ def test_one_set_of_questions_after_another_is_kept_and_stands_on_the_page(run, 
     assert "### dogs" in card and "### cats" not in card
 
 
+def test_of_two_the_missing_one_is_named(tmp_path, capsys):
+    there = written(tmp_path / "there.jsonl", "there", ["yes 0"])
+    assert call("compare", there, tmp_path / "gone.jsonl") in (1, 2)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "gone.jsonl" in said and "there.jsonl" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [(["--suite", "nothing"], 2, "there is no suite 'nothing'"),
@@ -75,14 +83,63 @@ def test_a_text_of_unknown_characters_says_so(run, tmp_path, capsys):
     assert "nothing of the text could be measured" in said and "Ü" in said
 
 
-def written(path, model, texts):
-    header = {"results": 1, "suite": "answers", "kind": "written", "model": model, "identity": "1",
-              "settings": {}, "notes": []}
+def written(path, model, texts, identity="1"):
+    header = {"results": 1, "suite": "answers", "kind": "written", "model": model,
+              "identity": identity, "settings": {}, "notes": []}
     lines = [{"item": str(i), "prompt": f"question {i}", "written": text, "wanted": [f"yes {i}"],
               "scores": {"exact": float(text == f"yes {i}")}, "cluster": str(i)}
              for i, text in enumerate(texts)]
     path.write_text("".join(json.dumps(one) + "\n" for one in (header, *lines)))
     return path
+
+
+def trained_again(tmp_path, shares):
+    """Arguments of compare: files of 60 answers, of which such shares are right."""
+    found = []
+    for i, share in enumerate(shares):
+        right = np.random.default_rng(i).random(60) < share
+        texts = [f"yes {j}" if one else "no" for j, one in enumerate(right)]
+        path = written(tmp_path / f"{i}.jsonl", f"run{i}", texts, identity=str(i))
+        found += ["--again"] * (i % 2 == 0 < i) + [path]
+    return found
+
+
+def test_recipes_are_compared_over_their_trainings(tmp_path, capsys):
+    surely = trained_again(tmp_path, [0.3, 0.6, 0.25, 0.65, 0.35, 0.6])
+    assert call("compare", *surely) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 trainings of each" in said and "B, exact: better by" in said
+    by_luck = trained_again(tmp_path, [0.3, 0.7, 0.7, 0.3, 0.2, 0.4])
+    assert call("compare", *by_luck[:2]) == 0
+    assert "better by" in capsys.readouterr().out
+    assert call("compare", *by_luck) == 0
+    assert "no difference is seen" in capsys.readouterr().out
+
+
+def test_trainings_that_are_too_few_or_one_are_refused(tmp_path, capsys):
+    files = trained_again(tmp_path, [0.3, 0.6, 0.25, 0.65])
+    assert call("compare", *files) == 2
+    assert "say nothing of a third" in capsys.readouterr().err
+    assert call("compare", *files, "--again", *files[:2]) == 1
+    assert "are one model" in " ".join(capsys.readouterr().err.split())
+
+
+def test_no_run_is_compared_on_what_it_learned_and_another_held_out(
+    tiny_config, tmp_path, capsys
+):
+    folder, rng = tmp_path / "texts", np.random.default_rng(0)
+    folder.mkdir()
+    for i in range(20):
+        words = rng.choice("one two three four five six seven eight nine ten".split(), 80)
+        (folder / f"{i}.txt").write_text(" ".join(words))
+    for seed in (1, 2):
+        config = tiny_config.replace("training", steps=1, seed=seed)
+        config = config.replace("data", source=str(folder), by_position=False, split=(0.8, 0.2, 0))
+        Trainer(begin(config, tmp_path / str(seed))).run()
+    assert call("compare", tmp_path / "1", tmp_path / "2") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "2 has learned from" in said and "would repeat them" in said
+    assert call("compare", tmp_path / "1", tmp_path / "1") == 0
 
 
 @pytest.mark.parametrize("knows", [True, False])

@@ -122,7 +122,10 @@ def test_no_cluster_is_an_error(rng):
 
 
 @pytest.mark.parametrize(
-    ("freedom", "value"), [(1, 12.7062), (2, 4.30265), (3, 3.18245), (10, 2.22814), (60, 2.00030)]
+    ("p", "freedom", "value"),
+    [(0.975, 1, 12.706204736), (0.975, 2, 4.302652730), (0.975, 3, 3.182446305),
+     (0.975, 4, 2.776445105), (0.975, 5, 2.570581836), (0.9, 7, 1.414923928),
+     (0.995, 10, 3.169272673), (0.975, 61, 1.999623585), (0.975, 1000, 1.962339081)],
 )
-def test_t_quantiles_are_the_tables(freedom, value):
-    assert t_quantile(0.975, freedom) == pytest.approx(value, abs=4e-3)
+def test_t_quantiles_are_the_tables(p, freedom, value):
+    assert t_quantile(p, freedom) == pytest.approx(value, abs=1e-8)

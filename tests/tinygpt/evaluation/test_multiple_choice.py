@@ -9,12 +9,13 @@ import pytest
 from tests.tinygpt.evaluation.conftest import model_of
 from tinygpt.errors import UsageError, UserError
 from tinygpt.evaluation.intervals import chance
-from tinygpt.evaluation.multiple_choice import calibration
-from tinygpt.evaluation.questions import read_questions
+from tinygpt.evaluation.multiple_choice import ChoiceSuite, Way, calibration
+from tinygpt.evaluation.questions import Question, read_questions
 from tinygpt.evaluation.subject import Local, Scored, Subject, TooLong
 from tinygpt.evaluation.suite import evaluate
 from tinygpt.evaluation.suites.files import questions_suite
 from tinygpt.evaluation.tables import paired, rows, verdict
+from tinygpt.evaluation.templates import TEMPLATES
 from tinygpt.inference.scoring import log_probabilities
 from tinygpt.text import DataError
 
@@ -342,6 +343,17 @@ def test_two_models_are_compared_item_by_item(files, plain):
     assert pair.change.interval.value == pytest.approx(pair.b.value - pair.a.value)
     assert pair.change.interval.clusters == 20
     assert not paired(a, a)[0].change.seen
+
+
+def test_where_probability_is_shared_it_is_what_is_compared(plain):
+    asked = [Question(str(i), {"question": f"{i}?"}, ("a", "b"), (0,), str(i), mass=True)
+             for i in range(9)]
+    suite = ChoiceSuite("shared", asked, Way(TEMPLATES["short"]), "1")
+    a = evaluate(suite, plain)
+    b = evaluate(suite, Local(model_of(plain.tokenizer, context=48, seed=9), plain.tokenizer))
+    (pair,) = paired(a, b)
+    assert "mc2" in pair.name and pair.a.value == pytest.approx(rows(a)[0].found.value)
+    assert pair.change.interval.value == pytest.approx(pair.b.value - pair.a.value)
 
 
 def test_a_model_as_sure_as_it_is_right_lies_on_the_diagonal():

@@ -14,10 +14,11 @@ from tinygpt.evaluation.language_modelling import Passage
 from tinygpt.evaluation.multiple_choice import ChoiceSuite, Way
 from tinygpt.evaluation.page import memorised, render, write_page
 from tinygpt.evaluation.questions import Question
-from tinygpt.evaluation.results import read
+from tinygpt.evaluation.results import Results, read
 from tinygpt.evaluation.suite import evaluate
 from tinygpt.evaluation.suites.generated import generated_suite
 from tinygpt.evaluation.suites.text import TextSuite
+from tinygpt.evaluation.tables import beside
 from tinygpt.evaluation.templates import TEMPLATES
 from tinygpt.evaluation.watch import SuiteCurve
 from tinygpt.machine.energy import Meter
@@ -58,6 +59,25 @@ def test_a_refusal_stands_on_the_page():
 def test_a_page_that_cannot_be_written_says_so(tmp_path):
     with pytest.raises(UserError, match="cannot write"):
         write_page([asked()], tmp_path / "no" / "page.html")
+
+
+def named(results, name):
+    return Results({**results.header, "model": name, "identity": name}, results.lines)
+
+
+def test_models_that_were_asked_the_same_stand_side_by_side():
+    first, other = named(asked(), "one"), named(asked(lambda c, a: -hash_of(a + c)), "two")
+    found = beside([first, other, named(asked(lambda c, a: 0.0), "mute")])
+    assert [one.header["model"] for one, _, _ in found] == ["one", "two", "mute"]
+    assert not found[0][2] and "points" in found[1][2] and "no accuracy" in found[2][2]
+    page = render([first, other])
+    assert "against the first" in page and page.count("aria-label") > 12
+
+
+def test_models_that_were_asked_otherwise_do_not():
+    other = Results({**asked().header, "settings": {"shots": 2}}, asked().lines)
+    assert beside([asked(), other]) == [] and beside([asked()]) == []
+    assert "against the first" not in render([asked(), other])
 
 
 def test_the_curve_of_memorisation_is_drawn():

@@ -98,8 +98,29 @@ def test_results_of_two_suites_are_not_compared(path, said):
         files.same_items(a, Results(HEADER, [line("z")]))
 
 
+def test_of_what_is_left_out_three_are_named():
+    lines = [{"item": f"line {i}", "left_out": f"line {i} is odd."} for i in range(1, 6)]
+    assert files.left_out([line("a"), *lines[:1]]) == "1 of 2 left out; line 1 is odd."
+    assert files.left_out(lines) == (
+        "5 of 5 left out; line 1 is odd; line 2 is odd; line 3 is odd; and 2 more.")
+
+
+def test_models_have_short_names_where_these_differ():
+    several = [Results({**HEADER, "model": one}, []) for one in ("a/run", "b/run", "c/other.gguf")]
+    assert list(files.short_names(several).values()) == ["a/run", "b/run", "other.gguf"]
+
+
 def test_where_nothing_differs_no_size_of_a_difference_is_claimed():
     change = difference(np.zeros(6), np.zeros(6), np.ones(6), np.random.default_rng(0))
     said = files.told(change, "exact", False, percent=True)
     assert "no difference is seen" in said and "cannot say" in said
     assert "could have shown" not in said
+
+
+@pytest.mark.parametrize(("lower_is_better", "word"), [(True, "better"), (False, "worse")])
+def test_how_much_better_or_worse_is_said_without_signs(lower_is_better, word):
+    a = np.linspace(2.0, 3.0, 30)
+    b = a - np.linspace(0.10, 0.14, 30)
+    change = difference(a, b, np.ones(30), np.random.default_rng(0))
+    said = files.told(change, "bits", lower_is_better)
+    assert said.startswith(f"{word} by 0.12 bits, 95 % between 0.11") and "and 0.12" in said

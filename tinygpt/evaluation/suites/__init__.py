@@ -48,11 +48,12 @@ def _text(asked: Asked) -> Suite:
     if asked.data is None and asked.model is None:
         raise UsageError("which text? Give it with --data FILE.")
     if asked.data is not None:
-        documents = documents_of(asked.data)
+        documents, source = documents_of(asked.data), Path(asked.data).name
     else:
         documents = held_out(Path(str(asked.model)))
+        source = f"what {Path(str(asked.model)).name} held out"
     known = learned(asked.model) if asked.model is not None else None
-    return TextSuite(documents, known, asked.limit or LIMIT)
+    return TextSuite(documents, known, asked.limit or LIMIT, source=source)
 
 
 def _questions(asked: Asked) -> Suite:

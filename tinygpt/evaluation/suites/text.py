@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygpt.errors import UserError
+from tinygpt.evaluation.contamination import contaminated
 from tinygpt.evaluation.language_modelling import LEARNED, Passage, beside, chosen, measure
 from tinygpt.evaluation.subject import Subject
 from tinygpt.evaluation.suite import Suite
@@ -24,23 +25,29 @@ from tinygpt.tokenizer import END_OF_TEXT, Tokenizer
 
 PIECE = 1_000_000  # tokens decoded at once
 LIMIT = 400_000  # bytes that are looked at unless somebody asks for more
+MEMORY = 0.5  # of a text's runs of words in what was learned: then the text was
 
 
 class TextSuite(Suite):
-    """learned: the text that the evaluated model learned from, for the models that only count."""
+    """learned: the text that the evaluated model learned from, for the models that only count.
+
+    source: what the documents are, in words.
+    """
 
     kind = "text"
     resumable = False
 
     def __init__(
         self, documents: Sequence[Passage], learned: str | None = None, limit: int | None = LIMIT,
-        name: str = "text",
+        name: str = "text", source: str = "",
     ):
         self.documents, self._learned = chosen(documents, limit), learned
         size, whole = (
             sum(len(one.text.encode()) for one in some) for some in (self.documents, documents)
         )
-        notes = [] if size == whole else [f"measured on {size:,} of {whole:,} bytes (--bytes)"]
+        cut, of = size < whole, f" of {source}" * bool(source)
+        much = f"{size:,} of {whole:,} bytes{of} (--bytes)" if cut else f"all {size:,} bytes{of}"
+        notes = [f"measured on {much}"] if cut or source else []
         super().__init__(name, {"text": fingerprint(self.documents), "bytes": size}, notes)
 
     def __len__(self) -> int:
@@ -80,6 +87,26 @@ def held_out(path: str | Path) -> list[Passage]:
     if not found:
         raise DataError(f"{shown(run.path)} has held out no text. Give one: --data FILE.")
     return found
+
+
+def check_unread(documents: Sequence[Passage], source: str, model: str) -> None:
+    """Raise UserError where a run has learned from what another, `source`, has held out.
+
+    Runs of one corpus and of two seeds hold out other documents.
+    """
+    try:
+        own = {one.text for one in held_out(model)}
+    except UserError:
+        return  # no run, or one whose text is gone
+    asked = {one.name: one.text for one in documents if one.text not in own}
+    known = contaminated(asked, training_pieces(model))
+    learned_of = sum(share > MEMORY for share in known.values())
+    if learned_of:
+        raise UserError(
+            f"{shown(model)} has learned from {learned_of} of the {len(documents)} texts that "
+            f"{shown(source)} held out, and would repeat them. Give a text that neither has read: "
+            "--data FILE."
+        )
 
 
 def learned(path: str | Path) -> str | None:
