@@ -232,6 +232,9 @@ def losses(rng: Rng) -> None:
         targets[::2] = -100
     _, lse = kernels.active.cross_entropy_forward(logits, targets, **settings)
     kernels.active.cross_entropy_backward(1.0, logits, targets, lse, **settings)
+    if logits.size:
+        k = int(rng.integers(1, logits.shape[1] + 1))
+        kernels.active.softmax_summary(logits, np.abs(targets) % logits.shape[1], k)
 
 
 def projected(rng: Rng) -> None:

@@ -38,7 +38,7 @@ OPS = (
     "matmul_forward", "matmul_backward",
     "linear_forward", "linear_backward", "activate_forward", "activate_backward",
     "attention_forward", "attention_backward",
-    "softmax_forward", "softmax_backward",
+    "softmax_forward", "softmax_backward", "softmax_summary",
     "layernorm_forward", "layernorm_backward",
     "rmsnorm_forward", "rmsnorm_backward",
     "gelu_forward", "gelu_backward",

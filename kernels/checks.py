@@ -208,6 +208,12 @@ def smoothing(label_smoothing: float) -> None:
         raise ValueError(f"label_smoothing must be in [0, 1), not {label_smoothing}")
 
 
+def top(k: int, size: int) -> None:
+    """Raise ValueError unless k of `size` scores can be told: 1 <= k <= size."""
+    if not 1 <= operator.index(k) <= size:
+        raise ValueError(f"softmax_summary: k must be from 1 to {size}, not {k}")
+
+
 def softcap(cap: float | None) -> None:
     """Raise ValueError unless None or above 0 and finite."""
     if cap is not None and not 0.0 < cap < float("inf"):

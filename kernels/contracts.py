@@ -44,6 +44,7 @@ attention_gradients = Contract(
 
 softmax_forward = Contract("softmax", "x (..., V)")
 softmax_backward = Contract("softmax", "dy (..., V), y (..., V)")
+softmax_summary = Contract("softmax_summary", "logits (R, V), ids (R) int")
 
 layernorm_forward = Contract(
     "layernorm", "x (..., C), weight (C), bias (C) optional, residual (..., C) optional"

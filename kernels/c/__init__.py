@@ -53,4 +53,5 @@ from kernels.c.minhash import minhash_signature, shingle_hashes
 from kernels.c.muon import muon_update
 from kernels.c.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.c.softmax import softmax_backward, softmax_forward
+from kernels.c.softmax_summary import softmax_summary
 from kernels.c.word_ngrams import repeated_ngrams, split_words

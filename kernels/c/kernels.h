@@ -251,6 +251,10 @@ void rmsnorm_backward(
 void softmax_forward(const float *x, float *y, int64_t rows, int64_t columns);
 void softmax_backward(const float *dy, const float *y, float *dx, int64_t rows, int64_t columns);
 
+/* softmax_summary.c */
+void softmax_summary(const float *logits, const int64_t *ids, int64_t *top, double *lse,
+                     double *entropy, int64_t *before, int64_t rows, int64_t n, int64_t k);
+
 /* word_ngrams.c */
 int64_t split_words(const uint32_t *text, int64_t size, const uint8_t *kinds, int64_t known,
                     int64_t every, uint64_t *hashes, int64_t *lengths, int64_t *counts);

@@ -39,4 +39,5 @@ from kernels.numba_jit.minhash import minhash_signature, shingle_hashes
 from kernels.numba_jit.muon import muon_update
 from kernels.numba_jit.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numba_jit.softmax import softmax_backward, softmax_forward
+from kernels.numba_jit.softmax_summary import softmax_summary
 from kernels.numba_jit.word_ngrams import repeated_ngrams, split_words

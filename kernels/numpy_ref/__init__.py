@@ -39,4 +39,5 @@ from kernels.numpy_ref.minhash import minhash_signature, shingle_hashes
 from kernels.numpy_ref.muon import muon_update
 from kernels.numpy_ref.rmsnorm import rmsnorm_backward, rmsnorm_forward
 from kernels.numpy_ref.softmax import softmax_backward, softmax_forward
+from kernels.numpy_ref.softmax_summary import softmax_summary
 from kernels.numpy_ref.word_ngrams import repeated_ngrams, split_words

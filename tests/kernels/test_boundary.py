@@ -68,6 +68,9 @@ CALLS = {
     "attention_backward": (contracts.attention_backward, attention_arrays(), {}),
     "softmax_forward": (contracts.softmax_forward, {"x": f(3, 7)}, {}),
     "softmax_backward": (contracts.softmax_backward, {"dy": f(3, 7), "y": f(3, 7) + 1}, {}),
+    "softmax_summary": (
+        contracts.softmax_summary, {"logits": f(4, 9), "ids": ids(9, 4)}, {"k": 3}
+    ),
     "layernorm_forward": (
         contracts.layernorm_forward,
         {"x": f(2, 3, 7), "weight": f(7), "bias": f(7) + 1, "residual": f(2, 3, 7) + 1}, {},

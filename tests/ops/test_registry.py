@@ -9,7 +9,7 @@ from tests.oracles import ORACLES
 # They are compared with the reference in tests/kernels.
 WITHOUT_GRADIENT = {
     "adamw_update", "adamw8bit_update", "muon_update", "sum_of_squares", "quantize_rows",
-    "matmul_int8", "decode_step", "shingle_hashes", "minhash_signature",
+    "matmul_int8", "decode_step", "softmax_summary", "shingle_hashes", "minhash_signature",
     "split_words", "repeated_ngrams", "byte_ngrams", "byte_ngram_counts",
 }
 # Kernels of ops.linear_packed, whose weight is no array and fits no sampler: its gradients are

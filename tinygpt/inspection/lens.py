@@ -19,12 +19,10 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.nn import evaluating
-from minigrad.ops.softmax import softmax
+from minigrad.ops.softmax_summary import Summary, softmax_summary
 from tinygpt.inspection.watch import Seen
 from tinygpt.model import EncoderDecoder
 from tinygpt.model.transformer import Transformer
-
-BLOCK = 64  # scores whose maximum stands for them
 
 
 @dataclass(frozen=True)
@@ -64,42 +62,15 @@ def lens(
     tokens, probabilities, entropy, rank = [], [], [], []
     for row in range(len(seen.layers) + 1) if rows is None else rows:
         logits = lens_logits(model, seen, row)
-        top = likeliest(logits, k)
-        own = np.take_along_axis(logits, final[:, None], axis=-1)
-        p, total = softened(logits)
-        tokens.append(top)
-        probabilities.append(np.take_along_axis(p, top, axis=-1).astype(np.float64))
-        mass = p.sum(axis=-1)  # pairwise, as NumPy sums a row: one sum of 49,152 would lose 3e-4
-        p *= logits
-        entropy.append(total - p.sum(axis=-1) / mass)  # -sum of p_i (x_i - ln Z)
-        rank.append(np.array([np.count_nonzero(one) for one in logits > own]))
+        found = softmax_summary(logits, final, k)
+        tokens.append(found.top)
+        probabilities.append(probabilities_of(logits, found))
+        entropy.append(found.entropy)
+        rank.append(found.before)
     return Lens(np.stack(tokens), np.stack(probabilities), np.stack(entropy), np.stack(rank))
 
 
-def softened(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides of a softmax, p_i = e^(x_i) / Z: p (T, V) float32, and ln Z (T,) float64.
-
-    The largest score's own probability is e^max / Z, so ln Z needs no second sum.
-    """
-    p = softmax(Tensor(logits)).data
-    return p, logits.max(axis=-1) - np.log(p.max(axis=-1), dtype=np.float64)
-
-
-def likeliest(logits: np.ndarray, k: int) -> np.ndarray:
-    """The ids of the k largest of each row, largest first, ties by id: (..., V) -> (..., k).
-
-    The k-th largest of many maxima is not above the k-th largest: what is below it is not sorted.
-    """
-    V = logits.shape[-1]
-    rows, count = logits.reshape(-1, V), V // BLOCK
-    whole = count * BLOCK  # a block is every count-th score: maxima of whole vectors, side by side
-    blocks = rows[:, :whole].reshape(len(rows), BLOCK, count)
-    maxima = np.concatenate([blocks.max(axis=1), rows[:, whole:]], axis=-1)
-    if maxima.shape[1] < k:
-        maxima = rows
-    least = np.partition(maxima, -k, axis=-1)[:, -k]
-    row, among = np.divmod(np.flatnonzero(rows >= least[:, None]), V)
-    order = np.lexsort((among, -rows[row, among], row))  # rows apart, then the largest, then by id
-    first = np.searchsorted(row, np.arange(len(rows)))
-    found = among[order[first[:, None] + np.arange(k)]]
-    return found.reshape(*logits.shape[:-1], k)
+def probabilities_of(logits: np.ndarray, found: Summary) -> np.ndarray:
+    """p_j = e^(x_j) / Z of the likeliest of each row: logits (T, V) -> (T, k) float64."""
+    chosen = np.take_along_axis(logits, found.top, axis=-1).astype(np.float64)
+    return np.exp(chosen - found.lse[:, None])

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigrad.ops.softmax_summary import softmax_summary
 from tinygpt.inference.sampling import Sampling, probabilities
-from tinygpt.inspection.lens import likeliest, softened
+from tinygpt.inspection.lens import probabilities_of
 from tinygpt.inspection.watch import Seen
 
 PLAIN = Sampling()  # the model's own distribution
@@ -33,13 +34,13 @@ def losses(seen: Seen) -> np.ndarray:
     """(T,) float64 nats: of each token given those before it; nan for the first, which has none."""
     logits = seen.logits[:-1]
     came = np.take_along_axis(logits, seen.ids[1:, None], axis=-1)[:, 0]
-    return np.concatenate([[np.nan], softened(logits)[1] - came])
+    return np.concatenate([[np.nan], softmax_summary(logits, seen.ids[1:], 1).lse - came])
 
 
 def candidates(logits: np.ndarray, sampling: Sampling = PLAIN, k: int = 10) -> Candidates:
     """logits: (T, V).  sampling: how one would be drawn; temperature 0 takes the first."""
-    top = likeliest(logits, min(k, logits.shape[-1]))
-    before = np.take_along_axis(softened(logits)[0], top, axis=-1).astype(np.float64)
+    found = softmax_summary(logits, np.zeros(len(logits), np.int64), min(k, logits.shape[-1]))
+    top, before = found.top, probabilities_of(logits, found)
     if sampling == PLAIN:
         after = before.copy()
     elif sampling.temperature == 0:

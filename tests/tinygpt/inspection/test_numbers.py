@@ -11,7 +11,7 @@ from tinygpt.errors import UserError
 from tinygpt.inference.sampling import Sampling
 from tinygpt.inspection import account as accounts
 from tinygpt.inspection import habits, matrices, vectors, watch
-from tinygpt.inspection.lens import lens, likeliest
+from tinygpt.inspection.lens import lens
 from tinygpt.inspection.surprise import candidates, losses
 
 SUMS = ["gpt", "llama", "qwen3", "biases", "shared", "alibi"]
@@ -131,11 +131,6 @@ def test_candidates_before_and_after_the_filters():
     assert candidates(logits, Sampling(temperature=0)).after[0].tolist() == [1, 0, 0, 0]
 
 
-def test_the_likeliest_come_in_order_and_ties_by_id():
-    assert likeliest(np.array([1.0, 3.0, 3.0, 2.0]), 3).tolist() == [1, 2, 3]
-    assert likeliest(np.array([1.0, 3.0]), 2).tolist() == [1, 0]
-
-
 def test_the_map_shows_the_two_widest_directions():
     rng = np.random.default_rng(0)
     flat = rng.normal(size=(50, 2)) * [5, 1]
@@ -177,14 +172,6 @@ def test_a_tall_matrix_is_looked_at_by_some_of_its_rows(monkeypatch):
     for one in (tall, tall.T):
         expected = np.linalg.svd(one.astype(np.float64), compute_uv=False)
         np.testing.assert_allclose(matrices.singular_values(one), expected, atol=1e-8)
-
-
-def test_the_likeliest_of_a_wide_row_are_those_of_a_sort():
-    rng = np.random.default_rng(0)
-    for width in (1, 63, 64, 65, 1000, 4096):
-        x = rng.integers(0, 50, (7, width)).astype(np.float32)  # many ties
-        expected = np.argsort(-x, axis=-1, kind="stable")[:, :10]
-        assert np.array_equal(likeliest(x, min(10, width)), expected)
 
 
 def test_a_rounded_matrix_is_shown_as_it_multiplies():

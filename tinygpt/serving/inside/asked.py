@@ -59,8 +59,10 @@ ASKED: dict[str, Schema] = {
     "attention": _asked("text", **READ, **OFF, **WHERE),
     "head": _asked("text", "layer", "head", **READ, **OFF, **WHERE, layer=PLACE, head=PLACE),
     "habits": _asked(**WHOM),
-    "lens": _asked("text", **READ, **OFF, k=DRAWN["k"], written=TEXT,
-                   row={**PLACE, "description": "the only one that is wanted"}),
+    "lens": _asked("text", **READ, **OFF, k=DRAWN["k"], written=TEXT, rows={
+        "type": "array", "items": PLACE, "minItems": 1, "maxItems": 64,
+        "description": "those that are wanted, in this order; all where it is left out",
+    }),
     "account": _asked("text", "position", **READ, **OFF, position=PLACE, token=PLACE),
     "embeddings": _asked(**WHOM, of={"type": "string", "enum": ["tokens", "positions"],
                                      "default": "tokens"}),

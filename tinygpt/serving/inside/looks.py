@@ -221,16 +221,16 @@ def habits(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]
 
 
 def layers(model: LanguageModel, served: Served, asked: Asked) -> dict[str, Any]:
-    """What each layer, or the one of a row alone, would have said at each position."""
+    """What each layer, or those of some rows, would have said at each position."""
     seen, tokenizer = _seen(model, served, asked), served.tokenizer
     count = len(seen.layers) + 1
-    rows = range(count) if "row" not in asked else [asked["row"]]
-    if rows[-1] >= count:
-        raise UserError(f"there is no row {rows[-1]}: there are {count}, counted from 0. Choose "
+    rows = asked.get("rows", list(range(count)))
+    if max(rows) >= count:
+        raise UserError(f"there is no row {max(rows)}: there are {count}, counted from 0. Choose "
                         "one of them.")
     found = lens(model, seen, asked["k"], rows)  # type: ignore[arg-type]
     return {
-        "rows": count,
+        "rows": rows,
         "tokens": [_token(tokenizer, one) for one in seen.ids.tolist()],
         "likeliest": found.tokens.tolist(), "probabilities": found.probabilities.tolist(),
         "entropy": found.entropy.tolist(), "rank": found.rank.tolist(),

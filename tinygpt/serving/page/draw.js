@@ -86,7 +86,7 @@ export function save(name, node) {
   const outside = [...node.querySelectorAll("*")];
   outside.forEach((one, i) => {
     const style = getComputedStyle(one);
-    for (const property of ["fill", "stroke", "stroke-width", "font-family", "font-size"]) {
+    for (const property of ["fill", "stroke", "stroke-width", "paint-order", "font-family", "font-size"]) {
       const value = style.getPropertyValue(property);
       if (value) inside[i].setAttribute(property, value);
     }
@@ -172,7 +172,10 @@ export function heatmap({ name, values, exact, rows, columns, pick }) {
 export function bars(rows, label) {
   const most = Math.max(...rows.map((row) => Math.max(Math.abs(row.value), row.after ?? 0)), 1e-12);
   const signed = rows.some((row) => row.value < 0);
-  const found = make("div", { class: "bars", role: "list", "aria-label": label });
+  const long = rows.some(({ words }) => words?.length > 12); // on a phone it stands below its bar
+  const found = make("div", {
+    class: long ? "bars long" : "bars", role: "list", "aria-label": label,
+  });
   for (const { name, value, words, after } of rows) {
     const bar = make("div", { class: value < 0 ? "bar minus" : "bar" });
     const width = 100 * Math.abs(value) / most / (signed ? 2 : 1);
@@ -269,6 +272,7 @@ export function scatter(name, places, names, pick, chosen = new Set()) {
   const picture = svg("svg", {
     viewBox: "0 0 560 560", role: "img", "aria-label": `${name}: ${names.length} points.`,
   });
+  const labels = [];
   names.forEach((text, i) => {
     const dot = svg("circle", {
       cx: px(xs[i]).toFixed(1), cy: (560 - py(ys[i])).toFixed(1), r: chosen.has(i) ? 5 : 2.5,
@@ -277,9 +281,12 @@ export function scatter(name, places, names, pick, chosen = new Set()) {
     dot.addEventListener("click", () => pick(i));
     picture.append(dot);
     if (chosen.has(i)) {
-      picture.append(svg("text", { x: px(xs[i]) + 7, y: 564 - py(ys[i]) }, visible(text)));
+      labels.push(svg("text", {
+        class: "label", x: px(xs[i]) + 7, y: 564 - py(ys[i]),
+      }, visible(text)));
     }
   });
+  picture.append(...labels); // above all points
   const numbersOf = () => table(
     name, ["token", "x", "y"], names.map((text, i) => [text, xs[i], ys[i]]),
   );

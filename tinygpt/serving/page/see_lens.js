@@ -8,28 +8,29 @@ export const about = "Every layer adds to what the layers before it left. Here t
 
 const name = (row) => (row === 0 ? "before all" : `after layer ${row - 1}`);
 
-// A row is a whole pass over the vocabulary, so they are asked for one by one, the last layer first,
-// and shown as they come.
+// A row is a whole pass over the vocabulary, so they are asked for some at a time, the last layer
+// first, and shown as they come.
+const AT_ONCE = 6;
+
 export async function show(side, place, now) {
   const last = side.info.layers;
   const asked = { ...side.read(now), silenced: silenced() };
-  const ask = (row) => side.ask("lens", { ...asked, row });
-  const first = await ask(last);
+  const ask = (rows) => side.ask("lens", { ...asked, rows });
+  const first = await ask([last]);
   const { tokens } = first;
   const at = Math.min(Number(now.at ?? tokens.length - 1), tokens.length - 1);
   const chosen = Math.min(Number(now.row ?? last), last);
   const lines = Array.from({ length: last + 1 }, (_, row) => make(
     "tr", {}, make("th", { scope: "row" }, name(row)), ...tokens.map(() => make("td"))));
-  const fill = (row, found) => lines[row].replaceChildren(
+  const fill = (found, i, row) => lines[row].replaceChildren(
     lines[row].firstElementChild, ...tokens.map((_, t) => {
       const cell = make("button", {
         type: "button", onclick: () => go({ at: t, row }),
         "aria-pressed": String(row === chosen && t === at),
-      }, visible(found.texts[found.likeliest[0][t][0]]));
-      cell.style.setProperty("--p", found.probabilities[0][t][0]);
+      }, visible(found.texts[found.likeliest[i][t][0]]));
+      cell.style.setProperty("--p", found.probabilities[i][t][0]);
       return make("td", {}, cell);
     }));
-  fill(last, first);
   const detail = make("div");
   const account = make("div");
   place.append(make("div", { class: "wheel", tabindex: "0" }, make(
@@ -38,23 +39,28 @@ export async function show(side, place, now) {
       ...tokens.map((token) => make("th", { scope: "col" }, visible(token.text))))),
     make("tbody", {}, ...[...lines].reverse()),
   )), detail, account);
+  const appear = (found) => found.rows.forEach((row, i) => {
+    fill(found, i, row);
+    if (row === chosen) detail.replaceChildren(...cellOf(found, i, tokens[at], at));
+  });
+  appear(first);
   side.appear();
   await sums(side, account, asked, at, now.token);
-  for (let row = last; row >= 0 && !side.left(); row--) {
-    const found = row === last ? first : await ask(row);
-    if (row < last) fill(row, found);
-    if (row === chosen) detail.replaceChildren(...cellOf(found, tokens[at], at, row));
+  for (let end = last; end > 0 && !side.left(); end -= AT_ONCE) {
+    const start = Math.max(0, end - AT_ONCE);
+    appear(await ask(Array.from({ length: end - start }, (_, i) => start + i)));
   }
 }
 
-function cellOf(found, token, at, row) {
+// Of row i of an answer at one token.
+function cellOf(found, i, token, at) {
   return [
-    make("h3", {}, `After "${token.text}" (${at}), ${name(row)}`),
-    make("p", { role: "status" }, `Entropy ${digits(found.entropy[0][at])} nats. What the model `
-      + `says in the end is number ${found.rank[0][at] + 1} here.`),
-    bars(found.likeliest[0][at].map((one, i) => ({
-      name: found.texts[one], value: found.probabilities[0][at][i],
-      words: percent(found.probabilities[0][at][i]),
+    make("h3", {}, `After "${token.text}" (${at}), ${name(found.rows[i])}`),
+    make("p", { role: "status" }, `Entropy ${digits(found.entropy[i][at])} nats. What the model `
+      + `says in the end is number ${found.rank[i][at] + 1} here.`),
+    bars(found.likeliest[i][at].map((one, j) => ({
+      name: found.texts[one], value: found.probabilities[i][at][j],
+      words: percent(found.probabilities[i][at][j]),
     })), "The likeliest tokens of this layer"),
   ];
 }

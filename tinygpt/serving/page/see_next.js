@@ -106,7 +106,7 @@ function guessing(found) {
     place.replaceChildren(
       make("p", { class: "answer" }, tokens.slice(0, at).map((one) => one.text).join("")),
       make("div", { class: "row" }, make("label", {}, "What comes next?", choice),
-        make("label", {}, "How sure?", sure, shown),
+        make("label", {}, make("span", {}, "How sure? ", shown), sure),
         make("button", { type: "button", onclick: say }, "Guess")),
     );
   };

@@ -23,7 +23,7 @@ export async function show(side, place) {
   const words = make("p", { role: "status" });
   const charts = make("div", { class: "sides two" });
   const samples = make("div");
-  const steps = make("p");
+  const steps = make("p", { class: "row" });
   const buttons = make("div", { class: "row" });
   place.append(words, buttons, charts, make("h3", {}, "Checkpoints"), steps,
     make("h3", {}, "What it wrote"), samples);

@@ -121,9 +121,9 @@ def test_lens_and_account_are_inspections(room, seen):
     np.testing.assert_allclose(asked["probabilities"], expected.probabilities)
     assert asked["texts"][str(expected.tokens[0, 0, 0])]
     for row in range(3):
-        alone = room.post("/look/lens", text=TEXT, k=3, row=row)
-        assert alone["rows"] == 3
-        assert [alone[one][0] for one in ("likeliest", "probabilities", "entropy", "rank")] == [
+        some = room.post("/look/lens", text=TEXT, k=3, rows=[2, row])
+        assert some["rows"] == [2, row] and asked["rows"] == [0, 1, 2]
+        assert [some[one][1] for one in ("likeliest", "probabilities", "entropy", "rank")] == [
             asked[one][row] for one in ("likeliest", "probabilities", "entropy", "rank")]
     sums = room.post("/look/account", text=TEXT, position=2, token=7)
     parts = account(model, found, 2, 7)
@@ -195,7 +195,7 @@ def test_an_example_is_what_the_model_can_read(room):
     ("head", {"text": TEXT, "layer": 2, "head": 0}, "no head 0 in layer 2"),
     ("attention", {"text": TEXT, "silenced": [[0, 5]]}, "no head 5 in layer 0"),
     ("attention", {"text": TEXT, "half": "cross"}, "reads no source"),
-    ("lens", {"text": TEXT, "row": 3}, "no row 3"),
+    ("lens", {"text": TEXT, "rows": [3, 0]}, "no row 3"),
     ("account", {"text": TEXT, "position": 60}, "no position 60"),
     ("account", {"text": TEXT, "position": 0, "token": 300}, "no token 300"),
     ("neighbours", {"token": 300}, "no token 300"),

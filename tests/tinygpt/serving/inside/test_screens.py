@@ -94,6 +94,19 @@ def test_axe_finds_nothing(browser, looked, screen, scheme, width):
 
 
 @needs_browser
+def test_on_a_phone_a_number_stands_beside_its_bar(browser, looked):
+    browser.do("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1,
+               mobile=True)
+    go(browser, looked, "lens", model="run", text="the cat sat")
+    rows = browser.run("""[...document.querySelectorAll(".bars .line")].map((line) =>
+      [line.children[1], line.children[2]].map((e) => e.getBoundingClientRect())
+        .map(({ top, bottom, left }) => [(top + bottom) / 2, left]))""")
+    assert len(rows) > 10
+    assert all(abs(bar[0] - number[0]) < 4 and bar[1] < number[1] for bar, number in rows)
+    browser.do("Emulation.clearDeviceMetricsOverride")
+
+
+@needs_browser
 def test_the_slider_drives_every_screen(browser, looked):
     go(browser, looked, "next", model="run", text="the cat sat")
     words = "document.querySelector('#screen p').textContent"
