@@ -9,10 +9,14 @@ Read first: compress.py.
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bench.families_chart import STYLE
+from tinygpt.evaluation.intervals import difference
 from tinygpt.screens.charts import Scale
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 380, 70, 60, 240, 80  # pixels
@@ -28,17 +32,49 @@ def table(lines: Sequence[Line], times: bool = True) -> str:
     """
     best = {line["name"] for line in pareto(lines)}
     whole = next((line["bytes"] for line in lines if line["name"] == "float32"), None)
-    rows = [f"| method | MB | of float32 | bits per byte, 95 % | {'tokens/s | ' * times}task |",
+    rows = [f"| method | MB | of float32 | bits per byte, 95 % | {'speed | ' * times}task |",
             f"|---|---|---|---|{'---|' * times}---|"]
     for line in lines:
         name = f"**{line['name']}**" if line["name"] in best else line["name"]
         share = f"{line['bytes'] / whole:.2f}" if whole else ""
-        speed = f"{line['speed']:.2f}x | " * times
+        speed = (f"{line['speed']:.2f}x" if "speed" in line else "") + " | " if times else ""
         rows.append(
             f"| {name} | {line['bytes'] / 1e6:.2f} | {share} | {line['bits']:.3f} "
             f"({line['low']:.3f}-{line['high']:.3f}) | {speed}{line['right']:.0%} |"
         )
     return "\n".join(rows)
+
+
+def taken(lines: Sequence[Line]) -> str:
+    """When and how the speeds of the table were measured."""
+    known = [line for line in lines if "when" in line]
+    if not known:
+        return "Speeds: nobody noted when they were taken. Take them again."
+    loads = [line["load"] for line in known]
+    return (
+        "Speeds: one text, best of five rounds, in turns with the float model, whose is 1; "
+        f"{min(line['when'] for line in known)} to {max(line['when'] for line in known)}, threads: "
+        f"{', '.join(sorted({str(line['threads']) for line in known}))}, load, this bench "
+        f"included: {min(loads):.1f} to {max(loads):.1f}."
+    )
+
+
+def compared(lines: Sequence[Line], pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """A sentence for each pair that was measured on the same pieces of text: what the latter gains.
+
+    Pieces are drawn for both at once, so what makes one hard drops out: intervals of the table
+    overlap where these are far from 0.
+    """
+    known = {line["name"]: np.array(line["clusters"]) for line in lines if "clusters" in line}
+    said = []
+    for before, after in pairs:
+        if before not in known or after not in known:
+            continue
+        (one, sizes), (other, _) = known[before].T, known[after].T
+        found = difference(one, other, sizes * math.log(2), np.random.default_rng(0)).interval
+        said.append(f"{after} against {before}: {found.value:+.4f} bits per byte "
+                    f"({found.low:+.4f} to {found.high:+.4f})")
+    return said
 
 
 def pareto(lines: Sequence[Line]) -> list[Line]:

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.compress import AFTER, BEFORE, CHOICES, QUESTIONS, methods, task
-from bench.compress_chart import NEAR, figure, pareto, spread, table
+from bench.compress_chart import NEAR, compared, figure, pareto, spread, table, taken
 from tinygpt.compression.methods import METHODS
 
 
@@ -37,6 +37,15 @@ def test_the_table_names_all_and_marks_the_line():
     assert "| **gptq int4** | 0.00 | 0.12 | 2.100 (2.090-2.110) | 1.00x | 50% |" in made
     assert "| zeros |" in made and len(made.splitlines()) == 2 + len(LINES)
     assert "1.00x" not in table(LINES, times=False)
+    untimed = {key: value for key, value in LINES[0].items() if key != "speed"}
+    assert "| 2.000 (1.990-2.010) |  | 50% |" in table([untimed])
+
+
+def test_speeds_say_when_they_were_taken():
+    noted = [{**one, "when": f"2026-01-0{i} 10:00", "load": i / 2, "threads": 2}
+             for i, one in enumerate(LINES, 1)]
+    assert "2026-01-01 10:00 to 2026-01-05 10:00, threads: 2, load" in taken(noted)
+    assert "0.5 to 2.5" in taken(noted) and "again" in taken(LINES)
 
 
 def test_the_figure_has_a_dot_for_each():
@@ -47,6 +56,18 @@ def test_the_figure_has_a_dot_for_each():
 def test_what_is_far_off_is_named_and_not_drawn():
     drawn = figure([*LINES, line("broken", 100, 9.0)])
     assert "beyond: broken 9.00" in drawn and drawn.count("<circle") == len(LINES)
+
+
+def test_pairs_on_the_same_pieces_are_told_apart_where_their_intervals_overlap():
+    hard = [1000.0, 4000.0, 2000.0, 3000.0, 1500.0]
+    lines = [
+        {**line("a", 1, 1.0), "clusters": [(nats, 2000) for nats in hard]},
+        {**line("b", 1, 1.0), "clusters": [(nats - 10 - i, 2000) for i, nats in enumerate(hard)]},
+        line("old", 1, 1.0),
+    ]
+    (said,) = compared(lines, [("a", "b"), ("a", "old"), ("a", "missing")])
+    low, high = said.partition("(")[2].rstrip(")").split(" to ")
+    assert said.startswith("b against a: -0.0087 bits per byte") and float(low) < float(high) < 0
 
 
 def test_questions_are_the_same_each_time_and_their_first_answer_is_the_texts():
