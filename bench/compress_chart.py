@@ -93,10 +93,12 @@ def figure(lines: Sequence[Line]) -> str:
     limit = FAR * min(line["bits"] for line in lines)
     beyond = [f"{one['name']} {one['bits']:.2f}" for one in lines if one["bits"] > limit]
     lines = [line for line in lines if line["bits"] <= limit]
-    sizes, bits = [line["bytes"] / 1e6 for line in lines], [line["bits"] for line in lines]
-    room = 0.06 * (max(bits) - min(bits) or 1)
+    sizes = [line["bytes"] / 1e6 for line in lines]
+    ends = [line[key] for line in lines for key in ("bits", "low", "high")]
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))  # nan: too few pieces to tell
+    room = 0.03 * (high - low or 1)
     x = Scale(0.85 * min(sizes), 1.15 * max(sizes), 0, WIDTH, log=True)
-    y = Scale(min(bits) - room, max(bits) + room, HEIGHT, 0)
+    y = Scale(low - room, high + room, HEIGHT, 0)  # intervals too stay inside
     parts = [f'<text class="title" x="0" y="-30">Bytes and quality of {len(lines)} methods</text>']
     for tick in x.ticks(6):
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y2="{HEIGHT}"/>'

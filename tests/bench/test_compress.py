@@ -1,9 +1,12 @@
 """What bench compress draws: the Pareto line, names that do not cover each other, a table."""
 
+import math
+import re
+
 import pytest
 
 from bench.compress import AFTER, BEFORE, CHOICES, QUESTIONS, methods, task
-from bench.compress_chart import NEAR, compared, figure, pareto, spread, table, taken
+from bench.compress_chart import HEIGHT, NEAR, compared, figure, pareto, spread, table, taken
 from tinygpt.compression.methods import METHODS
 
 
@@ -51,6 +54,16 @@ def test_speeds_say_when_they_were_taken():
 def test_the_figure_has_a_dot_for_each():
     drawn = figure(LINES)
     assert drawn.count("<circle") == len(LINES) and drawn.count('class="dot b"') == 3
+
+
+def test_intervals_stay_inside_the_figure_and_unknown_ones_do_no_harm():
+    lines = [{**LINES[0], "low": 1.0, "high": 3.0}, *LINES[1:]]
+    bars = re.findall(r'class="bar".*?y1="(.*?)" y2="(.*?)"', figure(lines))
+    assert len(bars) == len(lines)
+    assert all(0 <= float(y) <= HEIGHT for bar in bars for y in bar)
+    unknown = [{**one, "low": math.nan, "high": math.nan} for one in LINES]
+    dots = re.findall(r'<circle class="dot ." cx=".*?" cy="(.*?)"', figure(unknown))
+    assert len(dots) == len(LINES) and all(0 <= float(y) <= HEIGHT for y in dots)
 
 
 def test_what_is_far_off_is_named_and_not_drawn():
