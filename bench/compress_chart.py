@@ -37,10 +37,11 @@ def table(lines: Sequence[Line], times: bool = True) -> str:
     for line in lines:
         name = f"**{line['name']}**" if line["name"] in best else line["name"]
         share = f"{line['bytes'] / whole:.2f}" if whole else ""
+        right = f"{line['right']:.0%}" if line["asked"] else ""
         speed = (f"{line['speed']:.2f}x" if "speed" in line else "") + " | " if times else ""
         rows.append(
             f"| {name} | {line['bytes'] / 1e6:.2f} | {share} | {line['bits']:.3f} "
-            f"({line['low']:.3f}-{line['high']:.3f}) | {speed}{line['right']:.0%} |"
+            f"({line['low']:.3f}-{line['high']:.3f}) | {speed}{right} |"
         )
     return "\n".join(rows)
 

@@ -12,7 +12,7 @@ from tinygpt.compression.methods import METHODS
 
 def line(name, size, bits):
     return {"name": name, "bytes": size, "bits": bits, "low": bits - 0.01, "high": bits + 0.01,
-            "speed": 1.0, "right": 0.5}
+            "speed": 1.0, "right": 0.5, "asked": 60}
 
 
 LINES = [line("float32", 4000, 2.0), line("int8", 1000, 2.01), line("int4", 500, 2.2),
@@ -42,6 +42,7 @@ def test_the_table_names_all_and_marks_the_line():
     assert "1.00x" not in table(LINES, times=False)
     untimed = {key: value for key, value in LINES[0].items() if key != "speed"}
     assert "| 2.000 (1.990-2.010) |  | 50% |" in table([untimed])
+    assert "| 2.000 (1.990-2.010) |  |" in table([{**LINES[0], "asked": 0}], times=False)
 
 
 def test_speeds_say_when_they_were_taken():
