@@ -54,6 +54,7 @@ COMMANDS = {
     "families": "Every switch of the model's shape at equal budgets: loss, parameters, time.",
     "peft": "Methods of fine-tuning: parameters, memory, time, beside torch + peft.",
     "compress": "Every way to make a model smaller: bytes, speed, quality, one chart.",
+    "distill": "What a teacher is worth: its student beside the same student of the text alone.",
     "encoder": "An encoder's tasks: text into classes, stories of one plot.",
     "numbers": "An encoder-decoder's task: numbers by name and by digits, exact or not.",
     "tasks": "Tasks learned from conversations: held-out answers right and ended, or not.",

@@ -6,7 +6,8 @@
 RUN is a run that goes on with a text (a GGUF file with --text and --calibration). Of each method:
 bytes of the file, or of the float arrays where it stays float; tokens/s of generation as a multiple
 of the float model's, the two taking turns; bits per byte of held-out text with its 95 % interval;
-and a task, of four continuations of a held-out text to find the true one.
+and a task, of four continuations of a held-out text to find the true one. Behind the table stand
+pairs of methods on the same pieces of text, which tell apart what the table's intervals do not.
 
 What was cut is also healed: --steps of training from the cut model, its parent the teacher.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +30,8 @@ import numpy as np
 
 LINES, FIGURE = "compress.jsonl", "compression.svg"
 QUESTIONS, CHOICES, BEFORE, AFTER = 60, 4, 120, 60  # characters before and after
+PAIRS = (("magnitude 50 %", "wanda 50 %"), ("wanda 50 %", "sparsegpt 50 %"),
+         ("int4", "gptq int4"), ("int4", "awq int4"), ("int4", "budget"))  # the latter should win
 NEAREST = ("int8", "int4", "nf4")
 CUTS = {"channels": 0.3, "heads": 0.25, "layers": 0.25, "sharing": 0.5}
 
@@ -44,6 +48,7 @@ class Bench(NamedTuple):
     held: str
     steps: int
     limit: int
+    questions: int = QUESTIONS
 
     def model(self) -> Any:
         """A float model of its own for each method."""
@@ -147,13 +152,13 @@ def _bytes(model: Any) -> int:
     return sum(array.nbytes for array in arrays_of(model)[0].values())
 
 
-def task(text: str) -> list[tuple[str, list[str]]]:
+def task(text: str, questions: int = QUESTIONS) -> list[tuple[str, list[str]]]:
     """(a beginning, its continuation and three of other places) over a text, always the same."""
     rng = np.random.default_rng(0)
     room = len(text) - BEFORE - AFTER
-    if room < QUESTIONS:
+    if room < questions:
         return []
-    starts = np.linspace(0, room - 1, QUESTIONS).astype(int)
+    starts = np.linspace(0, room - 1, questions).astype(int)
     found = []
     for start in starts.tolist():
         others = rng.integers(0, room, CHOICES - 1)
@@ -163,8 +168,7 @@ def task(text: str) -> list[tuple[str, list[str]]]:
 
 
 def measured(b: Bench, name: str, made: Any, whole: Any) -> dict[str, Any]:
-    """The line of one method.  whole: the float model, to be as fast as."""
-    from tinygpt.compression.quality import decode_speeds
+    """The line of one method.  whole: the float model, to be as fast as; None: not timed."""
     from tinygpt.evaluation.intervals import ratio
     from tinygpt.evaluation.language_modelling import Passage, measure
     from tinygpt.evaluation.subject import Local
@@ -175,22 +179,35 @@ def measured(b: Bench, name: str, made: Any, whole: Any) -> dict[str, Any]:
         [line["nats"] / math.log(2) for line in lines], [line["bytes"] for line in lines],
         np.random.default_rng(0),
     )
-    asked = task(b.held)
+    asked = task(b.held, b.questions)
     right = sum(
         int(np.argmax([one.nats for one in subject.scores(before, after)]) == 0)
         for before, after in asked
     )
-    speeds = decode_speeds([whole, made])
     return {
-        "name": name, "bytes": _bytes(made), "bits": bits.value, "low": bits.low,
-        "high": bits.high, "tokens_per_second": speeds[1], "speed": speeds[1] / speeds[0],
-        "right": right / max(1, len(asked)), "asked": len(asked),
+        "name": name, "clusters": [(line["nats"], line["bytes"]) for line in lines],
+        "bytes": _bytes(made), "bits": bits.value, "low": bits.low,
+        "high": bits.high, "right": right / max(1, len(asked)), "asked": len(asked),
+        **({} if whole is None else _timed(whole, made)),
     }
 
 
-def run(b: Bench, only: Sequence[str]) -> None:
-    """Measure every method that has no line yet."""
-    path, whole = b.folder / LINES, b.model()
+def _timed(whole: Any, made: Any) -> dict[str, Any]:
+    """How fast it writes beside the float model, and when that was measured."""
+    import kernels
+    from tinygpt.compression.quality import decode_speeds
+
+    before, after = decode_speeds([whole, made])
+    return {
+        "tokens_per_second": after, "speed": after / before,
+        "when": time.strftime("%Y-%m-%d %H:%M"), "load": os.getloadavg()[0],
+        "threads": kernels.get_num_threads(),
+    }
+
+
+def run(b: Bench, only: Sequence[str], busy: bool = False) -> None:
+    """Measure every method that has no line yet; on a busy machine not how fast it is."""
+    path, whole = b.folder / LINES, None if busy else b.model()
     done = {line["name"] for line in read(path)}
     for name, make in methods().items():
         if name in done or (only and name not in only):
@@ -222,19 +239,24 @@ def read(path: Path) -> list[dict[str, Any]]:
 @click.option("--steps", default=80, show_default=True, help="Of healing.")
 @click.option("--bytes", "limit", default=60_000, show_default=True, help="Of held-out text.")
 @click.option("--tokens", default=16_384, show_default=True, help="Of calibration.")
-@click.option("--busy", is_flag=True, help="Leave the speeds out: other programs run.")
+@click.option("--questions", default=QUESTIONS, show_default=True, help="Of the task.")
+@click.option("--busy", is_flag=True, help="Do not take speeds: other programs run.")
 @click.option("--only", multiple=True, help="Methods.  [all]")
-def command(run_, folder, draw, text, calibration, steps, limit, tokens, busy, only):
+def command(run_, folder, draw, text, calibration, steps, limit, tokens, questions, busy, only):
     """Every method of `tinygpt compress` and `distill` on one model and one text."""
-    from bench.compress_chart import figure, table
+    from bench.compress_chart import compared, figure, table, taken
 
     if draw is None:
         if run_ is None or folder is None:
             raise click.UsageError("give a RUN and --out FOLDER, or --draw FOLDER.")
         folder.mkdir(parents=True, exist_ok=True)
-        run(_bench(run_, folder, text, calibration, steps, limit, tokens), only)
+        made = _bench(run_, folder, text, calibration, steps, limit, tokens)
+        run(made._replace(questions=questions), only, busy)
     lines = read((draw or folder) / LINES)
     click.echo(table(lines, not busy))
+    if not busy:
+        click.echo(taken(lines))
+    click.echo("\n".join(compared(lines, PAIRS)))
     ((draw or folder) / FIGURE).write_text(figure(lines), encoding="utf-8")
     if shutil.which("chromium"):
         click.echo(f"look at {(draw or folder) / FIGURE}")

@@ -9,10 +9,14 @@ Read first: compress.py.
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bench.families_chart import STYLE
+from tinygpt.evaluation.intervals import difference
 from tinygpt.screens.charts import Scale
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 380, 70, 60, 240, 80  # pixels
@@ -28,17 +32,50 @@ def table(lines: Sequence[Line], times: bool = True) -> str:
     """
     best = {line["name"] for line in pareto(lines)}
     whole = next((line["bytes"] for line in lines if line["name"] == "float32"), None)
-    rows = [f"| method | MB | of float32 | bits per byte, 95 % | {'tokens/s | ' * times}task |",
+    rows = [f"| method | MB | of float32 | bits per byte, 95 % | {'speed | ' * times}task |",
             f"|---|---|---|---|{'---|' * times}---|"]
     for line in lines:
         name = f"**{line['name']}**" if line["name"] in best else line["name"]
         share = f"{line['bytes'] / whole:.2f}" if whole else ""
-        speed = f"{line['speed']:.2f}x | " * times
+        right = f"{line['right']:.0%}" if line["asked"] else ""
+        speed = (f"{line['speed']:.2f}x" if "speed" in line else "") + " | " if times else ""
         rows.append(
             f"| {name} | {line['bytes'] / 1e6:.2f} | {share} | {line['bits']:.3f} "
-            f"({line['low']:.3f}-{line['high']:.3f}) | {speed}{line['right']:.0%} |"
+            f"({line['low']:.3f}-{line['high']:.3f}) | {speed}{right} |"
         )
     return "\n".join(rows)
+
+
+def taken(lines: Sequence[Line]) -> str:
+    """When and how the speeds of the table were measured."""
+    known = [line for line in lines if "when" in line]
+    if not known:
+        return "Speeds: nobody noted when they were taken. Take them again."
+    loads = [line["load"] for line in known]
+    return (
+        "Speeds: one text, best of five rounds, in turns with the float model, whose is 1; "
+        f"{min(line['when'] for line in known)} to {max(line['when'] for line in known)}, threads: "
+        f"{', '.join(sorted({str(line['threads']) for line in known}))}, load, this bench "
+        f"included: {min(loads):.1f} to {max(loads):.1f}."
+    )
+
+
+def compared(lines: Sequence[Line], pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """A sentence for each pair that was measured on the same pieces of text: what the latter gains.
+
+    Pieces are drawn for both at once, so what makes one hard drops out: intervals of the table
+    overlap where these are far from 0.
+    """
+    known = {line["name"]: np.array(line["clusters"]) for line in lines if "clusters" in line}
+    said = []
+    for before, after in pairs:
+        if before not in known or after not in known:
+            continue
+        (one, sizes), (other, _) = known[before].T, known[after].T
+        found = difference(one, other, sizes * math.log(2), np.random.default_rng(0)).interval
+        said.append(f"{after} against {before}: {found.value:+.4f} bits per byte "
+                    f"({found.low:+.4f} to {found.high:+.4f})")
+    return said
 
 
 def pareto(lines: Sequence[Line]) -> list[Line]:
@@ -57,10 +94,12 @@ def figure(lines: Sequence[Line]) -> str:
     limit = FAR * min(line["bits"] for line in lines)
     beyond = [f"{one['name']} {one['bits']:.2f}" for one in lines if one["bits"] > limit]
     lines = [line for line in lines if line["bits"] <= limit]
-    sizes, bits = [line["bytes"] / 1e6 for line in lines], [line["bits"] for line in lines]
-    room = 0.06 * (max(bits) - min(bits) or 1)
+    sizes = [line["bytes"] / 1e6 for line in lines]
+    ends = [line[key] for line in lines for key in ("bits", "low", "high")]
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))  # nan: too few pieces to tell
+    room = 0.03 * (high - low or 1)
     x = Scale(0.85 * min(sizes), 1.15 * max(sizes), 0, WIDTH, log=True)
-    y = Scale(min(bits) - room, max(bits) + room, HEIGHT, 0)
+    y = Scale(low - room, high + room, HEIGHT, 0)  # intervals too stay inside
     parts = [f'<text class="title" x="0" y="-30">Bytes and quality of {len(lines)} methods</text>']
     for tick in x.ticks(6):
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y2="{HEIGHT}"/>'

@@ -17,7 +17,8 @@ from tinygpt.compression.methods import METHODS
 @click.option("--budget", type=Size(), help="As in 40MB: how large the file may be.")
 @click.option("--out", type=Place(), help="What to write; without it only the quality is measured.")
 @click.option("--calibration", type=Place(dir_okay=False), metavar="FILE",
-              help="Text of the kind it is used on; what it was trained on if not given.")
+              help="Text of the kind it is used on (magnitude reads none); what it was trained on "
+              "if not given.")
 @click.option("--text", type=Place(dir_okay=False, allow_dash=True), metavar="FILE",
               help="Held-out text to measure on; the run's own validation split if not given.")
 @click.option("--calibration-tokens", type=click.IntRange(1), default=16_384, show_default=True)

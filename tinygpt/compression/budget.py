@@ -38,11 +38,24 @@ def measure(
     reference = Reference(model, tokens, limit)
     found: dict[str, dict[str, tuple[int, float]]] = {name: {} for name in quantizable(model)}
     for scheme in choices:
+        sizes = _sizes(model, scheme)
         for name, quality in sweep(model, reference, scheme):
-            shape = quantizable(model)[name].weight.shape
-            bytes_ = file_bytes(scheme_of(name, scheme), shape)
-            found[name][scheme] = (bytes_, max(0.0, quality.kl))
+            found[name][scheme] = (sizes[name], max(0.0, quality.kl))
     return found
+
+
+def fewest(model: LanguageModel, choices: Sequence[str] = CHOICES) -> dict[str, str]:
+    """Matrix -> the scheme of the fewest bytes: no file is smaller."""
+    sizes = {scheme: _sizes(model, scheme) for scheme in choices}
+    return {name: min(choices, key=lambda s: sizes[s][name]) for name in quantizable(model)}
+
+
+def _sizes(model: LanguageModel, scheme: str) -> dict[str, int]:
+    """Matrix -> its bytes in a file."""
+    return {
+        name: file_bytes(scheme_of(name, scheme), module.weight.shape)
+        for name, module in quantizable(model).items()
+    }
 
 
 def choose(table: Table, budget: int) -> dict[str, str]:

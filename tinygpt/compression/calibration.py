@@ -124,13 +124,18 @@ def walk(
         states = [_through(block, state) for state in states]
 
 
-def _windows(model: LanguageModel, tokens: Sequence[int], limit: int) -> Iterator[np.ndarray]:
-    """Batches of ids (B, T), the model in evaluation and without gradients meanwhile."""
+def check_enough(tokens: Sequence[int]) -> None:
+    """Raise UserError for a text of fewer than LEAST tokens."""
     if len(tokens) < LEAST:
         raise UserError(
             f"the calibration text has {len(tokens)} tokens, which say too little of what the "
             f"matrices read. Give at least {LEAST}."
         )
+
+
+def _windows(model: LanguageModel, tokens: Sequence[int], limit: int) -> Iterator[np.ndarray]:
+    """Batches of ids (B, T), the model in evaluation and without gradients meanwhile."""
+    check_enough(tokens)
     context = min(model.shape.context, WINDOW, len(tokens) - 1)
     model.eval()
     with no_grad():

@@ -5,17 +5,18 @@ Read next: rounding.py, pruning.py, low_rank.py, structured.py, budget.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tinygpt.compression import budget, pruning, structured
-from tinygpt.compression.calibration import LIMIT, linears, walk
+from tinygpt.compression.calibration import LIMIT, check_enough, linears, walk
 from tinygpt.compression.low_rank import low_rank
 from tinygpt.compression.quality import SWEEP_TOKENS
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.compression.rounding import awq_model, gptq_model
-from tinygpt.errors import UsageError
+from tinygpt.errors import UsageError, UserError
 from tinygpt.model import LanguageModel
 
 ROUNDING = ("gptq", "awq")
@@ -63,6 +64,11 @@ class Asked:
                 "--method budget and --budget SIZE belong together. Give both, or another method."
             )
 
+    @property
+    def reads(self) -> bool:
+        """Whether it looks at a text; magnitude looks at the weights alone."""
+        return self.method != "magnitude"
+
 
 def compress(
     model: LanguageModel, asked: Asked, tokens: Sequence[int], weigh: Weigh,
@@ -70,10 +76,17 @@ def compress(
 ) -> Any:
     """A smaller model, in the place of `model` or new.
 
-    tokens: to see what the matrices read, and by budget to measure what rounding loses.
+    tokens: to see what the matrices read, and by budget to measure what rounding loses; none where
+        `asked` does not read.
     weigh: bytes of the file of this model, each matrix by its scheme: header and tokenizer too.
-    Raises UserError as the methods do.
+    Raises UserError as the methods do, and for a budget below the smallest file.
     """
+    if asked.method == "magnitude":
+        for linear in linears(model).values():
+            linear.weight.data[...] = pruning.magnitude(
+                linear.weight.data, asked.share, PATTERNS[asked.pattern]
+            )
+        return model
     if asked.method == "gptq":
         return gptq_model(model, tokens, asked.limit, tell)
     if asked.method == "awq":
@@ -82,7 +95,20 @@ def compress(
         return _in_place(model, asked, tokens, tell)
     if asked.method in structured.PARTS:
         return structured.shrink(model, asked.method, asked.share, tokens, asked.limit)
+    _check_fits(model, asked, weigh)
+    check_enough(tokens)
     return quantize_model(model, _within(budget.measure(model, tokens, SWEEP_TOKENS), asked, weigh))
+
+
+def _check_fits(model: LanguageModel, asked: Asked, weigh: Weigh) -> None:
+    """Raise UserError where no choice makes the file so small: before long measuring, not after."""
+    least = weigh(budget.fewest(model))
+    if asked.bytes < least:
+        raise UserError(
+            f"no file of this model has {asked.bytes / 1e6:.2f} MB: with the fewest bits everywhere"
+            f" it takes {math.ceil(least / 1e4) / 100:.2f} MB. Give --budget so much or more, or "
+            "make the model smaller first (--method channels)."
+        )
 
 
 def _within(table: budget.Table, asked: Asked, weigh: Weigh) -> dict[str, str]:
@@ -107,9 +133,7 @@ def _in_place(
             if name not in found:
                 continue
             weight = linear.weight.data
-            if asked.method == "magnitude":
-                made = pruning.magnitude(weight, asked.share, group)
-            elif asked.method == "wanda":
+            if asked.method == "wanda":
                 made = pruning.wanda(weight, found[name], asked.share, group)
             elif asked.method == "svd":
                 made = low_rank(weight, found[name].second, asked.share)

@@ -175,7 +175,7 @@ def compress_and_report(
             f"{shown(path)} is a run of {source.objective}, and compress reads texts that go on. "
             "Make it smaller by `tinygpt quantize`."
         )
-    tokens = source.calibration(calibration)
+    tokens = source.calibration(calibration) if asked.reads else ()
 
     def weigh(schemes: Mapping[str, str]) -> int:
         """By a file of zeros: codes take the same place whatever they are."""

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from minigrad import no_grad
 from tinygpt.cli import cli
 from tinygpt.compression import budget, structured
-from tinygpt.compression.methods import Asked
+from tinygpt.compression.methods import Asked, compress
 from tinygpt.compression.quality import Reference
 from tinygpt.compression.quantize import quantize_model
 from tinygpt.errors import UsageError, UserError
@@ -177,6 +177,19 @@ def test_settings_that_contradict_each_other_are_refused(given, what):
         Asked(**given)
 
 
+def test_a_budget_that_no_file_meets_is_refused_before_anything_is_measured(
+    model, tokens, monkeypatch
+):
+    def weigh(schemes):
+        return 123_456 if schemes == budget.fewest(model) else 999_999
+
+    monkeypatch.setattr(budget, "measure", lambda *given: pytest.fail("measured"))
+    with pytest.raises(UserError, match=r"no file of this model has 0.12 MB.* takes 0.13 MB"):
+        compress(model, Asked("budget", bytes=123_455), tokens, weigh)
+    with pytest.raises(UserError, match="500 tokens, which say too little"):
+        compress(model, Asked("budget", bytes=123_456), tokens[:500], weigh)
+
+
 def test_the_command_line(tmp_path, monkeypatch):
     """Trained, cut, rounded to a budget; each opens again and writes."""
     monkeypatch.chdir(tmp_path)
@@ -200,6 +213,7 @@ def test_the_command_line(tmp_path, monkeypatch):
         assert run("generate", model, "--prompt", "the", "--max-tokens", "5", "--seed", "1")
     result = CliRunner().invoke(cli, ["compress", "thin", "--method", "awq"])
     assert result.exit_code == 1 and "--calibration FILE" in str(result.exception)
+    run("compress", "thin", "--method", "magnitude", "--text", "my.txt")  # which reads none
 
 
 def test_a_calibration_text_of_another_kind_is_told(tmp_path, tiny_text):
@@ -213,7 +227,7 @@ def test_a_calibration_text_of_another_kind_is_told(tmp_path, tiny_text):
     for name, letters in (("own", text[:3000]), ("other", text[:3000][::-1])):
         path = tmp_path / f"{name}.txt"
         path.write_text(letters)
-        made = call(cli, ["compress", str(run), "--method", "magnitude", "--calibration",
+        made = call(cli, ["compress", str(run), "--method", "wanda", "--calibration",
                           str(path), "--eval-tokens", "100"])
         assert made.exit_code == 0
         told.append("as if it were of another language" in " ".join(made.output.split()))
