@@ -9,6 +9,7 @@
  * branches goes in vectors. On the calling thread. Nothing overlaps.
  */
 #include <math.h>
+#include <string.h>
 
 #include "kernels.h"
 
@@ -23,10 +24,11 @@ void byte_ngrams(const uint8_t *text, int64_t size, int64_t n, uint32_t *hashes)
     for (int64_t i = 0; i + n <= size; i++) hashes[i] = byte_hash(text + i, n);
 }
 
-/* table: `buckets` counts, cleared; ids: room for as many as can be found; returned: how many. */
+/* table: `buckets` counts; ids: room for as many as can be found; returned: how many. */
 static int64_t byte_table(const uint8_t *text, int64_t size, int64_t most, int64_t buckets,
                           int32_t *table, uint32_t *ids) {
     int64_t found = 0;
+    memset(table, 0, sizeof(int32_t) * buckets);
     for (int64_t n = 1; n <= most; n++)
         for (int64_t i = 0; i + n <= size; i++) {
             uint32_t bucket = byte_hash(text + i, n) & (uint32_t)(buckets - 1);

@@ -8,6 +8,7 @@ from kernels.c import library
 _UINT8, _INT32, _UINT32, _FLOAT = (
     library.ffi.typeof(f"{name}[]") for name in ("uint8_t", "int32_t", "uint32_t", "float")
 )
+_TABLE, _IDS = library.ffi.typeof("int32_t *"), library.ffi.typeof("uint32_t *")
 
 
 def byte_ngrams(text, n):
@@ -27,12 +28,13 @@ def byte_ngram_counts(text, most, buckets):
     """As numpy_ref.byte_ngram_counts."""
     checks.byte_ngrams(text, most, buckets)
     text = checks.in_a_row(text)
-    table, ids = _scratch(text, most, buckets)
-    counts = np.empty(len(ids), np.int32)
+    room = _room(text, most, buckets)
+    ids, counts = np.empty(room, np.uint32), np.empty(room, np.int32)
     from_buffer = library.ffi.from_buffer
     found = library.lib.byte_ngram_counts(
         from_buffer(_UINT8, text), len(text), min(most, len(text)), buckets,
-        from_buffer(_INT32, table), from_buffer(_UINT32, ids), from_buffer(_INT32, counts),
+        library.ffi.cast(_TABLE, library.scratch(buckets)), from_buffer(_UINT32, ids),
+        from_buffer(_INT32, counts),
     )
     return ids[:found], counts[:found]
 
@@ -42,13 +44,13 @@ def byte_ngram_logits(text, most, weight, bias):
     checks.byte_ngram_logits(text, most, weight, bias)
     text, weight = checks.in_a_row(text), checks.in_a_row(weight)
     buckets, classes = weight.shape
-    table, ids = _scratch(text, most, buckets)
+    scratch = library.scratch(buckets + _room(text, most, buckets))
     logits = bias.copy()
-    from_buffer = library.ffi.from_buffer
+    from_buffer, cast = library.ffi.from_buffer, library.ffi.cast
     library.lib.byte_ngram_logits(
         from_buffer(_UINT8, text), len(text), min(most, len(text)), buckets,
-        from_buffer(_FLOAT, weight), classes, from_buffer(_INT32, table),
-        from_buffer(_UINT32, ids), from_buffer(_FLOAT, logits),
+        from_buffer(_FLOAT, weight), classes, cast(_TABLE, scratch),
+        cast(_IDS, scratch + buckets), from_buffer(_FLOAT, logits),
     )
     return logits
 
@@ -63,7 +65,6 @@ def byte_ngrams_known(text, n, known):
     )
 
 
-def _scratch(text, most, buckets):
-    """(a cleared table, room for the buckets that can be found)."""
-    room = min(buckets, min(most, len(text)) * len(text))
-    return np.zeros(buckets, np.int32), np.empty(room, np.uint32)
+def _room(text, most, buckets):
+    """How many buckets can be found."""
+    return min(buckets, min(most, len(text)) * len(text))
