@@ -2,11 +2,16 @@
 
     python -m bench curate --megabytes 200            MB/s and the peak of memory, all stages
     python -m bench curate --proof                    the same model on raw, curated and clean text
+    python -m bench curate --split 20000              what is alike in different splits; who moves
 
 The proof: stories, half of what is there replaced by menus, licences, copies, text in another
 language and garbage. The same model takes the same steps on the polluted folder as it is, on what
 `curate` makes of it, and on the clean half alone; what counts is the loss on clean stories that
 nobody saw, and how much of the gap between raw and clean the curated corpus wins back.
+
+The split: stories, every third a copy of an earlier one with some words changed; nothing is
+dropped, so that only the split keeps copies together. All pairs are compared, without bands. Then a
+tenth more documents come, and of the old ones only those may move whose cluster got a new one.
 """
 
 from __future__ import annotations
@@ -23,7 +28,8 @@ import click
 import numpy as np
 
 import tinygpt
-from tinygpt.curation import Account, curate
+from tinygpt.curation import Account, curate, near
+from tinygpt.curation.rules import RULES
 from tinygpt.text import stories
 
 LICENCE = (
@@ -161,15 +167,78 @@ def throughput(where: Path, megabytes: int, workers: int) -> None:
     click.echo("began after (s): " + ", ".join(f"{what} {at:.1f}" for what, at in marks.items()))
 
 
+def changed(text: str, rng: np.random.Generator) -> str:
+    """The text with up to a tenth of its words another of its words."""
+    words = text.split(" ")
+    for at in np.flatnonzero(rng.random(len(words)) < rng.uniform(0, 0.1)):
+        words[at] = words[rng.integers(len(words))]
+    return " ".join(words)
+
+
+def alike_across(texts: list[str], splits: list[str], least: float) -> list[float]:
+    """The Jaccard indices, at least `least`, of all pairs of texts in different splits."""
+    sets = [near.shingles(text) for text in texts]
+    sizes, split = np.array([len(one) for one in sets]), np.unique(splits, return_inverse=True)[1]
+    _, term = np.unique(np.concatenate(sets), return_inverse=True)
+    order = np.argsort(term, kind="stable")
+    owner = np.repeat(np.arange(len(sets)), sizes)[order]               # who holds each shingle
+    edges = np.concatenate([[0], np.cumsum(np.bincount(term))])
+    found: list[float] = []
+    for i, own in enumerate(np.split(term, np.cumsum(sizes)[:-1])):
+        holders = np.concatenate([owner[edges[t] : edges[t + 1]] for t in own.tolist()])
+        both = np.bincount(holders, minlength=len(sets))
+        alike = both / (sizes[i] + sizes - both)
+        others = (alike >= least) & (split != split[i]) & (np.arange(len(sets)) > i)
+        found += alike[others].tolist()
+    return found
+
+
+def splitting(where: Path, count: int) -> None:
+    """Leaks, shares, and what moves when a tenth more documents come."""
+    rng = np.random.default_rng(0)
+    texts = tales(count + count // 10, 0, 400)
+    for i in range(2, len(texts), 3):
+        texts[i] = changed(texts[rng.integers(i)], rng)
+    rules = where / "rules.toml"
+    off = "".join(f"[{name}]\non = false\n" for name in RULES)
+    rules.write_text(f"{off}[near]\nremove = 1.0\n")
+    seen: list[dict[str, tuple[str, int]]] = []
+    for name, some in (("old", texts[:count]), ("more", texts)):
+        write(where / name, some)
+        curate(where / name, where / f"{name}-out", rules=rules)
+        account = Account(where / f"{name}-out")
+        kept = account.rows("SELECT id, name, split, cluster FROM documents WHERE fate = 'kept'")
+        account.close()
+        seen.append({row["name"]: (row["split"], row["cluster"]) for row in kept})
+        if name == "old":
+            splits = [row["split"] for row in kept]
+            across = alike_across([some[row["id"]] for row in kept], splits, 0.5)
+    shares = {name: f"{splits.count(name) / len(splits):.4f}" for name in sorted(set(splits))}
+    clusters = len({cluster for _, cluster in seen[0].values()})
+    click.echo(f"{len(splits):,} documents kept, {clusters:,} clusters; {shares}")
+    bands = ", ".join(f"from {b}: {sum(j >= b for j in across):,}" for b in (0.5, 0.6, 0.7, 0.8))
+    click.echo(f"pairs alike in different splits, all compared: {bands}")
+    old, more = seen
+    joined = {cluster for name, (_, cluster) in more.items() if name not in old}
+    moved = [name for name in old if name in more and old[name][0] != more[name][0]]
+    alone = [name for name in moved if more[name][1] not in joined]
+    click.echo(f"with {len(more) - len(old):,} more: {len(moved)} of the old moved, {len(alone)} "
+               "of them without a new one in their cluster")
+
+
 @click.command()
 @click.option("--megabytes", default=50, show_default=True)
 @click.option("--workers", default=2, show_default=True)
 @click.option("--proof", "prove", is_flag=True, help="Train on raw, curated and clean text.")
 @click.option("--seeds", default=3, show_default=True)
-def command(megabytes, workers, prove, seeds):
+@click.option("--split", default=0, help="Documents of which no two alike may be split.")
+def command(megabytes, workers, prove, seeds, split):
     """Speed and memory of `tinygpt curate`, or with --proof what it is worth."""
     where = Path(tempfile.mkdtemp(prefix="tinygpt-curate-"))
     try:
+        if split:
+            splitting(where, split)
+            return
         if not prove:
             throughput(where, megabytes, workers)
             return

@@ -395,7 +395,14 @@ def ngrams(rng: Rng) -> None:
     kernels.active.repeated_ngrams(words, lengths, int(rng.integers(2, 12)))
     data, n = text.view(np.uint8), int(rng.integers(1, 9))
     kernels.active.byte_ngrams(data, n)
-    kernels.active.byte_ngram_counts(data, n, 1 << int(rng.integers(0, 15)))
+    buckets, classes = 1 << int(rng.integers(0, 15)), int(rng.integers(0, 20))
+    kernels.active.byte_ngram_counts(data, n, buckets)
+    weight, bias = lend(buckets * classes).reshape(buckets, classes), lend(classes)
+    weight[...], bias[...] = 1, 0
+    kernels.active.byte_ngram_logits(data, n, weight, bias)
+    known = lend(buckets, np.uint8).view(bool)
+    known[...] = True
+    kernels.active.byte_ngrams_known(data, n, known)
 
 
 def activation(rng: Rng) -> str | None:

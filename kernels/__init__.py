@@ -53,7 +53,8 @@ OPS = (
     "linear_q4_1_forward", "linear_q8_0_forward", "linear_packed_backward",
     "decode_step",
     "shingle_hashes", "minhash_signature",
-    "split_words", "repeated_ngrams", "byte_ngrams", "byte_ngram_counts",
+    "split_words", "repeated_ngrams",
+    "byte_ngrams", "byte_ngram_counts", "byte_ngram_logits", "byte_ngrams_known",
 )
 
 _MODULES = {"numpy": "kernels.numpy_ref", "numba": "kernels.numba_jit", "c": "kernels.c"}

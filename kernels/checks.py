@@ -286,6 +286,26 @@ def byte_ngrams(text: np.ndarray, n: int, buckets: int = 1) -> None:
         raise ValueError(f"byte_ngrams: buckets must be a power of two up to 2^31, not {buckets}")
 
 
+def byte_ngram_logits(text: np.ndarray, most: int, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Raise TypeError for other dtypes, ValueError unless a row of weight for each bucket fits."""
+    if not isinstance(weight, np.ndarray) or weight.dtype != np.float32:
+        given = getattr(weight, "dtype", type(weight).__name__)
+        raise TypeError(f"byte_ngram_logits: weight must be an array of float32, not {given}")
+    _row("byte_ngram_logits", np.float32, bias=bias)
+    if weight.ndim != 2 or weight.shape[1:] != bias.shape:
+        raise ValueError(
+            f"byte_ngram_logits: weight must be (buckets, {len(bias)}), as bias is, not "
+            f"{weight.shape}"
+        )
+    byte_ngrams(text, most, len(weight))
+
+
+def byte_ngrams_known(text: np.ndarray, n: int, known: np.ndarray) -> None:
+    """Raise TypeError for other dtypes, ValueError for other shapes, n or a number of buckets."""
+    _row("byte_ngrams_known", np.bool_, known=known)
+    byte_ngrams(text, n, len(known))
+
+
 def in_a_row(array: np.ndarray) -> np.ndarray:
     """An array as compiled code reads it, C-contiguous and aligned; itself if it is that."""
     if array.flags.c_contiguous and array.flags.aligned:

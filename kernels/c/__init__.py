@@ -20,7 +20,12 @@ Read next: softmax.py and softmax.c (the smallest whole example), simd.h, then m
 from kernels.c.adamw import adamw_update, sum_of_squares
 from kernels.c.adamw8bit import adamw8bit_update
 from kernels.c.attention import attention_backward, attention_forward
-from kernels.c.byte_ngrams import byte_ngram_counts, byte_ngrams
+from kernels.c.byte_ngrams import (
+    byte_ngram_counts,
+    byte_ngram_logits,
+    byte_ngrams,
+    byte_ngrams_known,
+)
 from kernels.c.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.c.decode import decode_step
 from kernels.c.dropout import dropout_backward, dropout_forward

@@ -70,6 +70,11 @@ void attention_backward(const attention_shape *s, const attention_sight *sight, 
 void byte_ngrams(const uint8_t *text, int64_t size, int64_t n, uint32_t *hashes);
 int64_t byte_ngram_counts(const uint8_t *text, int64_t size, int64_t most, int64_t buckets,
                           int32_t *table, uint32_t *ids, int32_t *counts);
+void byte_ngram_logits(const uint8_t *text, int64_t size, int64_t most, int64_t buckets,
+                       const float *weight, int64_t classes, int32_t *table, uint32_t *ids,
+                       float *logits);
+int64_t byte_ngrams_known(const uint8_t *text, int64_t size, int64_t n, const uint8_t *known,
+                          int64_t buckets);
 
 /* cross_entropy.c */
 void cross_entropy_forward(

@@ -10,16 +10,11 @@
  * rows of MINHASH_ROW functions, whose minima stay in registers while the hashes pass.
  */
 #include "kernels.h"
+#include "mixing.h"
 
 enum { MINHASH_ROW = 8 };
 #define SHINGLE_P 0x9E3779B97F4A7C15u
 #define SHINGLE_Q 0xD6E8FEB86659FD93u
-
-static inline uint64_t shingle_mix(uint64_t h) {
-    h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9u;
-    h = (h ^ (h >> 27)) * 0x94D049BB133111EBu;
-    return h ^ (h >> 31);
-}
 
 /* words: scratch for size / 2 + 1 of them, as hashes holds. */
 int64_t shingle_hashes(const uint8_t *text, int64_t size, int64_t n, uint64_t *hashes,
@@ -32,7 +27,7 @@ int64_t shingle_hashes(const uint8_t *text, int64_t size, int64_t n, uint64_t *h
             continue;
         }
         for (; i < size && text[i] != 32; i++) h = h * SHINGLE_P + text[i] + 1;
-        words[count++] = shingle_mix(h);
+        words[count++] = mix64(h);
     }
     if (count == 0) return 0;
     if (n > count) n = count;
@@ -41,10 +36,10 @@ int64_t shingle_hashes(const uint8_t *text, int64_t size, int64_t n, uint64_t *h
         h = h * SHINGLE_Q + words[i];
         highest *= SHINGLE_Q;
     }
-    hashes[0] = shingle_mix(h);
+    hashes[0] = mix64(h);
     for (int64_t i = n; i < count; i++) {
         h = (h - words[i - n] * highest) * SHINGLE_Q + words[i];
-        hashes[i - n + 1] = shingle_mix(h);
+        hashes[i - n + 1] = mix64(h);
     }
     return count - n + 1;
 }

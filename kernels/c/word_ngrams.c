@@ -12,16 +12,11 @@
  * the n-gram gets, so a cleared one is free. At least half of them are.
  */
 #include "kernels.h"
+#include "mixing.h"
 
 enum { WORD_SPACE = 1, WORD_LETTER = 2, WORD_EDGE = 4 };
 enum { WORD_STOP = 8, WORD_CLOSE = 16, WORD_FULL = 32 };
 #define WORD_P 0x9E3779B97F4A7C15u
-
-static inline uint64_t word_mix(uint64_t h) {
-    h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9u;
-    h = (h ^ (h >> 27)) * 0x94D049BB133111EBu;
-    return h ^ (h >> 31);
-}
 
 static inline int word_kind(const uint32_t *text, int64_t i, const uint8_t *kinds, int64_t known) {
     return text[i] < known ? kinds[text[i]] : 0;
@@ -71,7 +66,7 @@ int64_t split_words(const uint32_t *text, int64_t size, const uint8_t *kinds, in
         tokens++;
         unlettered += !(seen & WORD_LETTER);
         if (first >= 0) {
-            hashes[words] = word_mix(whole);
+            hashes[words] = mix64(whole);
             lengths[words++] = last - first + 1;
         }
     }
@@ -84,7 +79,7 @@ int64_t split_words(const uint32_t *text, int64_t size, const uint8_t *kinds, in
 /* The number of a key, a new one if it was not there; keys: of each number. */
 static inline int64_t word_number(uint64_t key, uint64_t *keys, int64_t *count, int32_t *slots,
                                   int64_t mask) {
-    for (int64_t at = (int64_t)(word_mix(key) & (uint64_t)mask);; at = (at + 1) & mask) {
+    for (int64_t at = (int64_t)(mix64(key) & (uint64_t)mask);; at = (at + 1) & mask) {
         int64_t number = (int64_t)slots[at] - 1;
         if (number < 0) {
             keys[*count] = key;

@@ -7,7 +7,12 @@ jit.py how these are compiled, cached and threaded.
 from kernels.numba_jit.adamw import adamw_update, sum_of_squares
 from kernels.numba_jit.adamw8bit import adamw8bit_update
 from kernels.numba_jit.attention import attention_backward, attention_forward
-from kernels.numba_jit.byte_ngrams import byte_ngram_counts, byte_ngrams
+from kernels.numba_jit.byte_ngrams import (
+    byte_ngram_counts,
+    byte_ngram_logits,
+    byte_ngrams,
+    byte_ngrams_known,
+)
 from kernels.numba_jit.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.numba_jit.decode import decode_step
 from kernels.numba_jit.dropout import dropout_backward, dropout_forward

@@ -31,6 +31,25 @@ def byte_ngram_counts(text, most, buckets):
     return ids[:found], table[ids[:found]]
 
 
+def byte_ngram_logits(text, most, weight, bias):
+    """As numpy_ref.byte_ngram_logits."""
+    checks.byte_ngram_logits(text, most, weight, bias)
+    most, buckets = min(most, len(text)), len(weight)
+    ids = np.empty(min(buckets, most * len(text)), np.uint32)
+    table, logits = np.zeros(buckets, np.int32), bias.copy()
+    with np.errstate(over="ignore"):
+        found = _counts(checks.in_a_row(text), most, table, ids)
+    _logits(table, ids[:found], checks.in_a_row(weight), logits)
+    return logits
+
+
+def byte_ngrams_known(text, n, known):
+    """As numpy_ref.byte_ngrams_known."""
+    checks.byte_ngrams_known(text, n, known)
+    with np.errstate(over="ignore"):
+        return int(_known(checks.in_a_row(text), n, checks.in_a_row(known)))
+
+
 @inline
 def _hash(text, at, n):
     h = np.uint32(text[at])
@@ -57,3 +76,22 @@ def _counts(text, most, table, ids):
                 found += 1
             table[bucket] += 1
     return found
+
+
+@serial
+def _logits(table, ids, weight, logits):
+    total = 0
+    for bucket in ids:
+        total += table[bucket]
+    for bucket in ids:
+        x = np.sqrt(np.float32(table[bucket]) / np.float32(total))
+        for c in range(logits.size):
+            logits[c] += x * weight[bucket, c]
+
+
+@serial
+def _known(text, n, known):
+    count = 0
+    for i in range(text.size - n + 1):
+        count += known[_hash(text, i, n) & np.uint32(known.size - 1)]
+    return count

@@ -7,7 +7,12 @@ Finite differences in float64 certify these functions; these functions certify a
 from kernels.numpy_ref.adamw import adamw_update, sum_of_squares
 from kernels.numpy_ref.adamw8bit import adamw8bit_update
 from kernels.numpy_ref.attention import attention_backward, attention_forward
-from kernels.numpy_ref.byte_ngrams import byte_ngram_counts, byte_ngrams
+from kernels.numpy_ref.byte_ngrams import (
+    byte_ngram_counts,
+    byte_ngram_logits,
+    byte_ngrams,
+    byte_ngrams_known,
+)
 from kernels.numpy_ref.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from kernels.numpy_ref.decode import decode_step
 from kernels.numpy_ref.dropout import dropout_backward, dropout_forward

@@ -2,6 +2,8 @@
 
     byte_ngrams          the hash of every n bytes in a row
     byte_ngram_counts    how often each hash of 1 ... most bytes occurs, in so many buckets
+    byte_ngram_logits    what a linear classifier says of those counts
+    byte_ngrams_known    how many n-grams are among those that somebody knows
 
 Bytes of UTF-8 need no words, no alphabet and no script. Hashing them into buckets (Weinberger et
 al. 2009) needs no table of the n-grams that there are, at the price that some share a bucket.
@@ -48,3 +50,27 @@ def byte_ngram_counts(text, most, buckets):
     ids, first, counts = np.unique(ids, return_index=True, return_counts=True)
     order = np.argsort(first)
     return ids[order], counts[order].astype(np.int32)
+
+
+def byte_ngram_logits(text, most, weight, bias):
+    """The logits of a linear classifier of a text, whose features are roots of counts.
+
+    text: (size,) uint8.  weight: (buckets, classes), bias: (classes,) float32.
+    Returns (classes,) float32: sum over buckets of sqrt(count / all counts) weight[bucket] + bias.
+    (The features are of length 1, for counts / all counts add up to 1.)
+    Raises TypeError for another dtype, ValueError for other shapes, `most` or number of buckets.
+    """
+    checks.byte_ngram_logits(text, most, weight, bias)
+    ids, counts = byte_ngram_counts(text, most, len(weight))
+    x = np.sqrt(counts / max(1, int(counts.sum())), dtype=np.float32)
+    return x @ weight[ids] + bias
+
+
+def byte_ngrams_known(text, n, known):
+    """How many of every n bytes in a row have a hash that is known.
+
+    text: (size,) uint8.  known: (buckets,) bool, a power of two of them.  Returns an int.
+    Raises TypeError for another dtype, ValueError for another shape, n or number of buckets.
+    """
+    checks.byte_ngrams_known(text, n, known)
+    return int(known[byte_ngrams(text, n) & np.uint32(len(known) - 1)].sum())

@@ -202,6 +202,7 @@ def test_every_op_has_a_call_here():
     elsewhere = {
         "dropout_backward", "shingle_hashes", "minhash_signature",  # test_minhash.py
         "split_words", "repeated_ngrams", "byte_ngrams", "byte_ngram_counts",  # test_ngrams.py
+        "byte_ngram_logits", "byte_ngrams_known",
     }
     assert set(CALLS) | elsewhere == set(kernels.OPS)
 

@@ -142,6 +142,54 @@ def test_hashes_and_counts_of_bytes_are_those_of_the_reference(fast, size):
             assert made[1].sum() == sum(max(0, size - k) for k in range(n))
 
 
+def classifier(buckets, classes, seed=0):
+    rng = np.random.default_rng(seed)
+    weight = rng.standard_normal((buckets, classes)).astype(np.float32)
+    return weight, rng.standard_normal(classes).astype(np.float32)
+
+
+def test_the_reference_weighs_roots_of_counts_as_counted_one_by_one():
+    text = np.random.default_rng(0).integers(97, 105, 80).astype(np.uint8)
+    weight, bias = classifier(64, 3)
+    counts = Counter(int(h) % 64 for n in (1, 2, 3) for h in numpy_ref.byte_ngrams(text, n))
+    expected = bias + sum(
+        np.sqrt(count / sum(counts.values())) * weight[bucket] for bucket, count in counts.items()
+    )
+    np.testing.assert_allclose(numpy_ref.byte_ngram_logits(text, 3, weight, bias), expected, 1e-5)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 4, 31, 1500])
+@pytest.mark.parametrize("classes", [0, 1, 2, 7, 9, 33])
+def test_logits_are_those_of_the_reference(fast, size, classes):
+    text = np.random.default_rng(size).integers(97, 110, size).astype(np.uint8)
+    for most, buckets in ((1, 1), (4, 64), (9, 1 << 14)):
+        weight, bias = classifier(buckets, classes)
+        made = fast.byte_ngram_logits(text, most, weight, bias)
+        expected = numpy_ref.byte_ngram_logits(text, most, weight, bias)
+        assert made.dtype == np.float32
+        np.testing.assert_allclose(made, expected, 1e-5, 1e-5)
+        assert bias is not made
+    weight, bias = classifier(128, 4)
+    np.testing.assert_allclose(
+        fast.byte_ngram_logits(text[::2], 3, weight[::2, ::2], bias[::2]),
+        numpy_ref.byte_ngram_logits(text[::2].copy(), 3, weight[::2, ::2].copy(), bias[::2]),
+        1e-5, 1e-5,
+    )
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 5, 31, 1500])
+def test_what_is_known_is_counted_as_by_the_reference(fast, size):
+    text = np.random.default_rng(size).integers(97, 110, size).astype(np.uint8)
+    for n in (1, 5, 9):
+        known = np.random.default_rng(n).random(256) < 0.3
+        expected = sum(known[h % 256] for h in numpy_ref.byte_ngrams(text, n).tolist())
+        for module in (fast, numpy_ref):
+            assert module.byte_ngrams_known(text, n, known) == expected
+        assert fast.byte_ngrams_known(text, n, np.ones(1, bool)) == max(0, size - n + 1)
+        assert fast.byte_ngrams_known(text, n, known[::2]) == numpy_ref.byte_ngrams_known(
+            text, n, known[::2].copy())
+
+
 def test_views_with_gaps_are_read_as_they_are(fast):
     text = points(drawn(200))
     same(
@@ -158,6 +206,7 @@ def test_views_with_gaps_are_read_as_they_are(fast):
 
 
 WORDS, BYTES = word_list(9, 2), np.zeros(9, np.uint8)
+WEIGHT, BIAS = classifier(64, 3)
 
 
 @pytest.mark.parametrize("call, error, match", [
@@ -172,6 +221,14 @@ WORDS, BYTES = word_list(9, 2), np.zeros(9, np.uint8)
     (lambda m: m.byte_ngrams(BYTES, 0), ValueError, "at least 1 byte"),
     (lambda m: m.byte_ngram_counts(BYTES, 2, 48), ValueError, "a power of two"),
     (lambda m: m.byte_ngram_counts(BYTES, 2, 0), ValueError, "a power of two"),
+    (lambda m: m.byte_ngram_logits(BYTES, 2, WEIGHT[:48], BIAS), ValueError, "a power of two"),
+    (lambda m: m.byte_ngram_logits(BYTES, 2, WEIGHT, BIAS[1:]), ValueError, r"\(buckets, 2\)"),
+    (lambda m: m.byte_ngram_logits(BYTES, 2, WEIGHT[0], BIAS), ValueError, "weight must be"),
+    (lambda m: m.byte_ngram_logits(BYTES, 2, WEIGHT > 0, BIAS), TypeError, "float32, not bool"),
+    (lambda m: m.byte_ngram_logits(BYTES, 2, WEIGHT, list(BIAS)), TypeError, "bias must be"),
+    (lambda m: m.byte_ngram_logits(BYTES, 0, WEIGHT, BIAS), ValueError, "at least 1 byte"),
+    (lambda m: m.byte_ngrams_known(BYTES, 2, BYTES), TypeError, "known must be an array of bool"),
+    (lambda m: m.byte_ngrams_known(BYTES, 2, BYTES > 0), ValueError, "a power of two"),
 ])
 def test_what_is_refused(fast, call, error, match):
     for module in (fast, numpy_ref):

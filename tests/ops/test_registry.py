@@ -10,7 +10,8 @@ from tests.oracles import ORACLES
 WITHOUT_GRADIENT = {
     "adamw_update", "adamw8bit_update", "muon_update", "sum_of_squares", "quantize_rows",
     "matmul_int8", "decode_step", "softmax_summary", "shingle_hashes", "minhash_signature",
-    "split_words", "repeated_ngrams", "byte_ngrams", "byte_ngram_counts",
+    "split_words", "repeated_ngrams",
+    "byte_ngrams", "byte_ngram_counts", "byte_ngram_logits", "byte_ngrams_known",
 }
 # Kernels of ops.linear_packed, whose weight is no array and fits no sampler: its gradients are
 # certified in tests/minigrad/test_quantized_gradients.py, the activations in

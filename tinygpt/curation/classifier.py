@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.ops.byte_ngrams import byte_ngram_counts, byte_ngrams
+from minigrad.ops.byte_ngrams import (
+    byte_ngram_counts,
+    byte_ngram_logits,
+    byte_ngrams,
+    byte_ngrams_known,
+)
 from tinygpt.errors import UserError
 from tinygpt.storage.durable import replacing
 from tinygpt.storage.paths import shown
@@ -56,15 +62,9 @@ def features(texts: Sequence[bytes]) -> np.ndarray:
     """(texts, BUCKETS) float32, every row of length 1 (0 for an empty text)."""
     made = np.zeros((len(texts), BUCKETS), np.float32)
     for row, text in zip(made, texts, strict=True):
-        ids, x = _feature(text)
-        row[ids] = x
+        ids, counts = byte_ngram_counts(np.frombuffer(text, np.uint8), N, BUCKETS)
+        row[ids] = np.sqrt(counts / max(1, int(counts.sum())), dtype=np.float32)
     return made
-
-
-def _feature(text: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """(buckets that a text has, their values): roots of counts, all together of length 1."""
-    ids, counts = byte_ngram_counts(np.frombuffer(text, np.uint8), N, BUCKETS)
-    return ids, np.sqrt(counts / max(1, int(counts.sum())), dtype=np.float32)
 
 
 def prepared(text: str, limit: int = LOOKED_AT) -> bytes:
@@ -78,10 +78,6 @@ def prepared(text: str, limit: int = LOOKED_AT) -> bytes:
         text = " ".join(text[start : start + size] for start in starts)
     low = DIGITS.sub(" ", text.lower())
     return f" {' '.join(low.split())} ".encode()[:limit]
-
-
-def _known(text: bytes) -> np.ndarray:
-    return byte_ngrams(np.frombuffer(text, np.uint8), KNOWN) & np.uint32(KNOWN_BUCKETS - 1)
 
 
 @dataclass
@@ -113,23 +109,20 @@ class Classifier:
         data = prepared(text)
         if len(data) < KNOWN:
             return None, 0.0
-        logits = self._logits(data)
-        best = int(logits.argmax())
-        sure = float(_softmax(logits[None])[0, best])
+        logits: list[float] = self._logits(data).tolist()
+        best = logits.index(max(logits))
+        probability = 1 / sum(math.exp(value - logits[best]) for value in logits)
         known = self._sureness(data, logits, best) >= self.least[best]
-        return (self.classes[best] if known else None), sure
+        return (self.classes[best] if known else None), probability
 
     def _logits(self, data: bytes) -> np.ndarray:
-        ids, x = _feature(data)
-        logits: np.ndarray = x @ self._columns.take(ids, axis=0) + self.bias
-        return logits
+        return byte_ngram_logits(np.frombuffer(data, np.uint8), N, self._columns, self.bias)
 
-    def _sureness(self, data: bytes, logits: np.ndarray, which: int) -> float:
+    def _sureness(self, data: bytes, logits: list[float], which: int) -> float:
         """How far a class is before the others, times the share of n-grams that it has seen."""
-        others = logits.copy()
-        others[which] = -np.inf
-        seen = self.known[which].take(_known(data))
-        return float((logits[which] - others.max()) * np.count_nonzero(seen) / len(seen))
+        before = logits[which] - max(logits[:which] + logits[which + 1 :])
+        seen = byte_ngrams_known(np.frombuffer(data, np.uint8), KNOWN, self.known[which])
+        return before * seen / (len(data) - KNOWN + 1)
 
     def save(self, path: Path) -> None:
         """Write a file that `load` reads.  Raises OSError."""
@@ -194,12 +187,13 @@ def train(examples: Mapping[str, Sequence[str]], seed: int = 0) -> Classifier:
     weight, bias = _fitted(texts, labels, order[~aside[order]], len(classes), rng)
     known = np.zeros((len(classes), KNOWN_BUCKETS), bool)
     for i in np.flatnonzero(~aside):
-        known[labels[i], _known(texts[i])] = True
+        hashes = byte_ngrams(np.frombuffer(texts[i], np.uint8), KNOWN)
+        known[labels[i], hashes & np.uint32(KNOWN_BUCKETS - 1)] = True
     made = Classifier(classes, weight, bias, known, np.zeros(len(classes), np.float32))
     for label in range(len(classes)):
         own = np.flatnonzero(aside & (labels == label))
         sure = [
-            made._sureness(texts[i], made._logits(texts[i]), label)
+            made._sureness(texts[i], made._logits(texts[i]).tolist(), label)
             for i in own if len(texts[i]) >= KNOWN
         ]
         if sure:

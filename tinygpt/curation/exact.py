@@ -19,7 +19,7 @@ import numpy as np
 
 UNIT = np.dtype([("hash", "<u8"), ("document", "<u4"), ("unit", "<u4")])
 LINES = 1 << 31  # numbers of lines begin here, those of paragraphs at 0
-BLOCK = 1 << 23  # units sorted at once: 128 MB
+BLOCK = 1 << 17  # units sorted at once, which takes 16 MB however many there are
 
 
 def digest(text: str) -> bytes:

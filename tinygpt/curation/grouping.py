@@ -5,8 +5,9 @@ the preferred stays. A document is dropped only if one that stays is at least ne
 so no chain of small steps takes what is like nothing that is left. Clusters are wider, for the
 split: all that is joined by pairs of at least near.together.
 
-Then the proof: a second search with other hash functions and looser bands looks for pairs alike
-in different splits. What it finds is joined and the splits are dealt again, until it finds nothing.
+Then the proof, before the splits are dealt: a second search with other hash functions and looser
+bands looks for pairs alike in different clusters, and joins the clusters of what it finds. (Were it
+to look only across splits, a later document that moves one of a pair could move the other.)
 
     fates.npy      (documents,) FATE: the near-duplicate each repeats, its cluster and its split
     leaks.json     what the proof looked at and found
@@ -43,16 +44,14 @@ def group(work: Work) -> None:
     compared = 0
     if limits["on"]:
         copies, compared = _copies(pool, clusters, limits)
-    leaks: dict[str, Any] = {"compared": compared, "looked_at_again": 0, "joined": 0, "rounds": 0}
-    while True:
-        names = clusters.names()
-        place = split.places(pool.digests, names)
-        chosen = np.full(count, NOBODY)
-        left = copies == NOBODY
-        chosen[left] = split.deal(place[left], names[left], fractions)
-        leaks["rounds"] += 1
-        if not limits["on"] or not _joined(pool, clusters, chosen, limits, leaks):
-            break
+    left = copies == NOBODY
+    leaks = {"compared": compared, "looked_at_again": 0, "joined": 0}
+    if limits["on"]:
+        leaks["looked_at_again"], leaks["joined"] = _joined(pool, clusters, left, limits)
+    names = clusters.names()
+    place = split.places(pool.digests, names)
+    chosen = np.full(count, NOBODY)
+    chosen[left] = split.deal(place[left], names[left], fractions)
     fates = np.empty(pool.total, FATE)
     fates["copy_of"], fates["cluster"], fates["split"] = NOBODY, NOBODY, NOBODY
     repeated = copies != NOBODY
@@ -118,25 +117,22 @@ def _copies(
 
 
 def _joined(
-    pool: _Pool, clusters: near.UnionFind, chosen: np.ndarray, limits: dict[str, Any],
-    leaks: dict[str, Any],
-) -> bool:
-    """Whether the looser search found pairs in different splits; it has joined their clusters."""
+    pool: _Pool, clusters: near.UnionFind, left: np.ndarray, limits: dict[str, Any]
+) -> tuple[int, int]:
+    """(pairs compared, clusters joined) of the looser search among documents that are left."""
     search = near.Search(pool.shingles, limits["together"], 2.0)  # all are compared with all
     found = 0
     for band in range(near.BANDS, near.BANDS + near.LOOSE_BANDS):
-        for i, j, _ in search.band(pool.keys(band), _across(chosen)):
+        for i, j, _ in search.band(pool.keys(band), _across(clusters, left)):
             found += clusters.join(i, j)
-    leaks["looked_at_again"] += search.compared
-    leaks["joined"] += found
-    return found > 0
+    return search.compared, found
 
 
 def _any(i: int, j: int) -> bool:
     return True
 
 
-def _across(chosen: np.ndarray) -> Callable[[int, int], bool]:
-    """Whether two documents are in the corpus and in different splits."""
-    splits = chosen.tolist()
-    return lambda i, j: NOBODY != splits[i] != splits[j] != NOBODY
+def _across(clusters: near.UnionFind, left: np.ndarray) -> Callable[[int, int], bool]:
+    """Whether two documents are in the corpus and in different clusters."""
+    here = left.tolist()
+    return lambda i, j: here[i] and here[j] and clusters.find(i) != clusters.find(j)

@@ -67,15 +67,27 @@ class Document:
         """As it stands in judged-N.rows.  redacted: what is kept of a dropped one is as well."""
         text = self.text
         if self.fate != KEPT:
-            text = pii.redact(text)[0][:EXCERPT] if redacted else text[:EXCERPT]
-        measured = [_short(value) for value in self.measured.values()]
+            text = excerpt(text) if redacted else text[:EXCERPT]
+        measured = f"[{', '.join(map(_short, self.measured.values()))}]"
         made = {**self.row, "fate": self.fate, "removed": self.removed, "measured": measured}
         return row_of(made, text)
 
 
-def _short(value: float) -> float | None:
-    """A value in the account: six digits, null for NaN."""
-    return None if value != value else float(f"{value:.6g}")
+def excerpt(text: str) -> str:
+    """The first EXCERPT characters of a text without what is somebody's.
+
+    What is looked at ends far behind them, so that no address is cut where it could be seen; a
+    beginning of so many addresses that their placeholders are too short is looked at whole.
+    """
+    beginning = pii.redact(text[: 4 * EXCERPT])[0]
+    if len(beginning) < 2 * EXCERPT < 4 * EXCERPT < len(text):
+        beginning = pii.redact(text)[0]
+    return beginning[:EXCERPT]
+
+
+def _short(value: float) -> str:
+    """A value in the account, as JSON: six digits, null for NaN."""
+    return "null" if value != value else repr(float(f"{value:.6g}"))
 
 
 class Judge:

@@ -155,9 +155,8 @@ def groups(key: np.ndarray) -> Iterator[np.ndarray]:
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     edges = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]]))
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
-        if stop - start > 1:
-            yield order[start:stop]
+    for i in np.flatnonzero(np.diff(edges) > 1).tolist():
+        yield order[edges[i] : edges[i + 1]]
 
 
 class Search:

@@ -1,9 +1,10 @@
 """Which split a cluster of documents goes to: a matter of its hash alone.
 
 A document is never in another split than its near-duplicates, or a model is praised for what it
-has seen. A cluster's place is a number in [0, 1) made of the least digest of its documents, and the
-fractions cut [0, 1): so a document that is added later moves none of the others, unless it joins
-their cluster and has a lesser digest.
+has seen. A cluster's place is a number in [0, 1), and the fractions cut [0, 1). Half of a digest
+says which document speaks for a cluster, the one where it is least; its other half is the place.
+So a document that is added later moves none of the others, unless it joins their cluster and speaks
+for it. (Were the least half the place, clusters of many would nearly all stand at the beginning.)
 
 A folder of a few documents may leave a split empty that way. Then the clusters nearest to the
 split's stretch go there, one each: a small corpus can be trained on, a large one is stable.
@@ -25,10 +26,10 @@ def places(digests: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
     digests: (documents, 2) uint64.  clusters: (documents,) int64, each the number of a document.
     """
-    first = digests[:, 0]
-    least = np.full(len(first), np.uint64(2**64 - 1))
-    np.minimum.at(least, clusters, first)
-    return (least[clusters] >> np.uint64(11)) * 2.0**-53
+    falling = np.argsort(digests[:, 0], kind="stable")[::-1]
+    speaker = np.zeros(len(digests), np.int64)
+    speaker[clusters[falling]] = falling  # of several for one cluster the last stays
+    return (digests[speaker[clusters], 1] >> np.uint64(11)) * 2.0**-53
 
 
 def deal(place: np.ndarray, clusters: np.ndarray, fractions: Sequence[float]) -> np.ndarray:

@@ -30,7 +30,7 @@ from tinygpt.curation.source import Source
 from tinygpt.storage.durable import replace_file, replacing
 
 FOLDER = ".curate"
-VERSION = 2  # of what the stages make; another begins anew
+VERSION = 3  # of what the stages make; another begins anew
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
 

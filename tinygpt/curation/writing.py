@@ -70,7 +70,7 @@ def _rows(
                 number, row["name"], row["source"], row["encoding"], row["language"], row["score"],
                 row["bytes"], kept, digest.tobytes().hex(), fate,
                 copy_of if copy_of != NOBODY else None, cluster if fate == KEPT else None,
-                SPLITS[split] if fate == KEPT else None, json.dumps(row["measured"]),
+                SPLITS[split] if fate == KEPT else None, row["measured"],
                 json.dumps(row["found"]) if row.get("found") else None,
                 text[:EXCERPT],
             ), removed

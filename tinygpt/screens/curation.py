@@ -33,6 +33,7 @@ EXCERPT = 320  # characters of an example
 KEPT = "kept"
 STYLE = CSS + """
 .numbers td,.numbers th{padding:3px 14px 3px 0;font-variant-numeric:tabular-nums}
+.numbers td,.numbers th{overflow-wrap:normal}.numbers .share{width:40%}
 .numbers .n{text-align:right;white-space:nowrap}.wide{overflow-x:auto}
 .rules{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(280px,100%),1fr))}
 .rules{gap:20px 32px;margin-top:16px}
@@ -46,7 +47,8 @@ STYLE = CSS + """
 .beside h3{margin:0}.beside p{margin:0;border-top:1px solid var(--line);padding:6px 0}
 .beside p{font-size:14px}
 .beside p b{display:block;font-size:12px;font-weight:500;color:var(--soft)}
-@media(max-width:520px){.beside{grid-template-columns:1fr}}
+@media(max-width:520px){.beside{grid-template-columns:1fr}.numbers .share{display:none}
+.numbers td,.numbers th{padding-right:6px;font-size:12px}}
 """
 
 
@@ -108,7 +110,7 @@ def _sums(balance: Any, fates: dict[str, int]) -> str:
         bar = f"<span class='bar {kind}' style='width:{100 * abs(count) / whole:.2f}%'></span>"
         return (
             f"<tr><td>{_text(what)}</td><td class='n'>{count:,}</td><td class='n'>{documents}</td>"
-            f"<td style='width:40%'>{bar if kind is not None else ''}</td></tr>"
+            f"<td class='share'>{bar if kind is not None else ''}</td></tr>"
         )
 
     lines = [
@@ -121,7 +123,7 @@ def _sums(balance: Any, fates: dict[str, int]) -> str:
     lines.append(line(KEPT, balance.kept, f"{fates.get(KEPT, 0):,}", KEPT))
     head = (
         "<tr><th>taken by</th><th class='n'>bytes</th><th class='n'>documents</th>"
-        "<td></td></tr>"
+        "<td class='share'></td></tr>"
     )
     return _card("The sums", f"<div class='wide'><table class='numbers' style='width:100%'>{head}"
                  f"{''.join(lines)}</table></div>")

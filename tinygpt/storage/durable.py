@@ -16,15 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+HELD = 1 << 18  # bytes of small writes that wait for others: calls of the system cost time
+
 
 class DurableFile:
     """A new file that is on the disk when the with block ends; hashes what passes through.
 
-    Raises OSError from any write, flush or close.
+    Raises OSError from any write or close.
     """
 
     def __init__(self, path: Path):
         self.size = 0
+        self._held = bytearray()
         self._digest = hashlib.sha256()
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o644)
 
@@ -33,15 +36,25 @@ class DurableFile:
 
     def write(self, content: bytes | memoryview) -> None:
         """Append all of `content`."""
+        self._digest.update(content)
+        self.size += len(content)
+        if len(self._held) + len(content) > HELD:
+            self._put(self._held)
+            self._held = bytearray()
+        if len(content) > HELD:
+            self._put(content)
+        else:
+            self._held += content
+
+    def _put(self, content: bytes | bytearray | memoryview) -> None:
         rest = memoryview(content)
-        self._digest.update(rest)
-        self.size += len(rest)
         while rest:
             rest = rest[os.write(self._handle, rest[: 1 << 24]) :]
 
     def close(self) -> None:
         """Put all of it on the disk."""
         try:
+            self._put(self._held)
             os.fsync(self._handle)
         except OSError as error:
             if error.errno != errno.EINVAL:  # a device or a pipe, which has no disk

@@ -137,7 +137,7 @@ def test_no_document_has_one_like_it_in_another_split(planted):
     assert len(kept) > 800 and len(candidates) > 200
     assert not (alike >= 0.8).any()
     assert (alike >= 0.6).mean() < 0.05
-    assert notes["rounds"] >= 1 and notes["looked_at_again"] > 0
+    assert notes["looked_at_again"] > 0
 
 
 def test_a_leak_that_the_first_search_misses_is_joined_by_the_second(tmp_path, monkeypatch):
@@ -152,5 +152,5 @@ def test_a_leak_that_the_first_search_misses_is_joined_by_the_second(tmp_path, m
     notes = account.note("leaks")
     splits = [row["split"] for row in account.rows("SELECT split FROM documents ORDER BY id")]
     account.close()
-    assert notes["joined"] > 5 and notes["rounds"] > 1
+    assert notes["joined"] == 40
     assert splits[::2] == splits[1::2]

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tinygpt.curation.judging import EXCERPT, excerpt
 from tinygpt.curation.pii import LENGTHS, luhn, mod97, redact
 
 SAID = ["Contact: {} today.", "Her data, {}, stood there.", "({})", "see {}", "{}\nand more"]
@@ -112,3 +113,15 @@ def test_what_was_found_is_written_nowhere(tmp_path):
     balance = curate(tmp_path / "in", tmp_path / "out")
     assert balance.removed["pii"] == len(secret) - len("<EMAIL>")
     assert all(secret.encode() not in p.read_bytes() for p in (tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("before", [0, 1, EXCERPT - 9, EXCERPT - 1, 2 * EXCERPT, 4 * EXCERPT - 9])
+@pytest.mark.parametrize("size", [0, 60, 9 * EXCERPT])
+def test_an_excerpt_is_the_beginning_of_the_redacted_text(before, size):
+    text = "word " * (before // 5) + " " * (before % 5) + "jane.doe@example.org " + "so on " * size
+    assert excerpt(text) == redact(text)[0][:EXCERPT]
+
+
+def test_the_excerpt_of_a_text_of_addresses_shows_none():
+    text = f"{'j' * 400}@example.org " * 200
+    assert excerpt(text) == redact(text)[0][:EXCERPT] == ("<EMAIL> " * 200)[:EXCERPT]

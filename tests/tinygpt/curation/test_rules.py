@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tinygpt.curation.folders import prose
-from tinygpt.curation.rules import RULES, c4, gopher, repetition, settings
+from tinygpt.curation.rules import RULES, c4, fineweb, gopher, repetition, settings
 from tinygpt.curation.rules.view import View
 from tinygpt.errors import UsageError
 
@@ -44,6 +44,22 @@ def test_a_text_outside_the_limits_of(text, rule):
     view = View(text, frozenset({"the", "of"}))
     least, most = OURS.limits.get(rule, settings.Limits(0, 0))
     assert not least <= RULES[rule](view) <= most
+
+
+LINES = ["- a", "* ", " – b.", "c...", "d …", "”", "-", "e!", "f", "", "..."]
+
+
+@given(st.lists(st.sampled_from(LINES)))
+def test_rules_of_lines_as_counted_line_by_line(lines):
+    view = View("\n".join(lines))
+    full = [line.strip() for line in lines if line.strip()]
+    for rule, holds in (
+        (gopher.bullets, lambda line: line.startswith(gopher.BULLETS)),
+        (gopher.ellipsis_lines, lambda line: line.endswith(("...", "…"))),
+        (fineweb.line_ends, lambda line: line.endswith(c4.ENDS)),
+        (fineweb.short_lines, lambda line: len(line) <= fineweb.SHORT),
+    ):
+        assert rule(view) == sum(map(holds, full)) / max(1, len(full))
 
 
 def naive_grams(words, n):

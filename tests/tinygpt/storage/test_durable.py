@@ -1,11 +1,12 @@
 """A file is replaced whole, through links, by several at once; what is no file is written into."""
 
+import hashlib
 import os
 import threading
 
 import pytest
 
-from tinygpt.storage.durable import replace_file, replacing
+from tinygpt.storage.durable import HELD, replace_file, replacing
 
 
 def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path):
@@ -47,3 +48,23 @@ def test_threads_that_replace_one_file_leave_one_whole(tmp_path):
         thread.join()
     assert target.read_bytes() in {letter * 2000 for letter in letters}
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_small_and_large_writes_come_in_their_order(tmp_path):
+    sizes = (3, HELD, 1, HELD - 2, 2, HELD + 1, 5, 0, 3 * HELD, 7)
+    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+    with replacing(tmp_path / "file") as file:
+        held = bytearray()
+        for piece in pieces:
+            held[:] = piece
+            file.write(memoryview(held) if len(piece) < 9 else piece)
+    whole = b"".join(pieces)
+    assert (tmp_path / "file").read_bytes() == whole
+    assert file.summary() == {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("size", [1, 3 * HELD])
+def test_a_disk_without_room_is_an_error_at_the_latest_when_the_file_is_closed(size):
+    with pytest.raises(OSError, match="No space"):
+        replace_file("/dev/full", "a" * size)

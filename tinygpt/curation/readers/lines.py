@@ -26,13 +26,14 @@ SHORTEST = 20.0  # characters of its cells on average
 
 def read_json(source: Source) -> Iterator[Read | Refused]:
     """A document a line, in UTF-8, of the lines that begin in the source's stretch."""
+    packed = source.packed
     with source.open() as file:
         at = source.start
         if source.start:
             file.seek(at - 1)
             at += len(file.readline(LONGEST_LINE)) - 1
         number = 0
-        while source.packed or at < source.stop:
+        while packed or at < source.stop:
             line = file.readline(LONGEST_LINE)
             if not line:
                 return
@@ -40,11 +41,11 @@ def read_json(source: Source) -> Iterator[Read | Refused]:
             if not line.strip():
                 continue
             number += 1
-            label = f"#{begins}" if not source.packed else f"#{number}"
+            label = f"#{number}" if packed else f"#{begins}"
             try:
                 yield Read(label, _text_of(parse_json(line, {str: ANYTHING})), "utf-8")
             except FormatError as error:
-                yield Refused(0 if source.packed else len(line), f"a line {error}")
+                yield Refused(0 if packed else len(line), f"a line {error}")
 
 
 def _text_of(values: dict[str, Any]) -> str:

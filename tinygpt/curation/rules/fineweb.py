@@ -15,12 +15,12 @@ SHORT = 30  # characters
 
 def line_ends(view: View) -> float:
     """Share of lines that end in punctuation."""
-    return sum(line.endswith(ENDS) for line in view.lines) / max(1, len(view.lines))
+    return sum(map(view.line_ends.count, ENDS)) / max(1, len(view.lines))
 
 
 def short_lines(view: View) -> float:
     """Share of lines of at most SHORT characters."""
-    return sum(len(line) <= SHORT for line in view.lines) / max(1, len(view.lines))
+    return sum([len(line) <= SHORT for line in view.lines]) / max(1, len(view.lines))
 
 
 def line_breaks(view: View) -> float:

@@ -41,11 +41,13 @@ def ellipses(view: View) -> float:
 
 def bullets(view: View) -> float:
     """Share of lines that begin with a bullet."""
-    return sum(line.startswith(BULLETS) for line in view.lines) / max(1, len(view.lines))
+    return sum(map(view.line_starts.count, BULLETS)) / max(1, len(view.lines))
 
 
 def ellipsis_lines(view: View) -> float:
     """Share of lines that end in an ellipsis."""
+    if "..." not in view.text and "…" not in view.text:
+        return 0.0
     return sum(line.endswith(("...", "…")) for line in view.lines) / max(1, len(view.lines))
 
 

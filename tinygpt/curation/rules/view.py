@@ -133,9 +133,19 @@ class View:
     @cached_property
     def lines(self) -> list[str]:
         """Those that are not empty."""
-        return [line for line in (line.strip() for line in self.text.split("\n")) if line]
+        return list(filter(None, map(str.strip, self.text.split("\n"))))
+
+    @cached_property
+    def line_starts(self) -> str:
+        """The first character of each line: a rule counts there what it looks for."""
+        return "".join([line[0] for line in self.lines])
+
+    @cached_property
+    def line_ends(self) -> str:
+        """The last character of each line."""
+        return "".join([line[-1] for line in self.lines])
 
     @cached_property
     def paragraphs(self) -> list[str]:
         """Those that are not empty, between blank lines."""
-        return [part for part in (p.strip() for p in self.text.split("\n\n")) if part]
+        return list(filter(None, map(str.strip, self.text.split("\n\n"))))
