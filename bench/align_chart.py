@@ -9,7 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 330, 240, 46, 46, 44, 60
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 330, 240, 46, 46, 72, 60
+LEGEND = (("gold", "gold, RL"), ("gold best", "gold, best of n"),
+          ("proxy", "proxy, RL"), ("proxy best", "proxy, best of n"))
+SWATCH, APART = 26, 142  # pixels: a line of the legend, and from one to the next
 STYLE = """
 svg{--card:#fff;--ink:#1c1d21;--soft:#6b6d76;--line:#e4e2dc;--a:#2866cf;--b:#b54a14}
 @media(prefers-color-scheme:dark){svg{--card:#1c1e24;--ink:#ecedf1;--soft:#9a9da8;--line:#2e3139;
@@ -17,7 +20,7 @@ svg{--card:#fff;--ink:#1c1d21;--soft:#6b6d76;--line:#e4e2dc;--a:#2866cf;--b:#b54
 .page{fill:var(--card)}text{font:12px system-ui,sans-serif;fill:var(--soft)}
 .title{fill:var(--ink);font-size:14px;font-weight:600}.grid{stroke:var(--line)}
 .gold{stroke:var(--b)}.proxy{stroke:var(--a)}.gold,.proxy{fill:none;stroke-width:2}
-.best{stroke-dasharray:5 4}text.gold{fill:var(--b);stroke:none}text.proxy{fill:var(--a);stroke:none}
+.best{stroke-dasharray:5 4}
 """
 
 
@@ -41,6 +44,11 @@ def draw(found: Sequence[dict[str, Any]]) -> str:
     low, high = min(values), max(values)
     for number, one in enumerate(found):
         parts += _panel(one, LEFT + number * (WIDTH + GAP), ends, low, high)
+    y = TOP + HEIGHT + 60
+    for i, (kind, text) in enumerate(LEGEND):
+        x = LEFT + i * APART
+        parts.append(f'<polyline class="{kind}" points="{x},{y} {x + SWATCH},{y}"/>')
+        parts.append(f'<text x="{x + SWATCH + 6}" y="{y + 4}">{text}</text>')
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -55,6 +63,7 @@ def _panel(one: dict[str, Any], left: float, ends: float, low: float, high: floa
         return f"{x:.1f},{TOP + HEIGHT * (1 - (value - low) / (high - low)):.1f}"
 
     parts = [f'<text class="title" x="{left}" y="20">a proxy of {one["pairs"]:,} choices</text>']
+    parts.append(f'<text x="{left}" y="{TOP - 8}">reward, in points of gold</text>')
     for tick in range(math.ceil(low), math.floor(high) + 1, max(1, round((high - low) / 6))):
         x, y = place(0, tick).split(",")
         parts.append(f'<line class="grid" x1="{x}" x2="{left + WIDTH}" y1="{y}" y2="{y}"/>')
@@ -69,7 +78,4 @@ def _panel(one: dict[str, Any], left: float, ends: float, low: float, high: floa
         for kind, values in (("gold", [p.gold for p in one[name]]), ("proxy", _proxy(one, name))):
             line = " ".join(place(*both) for both in zip(d, values, strict=True))
             parts.append(f'<polyline class="{kind}{how}" points="{line}"/>')
-    for i, (kind, text) in enumerate((("proxy", "proxy, scaled to gold"), ("gold", "gold"))):
-        parts.append(f'<text class="{kind}" x="{left + 6}" y="{TOP - 4 + 15 * i}">{text}</text>')
-    parts.append(f'<text x="{left + 150}" y="{TOP - 4}">best of n dashed, RL whole</text>')
     return parts

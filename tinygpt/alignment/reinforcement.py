@@ -93,6 +93,7 @@ class Reinforcement(Finetuning):
     def prepare(cls, config: Any, folder: Path, say: Say | None) -> Reinforcement:
         made: Any = super().prepare(config, folder, say)
         made.config = made.config.replace("model", dropout=0.0)
+        _ = made.rewards  # a rule that is none is refused before there is a run
         return made
 
     @classmethod
@@ -130,7 +131,7 @@ class Reinforcement(Finetuning):
         """What answers are worth."""
         return Rewards(self.policy.rewards, self.config.data.source, self.policy.seconds)
 
-    @property
+    @cached_property  # every step asks, and there may be many thousand samples
     def longest(self) -> int:
         """Tokens of an answer at most."""
         if self.policy.most is not None:

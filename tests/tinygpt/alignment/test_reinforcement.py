@@ -127,6 +127,13 @@ def test_the_reference_of_a_lora_is_the_base(base, questions, tmp_path):
     assert all(id(p.data) in shared for p in reference.parameters())  # no memory of its own
 
 
+def test_a_rule_that_is_none_leaves_no_run_behind(base, questions, tmp_path):
+    asked = config(base, questions, policy={"rewards": [f"program:{tmp_path / 'none.py'}"]})
+    with pytest.raises(ConfigError, match="there is no program"):
+        begin(asked, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_rule_that_fails_ends_it_and_what_was_learned_is_saved(base, questions, tmp_path):
     rule = tmp_path / "rule.py"
     rule.write_text("def reward(prompt, answer, truth):\n    return float(len(answer))\n")
