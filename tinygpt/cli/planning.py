@@ -40,21 +40,25 @@ def plan(config, data, out, overrides, fit, ranks, link, budget, hourly):
     tinygpt plan L --data my.txt
     tinygpt plan L --ranks 4 --link 1gbit
     tinygpt plan --budget "48 hours"
+    tinygpt plan --budget "48 hours" --ranks 4 --link 1gbit
     """
     if budget is not None:
-        if config or data or out or overrides or fit or ranks is not None or link:
-            raise click.UsageError("--budget chooses by itself: give it alone, or with --hourly.")
-        plan_budget(budget, hourly)
-        return
-    if hourly is not None:
+        if config or data or out or overrides or fit:
+            raise click.UsageError(
+                "--budget chooses by itself: give it alone, or with --hourly, --ranks and --link."
+            )
+    elif hourly is not None:
         raise click.UsageError("--hourly goes with --budget.")
+    if link is not None and ranks is None:
+        raise click.UsageError("--link goes with --ranks, the number of machines.")
+    if budget is not None:
+        plan_budget(budget, hourly, ranks, link)
+        return
     from tinygpt.config import load_config
     from tinygpt.storage.paths import check_folder
 
     if out:
         check_folder(out)
-    if link is not None and ranks is None:
-        raise click.UsageError("--link goes with --ranks, the number of machines.")
     chosen = with_data(load_config(config, overrides), data)
     together = None
     if ranks is not None:
@@ -62,7 +66,7 @@ def plan(config, data, out, overrides, fit, ranks, link, budget, hourly):
         from tinygpt.screens.ranks import show_ranks
 
         wire = read_link("1gbit" if link is None else link)
-        check_ranks(ranks, chosen.training)
+        check_ranks(ranks, chosen.training.batch_size * chosen.training.accumulation)
 
         def together(screen, made):
             show_ranks(screen, made, ranks, wire)
@@ -103,17 +107,22 @@ def show_plan(chosen, out, fit, together=None):
         raise ConfigError(plans.refusal(made))
 
 
-def plan_budget(text, hourly):
-    """Print what a time, or money, makes of this machine."""
+def plan_budget(text, hourly, ranks=None, link=None):
+    """Print what a time, or money, makes of this machine, or of `ranks` like it."""
     from tinygpt.planning import budget, scaling
+    from tinygpt.planning.ranks import check_ranks, read_link
     from tinygpt.screens.budget import show_budget
     from tinygpt.screens.console import Progress, Screen
 
     hours = budget.read_budget(text, hourly)
+    wire = None
+    if ranks is not None:
+        wire = read_link("1gbit" if link is None else link)
+        check_ranks(ranks, budget.BATCH)
     with Progress() as busy:
         busy("measuring this machine")
         metered = budget.speed_and_power(2.0)
         busy("asking the law")
         law = scaling.law()
-        found = budget.choices(3600 * hours, metered.speed, law)
-    show_budget(Screen(), found, law, hours, metered)
+        found = budget.choices(3600 * hours, metered.speed, law, ranks or 1, wire)
+    show_budget(Screen(), found, law, hours, metered, ranks or 1)

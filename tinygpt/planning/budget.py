@@ -1,7 +1,8 @@
 """A budget of hours, and the size and the tokens that make the most of it here.
 
     hours = read_budget("48 hours")
-    for choice in choices(3600 * hours, speed_here(2.0)): ...
+    for choice in choices(3600 * hours, speed_here(2.0), law): ...
+    for choice in choices(3600 * hours, speed_here(2.0), law, 4, read_link("1gbit")): ...
 
 The time holds so many operations of this machine; a larger model sees fewer tokens of them. Each
 shape of a short list is asked what the law (scaling.py) expects of it, and where its runs may end.
@@ -22,6 +23,7 @@ from tinygpt.errors import UsageError
 from tinygpt.machine.energy import PACKAGES, Meter
 from tinygpt.model.shape import ModelShape
 from tinygpt.planning.dial import BEGINNING, SHAPES, heads_of, work
+from tinygpt.planning.ranks import LOCAL, Link, Step, divided
 from tinygpt.planning.scaling import Law
 
 HOURS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0}
@@ -36,6 +38,8 @@ class Choice(NamedTuple):
     """A shape, and what a budget makes of it.
 
     parameters: in blocks.  tokens: learned from.  loss: nats a token; low, high: nine of ten.
+    gain: work of several machines, one's being 1.  way, exchange: how they divide a step, for
+    `--set`.
     """
 
     layers: int
@@ -46,6 +50,9 @@ class Choice(NamedTuple):
     loss: float
     low: float
     high: float
+    gain: float = 1.0
+    way: str = ""
+    exchange: str = ""
 
 
 def read_budget(text: str, hourly: float | None = None) -> float:
@@ -78,21 +85,31 @@ def _means(unit: str, name: str) -> bool:
                                                    {"mins"} if name == "minute" else set()))
 
 
-def choices(seconds: float, speed: float, law: Law) -> list[Choice]:
+def choices(
+    seconds: float, speed: float, law: Law, machines: int = 1, link: Link | None = None
+) -> list[Choice]:
     """What each shape comes to in the time, the least loss first.
 
-    speed: operations a second, as dial.speed_here measures it.
+    speed: operations a second, as dial.speed_here measures it.  machines: so many as fast ones,
+    `link` between them, which divide each step the quickest way that leaves it the same step.
     """
     found = []
     for layers, width in (*SHAPES, *LARGER):
-        step = work(shape_of(layers, width), BATCH * CONTEXT) / speed
+        step = one = work(shape_of(layers, width), BATCH * CONTEXT) / speed
+        parameters, how = 12 * layers * width**2, ("", "")
+        if link is not None:
+            alone = Step(parameters, BATCH, BATCH, one / BATCH, 0.0)
+            same = [way for way in divided(alone, machines, link) if way[0] != LOCAL]
+            name, setting, _, step = min(same, key=lambda way: way[3])
+            how = name, setting
         steps = int(seconds / step)
         if steps < 1:
             continue
-        parameters, tokens = 12 * layers * width**2, steps * BATCH * CONTEXT
+        tokens = steps * BATCH * CONTEXT
         ends = law.interval(parameters, tokens)
         loss = law.loss(parameters, tokens)
-        found.append(Choice(layers, width, parameters, steps, tokens, loss, *ends))
+        found.append(
+            Choice(layers, width, parameters, steps, tokens, loss, *ends, one / step, *how))
     return sorted(found, key=lambda choice: choice.loss)
 
 
@@ -112,8 +129,9 @@ def settings(choice: Choice) -> list[str]:
     written = min(STORIES, math.ceil(choice.tokens / 1e6 / (1 - HELD_OUT)))
     sections = {"model": model, "tokenizer": {"kind": "char"},
                 "data": {"stories_mb": written}, "training": begin}
-    return [f"{section}.{key}={value}" for section, values in sections.items()
+    made = [f"{section}.{key}={value}" for section, values in sections.items()
             for key, value in values.items()]
+    return [*made, choice.exchange] if choice.exchange else made
 
 
 class Metered(NamedTuple):

@@ -2,6 +2,7 @@
 
     link = read_link("1gbit")
     for way in ways(plan, ranks=4, link): ...
+    for name, settings, sent, seconds in divided(step, ranks=4, link): ...
 
 A step's sequences are divided among the ranks, so that it stays the same step. Each rank works
 through its own share; what it then waits for is the sum of gradients. In data parallel that leaves
@@ -22,7 +23,6 @@ import math
 import re
 from typing import NamedTuple
 
-from tinygpt.config import TrainingConfig
 from tinygpt.distributed import traffic
 from tinygpt.errors import UsageError
 from tinygpt.planning.plan import FLOAT, MARGIN, Memory, Plan, estimate
@@ -67,6 +67,22 @@ class Way(NamedTuple):
     memory: int
 
 
+class Step(NamedTuple):
+    """A step on one machine.
+
+    size: parameters.  sequences: of a step, of which at_once go in one pass.
+    passes, update: seconds of one sequence's pass, and of the optimizer.
+    every: local steps between two meetings.
+    """
+
+    size: int
+    sequences: int
+    at_once: int
+    passes: float
+    update: float
+    every: int = EVERY
+
+
 def read_link(text: str) -> Link:
     """A link by its nominal rate, or by what `python -m bench link` measured, in Mbit/s.
 
@@ -84,9 +100,8 @@ def read_link(text: str) -> Link:
     )
 
 
-def check_ranks(ranks: int, recipe: TrainingConfig) -> None:
+def check_ranks(ranks: int, sequences: int) -> None:
     """Raises UsageError for a number of machines that a step cannot be divided among."""
-    sequences = recipe.batch_size * recipe.accumulation
     if ranks < 2:
         raise UsageError(f"--ranks {ranks}: that is one machine. Give 2 or more, or leave it out.")
     most = min(sequences, MOST)
@@ -99,18 +114,27 @@ def check_ranks(ranks: int, recipe: TrainingConfig) -> None:
 
 def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
     """Every way, in the order of how much it changes.  plan: with a trial's times."""
-    trial = plan.trial
+    trial, recipe, size = plan.trial, plan.config.training, plan.objective.parameters
     assert trial is not None  # the caller has seen it
-    recipe, size = plan.config.training, plan.objective.parameters
     sequences = recipe.batch_size * recipe.accumulation
-    share = math.ceil(sequences / ranks)
-    passes = trial.pass_seconds[1] / trial.batch_size  # seconds of a sequence
-    one = sequences * passes + trial.update_seconds
-    last = passes * min(share, recipe.batch_size)  # the pass whose backward hides
-    every = recipe.local_steps or EVERY
-    memory = _memory(plan, share)
-    moments = memory.moments
-    work = share * passes
+    step = Step(size, sequences, recipe.batch_size, trial.pass_seconds[1] / trial.batch_size,
+                trial.update_seconds, recipe.local_steps or EVERY)
+    memory = _memory(plan, math.ceil(sequences / ranks))
+    more = {"int8": size * FLOAT, "ZeRO-1": -memory.moments * (1 - 1 / ranks),
+            LOCAL: 2 * size * FLOAT}
+    one = step.sequences * step.passes + step.update
+    return [
+        Way(name, settings, sent, seconds, one / (ranks * seconds),
+            int(memory.total + more.get(name, 0)))
+        for name, settings, sent, seconds in divided(step, ranks, link)
+    ]
+
+
+def divided(step: Step, ranks: int, link: Link) -> list[tuple[str, str, float, float]]:
+    """(name, settings, bytes that a rank sends, seconds) of a step, by every way."""
+    size, share = step.size, math.ceil(step.sequences / ranks)
+    last = step.passes * min(share, step.at_once)  # the pass whose backward hides
+    work = share * step.passes
 
     def costs(sent: float, coded: bool) -> tuple[float, float]:
         """(seconds on the link, seconds of a processor) of a whole sum."""
@@ -121,29 +145,24 @@ def ways(plan: Plan, ranks: int, link: Link) -> list[Way]:
         """Seconds that a sum adds to a step, `hidden` of them on the link beside other work."""
         return wire - hidden + busy * hidden / wire
 
-    def made(name: str, settings: str, sent: float, seconds: float, more: float) -> Way:
-        return Way(name, settings, sent, seconds, one / (ranks * seconds),
-                   int(memory.total + more))
-
     found = []
     for coded in (False, True):
         sent = (traffic.data_parallel_int8 if coded else traffic.data_parallel)(size, ranks)
         wire, busy = costs(sent, coded)
         tail = wire * min(1.0, BUCKET / (FLOAT * size))
         hidden = min(wire - tail, BACKWARD * last)
-        seconds = work + trial.update_seconds + waited(wire, busy, hidden)
+        seconds = work + step.update + waited(wire, busy, hidden)
         name, setting = ("int8", "training.exchange=int8") if coded else ("data parallel", "")
-        found.append(made(name, setting, sent, seconds, size * FLOAT * coded))
+        found.append((name, setting, sent, seconds))
     sent = traffic.zero1(size, ranks)
     wire, busy = costs(sent, False)
     hidden = min(wire / 2, BACKWARD * last)
-    seconds = work + trial.update_seconds / ranks + waited(wire, busy, hidden)
-    found.append(made("ZeRO-1", "training.zero=true", sent, seconds, -moments * (1 - 1 / ranks)))
+    seconds = work + step.update / ranks + waited(wire, busy, hidden)
+    found.append(("ZeRO-1", "training.zero=true", sent, seconds))
     wire, busy = costs(traffic.data_parallel(size, ranks), False)
-    seconds = work + trial.update_seconds + waited(wire, busy, 0.0) / every
-    sent = traffic.local_steps(size, ranks, every)
-    setting = f"training.local_steps={every}"
-    found.append(made(LOCAL, setting, sent, seconds, 2 * size * FLOAT))
+    seconds = work + step.update + waited(wire, busy, 0.0) / step.every
+    sent = traffic.local_steps(size, ranks, step.every)
+    found.append((LOCAL, f"training.local_steps={step.every}", sent, seconds))
     return found
 
 

@@ -11,6 +11,7 @@ from tinygpt.config import from_dict, override
 from tinygpt.errors import UsageError
 from tinygpt.planning import budget
 from tinygpt.planning.dial import work
+from tinygpt.planning.ranks import read_link
 from tinygpt.planning.scaling import Law
 
 LAW = Law(TRUE, (TRUE,) * 3, np.array([-0.01, 0.01]))
@@ -57,6 +58,18 @@ def test_the_first_has_the_least_loss_and_more_time_chooses_no_smaller():
     assert best == sorted(best) and best[0] < best[-1]
 
 
+def test_machines_gain_less_than_their_number_and_more_by_a_faster_cable():
+    alone = {one.parameters: one for one in budget.choices(3600.0, 5e10, LAW)}
+    before = dict.fromkeys(alone, 0.0)
+    for name in ("100mbit", "1gbit", "10gbit"):
+        for one in budget.choices(3600.0, 5e10, LAW, 4, read_link(name)):
+            assert before[one.parameters] < one.gain < 4
+            before[one.parameters] = one.gain
+            assert one.steps == pytest.approx(one.gain * alone[one.parameters].steps, abs=one.gain)
+    slow = budget.choices(3600.0, 5e10, LAW, 4, read_link("100mbit"))[0]
+    assert slow.way == "int8" and budget.settings(slow)[-1] == "training.exchange=int8"
+
+
 def test_the_settings_make_the_training_that_was_chosen():
     one = budget.choices(600.0, 5e10, LAW)[0]
     config = from_dict(override({}, budget.settings(one)))
@@ -84,7 +97,10 @@ def test_energy_is_a_number_or_a_reason(monkeypatch, tmp_path):
 @pytest.mark.parametrize("arguments, says", [
     (["--budget", "soon"], "'soon' is no time"),
     (["S", "--budget", "1 hour"], "give it alone"),
-    (["--budget", "1 hour", "--ranks", "2"], "give it alone"),
+    (["--budget", "1 hour", "--ranks", "1"], "that is one machine"),
+    (["--budget", "1 hour", "--ranks", "9"], "divides among 8 at most"),
+    (["--budget", "1 hour", "--ranks", "2", "--link", "rope"], "'rope' is no link"),
+    (["--budget", "1 hour", "--link", "1gbit"], "--link goes with --ranks"),
     (["--hourly", "2"], "goes with --budget"),
 ])
 def test_mistakes_are_usage_errors(arguments, says, capsys):

@@ -52,3 +52,11 @@ def test_a_budget_names_the_best_its_interval_and_a_command(metered, says, capsy
     show_budget(Screen(), found, LAW._replace(operations=1e12), 48.0, metered)
     assert "with a ruler" in " ".join(capsys.readouterr().out.split())
     assert f"--set model.d_model={found[0].width}" in out and "--max-hours 48" in out
+
+
+def test_a_weekend_on_four_machines(capsys):
+    found = budget.choices(172800.0, 5e10, LAW, 4, read_link("1gbit"))
+    show_budget(Screen(), found, LAW, 48.0, budget.Metered(5e10, 20.0, ""), 4)
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"on 4 machines like this ({found[0].way})" in out and "3.8 kWh in all" in out
+    assert "--ranks 4 --hosts hosts.txt --max-hours 48" in out and f"{found[0].gain:.2f}" in out
