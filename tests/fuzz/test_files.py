@@ -14,7 +14,7 @@ import pytest
 
 from tests.fuzz import mutate
 
-CASES = 120
+CASES = 180
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the cases run in forked processes")
