@@ -224,7 +224,9 @@ def shown_interval(found: Interval, percent: bool = False) -> tuple[str, str]:
     """(the number, its interval) as texts."""
 
     def text(value: float) -> str:
-        return f"{value:.1%}" if percent else f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+        if percent:
+            return f"{value:.1%}"
+        return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.4g}"
 
     if not found.known:
         return text(found.value), ""

@@ -7,7 +7,7 @@ import pytest
 
 from tinygpt.errors import UserError
 from tinygpt.evaluation import results as files
-from tinygpt.evaluation.intervals import difference
+from tinygpt.evaluation.intervals import Interval, difference
 from tinygpt.evaluation.results import Results
 
 HEADER = {
@@ -124,3 +124,9 @@ def test_how_much_better_or_worse_is_said_without_signs(lower_is_better, word):
     change = difference(a, b, np.ones(30), np.random.default_rng(0))
     said = files.told(change, "bits", lower_is_better)
     assert said.startswith(f"{word} by 0.12 bits, 95 % between 0.11") and "and 0.12" in said
+
+
+@pytest.mark.parametrize("value, text", [(12.3456, "12.35"), (30278.4, "30,278"),
+                                         (1.162e17, "1.162e+17")])
+def test_a_number_is_as_short_as_can_be_read(value, text):
+    assert files.shown_interval(Interval(value, value, value, 1.0, 9))[0] == text
